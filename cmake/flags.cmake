@@ -1,0 +1,22 @@
+# Compiler flags for every target: warnings, hardening, sanitizers.
+add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla
+                    -Wmissing-prototypes -Wimplicit-fallthrough -Wformat=2
+                    -fno-strict-aliasing -fno-delete-null-pointer-checks
+                    -fstack-protector-strong)
+if(OTO_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(OTO_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(OTO_TSAN)
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(NOT OTO_FUZZ)
+  add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+if(OTO_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+add_link_options(-pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)

@@ -1,0 +1,21 @@
+// Hashes: a fast one for tables in memory, XXH64 for Parquet bloom filters, a 128-bit one for identities.
+#ifndef OTO_BASE_HASH_H
+#define OTO_BASE_HASH_H
+
+#include "base/bytes.h"
+
+// Fast 64-bit hash of short strings for tables in memory. Differs between builds: never store it.
+// seed: random a process, so that a client cannot choose colliding keys.
+uint64_t oto_hash(const void *data, size_t size, uint64_t seed);
+
+// XXH64 (xxHash specification), as Parquet's bloom filters use it with seed 0. Stable for ever.
+uint64_t oto_xxh64(const void *data, size_t size, uint64_t seed);
+
+// 128-bit identity hash, stable for ever: two independent XXH64 rounds. Result: low word, high word.
+struct oto_hash128 {
+    uint64_t low;
+    uint64_t high;
+};
+struct oto_hash128 oto_hash128(const void *data, size_t size);
+
+#endif
