@@ -48,6 +48,7 @@ void oto_arena_init(struct oto_arena *arena, const struct oto_allocator *allocat
                     size_t block_size_bytes, size_t size_bytes_max);
 
 // Memory of size_bytes aligned to 8 (not cleared), or NULL when the limit or allocator is exhausted.
+// Zero bytes give a pointer too, never NULL for that.
 // Ownership: returns view, valid until reset or release.
 static inline void *oto_arena_alloc(struct oto_arena *arena, size_t size_bytes);
 
@@ -65,7 +66,7 @@ void oto_arena_release(struct oto_arena *arena);
 
 static inline void *oto_arena_alloc(struct oto_arena *arena, size_t size_bytes)
 {
-    size_t rounded = (size_bytes + 7) & ~(size_t)7;
+    size_t rounded = (size_bytes + (size_bytes == 0) + 7) & ~(size_t)7;
     if (rounded >= size_bytes && (size_t)(arena->end - arena->cursor) >= rounded &&
         arena->size_bytes_max - arena->used_bytes >= rounded) {
         void *result = arena->cursor;

@@ -19,7 +19,8 @@ size_t oto_text_from_double(double value, char *output);
 // Reads exactly the whole text. OTO_INVALID on anything else, OTO_TOO_LARGE when out of range.
 OTO_MUST_CHECK enum oto_status oto_text_to_i64(struct oto_bytes text, int64_t *ret_value);
 OTO_MUST_CHECK enum oto_status oto_text_to_u64(struct oto_bytes text, uint64_t *ret_value);
-// Correctly rounded; JSON number syntax plus NaN, Infinity, -Infinity.
+// Correctly rounded; JSON number syntax plus NaN, Infinity, -Infinity. OTO_TOO_LARGE for a number
+// past the largest double; one too small becomes zero.
 OTO_MUST_CHECK enum oto_status oto_text_to_double(struct oto_bytes text, double *ret_value);
 
 // Lower-case hex of size bytes: 2 * size characters, no NUL.

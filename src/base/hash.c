@@ -1,0 +1,110 @@
+#include "base/hash.h"
+
+// The fast hash: each step multiplies two 64-bit words to 128 bits and folds the halves, so every
+// input bit reaches every output bit. The constants are odd, with about half their bits set.
+#define K0 0x8ebc6af09c88c6e3u
+#define K1 0x589965cc75374cc3u
+#define K2 0x1d8e4e27c47d124fu
+#define K3 0xeb44accab455d165u
+
+static inline uint64_t fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint64_t hash_long(const uint8_t *at, size_t size, uint64_t h)
+{
+    const uint8_t *last = at + size - 16;
+    if (size > 64) {
+        uint64_t other = h ^ K3;
+        const uint8_t *stop = at + size - 32;
+        do {
+            h = fold(oto_load64(at) ^ K1, oto_load64(at + 8) ^ h);
+            other = fold(oto_load64(at + 16) ^ K2, oto_load64(at + 24) ^ other);
+            at += 32;
+        } while (at < stop);
+        h ^= other;
+    }
+    while (at < last) {
+        h = fold(oto_load64(at) ^ K1, oto_load64(at + 8) ^ h);
+        at += 16;
+    }
+    return fold(oto_load64(last) ^ K2, oto_load64(last + 8) ^ h);
+}
+
+uint64_t oto_hash(const void *data, size_t size, uint64_t seed)
+{
+    const uint8_t *at = data;
+    uint64_t h = seed ^ K0;
+    if (size > 16)
+        h = hash_long(at, size, h);
+    else if (size >= 8)
+        h = fold(oto_load64(at) ^ K1, oto_load64(at + size - 8) ^ h);
+    else if (size >= 4)
+        h = fold(oto_load32(at) ^ K1, oto_load32(at + size - 4) ^ h);
+    else if (size)
+        h = fold(((uint64_t)at[0] << 16 | (uint64_t)at[size >> 1] << 8 | at[size - 1]) ^ K1, h);
+    return fold(h ^ K3, (uint64_t)size ^ K2);
+}
+
+// XXH64, named after the specification's primes.
+#define P1 0x9E3779B185EBCA87u
+#define P2 0xC2B2AE3D27D4EB4Fu
+#define P3 0x165667B19E3779F9u
+#define P4 0x85EBCA77C2B2AE63u
+#define P5 0x27D4EB2F165667C5u
+
+static inline uint64_t rotate(uint64_t v, unsigned bits)
+{
+    return v << bits | v >> (64 - bits);
+}
+
+static inline uint64_t xxh64_round(uint64_t lane, uint64_t word)
+{
+    return rotate(lane + word * P2, 31) * P1;
+}
+
+static inline uint64_t xxh64_merge(uint64_t h, uint64_t lane)
+{
+    return (h ^ xxh64_round(0, lane)) * P1 + P4;
+}
+
+static uint64_t xxh64_stripes(const uint8_t **at, const uint8_t *end, uint64_t seed)
+{
+    const uint8_t *p = *at;
+    uint64_t a = seed + P1 + P2, b = seed + P2, c = seed, d = seed - P1;
+    for (; end - p >= 32; p += 32) {
+        a = xxh64_round(a, oto_load64(p));
+        b = xxh64_round(b, oto_load64(p + 8));
+        c = xxh64_round(c, oto_load64(p + 16));
+        d = xxh64_round(d, oto_load64(p + 24));
+    }
+    *at = p;
+    uint64_t h = rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18);
+    return xxh64_merge(xxh64_merge(xxh64_merge(xxh64_merge(h, a), b), c), d);
+}
+
+uint64_t oto_xxh64(const void *data, size_t size, uint64_t seed)
+{
+    static const uint8_t nothing[1];
+    const uint8_t *at = data ? data : nothing, *end = at + size;
+    uint64_t h = size >= 32 ? xxh64_stripes(&at, end, seed) : seed + P5;
+    h += size;
+    for (; end - at >= 8; at += 8)
+        h = rotate(h ^ xxh64_round(0, oto_load64(at)), 27) * P1 + P4;
+    if (end - at >= 4) {
+        h = rotate(h ^ oto_load32(at) * P1, 23) * P2 + P3;
+        at += 4;
+    }
+    for (; at < end; at++)
+        h = rotate(h ^ *at * P5, 11) * P1;
+    h = (h ^ h >> 33) * P2;
+    h = (h ^ h >> 29) * P3;
+    return h ^ h >> 32;
+}
+
+struct oto_hash128 oto_hash128(const void *data, size_t size)
+{
+    return (struct oto_hash128){oto_xxh64(data, size, 0), oto_xxh64(data, size, P3 ^ K0)};
+}

@@ -1,0 +1,211 @@
+#define _GNU_SOURCE
+#include "os/file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/errno_status.h"
+
+enum oto_status oto_status_of_errno(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return OTO_NO_SPACE;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return OTO_NO_MEMORY;
+    case ENOENT:
+        return OTO_NOT_FOUND;
+    case EEXIST:
+        return OTO_EXISTS;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return OTO_DENIED;
+    default:
+        return OTO_IO;
+    }
+}
+
+enum oto_status oto_error_of_errno(struct oto_error *err, const char *what, const char *path)
+{
+    int error = errno;
+    return oto_error_set(err, oto_status_of_errno(error), "%s %s: %s", what, path, strerror(error));
+}
+
+static int mode_flags(enum oto_file_mode mode)
+{
+    switch (mode) {
+    case OTO_FILE_READ:
+        return O_RDONLY;
+    case OTO_FILE_WRITE:
+        return O_RDWR | O_CREAT | O_TRUNC;
+    case OTO_FILE_CREATE_NEW:
+        return O_RDWR | O_CREAT | O_EXCL;
+    case OTO_FILE_UPDATE:
+        return O_RDWR | O_CREAT;
+    }
+    assert(!"unknown file mode");
+    return O_RDONLY;
+}
+
+enum oto_status oto_file_open(struct oto_file *f, const char *path, enum oto_file_mode mode,
+                              struct oto_error *err)
+{
+    int fd;
+    f->fd = -1;
+    do
+        fd = open(path, mode_flags(mode) | O_CLOEXEC | O_NOFOLLOW, 0640);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return oto_error_of_errno(err, "open", path);
+    f->fd = fd;
+    return OTO_OK;
+}
+
+// The path behind an open descriptor, for messages only.
+static const char *file_name(const struct oto_file *f, char *text, size_t size)
+{
+    char link[40];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", f->fd);
+    ssize_t n = readlink(link, text, size - 1);
+    if (n < 0)
+        return "file";
+    text[n] = 0;
+    return text;
+}
+
+static enum oto_status file_failed(const struct oto_file *f, const char *what,
+                                   struct oto_error *err)
+{
+    char name[256];
+    int error = errno;
+    file_name(f, name, sizeof name);
+    errno = error;
+    return oto_error_of_errno(err, what, name);
+}
+
+enum oto_status oto_file_close(struct oto_file *f, struct oto_error *err)
+{
+    if (f->fd < 0)
+        return OTO_OK;
+    int result = close(f->fd);
+    f->fd = -1;
+    // On Linux the descriptor is gone even after EINTR, and nothing was lost.
+    if (result != 0 && errno != EINTR)
+        return oto_error_of_errno(err, "close", "file");
+    return OTO_OK;
+}
+
+enum oto_status oto_file_read_at(struct oto_file *f, uint64_t offset, void *data, size_t size,
+                                 size_t *ret_read, struct oto_error *err)
+{
+    uint8_t *cursor = data;
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pread(f->fd, cursor + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return file_failed(f, "read", err);
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    if (ret_read)
+        *ret_read = done;
+    return done == size ? OTO_OK : OTO_END;
+}
+
+enum oto_status oto_file_write_at(struct oto_file *f, uint64_t offset, const void *data,
+                                  size_t size, struct oto_error *err)
+{
+    const uint8_t *cursor = data;
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pwrite(f->fd, cursor + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0)
+            errno = EIO;
+        if (n <= 0)
+            return file_failed(f, "write", err);
+        done += (size_t)n;
+    }
+    return OTO_OK;
+}
+
+enum oto_status oto_file_size(struct oto_file *f, uint64_t *ret_size, struct oto_error *err)
+{
+    struct stat status;
+    if (fstat(f->fd, &status) != 0)
+        return file_failed(f, "stat", err);
+    *ret_size = (uint64_t)status.st_size;
+    return OTO_OK;
+}
+
+enum oto_status oto_file_truncate(struct oto_file *f, uint64_t size, struct oto_error *err)
+{
+    int result;
+    do
+        result = ftruncate(f->fd, (off_t)size);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? OTO_OK : file_failed(f, "truncate", err);
+}
+
+enum oto_status oto_file_sync(struct oto_file *f, struct oto_error *err)
+{
+    int result;
+    do
+        result = fdatasync(f->fd);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? OTO_OK : file_failed(f, "sync", err);
+}
+
+enum oto_status oto_file_open_memory(struct oto_file *f, const char *name, struct oto_error *err)
+{
+    f->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return f->fd >= 0 ? OTO_OK : oto_error_of_errno(err, "open memory file", name);
+}
+
+// Says who holds the lock by the first line of the file.
+static enum oto_status lock_held(struct oto_file *f, const char *path, struct oto_error *err)
+{
+    char holder[128];
+    ssize_t n = pread(f->fd, holder, sizeof holder - 1, 0);
+    holder[n > 0 ? n : 0] = 0;
+    for (char *c = holder; *c; c++)
+        if (*c == '\n' || *c < ' ' || *c > '~')
+            *c-- = 0;
+    close(f->fd);
+    f->fd = -1;
+    return oto_error_set(err, OTO_EXISTS, "%s is held by another process%s%s", path,
+                         holder[0] ? ": " : "", holder);
+}
+
+enum oto_status oto_file_lock(struct oto_file *f, const char *path, struct oto_error *err)
+{
+    OTO_TRY(oto_file_open(f, path, OTO_FILE_UPDATE, err));
+    int result;
+    do
+        result = flock(f->fd, LOCK_EX | LOCK_NB);
+    while (result != 0 && errno == EINTR);
+    if (result == 0)
+        return OTO_OK;
+    if (errno == EWOULDBLOCK)
+        return lock_held(f, path, err);
+    enum oto_status status = oto_error_of_errno(err, "lock", path);
+    close(f->fd);
+    f->fd = -1;
+    return status;
+}

@@ -1,0 +1,47 @@
+// Writes one Parquet file from rows of a batch (../shared design: page v1, zstd, one encoding a chunk, page CRC, statistics,
+// column and offset index, bloom filters, sorting_columns, ARROW:schema). Core: bytes go to a sink, column chunk by column chunk, so that
+// memory stays within the largest chunk. The same rows in the same order give the same bytes.
+#ifndef OTO_PARQUET_PARQUET_WRITER_H
+#define OTO_PARQUET_PARQUET_WRITER_H
+
+#include "codec/compress.h"
+#include "columns/column.h"
+
+struct oto_sink {
+    enum oto_status (*write)(void *state, const void *data, size_t size, struct oto_error *err);
+    void *state;
+};
+
+struct oto_parquet_options {
+    enum oto_compression compression; // NONE or ZSTD
+    int compression_level;            // 0: 1
+    uint32_t row_group_rows;          // default 122880
+    uint32_t page_rows;               // default 20480, and
+    uint32_t page_bytes;              // default 1 MiB before compression
+    uint32_t dictionary_bytes_max;    // default 1 MiB: larger dictionaries are not used for a chunk
+    int page_index;                   // default 1: column and offset index
+    int bloom;                        // default 1
+    int crc;                          // default 1
+    const char *created_by;           // "otolith version 0.1.0 (build …)"
+    // Leaf columns the rows are sorted by, ascending, for sorting_columns; top-level names.
+    const char *const *sorted_by;
+    uint32_t sorted_by_count;
+};
+void oto_parquet_options_default(struct oto_parquet_options *options);
+
+// What was written, for the catalogue of files and for table formats (Iceberg) later.
+struct oto_parquet_result {
+    uint64_t file_size_bytes;
+    uint64_t row_count;
+    uint32_t row_group_count;
+};
+
+// Writes the rows order[0..count) of batch (order NULL: 0..count) as a whole file. codec: this thread's contexts. Scratch memory comes from
+// allocator. count 0 writes a legal file without row groups. OTO_NO_MEMORY, OTO_TOO_LARGE, or what the sink answers.
+// Ownership: borrows.
+OTO_MUST_CHECK enum oto_status oto_parquet_write(const struct oto_batch *batch, const uint32_t *order, uint32_t count,
+                                                 const struct oto_parquet_options *options, struct oto_codec *codec,
+                                                 const struct oto_allocator *allocator, const struct oto_sink *sink,
+                                                 struct oto_parquet_result *ret_result, struct oto_error *err);
+
+#endif
