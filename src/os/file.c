@@ -55,7 +55,7 @@ static int mode_flags(enum oto_file_mode mode)
     case OTO_FILE_UPDATE:
         return O_RDWR | O_CREAT;
     }
-    assert(!"unknown file mode");
+    assert(0 && "unknown file mode");
     return O_RDONLY;
 }
 
@@ -184,9 +184,10 @@ static enum oto_status lock_held(struct oto_file *f, const char *path, struct ot
     char holder[128];
     ssize_t n = pread(f->fd, holder, sizeof holder - 1, 0);
     holder[n > 0 ? n : 0] = 0;
-    for (char *c = holder; *c; c++)
-        if (*c == '\n' || *c < ' ' || *c > '~')
-            *c-- = 0;
+    size_t printable = 0;
+    while (holder[printable] >= ' ' && holder[printable] <= '~')
+        printable++;
+    holder[printable] = 0;
     close(f->fd);
     f->fd = -1;
     return oto_error_set(err, OTO_EXISTS, "%s is held by another process%s%s", path,

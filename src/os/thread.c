@@ -99,7 +99,7 @@ void oto_thread_join(struct oto_thread *t)
 static unsigned cpus_by_affinity(void)
 {
     // The kernel refuses a mask smaller than its own, so it is doubled until it fits.
-    for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
+    for (size_t cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
         cpu_set_t *set = CPU_ALLOC(cpus);
         if (!set)
             return 1;
