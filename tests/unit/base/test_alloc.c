@@ -1,0 +1,106 @@
+#include "cmocka_all.h"
+#include "base/bytes.h"
+
+// An allocator that counts what is out and fails on demand.
+struct counter {
+    size_t bytes;
+    int calls_left; // -1: no limit
+};
+
+static void *counted_alloc(void *state, size_t size)
+{
+    struct counter *c = state;
+    if (c->calls_left == 0)
+        return NULL;
+    c->calls_left -= c->calls_left > 0;
+    c->bytes += size;
+    return oto_alloc(&oto_allocator_heap, size);
+}
+static void *counted_resize(void *state, void *block, size_t old_size, size_t size)
+{
+    struct counter *c = state;
+    if (c->calls_left == 0)
+        return NULL;
+    c->calls_left -= c->calls_left > 0;
+    c->bytes += size - old_size;
+    return oto_resize(&oto_allocator_heap, block, old_size, size);
+}
+static void counted_free(void *state, void *block, size_t size)
+{
+    ((struct counter *)state)->bytes -= size;
+    oto_free(&oto_allocator_heap, block, size);
+}
+
+static void arena_memory_is_aligned_and_never_moves(void **state)
+{
+    (void)state;
+    struct counter count = {0, -1};
+    struct oto_allocator a = {counted_alloc, counted_resize, counted_free, &count};
+    struct oto_arena arena;
+    oto_arena_init(&arena, &a, 1024, 1 << 20);
+    uint8_t *kept[500];
+    for (size_t i = 0; i < 500; i++) {
+        size_t size = i * 37 % 900, alignment = (size_t)8 << i % 4;
+        kept[i] = oto_arena_alloc_aligned(&arena, size, alignment);
+        assert_non_null(kept[i]);
+        assert_int_equal((uintptr_t)kept[i] % alignment, 0);
+        memset(kept[i], (int)(i & 255), size);
+    }
+    for (size_t i = 0; i < 500; i++)
+        for (size_t j = 0; j < i * 37 % 900; j++)
+            assert_int_equal(kept[i][j], i & 255);
+    oto_arena_reset(&arena);
+    assert_int_equal(arena.used_bytes, 0);
+    assert_int_equal(count.bytes, 1024);
+    assert_non_null(oto_arena_alloc(&arena, 0));
+    oto_arena_release(&arena);
+    assert_int_equal(count.bytes, 0);
+    assert_non_null(oto_arena_alloc(&arena, 0));
+    oto_arena_release(&arena);
+    oto_arena_release(&arena);
+    oto_arena_release(&(struct oto_arena){0});
+}
+
+static void arena_keeps_its_limit(void **state)
+{
+    (void)state;
+    struct oto_arena arena;
+    oto_arena_init(&arena, &oto_allocator_heap, 256, 1000);
+    size_t given = 0;
+    while (oto_arena_alloc(&arena, 40))
+        given += 40;
+    assert_int_equal(given, 1000);
+    assert_null(oto_arena_alloc(&arena, SIZE_MAX - 3));
+    assert_null(oto_arena_alloc(&arena, SIZE_MAX));
+    oto_arena_release(&arena);
+    assert_null(oto_arena_alloc(&arena, 1001));
+    assert_non_null(oto_arena_copy(&arena, "abc", 3));
+    oto_arena_release(&arena);
+}
+
+static void arena_survives_a_failing_allocator(void **state)
+{
+    (void)state;
+    for (int fail = 0; fail < 10; fail++) {
+        struct counter count = {0, fail};
+        struct oto_allocator a = {counted_alloc, counted_resize, counted_free, &count};
+        struct oto_arena arena;
+        oto_arena_init(&arena, &a, 512, 1 << 20);
+        int failed = 0;
+        for (size_t i = 0; i < 40; i++)
+            failed += oto_arena_alloc(&arena, i * 10) == NULL;
+        assert_true(failed > 0);
+        oto_arena_release(&arena);
+        assert_int_equal(count.bytes, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arena_memory_is_aligned_and_never_moves),
+        cmocka_unit_test(arena_keeps_its_limit),
+        cmocka_unit_test(arena_survives_a_failing_allocator),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

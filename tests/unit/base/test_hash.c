@@ -1,0 +1,97 @@
+#include "cmocka_all.h"
+#include "base/hash.h"
+#include <stdlib.h>
+
+static void xxh64_gives_the_published_values(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size;
+        uint64_t plain, seeded; // seeds 0 and 2654435761, by the reference implementation
+    } vectors[] = {
+        {0, 0xEF46DB3751D8E999u, 0xAC75FDA2929B17EFu},   {1, 0xA96C7F0CE858BBB7u, 0x84E535B36672440Du},
+        {3, 0xBED43740EE6332BBu, 0x00B77B485431CE5Du},   {4, 0xFA212AE44B3BB23Du, 0x60492C4BFCB70CACu},
+        {8, 0x994B676B71CE94DDu, 0xF424EDEBFEA8D23Fu},   {13, 0xDADC8A6255B4829Bu, 0xDC569F6B9775D30Bu},
+        {31, 0x6711D55E306B5D8Fu, 0xFA1259CC8B20EB58u},  {32, 0x07F7B8E3BC5D6E25u, 0x920F3E10A5DB09C6u},
+        {33, 0x09F85EEB4E1CBE9Fu, 0x3D805E8712CB4890u},  {64, 0x50D4159A0411632Eu, 0x94667E10D68B3991u},
+        {200, 0x3B8CC7EAA63F107Eu, 0xF0D884A6088F14F7u},
+    };
+    uint8_t data[200];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 131 + 7);
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        assert_true(oto_xxh64(data, vectors[i].size, 0) == vectors[i].plain);
+        assert_true(oto_xxh64(data, vectors[i].size, 2654435761u) == vectors[i].seeded);
+    }
+    assert_true(oto_xxh64(NULL, 0, 0) == 0xEF46DB3751D8E999u);
+    struct oto_hash128 h = oto_hash128(data, 33);
+    assert_true(h.low == 0x09F85EEB4E1CBE9Fu && h.high == 0x782572A6F4B32926u);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// Keys one character or one bit apart: no two alike, and the low bits fill a table evenly.
+static void similar_keys_spread(void **state)
+{
+    (void)state;
+    enum { KEYS = 65536 };
+    static uint64_t hashes[KEYS];
+    static uint8_t table[KEYS];
+    for (size_t size = 1; size <= 64; size += size < 20 ? 1 : 11) {
+        size_t count = 0;
+        memset(table, 0, sizeof table);
+        uint8_t key[64] = {0};
+        for (size_t i = 0; i < KEYS && (size > 1 || i < 256); i++) {
+            key[size / 3] = (uint8_t)i;
+            if (size > 1)
+                key[size - 1] = (uint8_t)(i >> 8);
+            hashes[count++] = oto_hash(key, size, 42);
+            table[hashes[count - 1] % KEYS] = 1;
+        }
+        size_t used = 0;
+        for (size_t i = 0; i < KEYS; i++)
+            used += table[i];
+        if (size > 1) // 1 - 1/e of the slots for a random function
+            assert_in_range(used, KEYS * 62 / 100, KEYS * 65 / 100);
+        qsort(hashes, count, 8, by_value);
+        for (size_t i = 1; i < count; i++)
+            assert_true(hashes[i] != hashes[i - 1]);
+    }
+}
+
+static void each_input_and_seed_bit_changes_half_the_output(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= 100; size++) {
+        uint8_t key[100];
+        for (size_t i = 0; i < size; i++)
+            key[i] = (uint8_t)(i * 37);
+        uint64_t base = oto_hash(key, size, 7);
+        int changed = 0;
+        for (size_t bit = 0; bit < size * 8; bit++) {
+            key[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            int now = __builtin_popcountll(base ^ oto_hash(key, size, 7));
+            assert_true(now > 8);
+            changed += now;
+            key[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        assert_in_range(changed / (int)(size * 8), 28, 36);
+        assert_true(__builtin_popcountll(base ^ oto_hash(key, size, 6)) > 12);
+    }
+    assert_true(oto_hash("\0", 1, 7) != oto_hash("\0\0", 2, 7));
+    assert_true(oto_hash(NULL, 0, 7) != oto_hash("\0", 1, 7));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(xxh64_gives_the_published_values),
+        cmocka_unit_test(similar_keys_spread),
+        cmocka_unit_test(each_input_and_seed_bit_changes_half_the_output),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
