@@ -9,7 +9,9 @@ struct oto_loop;
 
 #define OTO_LOOP_READ 1u
 #define OTO_LOOP_WRITE 2u
-#define OTO_LOOP_HANGUP 4u // reported, never asked for
+#define OTO_LOOP_HANGUP 4u // reported, asked for or not, until unwatched
+// Asked for with a listening socket that several loops share: one of them is woken, not all. Not with rewatch.
+#define OTO_LOOP_EXCLUSIVE 8u
 
 struct oto_loop *oto_loop_new(struct oto_error *err); // NULL on failure
 void oto_loop_free(struct oto_loop *loop);
@@ -49,7 +51,12 @@ struct oto_loop_message {
 void oto_loop_post(struct oto_loop *loop, struct oto_loop_message *message);
 
 // Runs after each round of events, before the loop sleeps: where a group of requests is committed as one.
+// Several may be set (16 at most); they run in the order of setting.
 void oto_loop_on_round(struct oto_loop *loop, void (*round)(void *state), void *state);
+void oto_loop_off_round(struct oto_loop *loop, void (*round)(void *state), void *state);
+// Runs after those of oto_loop_on_round: where what the round has produced is written out (HTTP servers use it).
+void oto_loop_on_flush(struct oto_loop *loop, void (*flush)(void *state), void *state);
+void oto_loop_off_flush(struct oto_loop *loop, void (*flush)(void *state), void *state);
 
 // Runs until stopped. Messages posted before oto_loop_stop are run.
 enum oto_status oto_loop_run(struct oto_loop *loop, struct oto_error *err);
