@@ -1,0 +1,71 @@
+# The words users type; CMake and Ninja do the work (CMakePresets.json), tools/bootstrap fetches what is missing.
+# ARGS passes arguments on: make run ARGS='--data /var/lib/otolith', make test ARGS='unit', make bench ARGS='--help'.
+
+ARGS ?=
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+CACHE := $(or $(OTOLITH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/otolith)
+NINJA = ninja -j $(JOBS)
+
+export OTOLITH_CACHE := $(CACHE)
+export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
+export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
+
+.PHONY: all help bootstrap bootstrap-test run test test-kill bench install asan tsan clang fuzz wasm check-layers clean
+
+all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
+	@$(NINJA) -C build
+
+help:                                       ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+bootstrap:
+	@tools/bootstrap build
+
+bootstrap-test:
+	@tools/bootstrap test
+
+# One rule for every preset's folder. Configured once; CMake itself notices later changes of its files.
+build/build.ninja: PRESET = release
+build-%/build.ninja: PRESET = $*
+build/build.ninja build-%/build.ninja: CMakePresets.json
+	@mkdir -p $(@D)
+	@cmake --preset $(PRESET) >$(@D)/configure.log 2>&1 || { cat $(@D)/configure.log; rm -f $@; exit 1; }
+	@touch $@
+
+run: all                                    ## build, then start the server
+	@exec build/otolith serve $(ARGS)
+
+test: bootstrap-test                        ## run every test; the last line is "N passed, N failed"
+	@tools/run-tests $(ARGS)
+
+test-kill: bootstrap-test asan              ## the kill -9 ledger, 1,000 rounds
+	@OTOLITH_KILL_ROUNDS=1000 tools/run-tests kill $(ARGS)
+
+bench: bootstrap-test all build/build.ninja ## measure the running server; prints JSON
+	@$(CACHE)/python/bin/python bench/run.py $(ARGS)
+
+install: all                                ## install under PREFIX (default /usr/local); DESTDIR is respected
+	@cmake --install build --prefix $(PREFIX)
+
+asan: bootstrap-test build-asan/build.ninja ## build with AddressSanitizer and UBSan into build-asan/
+	@$(NINJA) -C build-asan
+
+tsan: bootstrap-test build-tsan/build.ninja ## build with ThreadSanitizer into build-tsan/
+	@$(NINJA) -C build-tsan
+
+clang: bootstrap-test build-clang/build.ninja ## build with clang, warnings are errors
+	@$(NINJA) -C build-clang
+
+fuzz: bootstrap-test build-fuzz/build.ninja ## run every fuzz target for a while (ARGS='-s SECONDS TARGET…')
+	@$(NINJA) -C build-fuzz
+	@tools/fuzz $(ARGS)
+
+wasm: bootstrap-test                        ## compile the core for wasm32-wasi into build-wasm/otolith.wasm
+	@tools/build-wasm
+
+check-layers:                               ## hold the include table of the source tree
+	@tools/check_layers
+
+clean:                                      ## remove every build folder (the cache stays)
+	rm -rf build build-asan build-tsan build-clang build-fuzz build-wasm
