@@ -53,12 +53,13 @@ struct oto_column {
     uint32_t length; // entries: of its level for top-level columns, elements for nested ones
     uint32_t capacity;
     uint32_t null_count;
-    uint8_t *validity;  // Arrow bitmap, LSB first; NULL: all valid
+    uint8_t *validity;  // Arrow bitmap, LSB first; NULL: all valid. Beyond length all bits are 1, so only nulls touch it
     void *values;       // by type, see oto_type; NULL for MAP, LIST, STRUCTS
     uint32_t *offsets;  // MAP, LIST, STRUCTS: length + 1, first is 0
     struct oto_dictionary *dictionary; // STRING, BINARY
     struct oto_column *children;       // MAP: 2
     uint32_t child_count;
+    uint32_t level; // of the top-level column it belongs to
 };
 
 #define OTO_LEVEL_MAX 5
@@ -82,9 +83,10 @@ struct oto_builder {
     const struct oto_schema *schema; // borrowed
     struct oto_arena *arena;         // borrowed: everything of this builder lies in it
     struct oto_level levels[OTO_LEVEL_MAX];
-    struct oto_column *columns; // schema->field_count, in its order
-    struct oto_column **nodes;  // all columns and nested columns, for marks
+    struct oto_column *columns; // schema->field_count, in its order; the nested ones follow, node_count in all
     uint32_t node_count;
+    struct oto_dictionary *dictionaries; // of all STRING and BINARY nodes
+    uint32_t dictionary_count;
     uint32_t rows_reserve; // first allocation of a level-0 column: untouched pages cost nothing
 };
 
@@ -109,6 +111,7 @@ static inline void oto_column_append_code(struct oto_column *c, uint32_t code) {
 // STRING, BINARY: hinted by the previous entry of this column. Reserves.
 OTO_MUST_CHECK enum oto_status oto_column_append_bytes(struct oto_builder *b, struct oto_column *c, struct oto_bytes value);
 // ID16, ID8: size must be 0 (stored as empty) or the type's. Reserves.
+// OTO_INVALID for another size.
 OTO_MUST_CHECK enum oto_status oto_column_append_id(struct oto_builder *b, struct oto_column *c, struct oto_bytes value);
 // A null: the value slot is zeroed (STRING: code 0, a dictionary entry is made when there is none). Reserves. Only where the
 // field is NULLABLE, or for the empty ID.
@@ -121,19 +124,23 @@ static inline int oto_column_valid(const struct oto_column *c, uint32_t index)
     return !c->validity || (c->validity[index >> 3] >> (index & 7) & 1);
 }
 
-// The entry of level (1…) with that identity: *ret_is_new says that the caller must now append every column of that level once
+// The entry of level (1…) with that identity, which must differ for entries that differ in next_index: *ret_is_new says that the caller must now append every column of that level once
 // and, where there is a next level, that `link` was set to next_index. OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_builder_entry(struct oto_builder *b, uint32_t level, struct oto_bytes identity,
                                                  uint32_t next_index, uint32_t *ret_index, int *ret_is_new);
 // A new row of level 0 linked to next_index. OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_builder_row(struct oto_builder *b, uint32_t next_index);
 
-// A mark of all lengths; size from oto_builder_mark_size. Rolling back restores exactly that state.
+// A mark of all lengths; oto_builder_mark_size gives its bytes. Rolling back restores exactly that state, but that
+// memory stays taken and a dictionary that fell back to plain stays so. No view may have been taken since the mark.
 size_t oto_builder_mark_size(const struct oto_builder *b);
 void oto_builder_mark(const struct oto_builder *b, uint32_t *mark);
 void oto_builder_rollback(struct oto_builder *b, const uint32_t *mark);
 
-// An immutable view. Node structs are copied into memory from `allocator`, data is not.
+// An immutable view. Node structs are copied into memory from `allocator`, data is not. In a view `validity` is NULL
+// where nothing is null, and dictionaries have no slots: oto_dictionary_find goes through their entries one by one.
+// Nothing that a view can reach is written again, with one exception: the last byte of a validity bitmap, when length is no
+// multiple of 8, may get nulls at bits past the view's length. Bits below it never change.
 struct oto_batch {
     const struct oto_schema *schema;
     uint32_t row_count;

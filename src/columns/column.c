@@ -1,0 +1,309 @@
+// The builder and its columns. All nodes lie in one array, top-level columns first, so a view is one copy.
+#include "columns/column.h"
+
+#define CAPACITY_HIGHER_LEVEL 64u // first allocation of what is not a row's
+#define CAPACITY_MAX (1u << 31)
+
+// Bytes of one entry's value; 0 for what has offsets.
+static size_t value_width(unsigned type)
+{
+    static const uint8_t widths[] = {
+        [OTO_TYPE_BOOL] = 1,   [OTO_TYPE_INT32] = 4, [OTO_TYPE_INT64] = 8, [OTO_TYPE_DOUBLE] = 8,
+        [OTO_TYPE_TIME] = 8,   [OTO_TYPE_STRING] = 4, [OTO_TYPE_BINARY] = 4, [OTO_TYPE_ID16] = 16,
+        [OTO_TYPE_ID8] = 8,    [OTO_TYPE_MAP] = 0,   [OTO_TYPE_LIST] = 0,  [OTO_TYPE_STRUCTS] = 0,
+    };
+    return widths[type];
+}
+
+static int has_dictionary(unsigned type)
+{
+    return type == OTO_TYPE_STRING || type == OTO_TYPE_BINARY;
+}
+
+static uint32_t child_count(const struct oto_field *field)
+{
+    return field->type == OTO_TYPE_MAP ? 2 : value_width(field->type) ? 0 : field->child_count;
+}
+
+// Nodes of a field and below it: definitions are ours, a few levels deep.
+static uint32_t count_nodes(const struct oto_field *field)
+{
+    uint32_t count = 1;
+    if (field->type == OTO_TYPE_MAP)
+        return 3;
+    for (uint32_t i = 0; i < child_count(field); i++)
+        count += count_nodes(&field->children[i]);
+    return count;
+}
+
+// A map's two columns are implied by it; NULL when out of memory.
+static const struct oto_field *map_fields(const struct oto_field *map, struct oto_arena *arena)
+{
+    struct oto_field *fields = oto_arena_alloc(arena, 2 * sizeof *fields);
+    if (!fields)
+        return NULL;
+    fields[0] = (struct oto_field){.name = "key", .id = (uint16_t)(map->id + 1), .type = OTO_TYPE_STRING};
+    fields[1] = (struct oto_field){.name = "value", .id = (uint16_t)(map->id + 2), .type = OTO_TYPE_STRING};
+    fields[1].flags = map->flags & OTO_FIELD_BLOOM;
+    return fields;
+}
+
+// Gives node i its children, at the end of the nodes so far.
+static enum oto_status add_children(struct oto_builder *b, uint32_t i, uint32_t *nodes)
+{
+    struct oto_column *c = &b->columns[i];
+    c->child_count = child_count(c->field);
+    if (!c->child_count)
+        return OTO_OK;
+    const struct oto_field *fields = c->field->children;
+    if (c->field->type == OTO_TYPE_MAP && !(fields = map_fields(c->field, b->arena)))
+        return OTO_NO_MEMORY;
+    c->children = &b->columns[*nodes];
+    for (uint32_t k = 0; k < c->child_count; k++)
+        c->children[k] = (struct oto_column){.field = &fields[k], .level = c->level};
+    *nodes += c->child_count;
+    return OTO_OK;
+}
+
+static enum oto_status init_nodes(struct oto_builder *b)
+{
+    uint32_t nodes = b->schema->field_count;
+    static const uint32_t offset_zero = 0;
+    uint32_t *zero = (uint32_t *)oto_arena_copy(b->arena, &offset_zero, sizeof offset_zero);
+    if (!zero)
+        return OTO_NO_MEMORY;
+    for (uint32_t i = 0; i < nodes; i++) {
+        const struct oto_field *field = b->schema->fields[i];
+        b->columns[i] = (struct oto_column){.field = field, .level = field->level};
+    }
+    for (uint32_t i = 0; i < b->node_count; i++) {
+        OTO_TRY(add_children(b, i, &nodes));
+        if (!value_width(b->columns[i].field->type))
+            b->columns[i].offsets = zero; // never written: capacity is 0
+        b->dictionary_count += (uint32_t)has_dictionary(b->columns[i].field->type);
+    }
+    return OTO_OK;
+}
+
+static enum oto_status init_dictionaries(struct oto_builder *b, uint64_t seed)
+{
+    struct oto_dictionary *next = oto_arena_alloc(b->arena, b->dictionary_count * sizeof *next);
+    if (!next)
+        return OTO_NO_MEMORY;
+    b->dictionaries = next;
+    for (uint32_t i = 0; i < b->node_count; i++) {
+        if (!has_dictionary(b->columns[i].field->type))
+            continue;
+        oto_dictionary_init(next, b->arena, seed, 0);
+        b->columns[i].dictionary = next++;
+    }
+    return OTO_OK;
+}
+
+enum oto_status oto_builder_init(struct oto_builder *b, const struct oto_schema *schema, struct oto_arena *arena,
+                                 uint64_t hash_seed, uint32_t rows_reserve, struct oto_error *err)
+{
+    *b = (struct oto_builder){.schema = schema, .arena = arena, .rows_reserve = rows_reserve ? rows_reserve : 1};
+    if (schema->level_count < 1 || schema->level_count > OTO_LEVEL_MAX)
+        return oto_error_set(err, OTO_INTERNAL, "schema %s has %u levels", schema->name, schema->level_count);
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        b->node_count += count_nodes(schema->fields[i]);
+    for (uint32_t level = 1; level < schema->level_count; level++)
+        oto_dictionary_init(&b->levels[level].identity, arena, hash_seed, 1);
+    b->columns = oto_arena_alloc(arena, b->node_count * sizeof *b->columns);
+    if (!b->columns || init_nodes(b) != OTO_OK || init_dictionaries(b, hash_seed) != OTO_OK)
+        return oto_error_set(err, OTO_NO_MEMORY, "no memory for a builder of %s", schema->name);
+    return OTO_OK;
+}
+
+// Capacity for `more` beyond length: the first time `first`, then doubling. 0 when there can be none.
+static uint32_t next_capacity(uint32_t capacity, uint32_t length, uint32_t more, uint32_t first)
+{
+    uint64_t wanted = (uint64_t)length + more;
+    uint64_t next = capacity ? 2 * (uint64_t)capacity : first;
+    while (next < wanted)
+        next *= 2;
+    return next <= CAPACITY_MAX ? (uint32_t)next : 0;
+}
+
+// A larger copy; the old array stays as it is, for views.
+static void *larger(struct oto_arena *arena, const void *old, size_t old_bytes, size_t new_bytes)
+{
+    uint8_t *block = oto_arena_alloc_aligned(arena, new_bytes, 64);
+    if (block && old_bytes)
+        memcpy(block, old, old_bytes);
+    return block;
+}
+
+static uint8_t *larger_validity(struct oto_arena *arena, const struct oto_column *c, uint32_t capacity)
+{
+    size_t size = ((size_t)capacity + 7) / 8, kept = c->validity ? ((size_t)c->length + 7) / 8 : 0;
+    uint8_t *bits = larger(arena, c->validity, kept, size);
+    if (bits)
+        memset(bits + kept, 0xFF, size - kept);
+    return bits;
+}
+
+enum oto_status oto_column_grow(struct oto_builder *b, struct oto_column *c, uint32_t more)
+{
+    uint32_t first = c->level == 0 ? b->rows_reserve : CAPACITY_HIGHER_LEVEL;
+    uint32_t capacity = next_capacity(c->capacity, c->length, more, first);
+    if (!capacity)
+        return OTO_NO_MEMORY;
+    size_t width = value_width(c->field->type);
+    uint8_t *validity = c->validity ? larger_validity(b->arena, c, capacity) : NULL;
+    void *data = width ? larger(b->arena, c->values, c->length * width, capacity * width)
+                       : larger(b->arena, c->offsets, ((size_t)c->length + 1) * sizeof *c->offsets,
+                                ((size_t)capacity + 1) * sizeof *c->offsets);
+    if (!data || (c->validity && !validity))
+        return OTO_NO_MEMORY;
+    if (width)
+        c->values = data;
+    else
+        c->offsets = data;
+    c->validity = validity;
+    c->capacity = capacity;
+    return OTO_OK;
+}
+
+enum oto_status oto_column_append_bytes(struct oto_builder *b, struct oto_column *c, struct oto_bytes value)
+{
+    OTO_TRY(oto_column_reserve(b, c, 1));
+    uint32_t *codes = c->values;
+    uint32_t hint = c->length ? codes[c->length - 1] : UINT32_MAX;
+    OTO_TRY(oto_dictionary_add_hinted(c->dictionary, value, hint, &codes[c->length]));
+    c->length++;
+    return OTO_OK;
+}
+
+enum oto_status oto_column_append_id(struct oto_builder *b, struct oto_column *c, struct oto_bytes value)
+{
+    size_t width = value_width(c->field->type);
+    if (value.size == 0)
+        return oto_column_append_null(b, c);
+    if (value.size != width)
+        return OTO_INVALID;
+    OTO_TRY(oto_column_reserve(b, c, 1));
+    memcpy((uint8_t *)c->values + c->length * width, value.data, width);
+    c->length++;
+    return OTO_OK;
+}
+
+enum oto_status oto_column_append_null(struct oto_builder *b, struct oto_column *c)
+{
+    size_t width = value_width(c->field->type);
+    OTO_TRY(oto_column_reserve(b, c, 1));
+    if (!c->validity && !(c->validity = larger_validity(b->arena, c, c->capacity)))
+        return OTO_NO_MEMORY;
+    if (has_dictionary(c->field->type) && c->dictionary->count == 0) {
+        uint32_t code;
+        OTO_TRY(oto_dictionary_add(c->dictionary, (struct oto_bytes){NULL, 0}, &code));
+    }
+    if (width)
+        memset((uint8_t *)c->values + c->length * width, 0, width);
+    else
+        c->offsets[c->length + 1] = c->children[0].length;
+    c->validity[c->length >> 3] &= (uint8_t)~(1u << (c->length & 7));
+    c->length++;
+    c->null_count++;
+    return OTO_OK;
+}
+
+enum oto_status oto_column_append_end(struct oto_builder *b, struct oto_column *c)
+{
+    OTO_TRY(oto_column_reserve(b, c, 1));
+    c->offsets[++c->length] = c->children[0].length;
+    return OTO_OK;
+}
+
+// One more entry of a level that has a next one.
+static enum oto_status append_link(struct oto_builder *b, struct oto_level *level, uint32_t first, uint32_t next_index)
+{
+    if (level->count == level->capacity) {
+        uint32_t capacity = next_capacity(level->capacity, level->count, 1, first);
+        if (!capacity)
+            return OTO_NO_MEMORY;
+        uint32_t *link = larger(b->arena, level->link, level->count * sizeof *link, capacity * sizeof *link);
+        if (!link)
+            return OTO_NO_MEMORY;
+        level->link = link;
+        level->capacity = capacity;
+    }
+    level->link[level->count] = next_index;
+    return OTO_OK;
+}
+
+enum oto_status oto_builder_entry(struct oto_builder *b, uint32_t level, struct oto_bytes identity, uint32_t next_index,
+                                  uint32_t *ret_index, int *ret_is_new)
+{
+    struct oto_level *l = &b->levels[level];
+    uint32_t index;
+    OTO_TRY(oto_dictionary_add(&l->identity, identity, &index));
+    *ret_is_new = index == l->count;
+    if (*ret_is_new) {
+        if (level + 1 < b->schema->level_count) {
+            enum oto_status status = append_link(b, l, CAPACITY_HIGHER_LEVEL, next_index);
+            if (status != OTO_OK) {
+                oto_dictionary_rollback(&l->identity, index);
+                return status;
+            }
+        }
+        l->count++;
+    }
+    *ret_index = index;
+    return OTO_OK;
+}
+
+enum oto_status oto_builder_row(struct oto_builder *b, uint32_t next_index)
+{
+    if (b->schema->level_count > 1)
+        OTO_TRY(append_link(b, &b->levels[0], b->rows_reserve, next_index));
+    b->levels[0].count++;
+    return OTO_OK;
+}
+
+// A mark: the count of each level (an identity dictionary has as many), then of each node length and null count, then
+// the count of each dictionary.
+size_t oto_builder_mark_size(const struct oto_builder *b)
+{
+    return (b->schema->level_count + 2 * (size_t)b->node_count + b->dictionary_count) * sizeof(uint32_t);
+}
+
+void oto_builder_mark(const struct oto_builder *b, uint32_t *mark)
+{
+    for (uint32_t i = 0; i < b->schema->level_count; i++)
+        *mark++ = b->levels[i].count;
+    for (uint32_t i = 0; i < b->node_count; i++) {
+        *mark++ = b->columns[i].length;
+        *mark++ = b->columns[i].null_count;
+    }
+    for (uint32_t i = 0; i < b->dictionary_count; i++)
+        *mark++ = b->dictionaries[i].count;
+}
+
+// Bits from length on must be 1 again, as appends leave them alone.
+static void rollback_column(struct oto_column *c, uint32_t length, uint32_t null_count)
+{
+    if (c->validity && c->length > length) {
+        uint32_t at = length;
+        for (; at < c->length && at % 8; at++)
+            c->validity[at >> 3] |= (uint8_t)(1u << (at & 7));
+        if (at < c->length)
+            memset(c->validity + at / 8, 0xFF, ((size_t)c->length + 7) / 8 - at / 8);
+    }
+    c->length = length;
+    c->null_count = null_count;
+}
+
+void oto_builder_rollback(struct oto_builder *b, const uint32_t *mark)
+{
+    for (uint32_t i = 0; i < b->schema->level_count; i++) {
+        b->levels[i].count = *mark++;
+        if (i > 0)
+            oto_dictionary_rollback(&b->levels[i].identity, b->levels[i].count);
+    }
+    for (uint32_t i = 0; i < b->node_count; i++, mark += 2)
+        rollback_column(&b->columns[i], mark[0], mark[1]);
+    for (uint32_t i = 0; i < b->dictionary_count; i++)
+        oto_dictionary_rollback(&b->dictionaries[i], *mark++);
+}

@@ -1,0 +1,162 @@
+#include "columns/dictionary.h"
+#include "base/hash.h"
+
+#define CAPACITY_FIRST 16u
+#define CAPACITY_MAX (1u << 30)
+#define LOOKUPS_MIN 4096u // before a dictionary is judged
+
+void oto_dictionary_init(struct oto_dictionary *d, struct oto_arena *arena, uint64_t seed, int keep)
+{
+    *d = (struct oto_dictionary){.arena = arena, .seed = seed, .keep = keep};
+}
+
+static uint64_t slot_of(uint32_t hash, uint32_t code)
+{
+    return (uint64_t)(code + 1) << 32 | hash;
+}
+
+static uint32_t slot_code(uint64_t slot)
+{
+    return (uint32_t)(slot >> 32) - 1;
+}
+
+static uint32_t hash_of(const struct oto_dictionary *d, struct oto_bytes value)
+{
+    return (uint32_t)oto_hash(value.data, value.size, d->seed);
+}
+
+static void slot_insert(uint64_t *slots, uint32_t mask, uint64_t slot)
+{
+    uint32_t at = (uint32_t)slot & mask;
+    while (slots[at])
+        at = (at + 1) & mask;
+    slots[at] = slot;
+}
+
+// Twice the slots, each taken over with its hash: no entry is looked at.
+static enum oto_status grow_slots(struct oto_dictionary *d, uint32_t capacity)
+{
+    uint32_t size = 2 * capacity;
+    uint64_t *slots = oto_arena_alloc(d->arena, size * sizeof *slots);
+    if (!slots)
+        return OTO_NO_MEMORY;
+    memset(slots, 0, size * sizeof *slots);
+    if (d->slots)
+        for (uint32_t i = 0; i <= d->slot_mask; i++)
+            if (d->slots[i])
+                slot_insert(slots, size - 1, d->slots[i]);
+    d->slots = slots;
+    d->slot_mask = size - 1;
+    return OTO_OK;
+}
+
+// Doubles the entries, and the slots so that at most half are taken. Old arrays are left to the views that have them.
+static enum oto_status grow(struct oto_dictionary *d)
+{
+    if (d->capacity >= CAPACITY_MAX)
+        return OTO_NO_MEMORY;
+    uint32_t capacity = d->capacity ? 2 * d->capacity : CAPACITY_FIRST;
+    struct oto_bytes *entries = oto_arena_alloc(d->arena, capacity * sizeof *entries);
+    if (!entries)
+        return OTO_NO_MEMORY;
+    if (!d->plain)
+        OTO_TRY(grow_slots(d, capacity));
+    if (d->count)
+        memcpy(entries, d->entries, d->count * sizeof *entries);
+    d->entries = entries;
+    d->capacity = capacity;
+    return OTO_OK;
+}
+
+static enum oto_status append(struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code)
+{
+    if (d->count == d->capacity)
+        OTO_TRY(grow(d));
+    const uint8_t *copy = oto_arena_copy(d->arena, value.data, value.size);
+    if (!copy)
+        return OTO_NO_MEMORY;
+    d->entries[d->count] = oto_bytes(copy, value.size);
+    d->size_bytes += value.size;
+    *ret_code = d->count++;
+    return OTO_OK;
+}
+
+static int useless(const struct oto_dictionary *d)
+{
+    return !d->keep && d->lookups >= LOOKUPS_MIN && (uint64_t)d->count * 2 > d->lookups;
+}
+
+// 1 with the code of a value that is there.
+static inline int lookup(const struct oto_dictionary *d, struct oto_bytes value, uint32_t hash, uint32_t *ret_code)
+{
+    for (uint32_t at = hash & d->slot_mask; d->slots[at]; at = (at + 1) & d->slot_mask) {
+        if ((uint32_t)d->slots[at] != hash)
+            continue;
+        uint32_t code = slot_code(d->slots[at]);
+        if (d->entries[code].size == value.size &&
+            oto_dictionary_same(d->entries[code].data, value.data, value.size)) {
+            *ret_code = code;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code)
+{
+    d->lookups++;
+    if (d->plain)
+        return append(d, value, ret_code);
+    uint32_t hash = hash_of(d, value);
+    if (d->slots && lookup(d, value, hash, ret_code))
+        return OTO_OK;
+    OTO_TRY(append(d, value, ret_code));
+    slot_insert(d->slots, d->slot_mask, slot_of(hash, *ret_code));
+    if (useless(d)) {
+        d->plain = 1;
+        d->slots = NULL;
+    }
+    return OTO_OK;
+}
+
+enum oto_status oto_dictionary_find(const struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code)
+{
+    if (d->slots)
+        return lookup(d, value, hash_of(d, value), ret_code) ? OTO_OK : OTO_NOT_FOUND;
+    for (uint32_t code = 0; code < d->count; code++) {
+        if (oto_bytes_equal(d->entries[code], value)) {
+            *ret_code = code;
+            return OTO_OK;
+        }
+    }
+    return OTO_NOT_FOUND;
+}
+
+// Empties a slot and moves up those behind it that would no longer be reached.
+static void slot_remove(struct oto_dictionary *d, uint32_t at)
+{
+    uint32_t mask = d->slot_mask, hole = at;
+    for (uint32_t next = (at + 1) & mask; d->slots[next]; next = (next + 1) & mask) {
+        uint32_t home = (uint32_t)d->slots[next] & mask;
+        if (((next - home) & mask) >= ((next - hole) & mask)) {
+            d->slots[hole] = d->slots[next];
+            hole = next;
+        }
+    }
+    d->slots[hole] = 0;
+}
+
+void oto_dictionary_rollback(struct oto_dictionary *d, uint32_t count)
+{
+    while (d->count > count) {
+        uint32_t code = --d->count;
+        d->size_bytes -= d->entries[code].size;
+        if (!d->slots)
+            continue;
+        uint32_t hash = hash_of(d, d->entries[code]);
+        uint32_t at = hash & d->slot_mask;
+        while (d->slots[at] != slot_of(hash, code))
+            at = (at + 1) & d->slot_mask;
+        slot_remove(d, at);
+    }
+}
