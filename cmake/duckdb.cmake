@@ -1,10 +1,22 @@
-# libduckdb is fetched by tools/bootstrap into OTO_DUCKDB_DIR (lib and header); only otolith-query loads it.
-set(OTO_DUCKDB_DIR "$ENV{OTO_DUCKDB_DIR}" CACHE PATH "Folder with libduckdb.so and duckdb.h")
+# libduckdb is fetched by tools/bootstrap into the cache (library and header); only otolith-query loads it.
+# OTO_DUCKDB_DIR names another place; without it the cache's is taken.
+if(DEFINED ENV{OTO_DUCKDB_DIR})
+  set(duckdb_default $ENV{OTO_DUCKDB_DIR})
+elseif(DEFINED ENV{OTOLITH_CACHE})
+  set(duckdb_default $ENV{OTOLITH_CACHE}/duckdb-1.5.5)
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(duckdb_default $ENV{XDG_CACHE_HOME}/otolith/duckdb-1.5.5)
+else()
+  set(duckdb_default $ENV{HOME}/.cache/otolith/duckdb-1.5.5)
+endif()
+set(OTO_DUCKDB_DIR "${duckdb_default}" CACHE PATH "Folder with libduckdb.so and duckdb.h")
 if(EXISTS ${OTO_DUCKDB_DIR}/libduckdb.so AND EXISTS ${OTO_DUCKDB_DIR}/duckdb.h)
   add_library(duckdb SHARED IMPORTED)
   set_target_properties(duckdb PROPERTIES IMPORTED_LOCATION ${OTO_DUCKDB_DIR}/libduckdb.so
+                        IMPORTED_SONAME libduckdb.so
                         INTERFACE_INCLUDE_DIRECTORIES ${OTO_DUCKDB_DIR})
   oto_program(otolith-query apps/otolith-query DEPENDS query arrow LIBS duckdb)
+  install(FILES ${OTO_DUCKDB_DIR}/libduckdb.so DESTINATION lib/otolith)
 else()
   message(STATUS "libduckdb not found in '${OTO_DUCKDB_DIR}': otolith-query is not built (run make)")
 endif()

@@ -31,7 +31,9 @@ function(oto_program name folder)
   foreach(dep ${ARG_DEPENDS})
     target_link_libraries(${name} PRIVATE oto_${dep})
   endforeach()
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
+                        INSTALL_RPATH "$ORIGIN/../lib/otolith")
+  install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 
 # tests/unit/<folder>/test_<file>.c: one executable each, linked with cmocka and its folder.
@@ -51,15 +53,41 @@ function(oto_unit_tests)
   endforeach()
 endfunction()
 
-# fuzz/fuzz_<entry>.c: a libFuzzer target each. The same file built without OTO_FUZZ and with
-# fuzz/replay.c becomes replay_<entry>, which runs a corpus in the ordinary tests.
+# tests/tools/<name>.c: programs that hand parts of the core to the conformance tests.
+function(oto_test_tools)
+  file(GLOB programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/tools/*.c)
+  foreach(program ${programs})
+    get_filename_component(name ${program} NAME_WE)
+    add_executable(${name} ${program})
+    target_link_libraries(${name} PRIVATE oto_otlp oto_parquet oto_arrow)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  endforeach()
+endfunction()
+
+# fuzz/fuzz_<entry>.c: a libFuzzer target each (clang, OTO_FUZZ).
 function(oto_fuzz_targets)
   file(GLOB entries CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c)
   foreach(entry ${entries})
     get_filename_component(name ${entry} NAME_WE)
     add_executable(${name} ${entry})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-    target_link_libraries(${name} PRIVATE oto_engine oto_net oto_query oto_api)
+    target_compile_options(${name} PRIVATE -Wno-missing-prototypes) # libFuzzer's entry has no header
+    target_link_libraries(${name} PRIVATE oto_api)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  endforeach()
+endfunction()
+
+# The same files with fuzz/replay.c instead of libFuzzer: replay_<entry> runs fuzz/corpus/<entry>/ as a test.
+function(oto_fuzz_replays)
+  file(GLOB entries CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c)
+  foreach(entry ${entries})
+    get_filename_component(name ${entry} NAME_WE)
+    string(REGEX REPLACE "^fuzz_" "" short ${name})
+    add_executable(replay_${short} ${entry} ${CMAKE_SOURCE_DIR}/fuzz/replay.c)
+    target_link_libraries(replay_${short} PRIVATE oto_api)
+    target_compile_options(replay_${short} PRIVATE -Wno-missing-prototypes)
+    set_target_properties(replay_${short} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    add_test(NAME fuzz/${short} COMMAND replay_${short} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${short})
   endforeach()
 endfunction()
 
