@@ -22,7 +22,8 @@ void oto_codec_free(struct oto_codec *codec);
 // Appends the decompressed input to output, whose size_max caps the result while it grows: a bomb ends in
 // OTO_TOO_LARGE after at most that many bytes. OTO_INVALID for a broken or truncated stream or a wrong checksum
 // (err: offset in the input), OTO_UNSUPPORTED, OTO_NO_MEMORY. On failure output is cut back to where it was.
-// zstd windows over 8 MiB (windowLog 23) are refused with OTO_TOO_LARGE. Ownership: borrows.
+// zstd frames that need a window over 8 MiB (windowLog 23) are refused with OTO_TOO_LARGE. Empty input is no
+// stream: OTO_INVALID. Ownership: borrows.
 OTO_MUST_CHECK enum oto_status oto_decompress(struct oto_codec *codec, enum oto_compression compression,
                                               struct oto_bytes input, struct oto_buffer *output,
                                               struct oto_error *err);

@@ -10,4 +10,8 @@ uint32_t oto_crc32(uint32_t crc, const void *data, size_t size);
 // oto_crc32c("123456789") = 0xE3069283.
 uint32_t oto_crc32c(uint32_t crc, const void *data, size_t size);
 
+// The same by tables alone: what runs where the machine has no instruction for it.
+uint32_t oto_crc32_plain(uint32_t crc, const void *data, size_t size);
+uint32_t oto_crc32c_plain(uint32_t crc, const void *data, size_t size);
+
 #endif

@@ -5,7 +5,8 @@
 
 #include "base/bytes.h"
 
-// Appends count int64 values. OTO_NO_MEMORY, OTO_TOO_LARGE.
+// Appends count int64 values. OTO_NO_MEMORY; OTO_TOO_LARGE, already when the largest block (1038 bytes) would not
+// fit before the limit of output.
 OTO_MUST_CHECK enum oto_status oto_delta_encode64(const int64_t *values, size_t count,
                                                   struct oto_buffer *output);
 // The same for int32 (Parquet INT32: deltas and minimum wrap at 32 bits).

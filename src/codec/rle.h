@@ -11,13 +11,14 @@ static inline unsigned oto_bit_width(uint32_t max)
     return max ? 32u - (unsigned)__builtin_clz(max) : 0u;
 }
 
-// Appends count values, each < 2^bit_width (bit_width 0..32), as runs: RLE for 8 or more equal values, groups of 8
-// bit-packed otherwise. No length prefix. bit_width 0 writes one RLE run of zeros (empty value). count 0: nothing.
+// Appends count values, each < 2^bit_width (bit_width 0..32), as runs: RLE for 8 or more equal values (24 at width 1,
+// 16 at width 2, where fewer are smaller packed), groups of 8 bit-packed otherwise. No length prefix. bit_width 0 writes one RLE run of zeros (empty value). count 0: nothing.
 // OTO_NO_MEMORY, OTO_TOO_LARGE.
 OTO_MUST_CHECK enum oto_status oto_rle_encode(const uint32_t *values, size_t count, unsigned bit_width,
                                               struct oto_buffer *output);
 
-// Decodes exactly count values from input; OTO_CORRUPT when it holds fewer or is malformed. ret_consumed may be NULL.
+// Decodes the first count values of input; OTO_CORRUPT when it holds fewer or is malformed. The padding of the last
+// group may be missing. ret_consumed may be NULL.
 OTO_MUST_CHECK enum oto_status oto_rle_decode(struct oto_bytes input, unsigned bit_width, uint32_t *values,
                                               size_t count, size_t *ret_consumed);
 

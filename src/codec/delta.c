@@ -1,0 +1,281 @@
+#include "codec/delta.h"
+#include "codec/rle.h"
+
+#define BLOCK 128
+#define MINIBLOCKS 4
+#define MINIBLOCK (BLOCK / MINIBLOCKS)
+#define VARINT_MAX 10
+#define HEADER_MAX (4 * VARINT_MAX)
+#define BLOCK_BYTES_MAX (VARINT_MAX + MINIBLOCKS + BLOCK * 8)
+
+static uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+static uint8_t *put_zigzag(uint8_t *at, int64_t value)
+{
+    return put_varint(at, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+}
+
+static enum oto_status put_header(size_t count, int64_t first, struct oto_buffer *output)
+{
+    OTO_TRY(oto_buffer_reserve(output, HEADER_MAX));
+    uint8_t *at = output->data + output->size;
+    at = put_varint(at, BLOCK);
+    at = put_varint(at, MINIBLOCKS);
+    at = put_varint(at, count);
+    at = put_zigzag(at, first);
+    output->size = (size_t)(at - output->data);
+    return OTO_OK;
+}
+
+// Everything is computed on unsigned numbers, where overflow wraps as the format wants it.
+static uint8_t *put_miniblocks64(uint8_t *at, const uint64_t deltas[BLOCK], size_t count, uint64_t least)
+{
+    uint8_t *widths = at;
+    memset(widths, 0, MINIBLOCKS);
+    at += MINIBLOCKS;
+    for (size_t start = 0; start < count; start += MINIBLOCK) {
+        uint64_t packed[MINIBLOCK], all = 0;
+        size_t some = count - start < MINIBLOCK ? count - start : MINIBLOCK;
+        for (size_t i = 0; i < some; i++)
+            all |= packed[i] = deltas[start + i] - least;
+        memset(packed + some, 0, (MINIBLOCK - some) * sizeof *packed);
+        unsigned width = all ? 64u - (unsigned)__builtin_clzll(all) : 0;
+        widths[start / MINIBLOCK] = (uint8_t)width;
+        oto_bits_pack64(packed, MINIBLOCK, width, at);
+        at += width * MINIBLOCK / 8;
+    }
+    return at;
+}
+
+static uint8_t *put_miniblocks32(uint8_t *at, const uint32_t deltas[BLOCK], size_t count, uint32_t least)
+{
+    uint8_t *widths = at;
+    memset(widths, 0, MINIBLOCKS);
+    at += MINIBLOCKS;
+    for (size_t start = 0; start < count; start += MINIBLOCK) {
+        uint32_t packed[MINIBLOCK], all = 0;
+        size_t some = count - start < MINIBLOCK ? count - start : MINIBLOCK;
+        for (size_t i = 0; i < some; i++)
+            all |= packed[i] = deltas[start + i] - least;
+        memset(packed + some, 0, (MINIBLOCK - some) * sizeof *packed);
+        unsigned width = oto_bit_width(all);
+        widths[start / MINIBLOCK] = (uint8_t)width;
+        oto_bits_pack32(packed, MINIBLOCK, width, at);
+        at += width * MINIBLOCK / 8;
+    }
+    return at;
+}
+
+enum oto_status oto_delta_encode64(const int64_t *values, size_t count, struct oto_buffer *output)
+{
+    OTO_TRY(put_header(count, count ? values[0] : 0, output));
+    for (size_t done = 1; done < count; done += BLOCK) {
+        uint64_t deltas[BLOCK];
+        int64_t least = INT64_MAX;
+        size_t some = count - done < BLOCK ? count - done : BLOCK;
+        for (size_t i = 0; i < some; i++) {
+            deltas[i] = (uint64_t)values[done + i] - (uint64_t)values[done + i - 1];
+            least = (int64_t)deltas[i] < least ? (int64_t)deltas[i] : least;
+        }
+        OTO_TRY(oto_buffer_reserve(output, BLOCK_BYTES_MAX));
+        uint8_t *at = put_zigzag(output->data + output->size, least);
+        at = put_miniblocks64(at, deltas, some, (uint64_t)least);
+        output->size = (size_t)(at - output->data);
+    }
+    return OTO_OK;
+}
+
+enum oto_status oto_delta_encode32(const int32_t *values, size_t count, struct oto_buffer *output)
+{
+    OTO_TRY(put_header(count, count ? values[0] : 0, output));
+    for (size_t done = 1; done < count; done += BLOCK) {
+        uint32_t deltas[BLOCK];
+        int32_t least = INT32_MAX;
+        size_t some = count - done < BLOCK ? count - done : BLOCK;
+        for (size_t i = 0; i < some; i++) {
+            deltas[i] = (uint32_t)values[done + i] - (uint32_t)values[done + i - 1];
+            least = (int32_t)deltas[i] < least ? (int32_t)deltas[i] : least;
+        }
+        OTO_TRY(oto_buffer_reserve(output, BLOCK_BYTES_MAX));
+        uint8_t *at = put_zigzag(output->data + output->size, least);
+        at = put_miniblocks32(at, deltas, some, (uint32_t)least);
+        output->size = (size_t)(at - output->data);
+    }
+    return OTO_OK;
+}
+
+struct delta_reader {
+    const uint8_t *at, *end;
+    uint64_t miniblocks;
+    uint64_t miniblock; // values in one
+    uint64_t value;
+    unsigned width_max;
+};
+
+static enum oto_status get_varint(struct delta_reader *r, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 70 && r->at < r->end; shift += 7) {
+        uint8_t byte = *r->at++;
+        if (shift == 63 && byte > 1)
+            return OTO_CORRUPT;
+        value |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80) {
+            *ret_value = value;
+            return OTO_OK;
+        }
+    }
+    return OTO_CORRUPT;
+}
+
+static enum oto_status get_zigzag(struct delta_reader *r, uint64_t *ret_value)
+{
+    uint64_t value;
+    OTO_TRY(get_varint(r, &value));
+    *ret_value = value >> 1 ^ (0 - (value & 1));
+    return OTO_OK;
+}
+
+static enum oto_status reader_begin(struct delta_reader *r, struct oto_bytes input, size_t count,
+                                    unsigned width_max)
+{
+    uint64_t block, total;
+    *r = (struct delta_reader){.at = input.data, .width_max = width_max};
+    r->end = input.size ? input.data + input.size : input.data;
+    OTO_TRY(get_varint(r, &block));
+    OTO_TRY(get_varint(r, &r->miniblocks));
+    OTO_TRY(get_varint(r, &total));
+    OTO_TRY(get_zigzag(r, &r->value));
+    if (block == 0 || block % 128 != 0 || block > INT32_MAX || r->miniblocks == 0 ||
+        block % r->miniblocks != 0 || total != count)
+        return OTO_CORRUPT;
+    r->miniblock = block / r->miniblocks;
+    return r->miniblock % 32 == 0 ? OTO_OK : OTO_CORRUPT;
+}
+
+// The width-bit number at a bit position; size bytes of data.
+static inline uint64_t bits_at(const uint8_t *data, size_t size, uint64_t bit, unsigned width)
+{
+    size_t byte = (size_t)(bit / 8);
+    unsigned shift = bit & 7;
+    uint64_t low = 0, mask = width == 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
+    if (__builtin_expect(size - byte > 8, 1)) {
+        low = oto_load64(data + byte) >> shift;
+        if (shift + width > 64)
+            low |= (uint64_t)data[byte + 8] << (64 - shift);
+        return low & mask;
+    }
+    memcpy(&low, data + byte, size - byte);
+    return low >> shift & mask;
+}
+
+// One miniblock: checks its bytes, hands the deltas over the least one to the caller's values.
+#define MINIBLOCK_DECODER(name, type, unsigned_type)                                               \
+    static enum oto_status name(struct delta_reader *r, unsigned width, uint64_t least,            \
+                                type *values, size_t count)                                        \
+    {                                                                                              \
+        uint64_t size = r->miniblock / 8 * width;                                                  \
+        if (width > r->width_max || size > (uint64_t)(r->end - r->at))                             \
+            return OTO_CORRUPT;                                                                    \
+        unsigned_type value = (unsigned_type)r->value, step = (unsigned_type)least;                \
+        for (size_t i = 0; i < count; i++) {                                                       \
+            unsigned_type more = 0;                                                                \
+            if (width)                                                                             \
+                more = (unsigned_type)bits_at(r->at, (size_t)size, (uint64_t)i * width, width);    \
+            value += step + more;                                                                  \
+            values[i] = (type)value;                                                               \
+        }                                                                                          \
+        r->value = value;                                                                          \
+        r->at += size;                                                                             \
+        return OTO_OK;                                                                             \
+    }
+MINIBLOCK_DECODER(miniblock_decode64, int64_t, uint64_t)
+MINIBLOCK_DECODER(miniblock_decode32, int32_t, uint32_t)
+
+static enum oto_status block_begin(struct delta_reader *r, uint64_t *ret_least, const uint8_t **ret_widths)
+{
+    OTO_TRY(get_zigzag(r, ret_least));
+    if (r->miniblocks > (uint64_t)(r->end - r->at))
+        return OTO_CORRUPT;
+    *ret_widths = r->at;
+    r->at += r->miniblocks;
+    return OTO_OK;
+}
+
+#define DECODER(name, type, bits)                                                                  \
+    enum oto_status name(struct oto_bytes input, type *values, size_t count, size_t *ret_consumed) \
+    {                                                                                              \
+        struct delta_reader r;                                                                     \
+        OTO_TRY(reader_begin(&r, input, count, bits));                                             \
+        if (count)                                                                                 \
+            values[0] = (type)r.value;                                                             \
+        for (size_t done = 1; done < count;) {                                                     \
+            uint64_t least;                                                                        \
+            const uint8_t *widths;                                                                 \
+            OTO_TRY(block_begin(&r, &least, &widths));                                             \
+            for (uint64_t i = 0; i < r.miniblocks && done < count; i++) {                          \
+                size_t left = count - done;                                                        \
+                size_t some = left < r.miniblock ? left : (size_t)r.miniblock;                     \
+                OTO_TRY(miniblock_decode##bits(&r, widths[i], least, values + done, some));        \
+                done += some;                                                                      \
+            }                                                                                      \
+        }                                                                                          \
+        if (ret_consumed)                                                                          \
+            *ret_consumed = (size_t)(r.at - input.data);                                           \
+        return OTO_OK;                                                                             \
+    }
+DECODER(oto_delta_decode64, int64_t, 64)
+DECODER(oto_delta_decode32, int32_t, 32)
+
+// Swaps the off-diagonal halves of an 8 by 8 matrix of bytes at three scales.
+static void transpose8(uint64_t rows[8])
+{
+    static const uint64_t masks[3] = {0x00000000FFFFFFFFu, 0x0000FFFF0000FFFFu, 0x00FF00FF00FF00FFu};
+    for (unsigned scale = 0, span = 4; scale < 3; scale++, span /= 2) {
+        for (unsigned i = 0; i < 8; i++) {
+            if (i & span)
+                continue;
+            uint64_t swap = (rows[i] >> (span * 8) ^ rows[i + span]) & masks[scale];
+            rows[i] ^= swap << (span * 8);
+            rows[i + span] ^= swap;
+        }
+    }
+}
+
+// Eight elements at a time; with width 4 the rows' upper halves are empty.
+static void split(const uint8_t *in, size_t count, unsigned width, uint8_t *out)
+{
+    size_t done = 0;
+    for (; count - done >= 8; done += 8) {
+        uint64_t rows[8];
+        for (size_t i = 0; i < 8; i++)
+            rows[i] = width == 8 ? oto_load64(in + (done + i) * 8) : oto_load32(in + (done + i) * 4);
+        transpose8(rows);
+        for (size_t i = 0; i < width; i++)
+            oto_store64(out + i * count + done, rows[i]);
+    }
+    for (; done < count; done++)
+        for (size_t i = 0; i < width; i++)
+            out[i * count + done] = in[done * width + i];
+}
+
+enum oto_status oto_byte_stream_split(const void *values, size_t count, unsigned width,
+                                      struct oto_buffer *output)
+{
+    if (width != 4 && width != 8)
+        return OTO_UNSUPPORTED;
+    if (count > SIZE_MAX / 8)
+        return OTO_TOO_LARGE;
+    if (count == 0)
+        return OTO_OK;
+    OTO_TRY(oto_buffer_reserve(output, count * width));
+    split(values, count, width, output->data + output->size);
+    output->size += count * width;
+    return OTO_OK;
+}
