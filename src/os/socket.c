@@ -223,3 +223,8 @@ int oto_socket_is_local(const char *address)
                (IN6_IS_ADDR_V4MAPPED(&a.u.v6.sin6_addr) && a.u.v6.sin6_addr.s6_addr[12] == 127);
     }
 }
+
+void oto_socket_close(int fd)
+{
+    close(fd);
+}

@@ -1,0 +1,99 @@
+// What the protocol faces share: the worker of a loop thread, the call (one exchange on its way through a face), the route table and the
+// answers that every face gives alike. Everything here happens on the worker's thread unless said otherwise.
+#ifndef OTO_API_API_H
+#define OTO_API_API_H
+
+#include "api/log.h"
+#include "api/service.h"
+#include "codec/compress.h"
+#include "engine/engine.h"
+#include "net/grpc.h"
+#include "otlp/otlp_response.h"
+#include "query/query_client.h"
+
+enum oto_role { OTO_ROLE_INGEST = 1, OTO_ROLE_QUERY = 2, OTO_ROLE_ADMIN = 4, OTO_ROLE_ALL = 7 };
+
+struct oto_worker {
+    struct oto_service *service;
+    uint32_t index;
+    struct oto_loop *loop;
+    struct oto_http_server *server;
+    struct oto_shard *shard;
+    struct oto_codec *codec;
+    struct oto_allocator budget; // allocator of the scratch buffers: counts against the engine's memory
+    struct oto_buffer plain;     // decompressed body; reused
+    struct oto_buffer transcoded; // JSON rewritten as protobuf; reused
+    struct oto_loop_timer tick;
+};
+
+enum oto_call_encoding { OTO_CALL_GRPC, OTO_CALL_PROTOBUF, OTO_CALL_JSON, OTO_CALL_JSON_LINES, OTO_CALL_TEXT };
+
+struct oto_route;
+
+// One exchange in the hands of a face. Freed when the exchange is closed and nothing else holds it.
+struct oto_call {
+    struct oto_worker *worker;
+    struct oto_exchange *exchange;
+    const struct oto_route *route;
+    enum oto_call_encoding encoding;
+    enum oto_compression compression;
+    uint64_t reserved_bytes;
+    uint64_t deadline_ns; // monotonic; 0: none
+    int answered;
+    int closed;
+    int pending; // an ingest or query still refers to it
+    struct oto_ingest ingest;
+    void *query; // rest.c's own
+};
+
+struct oto_route {
+    const char *method;
+    const char *path;
+    enum oto_role role;
+    int grpc;
+    size_t body_bytes_max; // 0: no body; SIZE_MAX: the configured largest request
+    enum oto_signal signal; // of ingest routes
+    // Looks at the headers: returns 0 after having answered, 1 to go on.
+    int (*begin)(struct oto_call *call);
+    void (*handle)(struct oto_call *call);
+};
+extern const struct oto_route oto_routes[];
+extern const size_t oto_route_count;
+
+// --- the faces ---
+int oto_otlp_begin(struct oto_call *call);
+void oto_otlp_handle(struct oto_call *call);
+void oto_grpc_health_handle(struct oto_call *call);
+void oto_admin_health(struct oto_call *call);
+void oto_admin_ready(struct oto_call *call);
+void oto_admin_metrics(struct oto_call *call);
+void oto_admin_index(struct oto_call *call);
+int oto_rest_begin(struct oto_call *call);
+void oto_rest_sql(struct oto_call *call);
+void oto_rest_spans(struct oto_call *call);
+void oto_rest_closed(struct oto_call *call); // the peer is gone
+
+// --- answers ---
+// A failure in the request's own form: google.rpc.Status in protobuf or JSON, gRPC trailers, or JSON for the rest.
+void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status, uint32_t retry_s, const char *message);
+// The same from a library status: retryable ones are 503 / UNAVAILABLE.
+void oto_call_fail_status(struct oto_call *call, const struct oto_error *err);
+void oto_call_respond(struct oto_call *call, int http_status, const char *content_type, struct oto_bytes body);
+// Fills the body of an error that the net layer raises by itself.
+const char *oto_call_encoding_content_type(enum oto_call_encoding encoding);
+
+// --- the service, as faces see it ---
+struct oto_engine *oto_service_engine(struct oto_service *service);
+struct oto_query_client *oto_service_query_client(struct oto_service *service);
+const struct oto_config *oto_service_config(struct oto_service *service);
+const struct oto_log *oto_service_log(struct oto_service *service);
+const char *oto_service_version(struct oto_service *service);
+uint32_t oto_service_worker_count(struct oto_service *service);
+struct oto_worker *oto_service_worker(struct oto_service *service, uint32_t index);
+int oto_service_draining(struct oto_service *service);
+uint32_t oto_service_roles(struct oto_service *service, uint32_t listener);
+// Sum over the workers, as of each worker's last tick (and of this moment for the calling one).
+void oto_service_http_stats(struct oto_service *service, struct oto_http_stats *ret_stats);
+extern const struct oto_http_handler oto_api_handler; // state: the worker
+
+#endif

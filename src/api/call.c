@@ -1,0 +1,213 @@
+// Calls: the way of an exchange from its headers through a route to its answer, and the answers all faces give alike.
+#include "api/api.h"
+
+#include "os/clock.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *oto_call_encoding_content_type(enum oto_call_encoding encoding)
+{
+    switch (encoding) {
+    case OTO_CALL_GRPC:
+        return "application/grpc";
+    case OTO_CALL_PROTOBUF:
+        return "application/x-protobuf";
+    case OTO_CALL_JSON_LINES:
+        return "application/x-ndjson";
+    case OTO_CALL_TEXT:
+        return "text/plain; charset=utf-8";
+    case OTO_CALL_JSON:
+        break;
+    }
+    return "application/json";
+}
+
+// --- answers ---
+
+static void respond(struct oto_call *call, int http_status, const char *content_type, struct oto_bytes body,
+                    const struct oto_http_header *extra)
+{
+    struct oto_http_header headers[2] = {{OTO_BYTES_LITERAL("content-type"), oto_bytes_text(content_type)}};
+    size_t count = 1;
+    if (extra)
+        headers[count++] = *extra;
+    struct oto_http_response response = {.status = http_status, .headers = headers, .header_count = count, .body = body};
+    call->answered = 1;
+    oto_exchange_respond(call->exchange, &response);
+}
+
+void oto_call_respond(struct oto_call *call, int http_status, const char *content_type, struct oto_bytes body)
+{
+    respond(call, http_status, content_type, body, NULL);
+}
+
+static const char *allowed_methods(struct oto_call *call)
+{
+    return call->route ? call->route->method : "GET, POST";
+}
+
+// The body of an error: google.rpc.Status for OTLP in either encoding, {"error": …} for everything else.
+static enum oto_status error_body(struct oto_call *call, enum oto_grpc_status grpc_status, uint32_t retry_s, const char *message,
+                                  struct oto_buffer *body)
+{
+    enum oto_otlp_encoding encoding = call->encoding == OTO_CALL_GRPC || call->encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF
+                                                                                                              : OTO_OTLP_JSON;
+    return oto_otlp_write_status(encoding, (int)grpc_status, message, retry_s * 1000, NULL, body);
+}
+
+void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status, uint32_t retry_s, const char *message)
+{
+    struct oto_buffer body;
+    oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
+    struct oto_bytes view = {0};
+    if (error_body(call, grpc_status, retry_s, message, &body) == OTO_OK)
+        view = oto_buffer_view(&body);
+    call->answered = 1;
+    if (call->encoding == OTO_CALL_GRPC) {
+        oto_grpc_respond_error(call->exchange, grpc_status, oto_bytes_text(message), view, NULL, 0);
+    } else {
+        char retry[16];
+        struct oto_http_header extra = {OTO_BYTES_LITERAL("retry-after"), {0}};
+        (void)snprintf(retry, sizeof(retry), "%u", retry_s);
+        extra.value = oto_bytes_text(retry);
+        if (http_status == 405)
+            extra = (struct oto_http_header){OTO_BYTES_LITERAL("allow"), oto_bytes_text(allowed_methods(call))};
+        respond(call, http_status, oto_call_encoding_content_type(call->encoding), view, retry_s || http_status == 405 ? &extra : NULL);
+    }
+    oto_buffer_release(&body);
+}
+
+void oto_call_fail_status(struct oto_call *call, const struct oto_error *err)
+{
+    if (oto_status_retryable(err->status))
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, err->message);
+    else if (err->status == OTO_TOO_LARGE)
+        oto_call_fail(call, 413, OTO_GRPC_RESOURCE_EXHAUSTED, 0, err->message);
+    else if (err->status == OTO_UNSUPPORTED)
+        oto_call_fail(call, 415, OTO_GRPC_UNIMPLEMENTED, 0, err->message);
+    else if (err->status == OTO_INVALID || err->status == OTO_CORRUPT)
+        oto_call_fail(call, 400, OTO_GRPC_INVALID_ARGUMENT, 0, err->message);
+    else
+        oto_call_fail(call, 500, OTO_GRPC_INTERNAL, 0, err->message);
+}
+
+// --- the way of an exchange ---
+
+static const struct oto_route *find_route(const struct oto_http_request *request, int *ret_path_known)
+{
+    *ret_path_known = 0;
+    for (size_t i = 0; i < oto_route_count; i++) {
+        const struct oto_route *route = &oto_routes[i];
+        if (route->grpc != request->is_grpc || !oto_bytes_equal_text(request->path, route->path))
+            continue;
+        *ret_path_known = 1;
+        int head = oto_bytes_equal_text(request->method, "HEAD") && strcmp(route->method, "GET") == 0;
+        if (head || oto_bytes_equal_text(request->method, route->method))
+            return route;
+    }
+    return NULL;
+}
+
+// What an error on this path should be written in, before the face has looked at the content type.
+static enum oto_call_encoding first_encoding(const struct oto_http_request *request)
+{
+    if (request->is_grpc)
+        return OTO_CALL_GRPC;
+    struct oto_bytes type = oto_http_header(request, "content-type");
+    static const char protobuf[] = "application/x-protobuf";
+    if (type.size >= sizeof(protobuf) - 1 && memcmp(type.data, protobuf, sizeof(protobuf) - 1) == 0)
+        return OTO_CALL_PROTOBUF;
+    return OTO_CALL_JSON;
+}
+
+static void release_call(struct oto_call *call)
+{
+    if (call->closed && !call->pending)
+        free(call);
+}
+
+static void refuse_unrouted(struct oto_call *call, int path_known)
+{
+    if (call->encoding == OTO_CALL_GRPC)
+        oto_call_fail(call, 200, OTO_GRPC_UNIMPLEMENTED, 0, "unknown service or method");
+    else if (path_known)
+        oto_call_fail(call, 405, OTO_GRPC_UNIMPLEMENTED, 0, "this path does not take that method");
+    else
+        oto_call_fail(call, 404, OTO_GRPC_NOT_FOUND, 0, "there is nothing at this path; OTLP goes to /v1/logs, /v1/traces, /v1/metrics");
+}
+
+static void begin_route(struct oto_call *call, const struct oto_http_request *request)
+{
+    const struct oto_route *route = call->route;
+    if (!(oto_service_roles(call->worker->service, request->listener) & (uint32_t)route->role)) {
+        oto_call_fail(call, 403, OTO_GRPC_PERMISSION_DENIED, 0, "this listener does not serve that; see the listen setting");
+        return;
+    }
+    if (route->begin && !route->begin(call))
+        return;
+    size_t body_max = route->body_bytes_max == SIZE_MAX ? (size_t)oto_service_config(call->worker->service)->request_bytes_max
+                                                        : route->body_bytes_max;
+    oto_exchange_read_body(call->exchange, body_max);
+}
+
+static void on_headers(void *state, struct oto_exchange *exchange)
+{
+    struct oto_worker *worker = state;
+    struct oto_http_request *request = oto_exchange_request(exchange);
+    struct oto_call *call = calloc(1, sizeof(*call));
+    if (!call) {
+        struct oto_http_response response = {.status = 503, .close = 1};
+        oto_exchange_respond(exchange, &response);
+        return;
+    }
+    *oto_exchange_user(exchange) = call;
+    call->worker = worker;
+    call->exchange = exchange;
+    call->encoding = first_encoding(request);
+    int path_known;
+    call->route = find_route(request, &path_known);
+    if (call->route)
+        begin_route(call, request);
+    else
+        refuse_unrouted(call, path_known);
+}
+
+static int on_reserve(void *state, struct oto_exchange *exchange, size_t more)
+{
+    struct oto_worker *worker = state;
+    struct oto_call *call = *oto_exchange_user(exchange);
+    if (oto_engine_reserve(oto_service_engine(worker->service), more)) {
+        call->reserved_bytes += more;
+        return 1;
+    }
+    oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the server's memory limit is reached; retry");
+    return 0;
+}
+
+static void on_complete(void *state, struct oto_exchange *exchange)
+{
+    (void)state;
+    struct oto_call *call = *oto_exchange_user(exchange);
+    if (call->deadline_ns && oto_clock_monotonic_ns() > call->deadline_ns)
+        oto_call_fail(call, 504, OTO_GRPC_DEADLINE_EXCEEDED, 0, "the deadline passed before the request was complete");
+    else
+        call->route->handle(call);
+}
+
+static void on_closed(void *state, struct oto_exchange *exchange, int answered)
+{
+    (void)answered;
+    struct oto_worker *worker = state;
+    struct oto_call *call = *oto_exchange_user(exchange);
+    if (!call)
+        return;
+    oto_engine_unreserve(oto_service_engine(worker->service), call->reserved_bytes);
+    call->reserved_bytes = 0;
+    call->closed = 1;
+    if (call->query)
+        oto_rest_closed(call);
+    release_call(call);
+}
+
+const struct oto_http_handler oto_api_handler = {
+    .headers = on_headers, .reserve = on_reserve, .complete = on_complete, .closed = on_closed};

@@ -1,0 +1,88 @@
+// Configuration: one table defines every key once; flags, OTOLITH_* environment, YAML file, defaults, --help, check-config and
+// docs/CONFIGURATION.md all come from it. Precedence: flag > environment > file > default.
+#ifndef OTO_API_CONFIG_H
+#define OTO_API_CONFIG_H
+
+#include "base/bytes.h"
+
+#define OTO_CONFIG_LIST_MAX 64
+
+struct oto_config_list {
+    char *items[OTO_CONFIG_LIST_MAX]; // NUL-terminated, owned
+    size_t count;
+};
+
+struct oto_config {
+    char *data;
+    struct oto_config_list listen;
+    uint64_t threads; // 0: one a core
+    uint64_t memory_limit;
+    char *durability; // "fsync", "interval:<ms>", "none"
+    uint64_t flush_interval_ms;
+    uint64_t flush_rows;
+    uint64_t flush_bytes;
+    uint64_t dedup_window_ms;
+    struct oto_config_list promote;
+    uint64_t request_bytes_max;
+    uint64_t connections_max;
+    uint64_t disk_free_min;
+    uint64_t wal_segment_size;
+    uint64_t drain_timeout_ms;
+    char *log_level;
+    char *log_format;
+    uint64_t query_workers;
+    uint64_t query_threads;
+    uint64_t query_memory_limit;
+    uint64_t query_timeout_ms;
+    uint64_t query_rows_max;
+    uint64_t query_idle_ms;
+    // Where each key's value came from: 0 default, 1 file, 2 environment, 3 flag.
+    uint8_t source[64];
+};
+
+enum oto_config_type {
+    OTO_CONFIG_STRING,
+    OTO_CONFIG_LIST,
+    OTO_CONFIG_COUNT,    // a whole number
+    OTO_CONFIG_SIZE,     // bytes: 64MiB, 1GB, 4096
+    OTO_CONFIG_DURATION, // milliseconds: 500ms, 10s, 5m, 1h
+};
+
+struct oto_config_key {
+    const char *name; // YAML: memory_limit; flag: --memory-limit; environment: OTOLITH_MEMORY_LIMIT
+    enum oto_config_type type;
+    size_t offset;            // of the field in struct oto_config
+    const char *default_text; // lists: comma-separated
+    uint64_t min, max;        // numbers
+    const char *choices;      // strings: "text|json", or NULL; a choice ending in ':' takes any number behind it
+    const char *value_name;   // in --help
+    const char *help;         // one sentence
+};
+extern const struct oto_config_key oto_config_keys[];
+extern const size_t oto_config_key_count;
+
+// Fills config with the defaults. OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_config_init(struct oto_config *config, struct oto_error *err);
+// Reads a YAML file (a mapping of the keys). OTO_INVALID says file, line and key.
+OTO_MUST_CHECK enum oto_status oto_config_load_file(struct oto_config *config, const char *path, struct oto_error *err);
+// Reads OTOLITH_* variables. An unknown OTOLITH_ variable is refused (except OTOLITH_CONFIG and those of other parts).
+OTO_MUST_CHECK enum oto_status oto_config_load_environment(struct oto_config *config, char *const *environment, struct oto_error *err);
+// Reads flags "--key value" and "--key=value" from argv[*index…]; stops at the first argument that is none of its keys. Lists: each use adds an item,
+// the first replaces what came before.
+OTO_MUST_CHECK enum oto_status oto_config_load_flag(struct oto_config *config, int argc, char *const *argv, int *index,
+                                                    int *ret_known, struct oto_error *err);
+// Checks what spans several keys.
+OTO_MUST_CHECK enum oto_status oto_config_check(const struct oto_config *config, struct oto_error *err);
+// Appends the text of a key's present value.
+OTO_MUST_CHECK enum oto_status oto_config_value_text(const struct oto_config *config, const struct oto_config_key *key,
+                                                     struct oto_buffer *output);
+// Appends the flags part of --help, or the table of docs/CONFIGURATION.md.
+OTO_MUST_CHECK enum oto_status oto_config_write_help(struct oto_buffer *output);
+OTO_MUST_CHECK enum oto_status oto_config_write_markdown(struct oto_buffer *output);
+void oto_config_release(struct oto_config *config);
+
+// "64MiB", "1GB", "4096" -> bytes; "1500ms", "10s", "5m", "2h" -> milliseconds. OTO_INVALID.
+OTO_MUST_CHECK enum oto_status oto_config_parse_size(const char *text, uint64_t *ret_bytes);
+OTO_MUST_CHECK enum oto_status oto_config_parse_duration(const char *text, uint64_t *ret_ms);
+
+#endif

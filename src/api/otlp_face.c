@@ -1,0 +1,179 @@
+// OTLP/gRPC and OTLP/HTTP: content type and coding -> plain protobuf -> engine -> the protocol's own answer.
+#include "api/api.h"
+
+#include "net/grpc.h"
+#include "os/clock.h"
+#include "otlp/otlp_json.h"
+#include <ctype.h>
+#include <stdlib.h>
+
+// Compares a media type without its parameters, any case.
+static int media_type_is(struct oto_bytes value, const char *type)
+{
+    size_t size = strlen(type);
+    if (value.size < size)
+        return 0;
+    for (size_t i = 0; i < size; i++)
+        if (tolower(value.data[i]) != type[i])
+            return 0;
+    return value.size == size || value.data[size] == ';' || value.data[size] == ' ';
+}
+
+static int http_encoding(struct oto_call *call, struct oto_bytes type)
+{
+    if (media_type_is(type, "application/x-protobuf") || media_type_is(type, "application/protobuf"))
+        call->encoding = OTO_CALL_PROTOBUF;
+    else if (media_type_is(type, "application/json"))
+        call->encoding = OTO_CALL_JSON;
+    else if (media_type_is(type, "application/x-ndjson") || media_type_is(type, "application/jsonl"))
+        call->encoding = OTO_CALL_JSON_LINES;
+    else
+        return 0;
+    return 1;
+}
+
+// Ingestion is open only while the engine can take rows: everything transient is answered retryably.
+static int refuse_when_not_ready(struct oto_call *call)
+{
+    char text[200];
+    enum oto_engine_state state = oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text));
+    if (oto_service_draining(call->worker->service)) {
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the server is shutting down; retry");
+        return 1;
+    }
+    if (state == OTO_ENGINE_READY)
+        return 0;
+    oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, state == OTO_ENGINE_RECOVERING ? 1 : 5, text);
+    return 1;
+}
+
+static void set_deadline(struct oto_call *call, const struct oto_http_request *request)
+{
+    struct oto_bytes value = oto_http_header(request, "grpc-timeout");
+    uint64_t timeout_ns;
+    if (value.size && oto_grpc_timeout(value, &timeout_ns) == OTO_OK)
+        call->deadline_ns = oto_clock_monotonic_ns() + timeout_ns;
+}
+
+int oto_otlp_begin(struct oto_call *call)
+{
+    const struct oto_http_request *request = oto_exchange_request(call->exchange);
+    if (call->route->grpc) {
+        set_deadline(call, request);
+        if (oto_compression_from_name(oto_http_header(request, "grpc-encoding"), &call->compression) < 0) {
+            struct oto_http_header accept = {OTO_BYTES_LITERAL("grpc-accept-encoding"), OTO_BYTES_LITERAL("identity,gzip,zstd,deflate")};
+            call->answered = 1;
+            oto_grpc_respond_error(call->exchange, OTO_GRPC_UNIMPLEMENTED,
+                                   OTO_BYTES_LITERAL("this grpc-encoding is not offered; use identity, gzip, zstd or deflate"),
+                                   (struct oto_bytes){0}, &accept, 1);
+            return 0;
+        }
+    } else {
+        if (!http_encoding(call, oto_http_header(request, "content-type"))) {
+            oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0,
+                          "content-type must be application/x-protobuf, application/json or application/x-ndjson");
+            return 0;
+        }
+        if (oto_compression_from_name(oto_http_header(request, "content-encoding"), &call->compression) < 0) {
+            oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0, "content-encoding must be identity, gzip, zstd or deflate");
+            return 0;
+        }
+    }
+    return !refuse_when_not_ready(call);
+}
+
+static void answer(struct oto_call *call)
+{
+    struct oto_buffer body;
+    oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
+    enum oto_otlp_encoding encoding = call->encoding == OTO_CALL_JSON || call->encoding == OTO_CALL_JSON_LINES ? OTO_OTLP_JSON
+                                                                                                                : OTO_OTLP_PROTOBUF;
+    if (oto_otlp_write_response(encoding, call->route->signal, call->ingest.result.rejected, call->ingest.result.message, &body) < 0) {
+        oto_call_fail(call, 500, OTO_GRPC_INTERNAL, 0, "stored, but the answer could not be written");
+    } else if (call->encoding == OTO_CALL_GRPC) {
+        call->answered = 1;
+        oto_grpc_respond(call->exchange, oto_buffer_view(&body));
+    } else {
+        oto_call_respond(call, 200, oto_call_encoding_content_type(call->encoding), oto_buffer_view(&body));
+    }
+    oto_buffer_release(&body);
+}
+
+static void on_done(struct oto_ingest *ingest, enum oto_status status, const struct oto_error *err)
+{
+    struct oto_call *call = (struct oto_call *)((char *)ingest - offsetof(struct oto_call, ingest));
+    call->pending = 0;
+    int closed = call->closed; // then answering only frees the exchange, and the call is ours to free
+    if (status == OTO_OK)
+        answer(call);
+    else
+        oto_call_fail_status(call, err);
+    if (closed)
+        free(call);
+}
+
+static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes body, struct oto_bytes *ret_payload, struct oto_error *err)
+{
+    struct oto_worker *worker = call->worker;
+    enum oto_compression compression = call->compression;
+    if (call->route->grpc) {
+        int compressed;
+        OTO_TRY(oto_grpc_unary_message(body, &compressed, &body, err));
+        if (compressed && compression == OTO_COMPRESSION_NONE)
+            return oto_error_set(err, OTO_INVALID, "the message is flagged as compressed, but there is no grpc-encoding");
+        if (!compressed)
+            compression = OTO_COMPRESSION_NONE;
+    }
+    if (compression != OTO_COMPRESSION_NONE) {
+        worker->plain.size = 0;
+        OTO_TRY(oto_decompress(worker->codec, compression, body, &worker->plain, err));
+        body = oto_buffer_view(&worker->plain);
+    }
+    if (call->encoding == OTO_CALL_JSON || call->encoding == OTO_CALL_JSON_LINES) {
+        static const struct oto_otlp_json_limits limits = {.depth_max = 128};
+        worker->transcoded.size = 0;
+        OTO_TRY((call->encoding == OTO_CALL_JSON ? oto_otlp_json_to_protobuf : oto_otlp_json_lines_to_protobuf)(
+            call->route->signal, body, &limits, &worker->transcoded, err));
+        body = oto_buffer_view(&worker->transcoded);
+    }
+    *ret_payload = body;
+    return OTO_OK;
+}
+
+// Large scratch memory is given back at once: it was one request's need, not the next one's.
+static void shrink_scratch(struct oto_worker *worker)
+{
+    if (worker->plain.capacity > (4u << 20))
+        oto_buffer_release(&worker->plain);
+    if (worker->transcoded.capacity > (4u << 20))
+        oto_buffer_release(&worker->transcoded);
+}
+
+void oto_otlp_handle(struct oto_call *call)
+{
+    struct oto_error err;
+    oto_error_init(&err);
+    call->ingest.signal = call->route->signal;
+    call->ingest.done = on_done;
+    enum oto_status status =
+        plain_payload(call, oto_exchange_request(call->exchange)->body, &call->ingest.payload, &err);
+    struct oto_worker *worker = call->worker;
+    if (status < 0) {
+        err.status = status;
+        oto_call_fail_status(call, &err);
+    } else {
+        call->pending = 1;
+        oto_shard_ingest(worker->shard, &call->ingest);
+    }
+    shrink_scratch(worker);
+}
+
+void oto_grpc_health_handle(struct oto_call *call)
+{
+    char text[200];
+    enum oto_engine_state state = oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text));
+    int serving = state == OTO_ENGINE_READY && !oto_service_draining(call->worker->service);
+    uint8_t message[2] = {0x08, serving ? 1 : 2}; // HealthCheckResponse.status: SERVING or NOT_SERVING
+    call->answered = 1;
+    oto_grpc_respond(call->exchange, oto_bytes(message, sizeof(message)));
+}

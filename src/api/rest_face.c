@@ -1,0 +1,464 @@
+#define _GNU_SOURCE
+// POST /api/v1/sql and GET /spans: a query on its way to otolith-query and its answer back, piece by piece.
+//
+// The query's callbacks come on a worker thread of the query client; each piece is posted to the exchange's loop. The worker waits while
+// more than BACKLOG_MAX bytes are posted but not yet taken by the peer, so a slow reader slows the query down instead of filling memory.
+#include "api/api.h"
+
+#include "os/clock.h"
+#include "os/thread.h"
+#include "base/text.h"
+#include "wire/json.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BACKLOG_MAX (1u << 20)
+
+// Freed when both sides are done with it: `holders` counts the loop side and the query side.
+struct rest_query {
+    struct oto_query query;
+    struct oto_call *call; // loop thread only; NULL once the exchange is closed
+    struct oto_loop *loop;
+    struct oto_buffer sql, parameters;
+    // loop thread
+    int begun;
+    // both, under lock
+    struct oto_mutex lock;
+    struct oto_condition room;
+    size_t backlog;
+    int gone; // the peer is
+    int holders;
+};
+
+struct piece {
+    struct oto_loop_message message;
+    struct rest_query *rest;
+    int last;
+    enum oto_status status;
+    struct oto_error err;
+    size_t size;
+    uint8_t data[];
+};
+
+static void let_go(struct rest_query *rest)
+{
+    oto_mutex_lock(&rest->lock);
+    int left = --rest->holders;
+    oto_mutex_unlock(&rest->lock);
+    if (left)
+        return;
+    oto_mutex_release(&rest->lock);
+    oto_condition_release(&rest->room);
+    oto_buffer_release(&rest->sql);
+    oto_buffer_release(&rest->parameters);
+    free(rest);
+}
+
+static void set_backlog(struct rest_query *rest, size_t taken, size_t unsent)
+{
+    oto_mutex_lock(&rest->lock);
+    rest->backlog -= taken;
+    if (unsent < BACKLOG_MAX / 2)
+        oto_condition_signal(&rest->room);
+    oto_mutex_unlock(&rest->lock);
+}
+
+// --- the loop's side ---
+
+static int http_status_of(enum oto_status status)
+{
+    switch (status) {
+    case OTO_INVALID:
+    case OTO_NOT_FOUND:
+        return 400;
+    case OTO_DENIED:
+        return 403;
+    case OTO_TIMEOUT:
+        return 504;
+    case OTO_TOO_LARGE:
+        return 422;
+    case OTO_UNAVAILABLE:
+    case OTO_NO_MEMORY:
+        return 503;
+    default:
+        return 500;
+    }
+}
+
+static void respond_error(struct oto_call *call, enum oto_status status, const struct oto_error *err)
+{
+    struct oto_buffer body;
+    oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
+    struct oto_json_writer w;
+    oto_json_writer_init(&w, &body);
+    oto_json_object_begin(&w);
+    oto_json_write_name(&w, OTO_BYTES_LITERAL("error"));
+    oto_json_object_begin(&w);
+    oto_json_write_name(&w, OTO_BYTES_LITERAL("status"));
+    oto_json_write_text(&w, oto_status_name(status));
+    oto_json_write_name(&w, OTO_BYTES_LITERAL("message"));
+    oto_json_write_text(&w, err->message);
+    if (err->line) {
+        oto_json_write_name(&w, OTO_BYTES_LITERAL("line"));
+        oto_json_write_u64(&w, err->line);
+        oto_json_write_name(&w, OTO_BYTES_LITERAL("column"));
+        oto_json_write_u64(&w, err->column);
+    }
+    oto_json_object_end(&w);
+    oto_json_object_end(&w);
+    oto_call_respond(call, http_status_of(status), "application/json", oto_buffer_view(&body));
+    oto_buffer_release(&body);
+}
+
+static void drained(void *state)
+{
+    struct rest_query *rest = state;
+    set_backlog(rest, 0, 0);
+}
+
+static void begin_answer(struct rest_query *rest)
+{
+    struct oto_http_header headers[] = {
+        {OTO_BYTES_LITERAL("content-type"), oto_bytes_text(oto_query_format_content_type(rest->query.format))},
+        {OTO_BYTES_LITERAL("x-content-type-options"), OTO_BYTES_LITERAL("nosniff")}};
+    rest->begun = 1;
+    rest->call->answered = 1;
+    oto_exchange_respond_begin(rest->call->exchange, 200, headers, 2, drained, rest);
+}
+
+static void finish_answer(struct rest_query *rest, const struct piece *piece)
+{
+    struct oto_call *call = rest->call;
+    if (!call)
+        return;
+    rest->call = NULL;
+    call->query = NULL;
+    if (piece->status < 0 && !rest->begun)
+        respond_error(call, piece->status, &piece->err);
+    else if (piece->status < 0)
+        oto_exchange_abort(call->exchange);
+    else
+        oto_exchange_end(call->exchange, NULL, 0);
+}
+
+static void run_piece(struct oto_loop_message *message)
+{
+    struct piece *piece = (struct piece *)message;
+    struct rest_query *rest = piece->rest;
+    size_t unsent = 0;
+    if (rest->call && !rest->begun && (piece->size || piece->status == OTO_OK))
+        begin_answer(rest);
+    if (rest->call && piece->size)
+        unsent = oto_exchange_write(rest->call->exchange, piece->data, piece->size);
+    set_backlog(rest, piece->size, unsent == SIZE_MAX ? 0 : unsent);
+    if (piece->last) {
+        finish_answer(rest, piece);
+        let_go(rest);
+    }
+    free(piece);
+}
+
+// The exchange is gone before the answer was complete.
+void oto_rest_closed(struct oto_call *call)
+{
+    struct rest_query *rest = call->query;
+    int begun = rest->begun;
+    rest->call = NULL;
+    call->query = NULL;
+    oto_mutex_lock(&rest->lock);
+    rest->gone = 1;
+    oto_condition_signal(&rest->room);
+    oto_mutex_unlock(&rest->lock);
+    oto_query_cancel(oto_service_query_client(call->worker->service), &rest->query);
+    if (!begun) { // the exchange waits for its answer to be freed
+        struct oto_http_response none = {.status = 499};
+        oto_exchange_respond(call->exchange, &none);
+    } else {
+        oto_exchange_abort(call->exchange);
+    }
+}
+
+// --- the query's side ---
+
+static struct piece *make_piece(struct rest_query *rest, struct oto_bytes bytes)
+{
+    struct piece *piece = malloc(sizeof(*piece) + bytes.size);
+    if (!piece)
+        return NULL;
+    memset(piece, 0, sizeof(*piece));
+    piece->message.run = run_piece;
+    piece->rest = rest;
+    piece->size = bytes.size;
+    if (bytes.size)
+        memcpy(piece->data, bytes.data, bytes.size);
+    return piece;
+}
+
+static enum oto_status on_data(struct oto_query *query, struct oto_bytes bytes)
+{
+    struct rest_query *rest = query->state;
+    oto_mutex_lock(&rest->lock);
+    while (rest->backlog > BACKLOG_MAX && !rest->gone)
+        oto_condition_wait(&rest->room, &rest->lock);
+    int gone = rest->gone;
+    rest->backlog += bytes.size;
+    oto_mutex_unlock(&rest->lock);
+    struct piece *piece = gone ? NULL : make_piece(rest, bytes);
+    if (!piece)
+        return gone ? OTO_UNAVAILABLE : OTO_NO_MEMORY;
+    oto_loop_post(rest->loop, &piece->message);
+    return OTO_OK;
+}
+
+static void on_finished(struct oto_query *query, enum oto_status status, uint64_t rows, const struct oto_error *err)
+{
+    (void)rows;
+    struct rest_query *rest = query->state;
+    struct piece *piece;
+    while (!(piece = make_piece(rest, (struct oto_bytes){0}))) // the last word must be said: wait for memory
+        oto_condition_signal(&rest->room);
+    piece->last = 1;
+    piece->status = status;
+    if (err)
+        piece->err = *err;
+    oto_loop_post(rest->loop, &piece->message);
+}
+
+static void submit(struct oto_call *call, struct oto_bytes sql, struct oto_bytes parameters, enum oto_query_format format)
+{
+    struct rest_query *rest = calloc(1, sizeof(*rest));
+    if (!rest) {
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "out of memory");
+        return;
+    }
+    oto_mutex_init(&rest->lock);
+    oto_condition_init(&rest->room);
+    oto_buffer_init(&rest->sql, &oto_allocator_heap, SIZE_MAX / 2);
+    oto_buffer_init(&rest->parameters, &oto_allocator_heap, SIZE_MAX / 2);
+    rest->holders = 1;
+    rest->call = call;
+    rest->loop = call->worker->loop;
+    if (oto_buffer_append(&rest->sql, sql.data, sql.size) < 0 ||
+        oto_buffer_append(&rest->parameters, parameters.data, parameters.size) < 0) {
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "out of memory");
+        let_go(rest);
+        return;
+    }
+    rest->query = (struct oto_query){.sql = oto_buffer_view(&rest->sql),
+                                     .parameters_json = oto_buffer_view(&rest->parameters),
+                                     .format = format,
+                                     .from_us = INT64_MIN,
+                                     .to_us = INT64_MAX,
+                                     .data = on_data,
+                                     .finished = on_finished,
+                                     .state = rest};
+    call->query = rest;
+    oto_query_submit(oto_service_query_client(call->worker->service), &rest->query);
+}
+
+// --- requests ---
+
+static int contains(struct oto_bytes text, const char *part)
+{
+    return text.size && memmem(text.data, text.size, part, strlen(part)) != NULL;
+}
+
+static enum oto_query_format accepted_format(const struct oto_http_request *request)
+{
+    static const struct {
+        const char *type;
+        enum oto_query_format format;
+    } formats[] = {{"application/x-ndjson", OTO_QUERY_NDJSON},
+                   {"text/csv", OTO_QUERY_CSV},
+                   {"application/vnd.apache.arrow.stream", OTO_QUERY_ARROW},
+                   {"application/vnd.apache.parquet", OTO_QUERY_PARQUET},
+                   {"text/plain", OTO_QUERY_TABLE}};
+    struct oto_bytes accept = oto_http_header(request, "accept");
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+        if (contains(accept, formats[i].type))
+            return formats[i].format;
+    return OTO_QUERY_JSON;
+}
+
+int oto_rest_begin(struct oto_call *call)
+{
+    struct oto_bytes type = oto_http_header(oto_exchange_request(call->exchange), "content-type");
+    if (contains(type, "application/sql") || contains(type, "application/json"))
+        return 1;
+    oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0,
+                  "content-type must be application/sql (the body is the SQL) or application/json ({\"sql\": …, \"parameters\": […]})");
+    return 0;
+}
+
+struct sql_document {
+    uint8_t *sql; // unescaped, owned by the caller
+    size_t sql_size;
+    int has_sql;
+    struct oto_bytes parameters;
+};
+
+static enum oto_status read_sql_member(struct oto_json_reader *r, struct sql_document *document)
+{
+    struct oto_json_string name, text;
+    OTO_TRY(oto_json_name(r, &name));
+    int byte = oto_json_peek(r);
+    if (oto_bytes_equal_text(name.raw, "sql") && byte == '"') {
+        OTO_TRY(oto_json_string(r, &text));
+        document->sql_size = oto_json_unescape(text.raw, document->sql);
+        document->has_sql = 1;
+        return OTO_OK;
+    }
+    const uint8_t *start = r->at;
+    OTO_TRY(oto_json_skip(r));
+    if (oto_bytes_equal_text(name.raw, "parameters") && (byte == '[' || byte == '{'))
+        document->parameters = oto_bytes(start, (size_t)(r->at - start));
+    else if (!oto_bytes_equal_text(name.raw, "parameters") || byte != 'n')
+        return oto_json_fail(r, start, "expected {\"sql\": \"…\", \"parameters\": […]}");
+    return OTO_OK;
+}
+
+static enum oto_status read_sql_document(struct oto_json_reader *r, struct sql_document *document)
+{
+    if (oto_json_peek(r) != '{')
+        return oto_json_fail(r, r->at, "expected an object");
+    OTO_TRY(oto_json_enter(r));
+    enum oto_status status;
+    while ((status = oto_json_member(r)) == OTO_OK)
+        OTO_TRY(read_sql_member(r, document));
+    OTO_TRY(status);
+    OTO_TRY(oto_json_finish(r));
+    return document->has_sql ? OTO_OK : oto_json_fail(r, r->at, "\"sql\" is missing");
+}
+
+void oto_rest_sql(struct oto_call *call)
+{
+    const struct oto_http_request *request = oto_exchange_request(call->exchange);
+    enum oto_query_format format = accepted_format(request);
+    if (!contains(oto_http_header(request, "content-type"), "application/json")) {
+        submit(call, request->body, (struct oto_bytes){0}, format);
+        return;
+    }
+    struct sql_document document = {.sql = malloc(request->body.size + 1)};
+    if (!document.sql) {
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "out of memory");
+        return;
+    }
+    struct oto_json_reader r;
+    oto_json_reader_init(&r, request->body, 64);
+    enum oto_status status = read_sql_document(&r, &document);
+    if (status < 0) {
+        struct oto_error err;
+        oto_error_init(&err);
+        oto_error_set(&err, OTO_INVALID, "the request body: %s", r.problem ? r.problem : "not JSON");
+        oto_json_position(request->body, (size_t)(r.at - r.start), &err.line, &err.column);
+        respond_error(call, OTO_INVALID, &err);
+    } else {
+        submit(call, oto_bytes(document.sql, document.sql_size), document.parameters, format);
+    }
+    free(document.sql);
+}
+
+// --- GET /spans ---
+
+// The decoded value of a query parameter, NUL-terminated; 0 when absent, -1 when it does not fit or is badly encoded.
+static int query_parameter(struct oto_bytes query, const char *name, char *output, size_t output_size)
+{
+    size_t name_size = strlen(name);
+    const uint8_t *at = query.data, *end = query.data + query.size;
+    while (at && at < end) {
+        const uint8_t *stop = memchr(at, '&', (size_t)(end - at));
+        stop = stop ? stop : end;
+        if ((size_t)(stop - at) > name_size && memcmp(at, name, name_size) == 0 && at[name_size] == '=') {
+            size_t size = 0;
+            for (at += name_size + 1; at < stop; at++) {
+                if (size + 1 >= output_size)
+                    return -1;
+                uint8_t byte = *at;
+                if (byte == '%') {
+                    if (stop - at < 3 || oto_hex_decode(oto_bytes(at + 1, 2), &byte) < 0 || byte == 0)
+                        return -1;
+                    at += 2;
+                } else if (byte == '+') {
+                    byte = ' ';
+                }
+                output[size++] = (char)byte;
+            }
+            output[size] = 0;
+            return 1;
+        }
+        at = stop + (stop < end);
+    }
+    return 0;
+}
+
+struct spans_request {
+    struct oto_buffer sql, parameters_bytes;
+    struct oto_json_writer parameters;
+    int conditions;
+};
+
+static enum oto_status add_condition(struct spans_request *s, const char *condition, const char *value)
+{
+    OTO_TRY(oto_buffer_append_format(&s->sql, "%s %s", s->conditions++ ? " AND" : " WHERE", condition));
+    oto_json_write_text(&s->parameters, value);
+    return s->parameters.status;
+}
+
+#define SPAN_FIELDS                                                                                                              \
+    "SELECT TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id, SpanName AS name, ServiceName AS service_name, " \
+    "SpanKind AS kind, epoch_us(Timestamp) * 1000 + coalesce(TimestampNanoOfMicro, 0) AS timestamp, Duration AS duration_ns, "      \
+    "StatusCode AS status_code, coalesce(StatusMessage, '') AS status_message, SpanAttributes AS attributes, "                      \
+    "ResourceAttributes AS resource_attributes FROM otel_traces"
+
+// since: a time span back from now ("15m") or a timestamp that DuckDB reads (RFC 3339).
+static enum oto_status add_since(struct spans_request *s, const char *text)
+{
+    uint64_t back_ms;
+    if (oto_config_parse_duration(text, &back_ms) < 0)
+        return add_condition(s, "Timestamp >= CAST(? AS TIMESTAMPTZ)", text);
+    char micros[24];
+    (void)snprintf(micros, sizeof(micros), "%lld", (long long)(oto_clock_wall_ns() / 1000) - (long long)back_ms * 1000);
+    return add_condition(s, "Timestamp >= make_timestamptz(CAST(? AS BIGINT))", micros);
+}
+
+static enum oto_status build_spans(struct spans_request *s, struct oto_bytes query, const char **ret_problem)
+{
+    char value[512];
+    int found;
+    *ret_problem = "a parameter is too long or badly encoded";
+    OTO_TRY(oto_buffer_append_format(&s->sql, SPAN_FIELDS));
+    if ((found = query_parameter(query, "service", value, sizeof(value))) != 0)
+        OTO_TRY(found < 0 ? OTO_INVALID : add_condition(s, "ServiceName = ?", value));
+    if ((found = query_parameter(query, "trace_id", value, sizeof(value))) != 0)
+        OTO_TRY(found < 0 ? OTO_INVALID : add_condition(s, "TraceId = lower(?)", value));
+    if ((found = query_parameter(query, "since", value, sizeof(value))) != 0)
+        OTO_TRY(found < 0 ? OTO_INVALID : add_since(s, value));
+    uint64_t limit = 100;
+    *ret_problem = "limit must be a whole number from 1 to 10000";
+    if ((found = query_parameter(query, "limit", value, sizeof(value))) != 0)
+        OTO_TRY(found < 0 ? OTO_INVALID : oto_text_to_u64(oto_bytes_text(value), &limit));
+    if (limit < 1 || limit > 10000)
+        return OTO_INVALID;
+    return oto_buffer_append_format(&s->sql, " ORDER BY Timestamp DESC, TimestampNanoOfMicro DESC, SpanId LIMIT %llu",
+                                    (unsigned long long)limit);
+}
+
+void oto_rest_spans(struct oto_call *call)
+{
+    const struct oto_http_request *request = oto_exchange_request(call->exchange);
+    struct spans_request s = {.conditions = 0};
+    oto_buffer_init(&s.sql, &oto_allocator_heap, 64 * 1024);
+    oto_buffer_init(&s.parameters_bytes, &oto_allocator_heap, 64 * 1024);
+    oto_json_writer_init(&s.parameters, &s.parameters_bytes);
+    oto_json_array_begin(&s.parameters);
+    const char *problem;
+    enum oto_status status = build_spans(&s, request->query, &problem);
+    oto_json_array_end(&s.parameters);
+    if (status < 0)
+        oto_call_fail(call, status == OTO_INVALID || status == OTO_TOO_LARGE ? 400 : 503, OTO_GRPC_INVALID_ARGUMENT, 0, problem);
+    else
+        submit(call, oto_buffer_view(&s.sql), s.conditions ? oto_buffer_view(&s.parameters_bytes) : (struct oto_bytes){0},
+               OTO_QUERY_JSON);
+    oto_buffer_release(&s.sql);
+    oto_buffer_release(&s.parameters_bytes);
+}
