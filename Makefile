@@ -25,13 +25,18 @@ bootstrap:
 bootstrap-test:
 	@tools/bootstrap test
 
-# One rule for every preset's folder. Configured once; CMake itself notices later changes of its files.
-build/build.ninja: PRESET = release
-build-%/build.ninja: PRESET = $*
-build/build.ninja build-%/build.ninja: CMakePresets.json
-	@mkdir -p $(@D)
-	@cmake --preset $(PRESET) >$(@D)/configure.log 2>&1 || { cat $(@D)/configure.log; rm -f $@; exit 1; }
-	@touch $@
+# A preset's folder is configured once; CMake itself notices later changes of its files.
+define configure
+@mkdir -p $(@D)
+@cmake --preset $(1) >$(@D)/configure.log 2>&1 || { cat $(@D)/configure.log; rm -f $@; exit 1; }
+@touch $@
+endef
+
+build/build.ninja: CMakePresets.json
+	$(call configure,release)
+
+build-%/build.ninja: CMakePresets.json
+	$(call configure,$*)
 
 run: all                                    ## build, then start the server
 	@exec build/otolith serve $(ARGS)
@@ -42,7 +47,7 @@ test: bootstrap-test                        ## run every test; the last line is 
 test-kill: bootstrap-test asan              ## the kill -9 ledger, 1,000 rounds
 	@OTOLITH_KILL_ROUNDS=1000 tools/run-tests kill $(ARGS)
 
-bench: bootstrap-test all build/build.ninja ## measure the running server; prints JSON
+bench: bootstrap-test all                   ## measure the running server; prints JSON
 	@$(CACHE)/python/bin/python bench/run.py $(ARGS)
 
 install: all                                ## install under PREFIX (default /usr/local); DESTDIR is respected
@@ -54,7 +59,7 @@ asan: bootstrap-test build-asan/build.ninja ## build with AddressSanitizer and U
 tsan: bootstrap-test build-tsan/build.ninja ## build with ThreadSanitizer into build-tsan/
 	@$(NINJA) -C build-tsan
 
-clang: bootstrap-test build-clang/build.ninja ## build with clang, warnings are errors
+clang: bootstrap-test build-clang/build.ninja  ## build with clang, warnings are errors
 	@$(NINJA) -C build-clang
 
 fuzz: bootstrap-test build-fuzz/build.ninja ## run every fuzz target for a while (ARGS='-s SECONDS TARGET…')
