@@ -41,7 +41,7 @@ struct oto_wal_record {
 struct oto_wal_recovery {
     uint64_t records, bytes;             // replayed
     uint64_t torn_bytes;                 // cut off the last segment's end
-    uint64_t corrupt_segments;           // quarantined (renamed *.corrupt), after their good records were replayed
+    uint64_t corrupt_segments;           // their good records were replayed; oto_wal_trim renames them *.corrupt once those are flushed
     uint64_t last_seq;
 };
 
@@ -63,18 +63,23 @@ OTO_MUST_CHECK enum oto_status oto_wal_replay(struct oto_wal *wal,
 // Starts the committer thread; appends are legal from here on.
 OTO_MUST_CHECK enum oto_status oto_wal_start(struct oto_wal *wal, struct oto_error *err);
 
-// Copies a record (payload = the two parts joined) into the staging area and wakes the committer. One thread only. OTO_UNAVAILABLE when staging is full or the
+// Copies a record into the staging area and wakes the committer. One thread only. OTO_UNAVAILABLE when staging is full or the
 // log waits for oto_wal_reset, OTO_NO_SPACE, OTO_TOO_LARGE.
 OTO_MUST_CHECK enum oto_status oto_wal_append(struct oto_wal *wal, uint8_t kind, uint8_t flags, uint64_t received_ns,
                                               struct oto_bytes payload, uint64_t *ret_seq, struct oto_error *err);
+
+// On the appending thread: 1 when the record appended last is the first of its commit group. A failure always loses whole groups, so this is where
+// the owner needs a mark to roll back to.
+int oto_wal_group_begun(const struct oto_wal *wal);
 
 // After a failed commit, on the appending thread: all records after durable_seq have been undone by the owner; appends may go on, with seq
 // durable_seq + 1. The first append tries the disk again.
 void oto_wal_reset(struct oto_wal *wal);
 
-// Writes the two marks durably (atomic file, fsync of the folder), any thread. cut_seq >= flushed_seq.
+// Writes the two marks durably (atomic file, fsync of the folder), any thread but the appender's and the committer's. cut_seq >= flushed_seq. In the modes
+// interval and none it first makes the records up to cut_seq durable, so that what a file holds can be told from the log.
 OTO_MUST_CHECK enum oto_status oto_wal_checkpoint(struct oto_wal *wal, uint64_t flushed_seq, uint64_t cut_seq, struct oto_error *err);
-// Recycles or removes segments that hold nothing after flushed_seq. Any thread.
+// Recycles or removes segments that hold nothing after flushed_seq; corrupt ones are kept as *.corrupt. Any one thread at a time.
 OTO_MUST_CHECK enum oto_status oto_wal_trim(struct oto_wal *wal, struct oto_error *err);
 
 struct oto_wal_stats {
