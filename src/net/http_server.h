@@ -50,6 +50,11 @@ struct oto_http_handler {
     // The exchange is over: answered and sent, or the peer is gone (answered = 0). Last call for it; when the
     // handler still owes an answer, the exchange pointer stays valid until oto_exchange_respond, which then only frees it.
     void (*closed)(void *state, struct oto_exchange *exchange, int answered);
+    // Optional. Writes the body of an error that the server answers by itself (400, 405, 408, 413, 414, 417, 431, 503, 505): up to
+    // capacity bytes to body, the media type, NUL-terminated, to content_type (64 bytes). Returns the size of the body. request is
+    // NULL when its head could not be read. NULL: the reason as text/plain. gRPC errors need none.
+    size_t (*error_body)(void *state, int status, const char *reason, const struct oto_http_request *request,
+                         char *content_type, uint8_t *body, size_t capacity);
 };
 
 struct oto_http_limits {
@@ -94,7 +99,7 @@ struct oto_loop *oto_exchange_loop(struct oto_exchange *exchange);
 // 0 once the peer is gone: work for it may be dropped.
 int oto_exchange_alive(const struct oto_exchange *exchange);
 
-// Asks for the body, at most body_bytes_max (else 413 / RESOURCE_EXHAUSTED through the handler's too_large response below).
+// Asks for the body, at most body_bytes_max (else the server answers 413, or RESOURCE_EXHAUSTED).
 // Sends "100 Continue" where the client waits for it.
 void oto_exchange_read_body(struct oto_exchange *exchange, size_t body_bytes_max);
 

@@ -54,8 +54,7 @@ struct oto_loop *oto_loop_new(struct oto_error *err)
     if (loop->epoll_fd >= 0)
         loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (loop->wake_fd < 0 ||
-        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) != 0) {
+    if (loop->wake_fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) != 0) {
         oto_error_set(err, OTO_NO_MEMORY, "event loop: %s", strerror(errno));
         oto_loop_free(loop);
         return NULL;

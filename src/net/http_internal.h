@@ -1,0 +1,215 @@
+// What the files of the HTTP server share: connections, exchanges, and what a protocol does with
+// them. Not for others. A connection is never closed inside a callback: it is doomed, marked dirty,
+// and closed when the round is flushed.
+#ifndef OTO_NET_HTTP_INTERNAL_H
+#define OTO_NET_HTTP_INTERNAL_H
+
+#include "net/http1_parser.h"
+#include "net/http_server.h"
+
+#define HTTP_BACKLOG_LOW (256u << 10)    // below it, writers are called for more
+#define HTTP_DISCARD_MAX (64u << 10)     // of an unwanted body, before the connection is given up
+#define HTTP_READ_SIZE (256u << 10)      // the server's one read buffer
+#define HTTP_OUT_POOLED_MAX (128u << 10) // larger output buffers are not kept
+#define HTTP_OUT_POOL 64                 // output buffers kept for reuse
+#define HTTP_LINGER_MS 2000              // waiting for the peer to read our last answer
+#define HTTP_RATE_GRACE_MS 5000          // before the slowest body rate is enforced
+#define HTTP_LISTENERS_MAX 16
+#define HTTP_RESPONSE_HEADERS_MAX 64
+
+struct http_connection;
+
+enum http_body_state {
+    HTTP_BODY_WAITING, // the handler has not said what it wants
+    HTTP_BODY_READING,
+    HTTP_BODY_DISCARDED,
+    HTTP_BODY_COMPLETE, // handed to the handler
+};
+
+enum http_answer_state { HTTP_ANSWER_NONE, HTTP_ANSWER_BEGUN, HTTP_ANSWER_ENDED };
+
+struct oto_exchange {
+    struct oto_http_request request;
+    void *user;
+    struct http_connection *connection; // NULL once the peer is gone
+    const struct oto_http_handler *handler;
+    const struct oto_allocator *allocator;
+    struct oto_loop *loop;
+    struct oto_exchange *prev, *next; // in the connection's list of open or of sent exchanges
+    size_t block_size;                // of this struct, the headers and their text: one allocation
+
+    struct oto_buffer body;
+    size_t body_max, body_reserved;
+    uint64_t head_ms;      // when the head was complete
+    uint64_t progress_ms;  // when the answer last moved
+    uint64_t out_end;      // the connection's byte count at the answer's end
+    struct oto_buffer out; // HTTP/1.1: of an answer whose turn has not come; HTTP/2: not yet framed
+    size_t out_start;      // HTTP/2: framed so far
+    struct oto_buffer trailers; // HTTP/2: packed, see http2_conn.c
+    void (*drained)(void *state);
+    void *drained_state;
+
+    int32_t stream_id; // HTTP/2
+    uint8_t body_state, answer_state;
+    uint8_t body_ended;      // by the peer
+    uint8_t internal;        // the server's own error answer: the handler never hears of it
+    uint8_t calls;           // handler callbacks running now
+    uint8_t free_after_call; // freed as soon as they return
+    uint8_t over_backlog;    // the writer was told of a long backlog, and waits
+    uint8_t keep_alive;      // HTTP/1.1: the client allows it
+    uint8_t close_after;     // HTTP/1.1: this is the last answer
+    uint8_t is_head;         // answers have no body
+    uint8_t is_chunked;      // HTTP/1.1: the answer
+    uint8_t expect_continue; // HTTP/1.1: and not sent yet
+    uint8_t deferred;        // HTTP/2: nghttp2 waits for more of the answer
+    uint8_t end_sent;        // HTTP/2: END_STREAM is framed
+};
+
+// The head of a request as the protocols find it; views into their input.
+struct http_head {
+    enum oto_http_version version;
+    struct oto_bytes method, target, authority;
+    const struct oto_http_header *headers;
+    size_t header_count;
+    uint64_t content_length;
+};
+
+struct http_protocol {
+    void (*input)(struct http_connection *c, struct oto_bytes bytes);
+    void (*input_end)(struct http_connection *c);
+    // Moves what can be sent into the connection's output, and works off input that had to wait.
+    void (*flush)(struct http_connection *c);
+    void (*tick)(struct http_connection *c, uint64_t now_ms);
+    void (*drain)(struct http_connection *c,
+                  int last);                    // last = 0: a first notice; 1: no new requests
+    void (*release)(struct http_connection *c); // the exchanges are gone already
+    // Of exchanges; the peer is there and the state was checked and set.
+    void (*read_body)(struct oto_exchange *e);
+    void (*answer)(struct oto_exchange *e, const struct oto_http_response *response,
+                   struct oto_bytes body_prefix);
+    void (*begin)(struct oto_exchange *e, int status, const struct oto_http_header *headers,
+                  size_t header_count);
+    size_t (*write)(struct oto_exchange *e, struct oto_bytes data);
+    void (*end)(struct oto_exchange *e, const struct oto_http_header *trailers,
+                size_t trailer_count);
+    void (*abort)(struct oto_exchange *e);
+    size_t (*backlog)(const struct oto_exchange *e);
+};
+
+extern const struct http_protocol http1_protocol;
+extern const struct http_protocol http2_protocol;
+
+struct http_exchanges {
+    struct oto_exchange *first, *last;
+    uint32_t count;
+};
+
+struct http_connection {
+    struct oto_loop_watch watch;
+    struct oto_http_server *server;
+    struct http_connection *prev, *next; // all of the server
+    struct http_connection *dirty_next;
+    const struct http_protocol *protocol; // NULL while the first bytes are awaited
+    void *protocol_state;                 // the protocol's own
+    struct http_exchanges open;           // in order of arrival
+    struct http_exchanges sent;           // wholly in the output, not yet with the peer
+    struct oto_buffer out;
+    size_t out_start;
+    uint64_t sent_total;  // bytes since the beginning
+    uint64_t input_ms;    // when bytes last came
+    uint64_t progress_ms; // when output last went
+    uint64_t linger_ms;   // 0, or when lingering began
+    uint32_t listener;
+    uint8_t sniffed[3]; // first bytes while there are too few to decide
+    uint8_t sniffed_size;
+    uint8_t is_dirty;
+    uint8_t is_doomed;
+    uint8_t is_draining;
+    uint8_t read_paused;
+    uint8_t close_after;  // once the output is sent
+    uint8_t linger_after; // and then wait for the peer to read it: there may be unread input
+};
+
+struct http_listener {
+    struct oto_loop_watch watch;
+    struct oto_http_server *server;
+    uint32_t index;
+    int watched;
+};
+
+struct oto_http_server {
+    struct oto_loop *loop;
+    const struct oto_allocator *allocator;
+    struct oto_http_handler handler;
+    struct oto_http_limits limits;
+    struct oto_http_stats stats;
+    struct http_listener listeners[HTTP_LISTENERS_MAX];
+    size_t listener_count;
+    struct http_connection *connections, *dirty;
+    struct oto_loop_timer tick_timer, accept_timer, again_timer, drain_timer;
+    uint64_t drain_deadline_ms;
+    int draining; // 0, 1 first notice given, 2 last notice given, 3 told
+    void (*drained)(void *state);
+    void *drained_state;
+    char date[32]; // of date_s
+    uint64_t date_s;
+    struct oto_buffer out_pool[HTTP_OUT_POOL];
+    size_t out_pool_count;
+    uint8_t *read_buffer;
+    // Scratch of one call.
+    struct oto_http1_head head;
+    struct oto_http_header headers[OTO_HTTP1_HEADERS_CAP];
+};
+
+static inline uint64_t http_now_ms(const struct oto_http_server *server)
+{
+    return oto_loop_now_ns(server->loop) / 1000000;
+}
+
+// --- http_server.c ---
+const char *http_date(struct oto_http_server *server); // "Sun, 06 Nov 1994 08:49:37 GMT"
+const char *http_status_reason(int status);
+// A connection has closed.
+void http_server_connection_gone(struct oto_http_server *server);
+
+// --- http_connection.c ---
+void http_connection_new(struct oto_http_server *server, int fd, uint32_t listener);
+void http_connection_mark(struct http_connection *c);
+void http_connection_doom(struct http_connection *c);
+void http_connection_flush(struct http_connection *c);
+void http_connection_tick(struct http_connection *c, uint64_t now_ms);
+void http_connection_close(struct http_connection *c);
+void http_connection_pause(struct http_connection *c, int paused);
+// Appends to the output; dooms the connection when there is no memory.
+void http_connection_put(struct http_connection *c, const void *data, size_t size);
+static inline size_t http_connection_pending(const struct http_connection *c)
+{
+    return c->out.size - c->out_start;
+}
+
+// --- http_exchange.c ---
+void http_exchanges_push(struct http_exchanges *list, struct oto_exchange *e);
+void http_exchanges_remove(struct http_exchanges *list, struct oto_exchange *e);
+// NULL when out of memory. Puts it at the end of the connection's open ones. head NULL: an internal
+// one without a request.
+struct oto_exchange *http_exchange_new(struct http_connection *c, const struct http_head *head);
+// Calls the handler with the head.
+void http_exchange_headers(struct oto_exchange *e);
+void http_exchange_body_data(struct oto_exchange *e, struct oto_bytes data);
+void http_exchange_body_end(struct oto_exchange *e);
+// 1 when a body that is being read is later than the limits allow.
+int http_exchange_body_late(const struct oto_exchange *e, uint64_t now_ms);
+// Answers with an error of the server's own, unless answered.
+void http_exchange_refuse(struct oto_exchange *e, int status, const char *reason);
+// The answer is wholly in the connection's output.
+void http_exchange_sent(struct oto_exchange *e);
+// The answer is with the peer. Frees.
+void http_exchange_finish(struct oto_exchange *e);
+// The peer is gone. Frees, or leaves it to the answer.
+void http_exchange_gone(struct oto_exchange *e);
+void http_exchange_drained(struct oto_exchange *e);
+// oto_exchange_respond with bytes before the body.
+void http_exchange_respond(struct oto_exchange *e, const struct oto_http_response *response,
+                           struct oto_bytes body_prefix);
+
+#endif

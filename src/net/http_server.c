@@ -1,0 +1,348 @@
+// The server: listeners, the once-a-second scan, the flush at the end of a round, drain.
+#include "net/http_server.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net/http_internal.h"
+#include "os/clock.h"
+#include "os/socket.h"
+
+#define ACCEPTS_A_ROUND 64
+#define ACCEPT_PAUSE_MS 100
+#define TICK_MS 1000
+#define DRAIN_NOTICE_MS 100 // between the two GOAWAYs: longer than a round trip
+#define FLUSHES_A_ROUND 8
+
+void oto_http_limits_default(struct oto_http_limits *limits)
+{
+    *limits = (struct oto_http_limits){
+        .connections_max = 10000,
+        .header_bytes_max = 32768,
+        .header_count_max = 128,
+        .streams_max = 256,
+        .header_timeout_ms = 10000,
+        .body_timeout_ms = 60000,
+        .body_bytes_per_s_min = 512,
+        .idle_timeout_ms = 120000,
+        .write_timeout_ms = 30000,
+        .pipeline_max = 16,
+    };
+}
+
+const char *http_status_reason(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } rows[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {206, "Partial Content"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].status == status)
+            return rows[i].reason;
+    return "";
+}
+
+const char *http_date(struct oto_http_server *server)
+{
+    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    uint64_t now_s = oto_loop_now_ns(server->loop) / 1000000000;
+    if (server->date_s == now_s && server->date[0])
+        return server->date;
+    time_t wall = (time_t)(oto_clock_wall_ns() / 1000000000);
+    struct tm t;
+    gmtime_r(&wall, &t);
+    // strftime would speak the locale's language.
+    char text[96];
+    snprintf(text, sizeof text, "%s, %02d %s %d %02d:%02d:%02d GMT", days[t.tm_wday], t.tm_mday,
+             months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+    memcpy(server->date, text, sizeof server->date - 1);
+    server->date_s = now_s;
+    return server->date;
+}
+
+// --- listeners ---
+
+static void accept_ready(struct oto_loop_watch *watch, unsigned events);
+
+static enum oto_status listener_watch(struct http_listener *l, struct oto_error *err)
+{
+    l->watch.ready = accept_ready;
+    l->watch.state = l;
+    OTO_TRY(oto_loop_watch(l->server->loop, &l->watch, OTO_LOOP_READ | OTO_LOOP_EXCLUSIVE, err));
+    l->watched = 1;
+    return OTO_OK;
+}
+
+static void listeners_unwatch(struct oto_http_server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct http_listener *l = &server->listeners[i];
+        if (l->watched)
+            oto_loop_unwatch(server->loop, &l->watch);
+        l->watched = 0;
+    }
+}
+
+// No descriptors are left: a level-triggered listener would spin. Others' connections will close
+// meanwhile.
+static void accept_pause(struct oto_http_server *server)
+{
+    listeners_unwatch(server);
+    if (oto_loop_timer_arm(server->loop, &server->accept_timer, ACCEPT_PAUSE_MS) != OTO_OK)
+        for (size_t i = 0; i < server->listener_count; i++)
+            (void)!listener_watch(&server->listeners[i], NULL);
+}
+
+static void accept_again(struct oto_loop_timer *timer)
+{
+    struct oto_http_server *server = timer->state;
+    if (server->draining)
+        return;
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (!server->listeners[i].watched && listener_watch(&server->listeners[i], NULL) != OTO_OK)
+            (void)!oto_loop_timer_arm(server->loop, timer, ACCEPT_PAUSE_MS);
+}
+
+static void accept_ready(struct oto_loop_watch *watch, unsigned events)
+{
+    struct http_listener *l = watch->state;
+    struct oto_http_server *server = l->server;
+    (void)events;
+    for (int i = 0; i < ACCEPTS_A_ROUND; i++) {
+        int fd = -1;
+        enum oto_status status = oto_socket_accept(watch->fd, &fd);
+        if (status == OTO_AGAIN)
+            return;
+        if (status != OTO_OK) {
+            accept_pause(server);
+            return;
+        }
+        if (server->stats.connections_open >= server->limits.connections_max) {
+            server->stats.connections_refused++;
+            close(fd);
+            continue;
+        }
+        http_connection_new(server, fd, l->index);
+    }
+}
+
+enum oto_status oto_http_server_listen(struct oto_http_server *server, int listening_fd,
+                                       uint32_t index, struct oto_error *err)
+{
+    if (server->listener_count == HTTP_LISTENERS_MAX)
+        return oto_error_set(err, OTO_TOO_LARGE, "more than %d listeners", HTTP_LISTENERS_MAX);
+    struct http_listener *l = &server->listeners[server->listener_count];
+    *l = (struct http_listener){.server = server, .index = index, .watch.fd = listening_fd};
+    OTO_TRY(listener_watch(l, err));
+    server->listener_count++;
+    return OTO_OK;
+}
+
+// --- drain ---
+
+static void drain_check(struct oto_http_server *server)
+{
+    if (server->draining == 0 || server->draining == 3 || server->connections)
+        return;
+    server->draining = 3;
+    oto_loop_timer_disarm(server->loop, &server->drain_timer);
+    if (server->drained)
+        server->drained(server->drained_state);
+}
+
+void http_server_connection_gone(struct oto_http_server *server)
+{
+    // Told by the next round: this may be inside anything.
+    if (server->draining && !server->connections)
+        (void)!oto_loop_timer_arm(server->loop, &server->again_timer, 0);
+}
+
+static void drain_connections(struct oto_http_server *server, int last)
+{
+    for (struct http_connection *c = server->connections; c; c = c->next) {
+        if (c->protocol)
+            c->protocol->drain(c, last);
+        else
+            http_connection_doom(c);
+    }
+    (void)!oto_loop_timer_arm(server->loop, &server->again_timer, 0);
+}
+
+static void drain_due(struct oto_loop_timer *timer)
+{
+    struct oto_http_server *server = timer->state;
+    uint64_t now_ms = http_now_ms(server);
+    if (server->draining == 1) {
+        server->draining = 2;
+        drain_connections(server, 1);
+    }
+    if (now_ms >= server->drain_deadline_ms) {
+        for (struct http_connection *c = server->connections; c; c = c->next)
+            http_connection_doom(c);
+        (void)!oto_loop_timer_arm(server->loop, &server->again_timer, 0);
+        return;
+    }
+    (void)!oto_loop_timer_arm(server->loop, timer, server->drain_deadline_ms - now_ms);
+}
+
+void oto_http_server_drain(struct oto_http_server *server, uint32_t grace_ms,
+                           void (*drained)(void *state), void *state)
+{
+    if (server->draining)
+        return;
+    server->draining = 1;
+    server->drained = drained;
+    server->drained_state = state;
+    server->drain_deadline_ms = oto_clock_monotonic_ns() / 1000000 + grace_ms;
+    listeners_unwatch(server);
+    drain_connections(server, 0);
+    uint64_t first = grace_ms < DRAIN_NOTICE_MS ? grace_ms : DRAIN_NOTICE_MS;
+    (void)!oto_loop_timer_arm(server->loop, &server->drain_timer, first);
+}
+
+// --- the round ---
+
+static void flush(void *state)
+{
+    struct oto_http_server *server = state;
+    for (int i = 0; i < FLUSHES_A_ROUND && server->dirty; i++) {
+        struct http_connection *list = server->dirty;
+        server->dirty = NULL;
+        while (list) {
+            struct http_connection *c = list;
+            list = c->dirty_next;
+            c->is_dirty = 0;
+            if (!c->is_doomed)
+                http_connection_flush(c);
+            if (c->is_doomed && !c->is_dirty)
+                http_connection_mark(c); // closed below, with the other doomed ones
+        }
+        struct http_connection *marked = server->dirty;
+        server->dirty = NULL;
+        while (marked) {
+            struct http_connection *c = marked;
+            marked = c->dirty_next;
+            c->is_dirty = 0;
+            if (c->is_doomed)
+                http_connection_close(c);
+            else
+                http_connection_mark(c);
+        }
+    }
+    if (server->dirty) // the rest after the others have had their turn
+        (void)!oto_loop_timer_arm(server->loop, &server->again_timer, 0);
+}
+
+static void again(struct oto_loop_timer *timer)
+{
+    // Being woken is all that is needed: flush comes at the end of the round.
+    drain_check(timer->state);
+}
+
+static void tick(struct oto_loop_timer *timer)
+{
+    struct oto_http_server *server = timer->state;
+    uint64_t now_ms = http_now_ms(server);
+    for (struct http_connection *c = server->connections; c; c = c->next)
+        http_connection_tick(c, now_ms);
+    (void)!oto_loop_timer_arm(server->loop, timer, TICK_MS);
+}
+
+// --- life ---
+
+struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
+                                            const struct oto_allocator *allocator,
+                                            const struct oto_http_handler *handler,
+                                            const struct oto_http_limits *limits,
+                                            struct oto_error *err)
+{
+    struct oto_http_server *server = oto_alloc(allocator, sizeof *server);
+    if (server) {
+        memset(server, 0, sizeof *server);
+        server->read_buffer = oto_alloc(allocator, HTTP_READ_SIZE);
+    }
+    if (!server || !server->read_buffer) {
+        oto_free(allocator, server, sizeof *server);
+        oto_error_set(err, OTO_NO_MEMORY, "HTTP server: out of memory");
+        return NULL;
+    }
+    server->loop = loop;
+    server->allocator = allocator;
+    server->handler = *handler;
+    if (limits)
+        server->limits = *limits;
+    else
+        oto_http_limits_default(&server->limits);
+    oto_loop_timer_init(&server->tick_timer, tick, server);
+    oto_loop_timer_init(&server->accept_timer, accept_again, server);
+    oto_loop_timer_init(&server->again_timer, again, server);
+    oto_loop_timer_init(&server->drain_timer, drain_due, server);
+    if (oto_loop_timer_arm(loop, &server->tick_timer, TICK_MS) != OTO_OK) {
+        oto_free(allocator, server->read_buffer, HTTP_READ_SIZE);
+        oto_free(allocator, server, sizeof *server);
+        oto_error_set(err, OTO_NO_MEMORY, "HTTP server: out of memory");
+        return NULL;
+    }
+    oto_loop_on_flush(loop, flush, server);
+    return server;
+}
+
+const struct oto_http_stats *oto_http_server_stats(const struct oto_http_server *server)
+{
+    return &server->stats;
+}
+
+void oto_http_server_free(struct oto_http_server *server)
+{
+    if (!server)
+        return;
+    listeners_unwatch(server);
+    server->draining = 3; // nobody is told
+    while (server->connections)
+        http_connection_close(server->connections);
+    oto_loop_off_flush(server->loop, flush, server);
+    oto_loop_timer_disarm(server->loop, &server->tick_timer);
+    oto_loop_timer_disarm(server->loop, &server->accept_timer);
+    oto_loop_timer_disarm(server->loop, &server->again_timer);
+    oto_loop_timer_disarm(server->loop, &server->drain_timer);
+    for (size_t i = 0; i < server->out_pool_count; i++)
+        oto_buffer_release(&server->out_pool[i]);
+    oto_free(server->allocator, server->read_buffer, HTTP_READ_SIZE);
+    oto_free(server->allocator, server, sizeof *server);
+}
