@@ -1,6 +1,6 @@
 // folders: codec
-// Parquet's integer encodings. Byte 0: bit width and kind; byte 1: count; the rest as encoded input, and as values
-// that must come back after a round trip.
+// Parquet's integer encodings. Byte 0: bit width and kind; byte 1: count; the rest as encoded
+// input, and as values that must come back after a round trip.
 #include "codec/delta.h"
 #include "codec/rle.h"
 #include <stdlib.h>
@@ -21,7 +21,8 @@ static void decode_any(struct oto_bytes input, unsigned width, size_t count)
     }
     if (oto_delta_decode64(input, wide, count, &consumed) == OTO_OK && consumed > input.size)
         abort();
-    if (oto_delta_decode32(input, (int32_t *)narrow, count, &consumed) == OTO_OK && consumed > input.size)
+    if (oto_delta_decode32(input, (int32_t *)narrow, count, &consumed) == OTO_OK &&
+        consumed > input.size)
         abort();
 }
 

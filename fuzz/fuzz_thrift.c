@@ -53,7 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     oto_thrift_reader_init(&skipped, oto_bytes(data, size));
     enum oto_status walk = walk_struct(&walked);
     enum oto_status skip = oto_thrift_skip(&skipped, OTO_THRIFT_STRUCT);
-    // Walking counts depth by structs alone, skipping by lists and maps too, so only skip may be stricter.
+    // Walking counts depth by structs alone, skipping by lists and maps too, so only skip may be
+    // stricter.
     if (walk != OTO_OK && skip == OTO_OK)
         abort();
     if (skip == OTO_OK && walked.cursor != skipped.cursor)

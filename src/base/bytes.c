@@ -3,7 +3,8 @@
 
 #define BUFFER_CAPACITY_MIN 64
 
-void oto_buffer_init(struct oto_buffer *buffer, const struct oto_allocator *allocator, size_t size_max)
+void oto_buffer_init(struct oto_buffer *buffer, const struct oto_allocator *allocator,
+                     size_t size_max)
 {
     *buffer = (struct oto_buffer){.allocator = allocator, .size_max = size_max};
 }
@@ -42,7 +43,8 @@ enum oto_status oto_buffer_grow(struct oto_buffer *buffer, size_t more)
 
 enum oto_status oto_buffer_append_format(struct oto_buffer *buffer, const char *format, ...)
 {
-    // One byte for the NUL, which is not counted in size. 128 holds nearly all formatted text at once.
+    // One byte for the NUL, which is not counted in size. 128 holds nearly all formatted text at
+    // once.
     size_t room = buffer->capacity - buffer->size;
     char small[128];
     char *target = room > sizeof small ? (char *)buffer->data + buffer->size : small;

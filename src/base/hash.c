@@ -6,6 +6,7 @@
 #define K1 0x589965cc75374cc3u
 #define K2 0x1d8e4e27c47d124fu
 #define K3 0xeb44accab455d165u
+#define K4 0x2f8d1b97e6a3c54du
 
 static inline uint64_t fold(uint64_t a, uint64_t b)
 {
@@ -13,32 +14,38 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t hash_long(const uint8_t *at, size_t size, uint64_t h)
+// 17 to 64 bytes: the folds do not wait for each other. First and last words may overlap.
+static inline uint64_t hash_medium(const uint8_t *at, size_t size, uint64_t h)
 {
     const uint8_t *last = at + size - 16;
-    if (size > 64) {
-        uint64_t other = h ^ K3;
-        const uint8_t *stop = at + size - 32;
-        do {
-            h = fold(oto_load64(at) ^ K1, oto_load64(at + 8) ^ h);
-            other = fold(oto_load64(at + 16) ^ K2, oto_load64(at + 24) ^ other);
-            at += 32;
-        } while (at < stop);
-        h ^= other;
-    }
-    while (at < last) {
+    uint64_t sum = fold(oto_load64(at) ^ K1, oto_load64(at + 8) ^ h) ^
+                   fold(oto_load64(last) ^ K2, oto_load64(last + 8) ^ h);
+    if (size > 32)
+        sum += fold(oto_load64(at + 16) ^ K3, oto_load64(at + 24) ^ h) ^
+               fold(oto_load64(last - 16) ^ K4, oto_load64(last - 8) ^ h);
+    return sum;
+}
+
+static uint64_t hash_long(const uint8_t *at, size_t size, uint64_t h)
+{
+    const uint8_t *stop = at + size - 32;
+    uint64_t other = h ^ K3;
+    do {
         h = fold(oto_load64(at) ^ K1, oto_load64(at + 8) ^ h);
-        at += 16;
-    }
-    return fold(oto_load64(last) ^ K2, oto_load64(last + 8) ^ h);
+        other = fold(oto_load64(at + 16) ^ K2, oto_load64(at + 24) ^ other);
+        at += 32;
+    } while (at < stop);
+    return hash_medium(stop, 32, h ^ other);
 }
 
 uint64_t oto_hash(const void *data, size_t size, uint64_t seed)
 {
     const uint8_t *at = data;
     uint64_t h = seed ^ K0;
-    if (size > 16)
+    if (size > 64)
         h = hash_long(at, size, h);
+    else if (size > 16)
+        h = hash_medium(at, size, h);
     else if (size >= 8)
         h = fold(oto_load64(at) ^ K1, oto_load64(at + size - 8) ^ h);
     else if (size >= 4)

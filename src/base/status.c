@@ -59,7 +59,8 @@ void oto_error_init(struct oto_error *err)
     err->message[0] = 0;
 }
 
-enum oto_status oto_error_set(struct oto_error *err, enum oto_status status, const char *format, ...)
+enum oto_status oto_error_set(struct oto_error *err, enum oto_status status, const char *format,
+                              ...)
 {
     if (!err)
         return status;
@@ -108,22 +109,38 @@ void oto_error_context(struct oto_error *err, const char *format, ...)
 const char *oto_status_name(enum oto_status status)
 {
     switch (status) {
-    case OTO_OK: return "ok";
-    case OTO_AGAIN: return "again";
-    case OTO_END: return "end";
-    case OTO_INVALID: return "invalid";
-    case OTO_TOO_LARGE: return "too large";
-    case OTO_UNSUPPORTED: return "unsupported";
-    case OTO_NO_MEMORY: return "no memory";
-    case OTO_IO: return "io";
-    case OTO_NO_SPACE: return "no space";
-    case OTO_UNAVAILABLE: return "unavailable";
-    case OTO_NOT_FOUND: return "not found";
-    case OTO_EXISTS: return "exists";
-    case OTO_CORRUPT: return "corrupt";
-    case OTO_DENIED: return "denied";
-    case OTO_TIMEOUT: return "timeout";
-    case OTO_INTERNAL: return "internal";
+    case OTO_OK:
+        return "ok";
+    case OTO_AGAIN:
+        return "again";
+    case OTO_END:
+        return "end";
+    case OTO_INVALID:
+        return "invalid";
+    case OTO_TOO_LARGE:
+        return "too large";
+    case OTO_UNSUPPORTED:
+        return "unsupported";
+    case OTO_NO_MEMORY:
+        return "no memory";
+    case OTO_IO:
+        return "io";
+    case OTO_NO_SPACE:
+        return "no space";
+    case OTO_UNAVAILABLE:
+        return "unavailable";
+    case OTO_NOT_FOUND:
+        return "not found";
+    case OTO_EXISTS:
+        return "exists";
+    case OTO_CORRUPT:
+        return "corrupt";
+    case OTO_DENIED:
+        return "denied";
+    case OTO_TIMEOUT:
+        return "timeout";
+    case OTO_INTERNAL:
+        return "internal";
     }
     return "unknown";
 }

@@ -3,10 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char digit_pairs[201] =
-    "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
-    "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
-    "9899";
+static const char digit_pairs[201] = "0001020304050607080910111213141516171819202122232425262728293"
+                                     "0313233343536373839404142434445464748"
+                                     "4950515253545556575859606162636465666768697071727374757677787"
+                                     "9808182838485868788899091929394959697"
+                                     "9899";
 
 // The powers of ten that a double holds exactly.
 static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -303,7 +304,8 @@ static enum oto_status number_scan(struct oto_bytes text, struct number *n)
     return at == end ? OTO_OK : OTO_INVALID;
 }
 
-// Hands the C library a copy with bounded digits and no decimal point (which a locale could change).
+// Hands the C library a copy with bounded digits and no decimal point (which a locale could
+// change).
 static double number_read_slow(const struct number *n)
 {
     char copy[SIGNIFICANT_DIGITS_MAX + 32];
@@ -351,9 +353,11 @@ enum oto_status oto_text_to_double(struct oto_bytes text, double *ret_value)
         return number_special(text, ret_value) ? OTO_OK : OTO_INVALID;
     double value;
     // Mantissa and power are exact, so one rounding gives the nearest double (Clinger).
-    if (n.dropped == 0 && n.mantissa <= (uint64_t)1 << 53 && n.exponent >= -22 && n.exponent <= 22) {
+    if (n.dropped == 0 && n.mantissa <= (uint64_t)1 << 53 && n.exponent >= -22 &&
+        n.exponent <= 22) {
         value = (double)n.mantissa;
-        value = n.exponent < 0 ? value / exact_powers[-n.exponent] : value * exact_powers[n.exponent];
+        value =
+            n.exponent < 0 ? value / exact_powers[-n.exponent] : value * exact_powers[n.exponent];
     } else {
         value = n.digits ? number_read_slow(&n) : 0.0;
     }

@@ -33,9 +33,9 @@ enum oto_status oto_compression_from_name(struct oto_bytes name, enum oto_compre
         const char *name;
         enum oto_compression compression;
     } names[] = {
-        {"", OTO_COMPRESSION_NONE},        {"identity", OTO_COMPRESSION_NONE},
-        {"gzip", OTO_COMPRESSION_GZIP},    {"x-gzip", OTO_COMPRESSION_GZIP},
-        {"zstd", OTO_COMPRESSION_ZSTD},    {"deflate", OTO_COMPRESSION_DEFLATE},
+        {"", OTO_COMPRESSION_NONE},     {"identity", OTO_COMPRESSION_NONE},
+        {"gzip", OTO_COMPRESSION_GZIP}, {"x-gzip", OTO_COMPRESSION_GZIP},
+        {"zstd", OTO_COMPRESSION_ZSTD}, {"deflate", OTO_COMPRESSION_DEFLATE},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (name_is(name, names[i].name)) {
@@ -115,7 +115,8 @@ static enum oto_status buffer_failed(enum oto_status status, const struct oto_bu
     return oto_error_set(err, status, "more than %zu bytes after decompression", output->size_max);
 }
 
-// Makes room by a guess that never fails for being past the limit: a full buffer is found out later.
+// Makes room by a guess that never fails for being past the limit: a full buffer is found out
+// later.
 static enum oto_status reserve_up_to(struct oto_buffer *output, size_t guess, struct oto_error *err)
 {
     size_t room = output->size_max - output->size;
@@ -233,8 +234,8 @@ static enum oto_status zstd_frame_begin(struct oto_bytes rest, struct oto_buffer
                                         struct oto_error *err)
 {
     unsigned long long claimed = ZSTD_getFrameContentSize(rest.data, rest.size);
-    size_t trusted = rest.size < SIZE_MAX / ZSTD_RATIO_TRUSTED ? rest.size * ZSTD_RATIO_TRUSTED
-                                                               : SIZE_MAX;
+    size_t trusted =
+        rest.size < SIZE_MAX / ZSTD_RATIO_TRUSTED ? rest.size * ZSTD_RATIO_TRUSTED : SIZE_MAX;
     size_t guess = rest.size < SIZE_MAX / 4 ? rest.size * 4 : SIZE_MAX;
     if (claimed < ZSTD_CONTENTSIZE_ERROR) {
         if (claimed > output->size_max - output->size)
@@ -252,7 +253,8 @@ static enum oto_status zstd_frames(struct oto_codec *codec, struct oto_bytes inp
     size_t more = 0; // 0 between frames
     do {
         if (more == 0)
-            OTO_TRY(zstd_frame_begin(oto_bytes(input.data + in.pos, input.size - in.pos), output, err));
+            OTO_TRY(
+                zstd_frame_begin(oto_bytes(input.data + in.pos, input.size - in.pos), output, err));
         else if (output->size == output->capacity)
             OTO_TRY(reserve_up_to(output, output->capacity + 1, err));
         // At the limit, one byte aside tells a frame that just fits from one that does not.
@@ -304,8 +306,8 @@ static enum oto_status deflater_begin(struct oto_codec *codec, int level)
     return OTO_OK;
 }
 
-static enum oto_status deflate_into(struct oto_codec *codec, enum oto_compression compression, int level,
-                                    struct oto_bytes input, struct oto_buffer *output)
+static enum oto_status deflate_into(struct oto_codec *codec, enum oto_compression compression,
+                                    int level, struct oto_bytes input, struct oto_buffer *output)
 {
     OTO_TRY(deflater_begin(codec, clamp(level, GZIP_LEVEL_DEFAULT, GZIP_LEVEL_MAX)));
     int gzip = compression == OTO_COMPRESSION_GZIP;
@@ -314,10 +316,10 @@ static enum oto_status deflate_into(struct oto_codec *codec, enum oto_compressio
     OTO_TRY(reserve_up_to(output, bound, NULL));
     uint8_t *to = output->data + output->size;
     size_t room = output->capacity - output->size;
-    size_t size =
-        !output->data ? 0
-        : gzip ? libdeflate_gzip_compress(codec->deflater, input.data, input.size, to, room)
-               : libdeflate_zlib_compress(codec->deflater, input.data, input.size, to, room);
+    size_t size = !output->data ? 0
+                  : gzip
+                      ? libdeflate_gzip_compress(codec->deflater, input.data, input.size, to, room)
+                      : libdeflate_zlib_compress(codec->deflater, input.data, input.size, to, room);
     output->size += size;
     return size ? OTO_OK : OTO_TOO_LARGE;
 }
@@ -328,17 +330,21 @@ static enum oto_status zstd_into(struct oto_codec *codec, int level, struct oto_
     if (!codec->zstd_writer && !(codec->zstd_writer = ZSTD_createCCtx()))
         return OTO_NO_MEMORY;
     OTO_TRY(reserve_up_to(output, ZSTD_compressBound(input.size), NULL));
-    size_t size = ZSTD_compressCCtx(codec->zstd_writer, output->data ? output->data + output->size : NULL,
-                                    output->capacity - output->size, input.data, input.size,
-                                    clamp(level, ZSTD_LEVEL_DEFAULT, ZSTD_LEVEL_MAX));
+    size_t size =
+        ZSTD_compressCCtx(codec->zstd_writer, output->data ? output->data + output->size : NULL,
+                          output->capacity - output->size, input.data, input.size,
+                          clamp(level, ZSTD_LEVEL_DEFAULT, ZSTD_LEVEL_MAX));
     if (!ZSTD_isError(size)) {
         output->size += size;
         return OTO_OK;
     }
     switch (ZSTD_getErrorCode(size)) {
-    case ZSTD_error_dstSize_tooSmall: return OTO_TOO_LARGE;
-    case ZSTD_error_memory_allocation: return OTO_NO_MEMORY;
-    default: return OTO_INTERNAL;
+    case ZSTD_error_dstSize_tooSmall:
+        return OTO_TOO_LARGE;
+    case ZSTD_error_memory_allocation:
+        return OTO_NO_MEMORY;
+    default:
+        return OTO_INTERNAL;
     }
 }
 
@@ -374,14 +380,16 @@ void oto_codec_free(struct oto_codec *codec)
 }
 
 enum oto_status oto_decompress(struct oto_codec *codec, enum oto_compression compression,
-                               struct oto_bytes input, struct oto_buffer *output, struct oto_error *err)
+                               struct oto_bytes input, struct oto_buffer *output,
+                               struct oto_error *err)
 {
     size_t before = output->size;
     enum oto_status status;
     if (compression == OTO_COMPRESSION_NONE) {
         status = oto_buffer_append(output, input.data, input.size);
         if (status < 0)
-            oto_error_set(err, status, "body of %zu bytes: %s", input.size, oto_status_name(status));
+            oto_error_set(err, status, "body of %zu bytes: %s", input.size,
+                          oto_status_name(status));
     } else if (compression > OTO_COMPRESSION_ZSTD) {
         status = oto_error_set(err, OTO_UNSUPPORTED, "unknown compression %d", (int)compression);
     } else {
@@ -393,11 +401,13 @@ enum oto_status oto_decompress(struct oto_codec *codec, enum oto_compression com
 }
 
 enum oto_status oto_compress(struct oto_codec *codec, enum oto_compression compression, int level,
-                             struct oto_bytes input, struct oto_buffer *output, struct oto_error *err)
+                             struct oto_bytes input, struct oto_buffer *output,
+                             struct oto_error *err)
 {
     if (compression == OTO_COMPRESSION_NONE) {
         enum oto_status status = oto_buffer_append(output, input.data, input.size);
-        return status < 0 ? oto_error_set(err, status, "no room for %zu bytes", input.size) : OTO_OK;
+        return status < 0 ? oto_error_set(err, status, "no room for %zu bytes", input.size)
+                          : OTO_OK;
     }
     if (compression > OTO_COMPRESSION_ZSTD)
         return oto_error_set(err, OTO_UNSUPPORTED, "unknown compression %d", (int)compression);

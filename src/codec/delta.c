@@ -33,82 +33,65 @@ static enum oto_status put_header(size_t count, int64_t first, struct oto_buffer
     return OTO_OK;
 }
 
-// Everything is computed on unsigned numbers, where overflow wraps as the format wants it.
-static uint8_t *put_miniblocks64(uint8_t *at, const uint64_t deltas[BLOCK], size_t count, uint64_t least)
+// Everything is computed on unsigned numbers, where overflow wraps as the format wants it. The
+// deltas past the last are filled up with the least, so that every loop has a constant length.
+static uint8_t *put_miniblock64(uint8_t *at, const uint64_t deltas[MINIBLOCK], uint64_t least,
+                                uint8_t *ret_width)
 {
-    uint8_t *widths = at;
-    memset(widths, 0, MINIBLOCKS);
-    at += MINIBLOCKS;
-    for (size_t start = 0; start < count; start += MINIBLOCK) {
-        uint64_t packed[MINIBLOCK], all = 0;
-        size_t some = count - start < MINIBLOCK ? count - start : MINIBLOCK;
-        for (size_t i = 0; i < some; i++)
-            all |= packed[i] = deltas[start + i] - least;
-        memset(packed + some, 0, (MINIBLOCK - some) * sizeof *packed);
-        unsigned width = all ? 64u - (unsigned)__builtin_clzll(all) : 0;
-        widths[start / MINIBLOCK] = (uint8_t)width;
-        oto_bits_pack64(packed, MINIBLOCK, width, at);
-        at += width * MINIBLOCK / 8;
+    uint64_t wide[MINIBLOCK], all = 0;
+    for (size_t i = 0; i < MINIBLOCK; i++)
+        all |= wide[i] = deltas[i] - least;
+    unsigned width = all ? 64u - (unsigned)__builtin_clzll(all) : 0;
+    if (width > 32) {
+        oto_bits_pack64(wide, MINIBLOCK, width, at);
+    } else {
+        uint32_t narrow[MINIBLOCK];
+        for (size_t i = 0; i < MINIBLOCK; i++)
+            narrow[i] = (uint32_t)wide[i];
+        oto_bits_pack32(narrow, MINIBLOCK, width, at);
     }
-    return at;
+    *ret_width = (uint8_t)width;
+    return at + width * MINIBLOCK / 8;
 }
 
-static uint8_t *put_miniblocks32(uint8_t *at, const uint32_t deltas[BLOCK], size_t count, uint32_t least)
+static uint8_t *put_miniblock32(uint8_t *at, const uint32_t deltas[MINIBLOCK], uint32_t least,
+                                uint8_t *ret_width)
 {
-    uint8_t *widths = at;
-    memset(widths, 0, MINIBLOCKS);
-    at += MINIBLOCKS;
-    for (size_t start = 0; start < count; start += MINIBLOCK) {
-        uint32_t packed[MINIBLOCK], all = 0;
-        size_t some = count - start < MINIBLOCK ? count - start : MINIBLOCK;
-        for (size_t i = 0; i < some; i++)
-            all |= packed[i] = deltas[start + i] - least;
-        memset(packed + some, 0, (MINIBLOCK - some) * sizeof *packed);
-        unsigned width = oto_bit_width(all);
-        widths[start / MINIBLOCK] = (uint8_t)width;
-        oto_bits_pack32(packed, MINIBLOCK, width, at);
-        at += width * MINIBLOCK / 8;
-    }
-    return at;
+    uint32_t packed[MINIBLOCK], all = 0;
+    for (size_t i = 0; i < MINIBLOCK; i++)
+        all |= packed[i] = deltas[i] - least;
+    unsigned width = oto_bit_width(all);
+    oto_bits_pack32(packed, MINIBLOCK, width, at);
+    *ret_width = (uint8_t)width;
+    return at + width * MINIBLOCK / 8;
 }
 
-enum oto_status oto_delta_encode64(const int64_t *values, size_t count, struct oto_buffer *output)
-{
-    OTO_TRY(put_header(count, count ? values[0] : 0, output));
-    for (size_t done = 1; done < count; done += BLOCK) {
-        uint64_t deltas[BLOCK];
-        int64_t least = INT64_MAX;
-        size_t some = count - done < BLOCK ? count - done : BLOCK;
-        for (size_t i = 0; i < some; i++) {
-            deltas[i] = (uint64_t)values[done + i] - (uint64_t)values[done + i - 1];
-            least = (int64_t)deltas[i] < least ? (int64_t)deltas[i] : least;
-        }
-        OTO_TRY(oto_buffer_reserve(output, BLOCK_BYTES_MAX));
-        uint8_t *at = put_zigzag(output->data + output->size, least);
-        at = put_miniblocks64(at, deltas, some, (uint64_t)least);
-        output->size = (size_t)(at - output->data);
+#define ENCODER(name, type, unsigned_type, most, bits)                                             \
+    enum oto_status name(const type *values, size_t count, struct oto_buffer *output)              \
+    {                                                                                              \
+        OTO_TRY(put_header(count, count ? values[0] : 0, output));                                 \
+        for (size_t done = 1; done < count; done += BLOCK) {                                       \
+            unsigned_type deltas[BLOCK];                                                           \
+            type least = most;                                                                     \
+            size_t some = count - done < BLOCK ? count - done : BLOCK;                             \
+            for (size_t i = 0; i < some; i++) {                                                    \
+                deltas[i] = (unsigned_type)values[done + i] - (unsigned_type)values[done + i - 1]; \
+                least = (type)deltas[i] < least ? (type)deltas[i] : least;                         \
+            }                                                                                      \
+            for (size_t i = some; i < BLOCK; i++)                                                  \
+                deltas[i] = (unsigned_type)least;                                                  \
+            OTO_TRY(oto_buffer_reserve(output, BLOCK_BYTES_MAX));                                  \
+            uint8_t *widths = put_zigzag(output->data + output->size, least);                      \
+            uint8_t *at = widths + MINIBLOCKS;                                                     \
+            memset(widths, 0, MINIBLOCKS);                                                         \
+            for (size_t i = 0; i < some; i += MINIBLOCK)                                           \
+                at = put_miniblock##bits(at, deltas + i, (unsigned_type)least, widths++);          \
+            output->size = (size_t)(at - output->data);                                            \
+        }                                                                                          \
+        return OTO_OK;                                                                             \
     }
-    return OTO_OK;
-}
-
-enum oto_status oto_delta_encode32(const int32_t *values, size_t count, struct oto_buffer *output)
-{
-    OTO_TRY(put_header(count, count ? values[0] : 0, output));
-    for (size_t done = 1; done < count; done += BLOCK) {
-        uint32_t deltas[BLOCK];
-        int32_t least = INT32_MAX;
-        size_t some = count - done < BLOCK ? count - done : BLOCK;
-        for (size_t i = 0; i < some; i++) {
-            deltas[i] = (uint32_t)values[done + i] - (uint32_t)values[done + i - 1];
-            least = (int32_t)deltas[i] < least ? (int32_t)deltas[i] : least;
-        }
-        OTO_TRY(oto_buffer_reserve(output, BLOCK_BYTES_MAX));
-        uint8_t *at = put_zigzag(output->data + output->size, least);
-        at = put_miniblocks32(at, deltas, some, (uint32_t)least);
-        output->size = (size_t)(at - output->data);
-    }
-    return OTO_OK;
-}
+ENCODER(oto_delta_encode64, int64_t, uint64_t, INT64_MAX, 64)
+ENCODER(oto_delta_encode32, int32_t, uint32_t, INT32_MAX, 32)
 
 struct delta_reader {
     const uint8_t *at, *end;
@@ -159,13 +142,13 @@ static enum oto_status reader_begin(struct delta_reader *r, struct oto_bytes inp
     return r->miniblock % 32 == 0 ? OTO_OK : OTO_CORRUPT;
 }
 
-// The width-bit number at a bit position; size bytes of data.
+// The width-bit number at a bit position; size bytes of data can be read.
 static inline uint64_t bits_at(const uint8_t *data, size_t size, uint64_t bit, unsigned width)
 {
     size_t byte = (size_t)(bit / 8);
     unsigned shift = bit & 7;
     uint64_t low = 0, mask = width == 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
-    if (__builtin_expect(size - byte > 8, 1)) {
+    if (size - byte > 8) {
         low = oto_load64(data + byte) >> shift;
         if (shift + width > 64)
             low |= (uint64_t)data[byte + 8] << (64 - shift);
@@ -175,21 +158,30 @@ static inline uint64_t bits_at(const uint8_t *data, size_t size, uint64_t bit, u
     return low >> shift & mask;
 }
 
-// One miniblock: checks its bytes, hands the deltas over the least one to the caller's values.
+// One miniblock into the caller's values. Most have narrow numbers and eight bytes more behind
+// them, so that one load a number suffices.
 #define MINIBLOCK_DECODER(name, type, unsigned_type)                                               \
     static enum oto_status name(struct delta_reader *r, unsigned width, uint64_t least,            \
                                 type *values, size_t count)                                        \
     {                                                                                              \
-        uint64_t size = r->miniblock / 8 * width;                                                  \
-        if (width > r->width_max || size > (uint64_t)(r->end - r->at))                             \
+        uint64_t size = r->miniblock / 8 * width, left = (uint64_t)(r->end - r->at), bit = 0;      \
+        if (width > r->width_max || size > left)                                                   \
             return OTO_CORRUPT;                                                                    \
         unsigned_type value = (unsigned_type)r->value, step = (unsigned_type)least;                \
-        for (size_t i = 0; i < count; i++) {                                                       \
-            unsigned_type more = 0;                                                                \
-            if (width)                                                                             \
-                more = (unsigned_type)bits_at(r->at, (size_t)size, (uint64_t)i * width, width);    \
-            value += step + more;                                                                  \
-            values[i] = (type)value;                                                               \
+        if (width <= 56 && left - size >= 8) {                                                     \
+            uint64_t mask = ((uint64_t)1 << width) - 1;                                            \
+            for (size_t i = 0; i < count; i++, bit += width) {                                     \
+                uint64_t word = oto_load64(r->at + bit / 8) >> (bit & 7);                          \
+                value += step + (unsigned_type)(word & mask);                                      \
+                values[i] = (type)value;                                                           \
+            }                                                                                      \
+        } else {                                                                                   \
+            for (size_t i = 0; i < count; i++, bit += width) {                                     \
+                value += step;                                                                     \
+                if (width)                                                                         \
+                    value += (unsigned_type)bits_at(r->at, (size_t)left, bit, width);              \
+                values[i] = (type)value;                                                           \
+            }                                                                                      \
         }                                                                                          \
         r->value = value;                                                                          \
         r->at += size;                                                                             \
@@ -198,7 +190,8 @@ static inline uint64_t bits_at(const uint8_t *data, size_t size, uint64_t bit, u
 MINIBLOCK_DECODER(miniblock_decode64, int64_t, uint64_t)
 MINIBLOCK_DECODER(miniblock_decode32, int32_t, uint32_t)
 
-static enum oto_status block_begin(struct delta_reader *r, uint64_t *ret_least, const uint8_t **ret_widths)
+static enum oto_status block_begin(struct delta_reader *r, uint64_t *ret_least,
+                                   const uint8_t **ret_widths)
 {
     OTO_TRY(get_zigzag(r, ret_least));
     if (r->miniblocks > (uint64_t)(r->end - r->at))
@@ -233,30 +226,42 @@ static enum oto_status block_begin(struct delta_reader *r, uint64_t *ret_least, 
 DECODER(oto_delta_decode64, int64_t, 64)
 DECODER(oto_delta_decode32, int32_t, 32)
 
-// Swaps the off-diagonal halves of an 8 by 8 matrix of bytes at three scales.
-static void transpose8(uint64_t rows[8])
+// Swaps the halves off the diagonal of two rows of bytes, span bytes wide.
+#define SWAP(a, b, span, mask)                                                                     \
+    do {                                                                                           \
+        uint64_t swap_ = ((a) >> ((span)*8) ^ (b)) & (mask);                                       \
+        (a) ^= swap_ << ((span)*8);                                                                \
+        (b) ^= swap_;                                                                              \
+    } while (0)
+
+// Transposes an 8 by 8 matrix of bytes: halves, then quarters, then single bytes.
+static inline void transpose8(uint64_t r[8])
 {
-    static const uint64_t masks[3] = {0x00000000FFFFFFFFu, 0x0000FFFF0000FFFFu, 0x00FF00FF00FF00FFu};
-    for (unsigned scale = 0, span = 4; scale < 3; scale++, span /= 2) {
-        for (unsigned i = 0; i < 8; i++) {
-            if (i & span)
-                continue;
-            uint64_t swap = (rows[i] >> (span * 8) ^ rows[i + span]) & masks[scale];
-            rows[i] ^= swap << (span * 8);
-            rows[i + span] ^= swap;
-        }
-    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        SWAP(r[i], r[i + 4], 4, 0x00000000FFFFFFFFu);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        SWAP(r[i + (i & 2)], r[i + (i & 2) + 2], 2, 0x0000FFFF0000FFFFu);
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2)
+        SWAP(r[i], r[i + 1], 1, 0x00FF00FF00FF00FFu);
 }
 
-// Eight elements at a time; with width 4 the rows' upper halves are empty.
-static void split(const uint8_t *in, size_t count, unsigned width, uint8_t *out)
+// Eight elements at a time; with width 4 the rows' upper halves are empty. Always inlined with a
+// constant width.
+__attribute__((always_inline)) static inline void split(const uint8_t *in, size_t count,
+                                                        unsigned width, uint8_t *out)
 {
     size_t done = 0;
     for (; count - done >= 8; done += 8) {
         uint64_t rows[8];
+#pragma GCC unroll 8
         for (size_t i = 0; i < 8; i++)
-            rows[i] = width == 8 ? oto_load64(in + (done + i) * 8) : oto_load32(in + (done + i) * 4);
+            rows[i] =
+                width == 8 ? oto_load64(in + (done + i) * 8) : oto_load32(in + (done + i) * 4);
         transpose8(rows);
+#pragma GCC unroll 8
         for (size_t i = 0; i < width; i++)
             oto_store64(out + i * count + done, rows[i]);
     }
@@ -275,7 +280,10 @@ enum oto_status oto_byte_stream_split(const void *values, size_t count, unsigned
     if (count == 0)
         return OTO_OK;
     OTO_TRY(oto_buffer_reserve(output, count * width));
-    split(values, count, width, output->data + output->size);
+    if (width == 8)
+        split(values, count, 8, output->data + output->size);
+    else
+        split(values, count, 4, output->data + output->size);
     output->size += count * width;
     return OTO_OK;
 }

@@ -66,17 +66,21 @@ __attribute__((always_inline)) static inline void pack_blocks(const uint32_t *va
 }
 
 #define EACH_WIDTH(X)                                                                              \
-    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)         \
-    X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32)
+    X(1)                                                                                           \
+    X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18)  \
+        X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32)
 
 static void pack_whole_blocks(const uint32_t *values, size_t count, unsigned width, uint8_t *output)
 {
     switch (width) {
 #define CASE(w)                                                                                    \
-    case w: pack_blocks(values, count, w, output); break;
+    case w:                                                                                        \
+        pack_blocks(values, count, w, output);                                                     \
+        break;
         EACH_WIDTH(CASE)
 #undef CASE
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -149,7 +153,8 @@ static inline uint8_t *put_varint(uint8_t *output, uint32_t value)
 
 #define RUN_BYTES_MAX 9 // header and value
 
-static enum oto_status put_run(uint32_t value, size_t count, unsigned bit_width, struct oto_buffer *output)
+static enum oto_status put_run(uint32_t value, size_t count, unsigned bit_width,
+                               struct oto_buffer *output)
 {
     while (count) {
         size_t some = count < RUN_MAX ? count : RUN_MAX;
@@ -231,7 +236,8 @@ static inline uint32_t value_mask(unsigned bit_width)
 }
 
 // Reads a word of eight bytes a value while there is one; the last bytes go through a padded copy.
-static void unpack(const uint8_t *input, size_t size, unsigned bit_width, uint32_t *values, size_t count)
+static void unpack(const uint8_t *input, size_t size, unsigned bit_width, uint32_t *values,
+                   size_t count)
 {
     uint32_t mask = value_mask(bit_width);
     size_t fast = size < 8 ? 0 : ((size - 8) * 8 + 7) / bit_width + 1, i = 0, bit = 0;
@@ -254,7 +260,7 @@ static enum oto_status get_run(const uint8_t **at, const uint8_t *end, unsigned 
     if ((size_t)(end - *at) < bytes)
         return OTO_CORRUPT;
     for (unsigned i = 0; i < bytes; i++)
-        value |= (uint32_t)*(*at)++ << (8 * i);
+        value |= (uint32_t) * (*at)++ << (8 * i);
     if (value > value_mask(bit_width))
         return OTO_CORRUPT;
     for (size_t i = 0; i < count; i++)
@@ -278,8 +284,8 @@ static enum oto_status get_literal(const uint8_t **at, const uint8_t *end, unsig
     return OTO_OK;
 }
 
-enum oto_status oto_rle_decode(struct oto_bytes input, unsigned bit_width, uint32_t *values, size_t count,
-                               size_t *ret_consumed)
+enum oto_status oto_rle_decode(struct oto_bytes input, unsigned bit_width, uint32_t *values,
+                               size_t count, size_t *ret_consumed)
 {
     const uint8_t *at = input.data, *end = input.size ? at + input.size : at;
     if (bit_width > 32)

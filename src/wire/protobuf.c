@@ -59,11 +59,16 @@ static enum oto_status skip_scalar(struct oto_pb_cursor *c, uint32_t wire)
     uint32_t value32;
     struct oto_bytes view;
     switch (wire) {
-    case OTO_PB_VARINT: return oto_pb_varint(c, &value64);
-    case OTO_PB_FIXED64: return oto_pb_fixed64(c, &value64);
-    case OTO_PB_FIXED32: return oto_pb_fixed32(c, &value32);
-    case OTO_PB_BYTES: return oto_pb_bytes(c, &view);
-    default: return OTO_INVALID;
+    case OTO_PB_VARINT:
+        return oto_pb_varint(c, &value64);
+    case OTO_PB_FIXED64:
+        return oto_pb_fixed64(c, &value64);
+    case OTO_PB_FIXED32:
+        return oto_pb_fixed32(c, &value32);
+    case OTO_PB_BYTES:
+        return oto_pb_bytes(c, &view);
+    default:
+        return OTO_INVALID;
     }
 }
 

@@ -127,7 +127,8 @@ void oto_thrift_field_struct(struct oto_thrift_writer *w, int16_t id)
     oto_thrift_struct_begin(w);
 }
 
-void oto_thrift_field_list(struct oto_thrift_writer *w, int16_t id, enum oto_thrift_type element, size_t count)
+void oto_thrift_field_list(struct oto_thrift_writer *w, int16_t id, enum oto_thrift_type element,
+                           size_t count)
 {
     put_field(w, id, OTO_THRIFT_LIST);
     if (count > INT32_MAX) {
@@ -299,7 +300,8 @@ enum oto_status oto_thrift_read_list(struct oto_thrift_reader *r, enum oto_thrif
     return OTO_OK;
 }
 
-// What skip still has to pass over at one level: a struct's fields, or elements of one or two types.
+// What skip still has to pass over at one level: a struct's fields, or elements of one or two
+// types.
 struct skip_level {
     uint64_t left; // elements; unused for a struct
     uint8_t type[2];
@@ -319,7 +321,8 @@ static enum oto_status skip_map_head(struct oto_thrift_reader *r, struct skip_le
     return OTO_OK;
 }
 
-// Passes over one value of a type. A value that holds others fills in a level and answers OTO_AGAIN.
+// Passes over one value of a type. A value that holds others fills in a level and answers
+// OTO_AGAIN.
 static enum oto_status skip_value(struct oto_thrift_reader *r, int type, int in_struct,
                                   struct skip_level *level)
 {
@@ -331,13 +334,18 @@ static enum oto_status skip_value(struct oto_thrift_reader *r, int type, int in_
     uint8_t byte;
     switch (type) {
     case OTO_THRIFT_TRUE:
-    case OTO_THRIFT_FALSE: return in_struct ? OTO_OK : read_byte(r, &byte);
-    case OTO_THRIFT_I8: return read_byte(r, &byte);
+    case OTO_THRIFT_FALSE:
+        return in_struct ? OTO_OK : read_byte(r, &byte);
+    case OTO_THRIFT_I8:
+        return read_byte(r, &byte);
     case OTO_THRIFT_I16:
     case OTO_THRIFT_I32:
-    case OTO_THRIFT_I64: return read_zigzag(r, &integer);
-    case OTO_THRIFT_DOUBLE: return oto_thrift_read_double(r, &number);
-    case OTO_THRIFT_BINARY: return oto_thrift_read_binary(r, &view);
+    case OTO_THRIFT_I64:
+        return read_zigzag(r, &integer);
+    case OTO_THRIFT_DOUBLE:
+        return oto_thrift_read_double(r, &number);
+    case OTO_THRIFT_BINARY:
+        return oto_thrift_read_binary(r, &view);
     case OTO_THRIFT_LIST:
     case OTO_THRIFT_SET:
         OTO_TRY(oto_thrift_read_list(r, &element, &count));
@@ -350,7 +358,8 @@ static enum oto_status skip_value(struct oto_thrift_reader *r, int type, int in_
         OTO_TRY(oto_thrift_enter_struct(r));
         *level = (struct skip_level){.is_struct = 1};
         return OTO_AGAIN;
-    default: return OTO_CORRUPT;
+    default:
+        return OTO_CORRUPT;
     }
 }
 

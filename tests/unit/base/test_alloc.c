@@ -1,5 +1,5 @@
-#include "cmocka_all.h"
 #include "base/bytes.h"
+#include "cmocka_all.h"
 
 // An allocator that counts what is out and fails on demand.
 struct counter {

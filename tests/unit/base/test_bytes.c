@@ -1,5 +1,5 @@
-#include "cmocka_all.h"
 #include "base/bytes.h"
+#include "cmocka_all.h"
 
 static void buffer_grows_to_its_limit(void **state)
 {

@@ -1,6 +1,6 @@
-#include "cmocka_all.h"
 #include "base/status.h"
 #include "base/utf8.h"
+#include "cmocka_all.h"
 #include <string.h>
 
 static void message_is_filled(void **state)

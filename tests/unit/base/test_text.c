@@ -1,6 +1,6 @@
-#include "cmocka_all.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "cmocka_all.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,8 +100,9 @@ static void check_read(const char *text, enum oto_status status, double want)
 static void doubles_are_read_with_json_grammar(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x10", " 1", "1 ",
-                                      "1,5", "inf", "nan", "infinity", "-NaN", "--1", "1e5.0", "-.5"};
+    static const char *const bad[] = {"",         "-",    "+1",  "01",    "1.",  ".5",  "1e",
+                                      "1e+",      "0x10", " 1",  "1 ",    "1,5", "inf", "nan",
+                                      "infinity", "-NaN", "--1", "1e5.0", "-.5"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         check_read(bad[i], OTO_INVALID, 0);
     check_read("0", OTO_OK, 0.0);
@@ -117,7 +118,8 @@ static void doubles_are_read_with_json_grammar(void **state)
     check_read("1e-99999999999999999999", OTO_OK, 0.0);
     check_read("1e99999999999999999999", OTO_TOO_LARGE, 0);
     check_read("9007199254740993", OTO_OK, 9007199254740992.0);
-    check_read("9007199254740993.00000000000000000000000000000000000001", OTO_OK, 9007199254740994.0);
+    check_read("9007199254740993.00000000000000000000000000000000000001", OTO_OK,
+               9007199254740994.0);
     check_read("2.2250738585072011e-308", OTO_OK, 2.2250738585072011e-308);
     check_read("0.000000000000000000000000000000123e30", OTO_OK, 0.123);
     double nan;
@@ -198,7 +200,8 @@ static void hex_and_base64_go_both_ways(void **state)
     assert_memory_equal(text, "Zm9vYmFy", 8);
     assert_int_equal(oto_base64_decode(oto_bytes_text("-_+/"), back, &size), OTO_OK);
     assert_memory_equal(back, "\xfb\xff\xbf", 3);
-    static const char *const bad[] = {"A", "AAAAA", "AA=", "AAA==", "A===", "AA=A", "AA*A", "====", "AAAA="};
+    static const char *const bad[] = {
+        "A", "AAAAA", "AA=", "AAA==", "A===", "AA=A", "AA*A", "====", "AAAA="};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(oto_base64_decode(oto_bytes_text(bad[i]), back, &size), OTO_INVALID);
     assert_int_equal(oto_hex_decode(oto_bytes_text("aBcDeF"), back), OTO_OK);

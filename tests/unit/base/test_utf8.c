@@ -1,7 +1,8 @@
-#include "cmocka_all.h"
 #include "base/utf8.h"
+#include "cmocka_all.h"
 
-// The standard's definition, one code point at a time: decode, then refuse overlong, surrogates, too large.
+// The standard's definition, one code point at a time: decode, then refuse overlong, surrogates,
+// too large.
 static size_t plain_prefix(const uint8_t *p, size_t size)
 {
     size_t at = 0;
@@ -61,11 +62,23 @@ static void repair_follows_the_maximal_part_rule(void **state)
     (void)state;
     // The example of the Unicode standard, table 3-8, and others of its kind.
     static const char *const cases[][2] = {
-        {"a\xF1\x80\x80\xE1\x80\xC2" "b\x80" "c\x80\xBF" "d", "a???b?c??d"},
-        {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82" "A", "????????A"},
-        {"\xED\xA0\x80\xED\xBF\xBF\xED\xAF" "A", "????????A"},
-        {"\xF4\x91\x92\x93\xFF" "A\x80\xBF" "B", "?????A??B"},
-        {"plain \xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", "plain \xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"},
+        {"a\xF1\x80\x80\xE1\x80\xC2"
+         "b\x80"
+         "c\x80\xBF"
+         "d",
+         "a???b?c??d"},
+        {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82"
+         "A",
+         "????????A"},
+        {"\xED\xA0\x80\xED\xBF\xBF\xED\xAF"
+         "A",
+         "????????A"},
+        {"\xF4\x91\x92\x93\xFF"
+         "A\x80\xBF"
+         "B",
+         "?????A??B"},
+        {"plain \xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80",
+         "plain \xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"},
         {"\xF0\x9F\x98", "?"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

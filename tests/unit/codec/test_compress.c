@@ -37,12 +37,15 @@ static void data_goes_both_ways(void **state)
         fill(data, size, varieties[i / 20]);
         struct oto_buffer packed = buffer_new(SIZE_LIMIT), plain = buffer_new(size + 3);
         assert_int_equal(oto_buffer_append(&plain, "abc", 3), OTO_OK);
-        assert_int_equal(oto_compress(codec, compression, (int)(i % 7), oto_bytes(data, size), &packed, NULL), OTO_OK);
+        assert_int_equal(
+            oto_compress(codec, compression, (int)(i % 7), oto_bytes(data, size), &packed, NULL),
+            OTO_OK);
         if (compression == OTO_COMPRESSION_GZIP || compression == OTO_COMPRESSION_ZSTD)
             assert_int_equal(oto_compression_detect(oto_buffer_view(&packed)), compression);
         if (varieties[i / 20] == 1 && size > 1000 && compression)
             assert_true(packed.size < size / 50);
-        assert_int_equal(oto_decompress(codec, compression, oto_buffer_view(&packed), &plain, NULL), OTO_OK);
+        assert_int_equal(oto_decompress(codec, compression, oto_buffer_view(&packed), &plain, NULL),
+                         OTO_OK);
         assert_int_equal(plain.size, size + 3);
         assert_memory_equal(plain.data, "abc", 3);
         assert_memory_equal(plain.data + 3, data, size);
@@ -50,7 +53,9 @@ static void data_goes_both_ways(void **state)
         if (size > 1) { // one byte less room
             plain = buffer_new(size - 1);
             struct oto_error err;
-            assert_int_equal(oto_decompress(codec, compression, oto_buffer_view(&packed), &plain, &err), OTO_TOO_LARGE);
+            assert_int_equal(
+                oto_decompress(codec, compression, oto_buffer_view(&packed), &plain, &err),
+                OTO_TOO_LARGE);
             assert_int_equal(err.status, OTO_TOO_LARGE);
             assert_int_equal(plain.size, 0);
             oto_buffer_release(&plain);
@@ -71,10 +76,14 @@ static void several_members_and_frames_are_one_stream(void **state)
         for (int i = 0; i < 1000; i++) {
             size_t size = i % 3 == 0 ? 0 : 5; // empty ones among them
             if (zstd && i % 5 == 0)
-                assert_int_equal(oto_buffer_append(&packed, "\x5A\x2A\x4D\x18\x03\0\0\0abc", 11), OTO_OK);
-            assert_int_equal(oto_compress(codec, compression, 0, oto_bytes("hello", size), &packed, NULL), OTO_OK);
+                assert_int_equal(oto_buffer_append(&packed, "\x5A\x2A\x4D\x18\x03\0\0\0abc", 11),
+                                 OTO_OK);
+            assert_int_equal(
+                oto_compress(codec, compression, 0, oto_bytes("hello", size), &packed, NULL),
+                OTO_OK);
         }
-        assert_int_equal(oto_decompress(codec, compression, oto_buffer_view(&packed), &plain, NULL), OTO_OK);
+        assert_int_equal(oto_decompress(codec, compression, oto_buffer_view(&packed), &plain, NULL),
+                         OTO_OK);
         assert_int_equal(plain.size, 666 * 5);
         assert_memory_equal(plain.data + 665 * 5, "hello", 5);
         // What follows the last member and is none is refused.
@@ -82,7 +91,8 @@ static void several_members_and_frames_are_one_stream(void **state)
         struct oto_error err;
         size_t good = packed.size;
         assert_int_equal(oto_buffer_append(&packed, "rubbish behind the stream", 25), OTO_OK);
-        assert_int_equal(oto_decompress(codec, compression, oto_buffer_view(&packed), &plain, &err), OTO_INVALID);
+        assert_int_equal(oto_decompress(codec, compression, oto_buffer_view(&packed), &plain, &err),
+                         OTO_INVALID);
         assert_true(err.offset >= good);
         assert_int_equal(plain.size, 1);
         oto_buffer_release(&packed);
@@ -99,16 +109,19 @@ static void every_truncation_and_changed_byte_is_noticed(void **state)
     fill(data, sizeof data, 20);
     for (size_t k = 1; k < 4; k++) {
         struct oto_buffer packed = buffer_new(SIZE_LIMIT), plain = buffer_new(SIZE_LIMIT);
-        assert_int_equal(oto_compress(codec, all[k], 0, oto_bytes(data, sizeof data), &packed, NULL), OTO_OK);
+        assert_int_equal(
+            oto_compress(codec, all[k], 0, oto_bytes(data, sizeof data), &packed, NULL), OTO_OK);
         for (size_t cut = 0; cut < packed.size; cut++) {
-            enum oto_status status = oto_decompress(codec, all[k], oto_bytes(packed.data, cut), &plain, NULL);
+            enum oto_status status =
+                oto_decompress(codec, all[k], oto_bytes(packed.data, cut), &plain, NULL);
             assert_int_equal(status, OTO_INVALID);
             assert_int_equal(plain.size, 0);
         }
         if (all[k] != OTO_COMPRESSION_ZSTD) { // our zstd frames carry no checksum
             size_t last = packed.size - (all[k] == OTO_COMPRESSION_GZIP ? 8 : 4);
             packed.data[last] ^= 1;
-            assert_int_equal(oto_decompress(codec, all[k], oto_buffer_view(&packed), &plain, NULL), OTO_INVALID);
+            assert_int_equal(oto_decompress(codec, all[k], oto_buffer_view(&packed), &plain, NULL),
+                             OTO_INVALID);
         }
         oto_buffer_release(&packed);
         oto_buffer_release(&plain);
@@ -123,17 +136,21 @@ static void bombs_end_at_the_limit(void **state)
     static uint8_t zeros[SIZE_LIMIT];
     for (size_t k = 1; k < 4; k++) {
         struct oto_buffer packed = buffer_new(SIZE_LIMIT), plain = buffer_new(1 << 20);
-        assert_int_equal(oto_compress(codec, all[k], 0, oto_bytes(zeros, sizeof zeros), &packed, NULL), OTO_OK);
+        assert_int_equal(
+            oto_compress(codec, all[k], 0, oto_bytes(zeros, sizeof zeros), &packed, NULL), OTO_OK);
         assert_true(packed.size < sizeof zeros / 100);
-        assert_int_equal(oto_decompress(codec, all[k], oto_buffer_view(&packed), &plain, NULL), OTO_TOO_LARGE);
+        assert_int_equal(oto_decompress(codec, all[k], oto_buffer_view(&packed), &plain, NULL),
+                         OTO_TOO_LARGE);
         assert_true(plain.capacity <= 1 << 20);
         // A gzip size that lies about a tiny body does not make us take the memory.
         if (all[k] == OTO_COMPRESSION_GZIP) {
             oto_buffer_release(&plain);
             packed.size = 0;
-            assert_int_equal(oto_compress(codec, all[k], 0, oto_bytes(zeros, 10), &packed, NULL), OTO_OK);
+            assert_int_equal(oto_compress(codec, all[k], 0, oto_bytes(zeros, 10), &packed, NULL),
+                             OTO_OK);
             oto_store32(packed.data + packed.size - 4, 1 << 20);
-            assert_int_equal(oto_decompress(codec, all[k], oto_buffer_view(&packed), &plain, NULL), OTO_INVALID);
+            assert_int_equal(oto_decompress(codec, all[k], oto_buffer_view(&packed), &plain, NULL),
+                             OTO_INVALID);
             assert_true(plain.capacity < 100000);
         }
         oto_buffer_release(&packed);
@@ -162,8 +179,8 @@ static void zstd_streams_of_unknown_size_are_read_and_wide_windows_refused(void 
         ZSTD_freeCStream(writer);
         for (size_t limit = sizeof data - 1; limit <= sizeof data + 1; limit++) {
             struct oto_buffer plain = buffer_new(limit);
-            enum oto_status status =
-                oto_decompress(codec, OTO_COMPRESSION_ZSTD, oto_bytes(packed, out.pos), &plain, NULL);
+            enum oto_status status = oto_decompress(codec, OTO_COMPRESSION_ZSTD,
+                                                    oto_bytes(packed, out.pos), &plain, NULL);
             if (window > 23 || limit < sizeof data) {
                 assert_int_equal(status, OTO_TOO_LARGE);
             } else {
@@ -183,7 +200,8 @@ static void raw_deflate_is_read(void **state)
     struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
     struct oto_buffer plain = buffer_new(100);
     static const uint8_t raw[] = {0xCB, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00}; // "hello"
-    assert_int_equal(oto_decompress(codec, OTO_COMPRESSION_DEFLATE, oto_bytes(raw, 7), &plain, NULL), OTO_OK);
+    assert_int_equal(
+        oto_decompress(codec, OTO_COMPRESSION_DEFLATE, oto_bytes(raw, 7), &plain, NULL), OTO_OK);
     assert_true(oto_bytes_equal_text(oto_buffer_view(&plain), "hello"));
     oto_buffer_release(&plain);
     oto_codec_free(codec);
@@ -195,7 +213,8 @@ static void names_of_content_codings_are_known(void **state)
     static const struct {
         const char *name;
         enum oto_compression compression;
-    } good[] = {{"", 0}, {"identity", 0}, {"gzip", 1}, {"GZip", 1}, {"x-gzip", 1}, {"deflate", 2}, {"ZSTD", 3}};
+    } good[] = {{"", 0},       {"identity", 0}, {"gzip", 1}, {"GZip", 1},
+                {"x-gzip", 1}, {"deflate", 2},  {"ZSTD", 3}};
     enum oto_compression got;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_int_equal(oto_compression_from_name(oto_bytes_text(good[i].name), &got), OTO_OK);

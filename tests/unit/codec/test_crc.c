@@ -26,7 +26,8 @@ static void all_paths_agree_at_every_size_and_split(void **state)
         assert_int_equal(oto_crc32c(0, data + 1, size), c);
         assert_int_equal(oto_crc32(0, data + 1, size), z);
         size_t half = size / 3;
-        assert_int_equal(oto_crc32c(oto_crc32c(0, data + 1, half), data + 1 + half, size - half), c);
+        assert_int_equal(oto_crc32c(oto_crc32c(0, data + 1, half), data + 1 + half, size - half),
+                         c);
         assert_int_equal(oto_crc32(oto_crc32(0, data + 1, half), data + 1 + half, size - half), z);
     }
 }

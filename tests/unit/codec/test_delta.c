@@ -20,7 +20,8 @@ static void known_streams_are_written(void **state)
     assert_memory_equal(b.data, want_steady, b.size);
     b.size = 0;
     assert_int_equal(oto_delta_encode64(mixed, 8, &b), OTO_OK);
-    static const uint8_t want_mixed[] = {0x80, 0x01, 4, 8, 14, 3, 2, 0, 0, 0, 0xC0, 0x3F, 0, 0, 0, 0, 0, 0};
+    static const uint8_t want_mixed[] = {0x80, 0x01, 4,    8, 14, 3, 2, 0, 0,
+                                         0,    0xC0, 0x3F, 0, 0,  0, 0, 0, 0};
     assert_int_equal(b.size, sizeof want_mixed);
     assert_memory_equal(b.data, want_mixed, b.size);
     b.size = 0;
@@ -42,8 +43,10 @@ static void check64(const int64_t *values, size_t count)
     assert_int_equal(consumed, b.size);
     if (count)
         assert_memory_equal(back, values, count * 8);
-    assert_int_equal(oto_delta_decode64(oto_bytes(exact, b.size), back, count + 1, NULL), OTO_CORRUPT);
-    assert_int_equal(oto_delta_decode64(oto_bytes(exact, b.size - 1), back, count, NULL), OTO_CORRUPT);
+    assert_int_equal(oto_delta_decode64(oto_bytes(exact, b.size), back, count + 1, NULL),
+                     OTO_CORRUPT);
+    assert_int_equal(oto_delta_decode64(oto_bytes(exact, b.size - 1), back, count, NULL),
+                     OTO_CORRUPT);
     test_free(exact);
     test_free(back);
     oto_buffer_release(&b);
@@ -117,8 +120,10 @@ static void byte_streams_are_split(void **state)
     (void)state;
     struct oto_buffer b;
     oto_buffer_init(&b, &oto_allocator_heap, 10000);
-    static const uint8_t in[] = {0xAA, 0xBB, 0xCC, 0xDD, 0x00, 0x11, 0x22, 0x33, 0xA3, 0xB4, 0xC5, 0xD6};
-    static const uint8_t want[] = {0xAA, 0x00, 0xA3, 0xBB, 0x11, 0xB4, 0xCC, 0x22, 0xC5, 0xDD, 0x33, 0xD6};
+    static const uint8_t in[] = {0xAA, 0xBB, 0xCC, 0xDD, 0x00, 0x11,
+                                 0x22, 0x33, 0xA3, 0xB4, 0xC5, 0xD6};
+    static const uint8_t want[] = {0xAA, 0x00, 0xA3, 0xBB, 0x11, 0xB4,
+                                   0xCC, 0x22, 0xC5, 0xDD, 0x33, 0xD6};
     assert_int_equal(oto_byte_stream_split(in, 3, 4, &b), OTO_OK); // Encodings.md
     assert_int_equal(b.size, 12);
     assert_memory_equal(b.data, want, 12);

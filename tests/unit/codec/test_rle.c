@@ -47,7 +47,8 @@ static void packing_of_every_width_follows_the_format(void **state)
     }
 }
 
-static void check_bytes(const uint32_t *values, size_t count, unsigned width, const char *want, size_t size)
+static void check_bytes(const uint32_t *values, size_t count, unsigned width, const char *want,
+                        size_t size)
 {
     struct oto_buffer b;
     oto_buffer_init(&b, &oto_allocator_heap, 1 << 20);
@@ -56,7 +57,8 @@ static void check_bytes(const uint32_t *values, size_t count, unsigned width, co
     assert_memory_equal(b.data, want, size);
     oto_buffer_release(&b);
 }
-#define CHECK_BYTES(values, count, width, want) check_bytes(values, count, width, want, sizeof(want) - 1)
+#define CHECK_BYTES(values, count, width, want)                                                    \
+    check_bytes(values, count, width, want, sizeof(want) - 1)
 
 static void known_streams_are_written(void **state)
 {
@@ -89,12 +91,15 @@ static void check_round_trip(const uint32_t *values, size_t count, unsigned widt
     uint8_t *exact = test_malloc(b.size + 1); // so that a sanitizer sees a read too far
     if (b.size)
         memcpy(exact, b.data, b.size);
-    assert_int_equal(oto_rle_decode(oto_bytes(exact, b.size), width, back, count, &consumed), OTO_OK);
+    assert_int_equal(oto_rle_decode(oto_bytes(exact, b.size), width, back, count, &consumed),
+                     OTO_OK);
     assert_int_equal(consumed, b.size);
     assert_memory_equal(back, values, count * 4);
     if (count && width)
         assert_int_equal(oto_rle_decode(oto_bytes(exact, b.size - 1), width, back, count, NULL),
-                         exact[0] & 1 && b.size > 1 && (count * width + 7) / 8 + 1 < b.size ? OTO_OK : OTO_CORRUPT);
+                         exact[0] & 1 && b.size > 1 && (count * width + 7) / 8 + 1 < b.size
+                             ? OTO_OK
+                             : OTO_CORRUPT);
     test_free(exact);
     oto_buffer_release(&b);
 }
@@ -118,7 +123,8 @@ static void runs_of_all_kinds_go_both_ways(void **state)
             static uint32_t back[20000];
             oto_buffer_init(&b, &oto_allocator_heap, 1 << 20);
             assert_int_equal(oto_rle_encode(values, count, width, &b), OTO_OK);
-            assert_int_equal(oto_rle_decode(oto_buffer_view(&b), width, back, count, &consumed), OTO_OK);
+            assert_int_equal(oto_rle_decode(oto_buffer_view(&b), width, back, count, &consumed),
+                             OTO_OK);
             assert_int_equal(consumed, b.size);
             assert_memory_equal(back, values, count * 4);
             assert_true(b.size <= count * width / 8 + count / 256 + width + 16);

@@ -14,7 +14,9 @@ static void varints_of_every_length_go_both_ways(void **state)
     for (unsigned bits = 0; bits <= 64; bits++) {
         for (int way = 0; way < 3; way++) {
             uint64_t value = bits == 0 ? 0 : (uint64_t)1 << (bits - 1);
-            value = way == 1 ? value - (bits > 0) : way == 2 ? value | 0x5A5A5A5A5A5A5A5Au >> (64 - bits) % 64 : value;
+            value = way == 1   ? value - (bits > 0)
+                    : way == 2 ? value | 0x5A5A5A5A5A5A5A5Au >> (64 - bits) % 64
+                               : value;
             struct oto_buffer b = buffer_new();
             assert_int_equal(oto_pb_write_varint(&b, value), OTO_OK);
             size_t size = b.size;
@@ -77,12 +79,24 @@ static void unknown_fields_are_skipped(void **state)
 {
     (void)state;
     CHECK_SKIP("\x08\x96\x01", OTO_OK);
-    CHECK_SKIP("\x09" "12345678", OTO_OK);
-    CHECK_SKIP("\x09" "1234567", OTO_INVALID);
-    CHECK_SKIP("\x0D" "1234", OTO_OK);
-    CHECK_SKIP("\x0D" "123", OTO_INVALID);
-    CHECK_SKIP("\x0A\x03" "abc", OTO_OK);
-    CHECK_SKIP("\x0A\x04" "abc", OTO_INVALID);
+    CHECK_SKIP("\x09"
+               "12345678",
+               OTO_OK);
+    CHECK_SKIP("\x09"
+               "1234567",
+               OTO_INVALID);
+    CHECK_SKIP("\x0D"
+               "1234",
+               OTO_OK);
+    CHECK_SKIP("\x0D"
+               "123",
+               OTO_INVALID);
+    CHECK_SKIP("\x0A\x03"
+               "abc",
+               OTO_OK);
+    CHECK_SKIP("\x0A\x04"
+               "abc",
+               OTO_INVALID);
     CHECK_SKIP("\x0A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01", OTO_INVALID);
     CHECK_SKIP("\x0B\x08\x01\x13\x1A\x02xx\x14\x0C", OTO_OK);
     CHECK_SKIP("\x0B\x14", OTO_INVALID); // another field's end
@@ -99,7 +113,12 @@ static void unknown_fields_are_skipped(void **state)
 static void bad_tags_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"\x07", "\x02", "\x0E", "\x0F", "\x80\x80\x80\x80\x80\x01", "\x88\x80\x80\x80\x80\x00",
+    static const char *const bad[] = {"\x07",
+                                      "\x02",
+                                      "\x0E",
+                                      "\x0F",
+                                      "\x80\x80\x80\x80\x80\x01",
+                                      "\x88\x80\x80\x80\x80\x00",
                                       "\xFF\xFF\xFF\xFF\x1F"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct oto_pb_cursor c = oto_pb_cursor(oto_bytes(bad[i], strlen(bad[i]) + 1));
@@ -126,9 +145,10 @@ static void written_messages_read_back(void **state)
     assert_int_equal(oto_pb_write_fixed64(&b, 4, 0x1122334455667788u), OTO_OK);
     assert_int_equal(oto_pb_write_fixed32(&b, 5, 0x11223344u), OTO_OK);
     assert_int_equal(oto_pb_message_end(&b, mark), OTO_OK);
-    static const uint8_t want[] = {0x0A, 0x9C, 0x80, 0x80, 0x00, 0x80, 0x01, 0xAC, 0x02, 0x12, 0x85, 0x80, 0x80, 0x00,
-                                   0x1A, 0x03, 'a', 'b', 'c', 0x21, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,
-                                   0x2D, 0x44, 0x33, 0x22, 0x11};
+    static const uint8_t want[] = {0x0A, 0x9C, 0x80, 0x80, 0x00, 0x80, 0x01, 0xAC, 0x02,
+                                   0x12, 0x85, 0x80, 0x80, 0x00, 0x1A, 0x03, 'a',  'b',
+                                   'c',  0x21, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22,
+                                   0x11, 0x2D, 0x44, 0x33, 0x22, 0x11};
     assert_int_equal(b.size, sizeof want);
     assert_memory_equal(b.data, want, sizeof want);
     struct oto_pb_cursor c = oto_pb_cursor(oto_buffer_view(&b));

@@ -40,14 +40,15 @@ static void bytes_follow_the_compact_protocol(void **state)
     write_sample(&w);
     assert_int_equal(w.status, OTO_OK);
     static const uint8_t want[] = {
-        0x15, 0x05,                                                              // i32 -3
-        0x11,                                                                    // true
-        0x06, 0x28, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01,  // long form, id 20
-        0x08, 0x08, 0x02, 'h', 'i',                                              // long form, id 4
-        0x1C, 0x12, 0x23, 0x80, 0x14, 0xD0, 0x0F, 0x00,                          // struct
-        0x19, 0x2C, 0x17, 0, 0, 0, 0, 0, 0, 0xF8, 0x3F, 0, 0x17, 0, 0, 0, 0, 0, 0, 0xF8, 0x3F, 0,
-        0x19, 0xF5, 0x14, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18,
-        0x19, 0x21, 1, 2, 0x19, 0x18, 3, 'x', 'y', 'z', 0};
+        0x15, 0x05,                                                             // i32 -3
+        0x11,                                                                   // true
+        0x06, 0x28, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, // long form, id 20
+        0x08, 0x08, 0x02, 'h',  'i',                                            // long form, id 4
+        0x1C, 0x12, 0x23, 0x80, 0x14, 0xD0, 0x0F, 0x00,                         // struct
+        0x19, 0x2C, 0x17, 0,    0,    0,    0,    0,    0,    0xF8, 0x3F, 0,    0x17, 0,
+        0,    0,    0,    0,    0,    0xF8, 0x3F, 0,    0x19, 0xF5, 0x14, 19,   17,   15,
+        13,   11,   9,    7,    5,    3,    1,    0,    2,    4,    6,    8,    10,   12,
+        14,   16,   18,   0x19, 0x21, 1,    2,    0x19, 0x18, 3,    'x',  'y',  'z',  0};
     assert_int_equal(b.size, sizeof want);
     assert_memory_equal(b.data, want, sizeof want);
     oto_buffer_release(&b);
@@ -119,10 +120,18 @@ static void hostile_sizes_and_depths_are_refused(void **state)
     assert_int_equal(skip_all("\xF1\xFF\xFF\xFF\xFF\x07", 6, OTO_THRIFT_LIST), OTO_CORRUPT);
     assert_int_equal(skip_all("\xFF\xFF\xFF\xFF\x07", 5, OTO_THRIFT_BINARY), OTO_CORRUPT);
     assert_int_equal(skip_all("\x00", 1, OTO_THRIFT_MAP), OTO_OK);
-    assert_int_equal(skip_all("\x02\x58\x02\x01" "a" "\x04\x00", 7, OTO_THRIFT_MAP), OTO_OK); // i32 -> binary
-    assert_int_equal(skip_all("\x02\x85\x01" "a\x02\x00\x04", 7, OTO_THRIFT_MAP), OTO_OK);
+    assert_int_equal(skip_all("\x02\x58\x02\x01"
+                              "a"
+                              "\x04\x00",
+                              7, OTO_THRIFT_MAP),
+                     OTO_OK); // i32 -> binary
+    assert_int_equal(skip_all("\x02\x85\x01"
+                              "a\x02\x00\x04",
+                              7, OTO_THRIFT_MAP),
+                     OTO_OK);
     assert_int_equal(skip_all("\x0D\x00", 2, OTO_THRIFT_STRUCT), OTO_CORRUPT);
-    assert_int_equal(skip_all("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x02", 10, OTO_THRIFT_I64), OTO_CORRUPT);
+    assert_int_equal(skip_all("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x02", 10, OTO_THRIFT_I64),
+                     OTO_CORRUPT);
     char nested[200];
     memset(nested, 0x19, sizeof nested); // lists of one list each
     assert_int_equal(skip_all(nested, sizeof nested, OTO_THRIFT_LIST), OTO_CORRUPT);
