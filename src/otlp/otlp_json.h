@@ -8,15 +8,17 @@
 #include "telemetry/signal.h"
 
 struct oto_otlp_json_limits {
-    uint32_t depth_max; // nesting of objects and arrays; default 128 (100 levels of AnyValue are legal in protobuf)
+    uint32_t depth_max; // nesting of objects and arrays, 512 at most; 0: 160 (the 100 nested messages that protobuf allows)
 };
 
 // Appends the protobuf form of one JSON document (Export<Signal>ServiceRequest, or the file format's
 // <Signal>Data: they have the same fields) to output.
-// Rules of the OTLP specification: lowerCamelCase names, unknown fields ignored at each level, hex ids of any case, base64 bytes,
-// 64-bit integers as strings or numbers (integral floats allowed), enums as integers or known names, null = default, NaN and infinities as
-// strings; a duplicate key: the last wins for scalars and replaces for repeated; a oneof given twice is refused.
+// Rules of the OTLP specification: lowerCamelCase names, unknown fields ignored at each level (but checked as JSON), hex ids of any
+// case, base64 bytes (either alphabet, padded or not), integers as strings or numbers (1.0 and 1e3 too, exactly), enums as integers or
+// known names, null = default (refused in an array), NaN and infinities as strings. A name given twice: the last wins for plain
+// scalars; refused for arrays, objects and members of a oneof or optional fields, as are two members of one oneof.
 // A leading UTF-8 BOM is refused. Lone surrogates become U+FFFD. Raw control characters and invalid UTF-8 in strings are refused.
+// Lengths of messages are padded varints (4 bytes), which every protobuf reader takes. limits may be NULL.
 // OTO_INVALID with byte offset, line, column and the field path in the message
 // ("resourceLogs[0].scopeLogs[2].logRecords[17].timeUnixNano: not an integer"); OTO_TOO_LARGE (depth, output.size_max), OTO_NO_MEMORY.
 // On failure output is cut back to where it was. Ownership: borrows.
