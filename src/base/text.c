@@ -117,22 +117,32 @@ static void decimal_increment(struct decimal *d)
     }
 }
 
+// Whether a decimal of a precision reads back as value. Below a power of two doubles lie twice as
+// close, so there the nearest decimal may miss where the next one above still hits.
+static int decimal_fits(double value, int precision, int power_of_two, struct decimal *d)
+{
+    decimal_round(value, precision, d);
+    if (decimal_read(d) == value)
+        return 1;
+    if (!power_of_two)
+        return 0;
+    decimal_increment(d);
+    return decimal_read(d) == value;
+}
+
 static void decimal_find_any(double value, struct decimal *d)
 {
     uint64_t bits;
     memcpy(&bits, &value, 8);
-    // A subnormal has fewer bits, so fewer digits may do. Below a power of two doubles lie twice as
-    // close, so the nearest decimal may miss where the next one above still hits.
     int subnormal = bits >> 52 == 0, power_of_two = (bits & 0xFFFFFFFFFFFFFu) == 0;
-    for (int precision = subnormal ? 1 : 15; precision <= 17; precision++) {
-        decimal_round(value, precision, d);
-        if (precision == 17 || decimal_read(d) == value)
-            break;
-        if (power_of_two) {
-            decimal_increment(d);
-            if (decimal_read(d) == value)
-                break;
-        }
+    struct decimal shorter;
+    if (subnormal) { // fewer bits, so any number of digits may do
+        for (int precision = 1; !decimal_fits(value, precision, 0, d); precision++)
+            ;
+    } else if (!decimal_fits(value, 16, power_of_two, d)) {
+        decimal_round(value, 17, d);
+    } else if (decimal_fits(value, 15, power_of_two, &shorter)) {
+        *d = shorter;
     }
     decimal_trim(d);
 }
