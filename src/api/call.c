@@ -209,5 +209,24 @@ static void on_closed(void *state, struct oto_exchange *exchange, int answered)
     release_call(call);
 }
 
+// The body of an error that the net layer raises by itself (too large, timed out, malformed): a google.rpc.Status like every other.
+static size_t on_error_body(void *state, int status, const char *reason, const struct oto_http_request *request,
+                            char *content_type, uint8_t *body, size_t capacity)
+{
+    (void)state;
+    enum oto_call_encoding encoding = request ? first_encoding(request) : OTO_CALL_JSON;
+    int code = status == 413 ? OTO_GRPC_RESOURCE_EXHAUSTED : status == 503 ? OTO_GRPC_UNAVAILABLE : OTO_GRPC_INVALID_ARGUMENT;
+    struct oto_buffer text;
+    oto_buffer_init(&text, &oto_allocator_heap, capacity);
+    size_t size = 0;
+    if (oto_otlp_write_status(encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF : OTO_OTLP_JSON, code, reason, 0, NULL, &text) == OTO_OK) {
+        size = text.size;
+        memcpy(body, text.data, size);
+    }
+    (void)snprintf(content_type, 64, "%s", oto_call_encoding_content_type(encoding));
+    oto_buffer_release(&text);
+    return size;
+}
+
 const struct oto_http_handler oto_api_handler = {
-    .headers = on_headers, .reserve = on_reserve, .complete = on_complete, .closed = on_closed};
+    .headers = on_headers, .reserve = on_reserve, .complete = on_complete, .closed = on_closed, .error_body = on_error_body};
