@@ -513,12 +513,12 @@ static enum oto_status array_step(struct converter *c, int *ret_left)
 
 static enum oto_status convert(struct converter *c, const struct oto_otlp_message *request)
 {
+    c->top = c->frames;
+    *c->top = (struct frame){.message = request};
     int byte = oto_json_peek(&c->reader);
     if (byte != '{')
         return fail(c, byte == 0xEF ? "starts with a byte order mark" : "not an object");
     OTO_TRY(oto_json_enter(&c->reader));
-    c->top = c->frames;
-    *c->top = (struct frame){.message = request};
     for (;;) {
         int left = 0;
         OTO_TRY(c->top->message ? object_step(c, &left) : array_step(c, &left));
@@ -583,8 +583,6 @@ static enum oto_status report(const struct converter *c, struct oto_bytes whole,
 static void converter_init(struct converter *c, struct oto_buffer *output)
 {
     c->output = output;
-    c->top = c->frames;
-    c->frames[0] = (struct frame){0};
     memset(c->guesses, 0, sizeof c->guesses);
 }
 
