@@ -1,0 +1,57 @@
+// Split-block bloom filters (parquet-format, BloomFilter.md): blocks of eight words, one bit set in each.
+#include "parquet/parquet_internal.h"
+
+#define BLOCK_BYTES 32
+#define FILTER_BYTES_MAX (1u << 24)
+#define BITS_PER_VALUE 9 // at least, up to twice that: sizes are powers of two. 2 % false positives at worst
+
+static const uint32_t salts[8] = {0x47b6137bu, 0x44974d91u, 0x8824ad5bu, 0xa2b7289du,
+                                  0x705495c7u, 0x2df1424bu, 0x9efc4947u, 0x5c6bfb31u};
+
+static uint32_t filter_bytes(size_t count)
+{
+    uint32_t size = BLOCK_BYTES;
+    while (size < FILTER_BYTES_MAX && (uint64_t)size * 8 < (uint64_t)count * BITS_PER_VALUE)
+        size *= 2;
+    return size;
+}
+
+static void write_header(struct oto_thrift_writer *w, uint32_t size)
+{
+    oto_thrift_struct_begin(w);
+    oto_thrift_field_i32(w, 1, (int32_t)size);
+    for (int16_t id = 2; id <= 4; id++) { // block algorithm, XXH64, uncompressed
+        oto_thrift_field_struct(w, id);
+        oto_thrift_field_struct(w, 1);
+        oto_thrift_struct_end(w);
+        oto_thrift_struct_end(w);
+    }
+    oto_thrift_struct_end(w);
+}
+
+static void insert(uint32_t *filter, uint64_t block_count, uint64_t hash)
+{
+    uint32_t *block = filter + ((hash >> 32) * block_count >> 32) * 8;
+    uint32_t low = (uint32_t)hash;
+    for (unsigned i = 0; i < 8; i++)
+        block[i] |= 1u << (low * salts[i] >> 27);
+}
+
+enum oto_status oto_parquet_bloom_write(const uint64_t *hashes, size_t count, struct oto_buffer *output)
+{
+    uint32_t size = filter_bytes(count);
+    struct oto_thrift_writer w;
+    oto_thrift_writer_init(&w, output);
+    write_header(&w, size);
+    OTO_TRY(w.status);
+    OTO_TRY(oto_buffer_reserve(output, size + 4));
+    // The words are built aligned, then moved to where they belong.
+    size_t gap = (4 - output->size % 4) % 4;
+    uint32_t *filter = (uint32_t *)(void *)(output->data + output->size + gap);
+    memset(filter, 0, size);
+    for (size_t i = 0; i < count; i++)
+        insert(filter, size / BLOCK_BYTES, hashes[i]);
+    memmove(output->data + output->size, filter, size);
+    output->size += size;
+    return OTO_OK;
+}

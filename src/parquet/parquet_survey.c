@@ -1,0 +1,509 @@
+// What a chunk's values are like: how many, how many different ones, and so which encoding. Values that many rows
+// share (levels above 0) are looked at once, with the number of rows as weight.
+#include "codec/rle.h"
+#include "parquet/parquet_internal.h"
+
+#define NUMBERS_DISTINCT_MAX 4096    // of a dictionary of numbers
+#define NUMBERS_RANGE_MAX 65536      // below, a table by value finds the distinct ones
+#define TABLE_PROBES_PER_VALUE 8     // more is an attack on the hash, or bad luck: no dictionary then
+#define IDS_SAMPLE 1024
+#define IDS_SAMPLE_REPEATS_MIN 6
+
+// --- walking over the values ---
+struct walk {
+    const struct oto_parquet_leaf *leaf;
+    const uint32_t *entries;
+    const uint32_t *weights; // NULL: all 1, in the order of rows
+    uint32_t count;
+    uint32_t next;
+};
+
+static struct walk walk_begin(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf)
+{
+    const struct oto_parquet_group *group = &file->group;
+    unsigned level = leaf->level;
+    if (level)
+        return (struct walk){leaf, group->used[level], group->uses[level], group->used_count[level], 0};
+    return (struct walk){leaf, group->indices[0], NULL, group->count, 0};
+}
+
+// The next run [*first, *end) of positions in the leaf's column.
+static inline int walk_next(struct walk *w, uint32_t *first, uint32_t *end, uint32_t *weight)
+{
+    if (w->next == w->count)
+        return 0;
+    const struct oto_parquet_leaf *leaf = w->leaf;
+    uint32_t entry = w->entries[w->next];
+    *weight = w->weights ? w->weights[w->next] : 1;
+    w->next++;
+    *first = leaf->outer ? leaf->outer[entry] : entry;
+    *end = leaf->outer ? leaf->outer[entry + 1] : entry + 1;
+    if (leaf->inner) {
+        *first = leaf->inner[*first];
+        *end = leaf->inner[*end];
+    }
+    return 1;
+}
+
+// 1 when a position may hold a null that is left out of the values.
+static int has_nulls(const struct oto_parquet_leaf *leaf)
+{
+    return leaf->nullable && leaf->column->validity && leaf->column->null_count;
+}
+
+static enum oto_status count_values(const struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+{
+    struct walk w = walk_begin(file, plan->leaf);
+    const struct oto_column *column = plan->leaf->column;
+    int nulls = has_nulls(plan->leaf);
+    uint32_t first, end, weight;
+    uint64_t count = 0;
+    if (!plan->leaf->outer && !nulls)
+        count = file->group.count;
+    else if (!nulls || column->null_count < column->length) {
+        while (walk_next(&w, &first, &end, &weight)) {
+            for (uint32_t i = first; nulls && i < end; i++)
+                count += oto_column_valid(column, i) ? weight : 0;
+            count += nulls ? 0 : (uint64_t)(end - first) * weight;
+        }
+    }
+    plan->value_count = (uint32_t)count;
+    return count > INT32_MAX ? OTO_TOO_LARGE : OTO_OK;
+}
+
+// --- the dictionary, sorted ---
+static uint64_t key_of_bytes(struct oto_bytes value)
+{
+    uint64_t key = 0;
+    if (value.size >= 8)
+        return __builtin_bswap64(oto_load64(value.data));
+    if (value.size)
+        memcpy(&key, value.data, value.size);
+    return __builtin_bswap64(key);
+}
+
+struct oto_bytes oto_parquet_id_at(const struct oto_parquet_leaf *leaf, uint32_t position)
+{
+    unsigned size = oto_parquet_leaf_id_size(leaf);
+    const uint8_t *values = leaf->column->values;
+    return oto_bytes(values + (size_t)position * size, oto_column_valid(leaf->column, position) ? size : 0);
+}
+
+struct oto_bytes oto_parquet_distinct_bytes(const struct oto_parquet_leaf *leaf,
+                                            const struct oto_parquet_distinct *distinct)
+{
+    if (oto_parquet_leaf_is_text(leaf))
+        return leaf->column->dictionary->entries[distinct->position];
+    return oto_parquet_id_at(leaf, distinct->position);
+}
+
+static int is_after(const struct oto_parquet_leaf *leaf, const struct oto_parquet_distinct *a,
+                    const struct oto_parquet_distinct *b)
+{
+    if (a->key != b->key || leaf->physical != OTO_PARQUET_BYTE_ARRAY)
+        return a->key > b->key;
+    struct oto_bytes x = oto_parquet_distinct_bytes(leaf, a), y = oto_parquet_distinct_bytes(leaf, b);
+    size_t common = x.size < y.size ? x.size : y.size;
+    int order = common ? memcmp(x.data, y.data, common) : 0;
+    return order ? order > 0 : x.size > y.size;
+}
+
+static void insertion_sort(const struct oto_parquet_leaf *leaf, struct oto_parquet_distinct *items, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct oto_parquet_distinct item = items[i];
+        size_t j = i;
+        for (; j && is_after(leaf, &items[j - 1], &item); j--)
+            items[j] = items[j - 1];
+        items[j] = item;
+    }
+}
+
+static void merge(const struct oto_parquet_leaf *leaf, const struct oto_parquet_distinct *from, size_t first,
+                  size_t middle, size_t end, struct oto_parquet_distinct *to)
+{
+    size_t left = first, right = middle;
+    for (size_t i = first; i < end; i++) {
+        int take_right = left == middle || (right < end && is_after(leaf, &from[left], &from[right]));
+        to[i] = from[take_right ? right++ : left++];
+    }
+}
+
+// Sorts scratch.distinct, by merging runs bottom up.
+static enum oto_status sort_distinct(struct oto_parquet_file *file, const struct oto_parquet_plan *plan)
+{
+    enum { RUN = 16 };
+    size_t count = plan->distinct_count;
+    struct oto_buffer *distinct = &file->scratch.distinct;
+    struct oto_parquet_distinct *from = (void *)distinct->data;
+    struct oto_parquet_distinct *to = oto_parquet_scratch_take(&file->scratch.sorting, count, sizeof *to);
+    if (!to)
+        return OTO_NO_MEMORY;
+    for (size_t i = 0; i < count; i += RUN)
+        insertion_sort(plan->leaf, from + i, count - i < RUN ? count - i : RUN);
+    for (size_t width = RUN; width < count; width *= 2) {
+        for (size_t i = 0; i < count; i += 2 * width) {
+            size_t middle = i + width < count ? i + width : count;
+            size_t end = middle + width < count ? middle + width : count;
+            merge(plan->leaf, from, i, middle, end, to);
+        }
+        struct oto_parquet_distinct *swap = from;
+        from = to;
+        to = swap;
+    }
+    if ((void *)from != (void *)distinct->data)
+        memcpy(distinct->data, from, count * sizeof *from);
+    return OTO_OK;
+}
+
+// --- text ---
+static void tally_text(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf, uint32_t *counts)
+{
+    const uint32_t *codes = leaf->column->values;
+    const struct oto_column *column = leaf->column;
+    struct walk w = walk_begin(file, leaf);
+    int nulls = has_nulls(leaf);
+    uint32_t first, end, weight;
+    while (walk_next(&w, &first, &end, &weight)) {
+        for (uint32_t i = first; i < end; i++)
+            counts[codes[i]] += !nulls || oto_column_valid(column, i) ? weight : 0;
+    }
+}
+
+static uint64_t packed_bytes(uint32_t distinct_count, uint32_t value_count)
+{
+    return distinct_count < 2 ? 0 : (uint64_t)value_count * oto_bit_width(distinct_count - 1) / 8;
+}
+
+static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan, uint32_t *counts)
+{
+    const struct oto_dictionary *dictionary = plan->leaf->column->dictionary;
+    struct oto_parquet_distinct *distinct =
+        oto_parquet_scratch_take(&file->scratch.distinct, plan->distinct_count, sizeof *distinct);
+    if (!distinct)
+        return OTO_NO_MEMORY;
+    for (uint32_t code = 0, n = 0; code < dictionary->count; code++) {
+        if (counts[code])
+            distinct[n++] = (struct oto_parquet_distinct){key_of_bytes(dictionary->entries[code]), code, code};
+    }
+    OTO_TRY(sort_distinct(file, plan));
+    for (uint32_t i = 0; i < plan->distinct_count; i++)
+        counts[distinct[i].position] = i;
+    plan->encoding = OTO_PARQUET_RLE_DICTIONARY;
+    plan->code_source = OTO_PARQUET_CODES_BY_TEXT;
+    return OTO_OK;
+}
+
+static enum oto_status survey_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+{
+    const struct oto_dictionary *dictionary = plan->leaf->column->dictionary;
+    plan->encoding = OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY;
+    if (dictionary->plain)
+        return OTO_OK;
+    uint32_t *counts = oto_parquet_scratch_take(&file->scratch.counts, dictionary->count, sizeof *counts);
+    if (!counts)
+        return OTO_NO_MEMORY;
+    memset(counts, 0, (size_t)dictionary->count * sizeof *counts);
+    tally_text(file, plan->leaf, counts);
+    uint64_t dictionary_bytes = 0, plain_bytes = 0;
+    for (uint32_t code = 0; code < dictionary->count; code++) {
+        uint64_t size = 4 + dictionary->entries[code].size;
+        dictionary_bytes += counts[code] ? size : 0;
+        plain_bytes += size * counts[code];
+        plan->distinct_count += counts[code] != 0;
+    }
+    if (dictionary_bytes <= file->options->dictionary_bytes_max &&
+        dictionary_bytes + packed_bytes(plan->distinct_count, plan->value_count) < plain_bytes)
+        return collect_text(file, plan, counts);
+    plan->distinct_count = 0;
+    return OTO_OK;
+}
+
+// --- a hash table of ids or numbers ---
+struct table {
+    const struct oto_parquet_leaf *leaf;
+    struct oto_parquet_distinct *distinct;
+    uint32_t count;
+    uint32_t count_max;
+    uint32_t *slots; // code + 1
+    uint32_t mask;
+    uint32_t probes_left;
+};
+
+static enum oto_status table_init(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
+                                  uint32_t count_max, uint32_t value_count, struct table *table)
+{
+    uint32_t slot_count = 64;
+    while (slot_count < 2 * count_max)
+        slot_count *= 2;
+    *table = (struct table){.leaf = leaf, .count_max = count_max, .mask = slot_count - 1};
+    table->probes_left = value_count < UINT32_MAX / 16 ? value_count * TABLE_PROBES_PER_VALUE + 64 : UINT32_MAX;
+    table->distinct = oto_parquet_scratch_take(&file->scratch.distinct, count_max, sizeof *table->distinct);
+    table->slots = oto_parquet_scratch_take(&file->scratch.slots, slot_count, sizeof(uint32_t));
+    if (!table->distinct || !table->slots)
+        return OTO_NO_MEMORY;
+    memset(table->slots, 0, (size_t)slot_count * sizeof(uint32_t));
+    return OTO_OK;
+}
+
+// The code of a value, made when new; UINT32_MAX when the table is full or too slow. bytes: of an id.
+static inline uint32_t table_code(struct table *table, uint64_t key, uint64_t hash, struct oto_bytes bytes,
+                                  uint32_t position)
+{
+    uint32_t slot = (uint32_t)(hash >> 32) & table->mask;
+    for (; table->slots[slot]; slot = (slot + 1) & table->mask) {
+        uint32_t code = table->slots[slot] - 1;
+        const struct oto_parquet_distinct *found = &table->distinct[code];
+        if (found->key == key &&
+            (table->leaf->physical != OTO_PARQUET_BYTE_ARRAY ||
+             oto_bytes_equal(oto_parquet_id_at(table->leaf, found->position), bytes)))
+            return code;
+        if (!table->probes_left--)
+            return UINT32_MAX;
+    }
+    if (table->count == table->count_max)
+        return UINT32_MAX;
+    table->distinct[table->count] = (struct oto_parquet_distinct){key, position, table->count};
+    table->slots[slot] = ++table->count;
+    return table->count - 1;
+}
+
+static uint64_t mix(uint64_t value)
+{
+    value *= 0x9E3779B97F4A7C15u;
+    return (value ^ value >> 29) * 0xBF58476D1CE4E5B9u;
+}
+
+// Order-preserving 64-bit forms of numbers.
+static uint64_t key_of_integer(int64_t value)
+{
+    return (uint64_t)value ^ (uint64_t)1 << 63;
+}
+static uint64_t key_of_double(double value)
+{
+    uint64_t bits = oto_load64(&value);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+int64_t oto_parquet_integer_of_key(uint64_t key)
+{
+    return (int64_t)(key ^ (uint64_t)1 << 63);
+}
+double oto_parquet_double_of_key(uint64_t key)
+{
+    uint64_t bits = key >> 63 ? key ^ (uint64_t)1 << 63 : ~key;
+    double value;
+    memcpy(&value, &bits, 8);
+    return value;
+}
+
+static int64_t integer_at(const struct oto_parquet_leaf *leaf, uint32_t position)
+{
+    if (leaf->type == OTO_TYPE_INT32)
+        return ((const int32_t *)leaf->column->values)[position];
+    return ((const int64_t *)leaf->column->values)[position];
+}
+
+static uint32_t value_code(struct table *table, const struct oto_parquet_leaf *leaf, uint32_t position)
+{
+    if (leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
+        struct oto_bytes id = oto_parquet_id_at(leaf, position);
+        uint64_t low = id.size ? oto_load64(id.data) : 1, high = id.size == 16 ? oto_load64(id.data + 8) : 0;
+        return table_code(table, key_of_bytes(id), mix(low ^ mix(high)), id, position);
+    }
+    uint64_t key = leaf->type == OTO_TYPE_DOUBLE
+                       ? key_of_double(((const double *)leaf->column->values)[position])
+                       : key_of_integer(integer_at(leaf, position));
+    return table_code(table, key, mix(key), oto_bytes(NULL, 0), position);
+}
+
+// Codes of all values into scratch.chunk_codes. 0: there are too many different ones.
+static enum oto_status code_values(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
+                                   struct table *table, int *ret_fits)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    struct walk w = walk_begin(file, leaf);
+    int by_position = w.weights != NULL, nulls = has_nulls(leaf);
+    size_t room = by_position ? leaf->column->length : plan->value_count;
+    uint32_t *codes = oto_parquet_scratch_take(&file->scratch.chunk_codes, room, sizeof *codes);
+    if (!codes)
+        return OTO_NO_MEMORY;
+    uint32_t first, end, weight, n = 0;
+    *ret_fits = 0;
+    while (walk_next(&w, &first, &end, &weight)) {
+        for (uint32_t i = first; i < end; i++) {
+            if (nulls && !oto_column_valid(leaf->column, i))
+                continue;
+            uint32_t code = value_code(table, leaf, i);
+            if (code == UINT32_MAX)
+                return OTO_OK;
+            codes[by_position ? i : n++] = code;
+        }
+    }
+    plan->distinct_count = table->count;
+    plan->code_source = by_position ? OTO_PARQUET_CODES_BY_POSITION : OTO_PARQUET_CODES_BY_ORDER;
+    *ret_fits = 1;
+    return OTO_OK;
+}
+
+// Sorts what the table found; scratch.counts turns its codes into the file's.
+static enum oto_status use_table(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
+                                 const struct table *table)
+{
+    OTO_TRY(sort_distinct(file, plan));
+    uint32_t *ranks = oto_parquet_scratch_take(&file->scratch.counts, plan->distinct_count, sizeof *ranks);
+    if (!ranks)
+        return OTO_NO_MEMORY;
+    for (uint32_t i = 0; i < plan->distinct_count; i++)
+        ranks[table->distinct[i].code] = i;
+    plan->encoding = OTO_PARQUET_RLE_DICTIONARY;
+    return OTO_OK;
+}
+
+// --- ids ---
+// Takes values at even distances: unique ids, the usual case, show themselves before all are hashed.
+static enum oto_status ids_repeat(struct oto_parquet_file *file, const struct oto_parquet_plan *plan, int *ret)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    uint32_t stride = file->group.count / IDS_SAMPLE, repeats = 0;
+    *ret = 1;
+    if (leaf->outer || leaf->level || stride < 8)
+        return OTO_OK;
+    struct table table;
+    OTO_TRY(table_init(file, leaf, IDS_SAMPLE, IDS_SAMPLE, &table));
+    for (uint32_t i = 0; i < IDS_SAMPLE; i++) {
+        uint32_t position = file->group.indices[0][i * stride], count = table.count;
+        if (oto_column_valid(leaf->column, position))
+            repeats += value_code(&table, leaf, position) < count;
+    }
+    *ret = repeats >= IDS_SAMPLE_REPEATS_MIN || table.count < IDS_SAMPLE / 64;
+    return OTO_OK;
+}
+
+static enum oto_status survey_ids(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+{
+    uint32_t text_size = 2 * oto_parquet_leaf_id_size(plan->leaf);
+    uint32_t count_max = file->options->dictionary_bytes_max / (4 + text_size);
+    int is_worth = 0;
+    plan->encoding = OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY;
+    OTO_TRY(ids_repeat(file, plan, &is_worth));
+    count_max = count_max < plan->value_count / 2 + 1 ? count_max : plan->value_count / 2 + 1;
+    if (!is_worth || !count_max)
+        return OTO_OK;
+    struct table table;
+    OTO_TRY(table_init(file, plan->leaf, count_max, plan->value_count, &table));
+    OTO_TRY(code_values(file, plan, &table, &is_worth));
+    uint64_t coded = (uint64_t)table.count * (4 + text_size) + packed_bytes(table.count, plan->value_count);
+    // Digits compress to half.
+    if (is_worth && (table.count == 1 || coded < (uint64_t)plan->value_count * text_size / 2))
+        return use_table(file, plan, &table);
+    plan->distinct_count = 0;
+    return OTO_OK;
+}
+
+// --- numbers ---
+static uint32_t distinct_max(const struct oto_parquet_plan *plan)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    uint32_t count = plan->value_count / (leaf->type == OTO_TYPE_DOUBLE ? 4 : leaf->type == OTO_TYPE_TIME ? 16 : 8);
+    if (leaf->field->flags & OTO_FIELD_SORTED && count > 8)
+        count = 8;
+    return count < 1 ? 1 : count < NUMBERS_DISTINCT_MAX ? count : NUMBERS_DISTINCT_MAX;
+}
+
+static void integer_range(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf, int64_t *ret_min,
+                          int64_t *ret_max)
+{
+    struct walk w = walk_begin(file, leaf);
+    int64_t min = INT64_MAX, max = INT64_MIN;
+    int nulls = has_nulls(leaf);
+    uint32_t first, end, weight;
+    while (walk_next(&w, &first, &end, &weight)) {
+        for (uint32_t i = first; i < end; i++) {
+            if (nulls && !oto_column_valid(leaf->column, i))
+                continue;
+            int64_t value = integer_at(leaf, i);
+            min = value < min ? value : min;
+            max = value > max ? value : max;
+        }
+    }
+    *ret_min = min;
+    *ret_max = max;
+}
+
+// Integers near each other: one table by value.
+static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_parquet_plan *plan, uint32_t range)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    uint32_t *marks = oto_parquet_scratch_take(&file->scratch.counts, range, sizeof *marks);
+    if (!marks)
+        return OTO_NO_MEMORY;
+    memset(marks, 0, (size_t)range * sizeof *marks);
+    struct walk w = walk_begin(file, leaf);
+    int nulls = has_nulls(leaf);
+    uint32_t first, end, weight, count = 0;
+    while (range > 1 && walk_next(&w, &first, &end, &weight)) {
+        for (uint32_t i = first; i < end; i++) {
+            if (!nulls || oto_column_valid(leaf->column, i))
+                marks[integer_at(leaf, i) - plan->number_min] = 1;
+        }
+    }
+    marks[0] = 1;
+    for (uint32_t i = 0; i < range; i++)
+        count += marks[i];
+    if (count > distinct_max(plan))
+        return OTO_OK;
+    struct oto_parquet_distinct *distinct = oto_parquet_scratch_take(&file->scratch.distinct, count, sizeof *distinct);
+    if (!distinct)
+        return OTO_NO_MEMORY;
+    for (uint32_t i = 0, n = 0; i < range; i++) {
+        if (marks[i]) {
+            distinct[n].key = key_of_integer(plan->number_min + i);
+            marks[i] = n++;
+        }
+    }
+    plan->distinct_count = count;
+    plan->code_source = OTO_PARQUET_CODES_BY_NUMBER;
+    plan->encoding = OTO_PARQUET_RLE_DICTIONARY;
+    return OTO_OK;
+}
+
+static enum oto_status survey_table(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+{
+    struct table table;
+    int fits;
+    OTO_TRY(table_init(file, plan->leaf, distinct_max(plan), plan->value_count, &table));
+    OTO_TRY(code_values(file, plan, &table, &fits));
+    return fits ? use_table(file, plan, &table) : OTO_OK;
+}
+
+static enum oto_status survey_integers(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+{
+    int64_t min, max;
+    plan->encoding = OTO_PARQUET_DELTA_BINARY_PACKED;
+    integer_range(file, plan->leaf, &min, &max);
+    plan->number_min = min;
+    uint64_t range = (uint64_t)max - (uint64_t)min;
+    if (range < NUMBERS_RANGE_MAX && range < (uint64_t)plan->value_count * 4 + 64)
+        return survey_range(file, plan, (uint32_t)range + 1);
+    return survey_table(file, plan);
+}
+
+enum oto_status oto_parquet_survey(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
+                                   struct oto_parquet_plan *ret_plan)
+{
+    *ret_plan = (struct oto_parquet_plan){.leaf = leaf, .encoding = OTO_PARQUET_PLAIN};
+    OTO_TRY(oto_parquet_group_level(file, leaf->level));
+    OTO_TRY(count_values(file, ret_plan));
+    if (!ret_plan->value_count || leaf->type == OTO_TYPE_BOOL)
+        return OTO_OK;
+    if (oto_parquet_leaf_is_text(leaf))
+        return survey_text(file, ret_plan);
+    if (oto_parquet_leaf_id_size(leaf))
+        return survey_ids(file, ret_plan);
+    if (leaf->type == OTO_TYPE_DOUBLE) {
+        ret_plan->encoding = OTO_PARQUET_BYTE_STREAM_SPLIT;
+        return survey_table(file, ret_plan);
+    }
+    return survey_integers(file, ret_plan);
+}

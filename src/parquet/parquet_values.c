@@ -1,0 +1,326 @@
+// A page's values, and the dictionary page's, as bytes.
+#include "base/hash.h"
+#include "base/text.h"
+#include "codec/delta.h"
+#include "codec/rle.h"
+#include "parquet/parquet_internal.h"
+
+struct page {
+    struct oto_parquet_file *file;
+    const struct oto_parquet_leaf *leaf;
+    const uint32_t *positions;
+    uint32_t count;
+    struct oto_buffer *output;
+    struct oto_parquet_range *range;
+};
+
+// --- dictionary indices ---
+static void gather_codes(const struct page *page, const struct oto_parquet_plan *plan, uint32_t value_first,
+                         uint32_t *codes)
+{
+    const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
+    const uint32_t *found = (const void *)page->file->scratch.chunk_codes.data;
+    const uint32_t *positions = page->positions;
+    const void *values = page->leaf->column->values;
+    for (uint32_t i = 0; plan->code_source == OTO_PARQUET_CODES_BY_TEXT && i < page->count; i++)
+        codes[i] = ranks[((const uint32_t *)values)[positions[i]]];
+    for (uint32_t i = 0; plan->code_source == OTO_PARQUET_CODES_BY_POSITION && i < page->count; i++)
+        codes[i] = ranks[found[positions[i]]];
+    for (uint32_t i = 0; plan->code_source == OTO_PARQUET_CODES_BY_ORDER && i < page->count; i++)
+        codes[i] = ranks[found[value_first + i]];
+    if (plan->code_source != OTO_PARQUET_CODES_BY_NUMBER)
+        return;
+    for (uint32_t i = 0; page->leaf->type == OTO_TYPE_INT32 && i < page->count; i++)
+        codes[i] = ranks[((const int32_t *)values)[positions[i]] - plan->number_min];
+    for (uint32_t i = 0; page->leaf->type != OTO_TYPE_INT32 && i < page->count; i++)
+        codes[i] = ranks[((const int64_t *)values)[positions[i]] - plan->number_min];
+}
+
+// The dictionary is sorted, so the least and the greatest code are the bounds.
+static void range_of_codes(const struct page *page, uint32_t min, uint32_t max)
+{
+    const struct oto_parquet_distinct *distinct = (const void *)page->file->scratch.distinct.data;
+    if (page->leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
+        page->range->min.bytes = oto_parquet_distinct_bytes(page->leaf, &distinct[min]);
+        page->range->max.bytes = oto_parquet_distinct_bytes(page->leaf, &distinct[max]);
+    } else {
+        page->range->min.integer = oto_parquet_integer_of_key(distinct[min].key);
+        page->range->max.integer = oto_parquet_integer_of_key(distinct[max].key);
+    }
+    page->range->count = page->count;
+}
+
+static enum oto_status gather_doubles(const struct page *page, double **ret_values)
+{
+    const double *values = page->leaf->column->values;
+    double *gathered = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *gathered);
+    if (!gathered)
+        return OTO_NO_MEMORY;
+    for (uint32_t i = 0; i < page->count; i++)
+        gathered[i] = values[page->positions[i]];
+    oto_parquet_range_doubles(page->range, gathered, page->count);
+    *ret_values = gathered;
+    return OTO_OK;
+}
+
+static enum oto_status write_codes(const struct page *page, const struct oto_parquet_plan *plan,
+                                   uint32_t value_first)
+{
+    // One entry needs no bit, but readers have mishandled a width of 0.
+    unsigned width = plan->distinct_count < 2 ? 1 : oto_bit_width(plan->distinct_count - 1);
+    uint32_t *codes = oto_parquet_scratch_take(&page->file->scratch.codes, page->count, sizeof *codes);
+    if (!codes)
+        return OTO_NO_MEMORY;
+    uint32_t min = UINT32_MAX, max = 0;
+    if (plan->distinct_count == 1)
+        memset(codes, 0, (size_t)page->count * sizeof *codes);
+    else
+        gather_codes(page, plan, value_first, codes);
+    for (uint32_t i = 0; i < page->count; i++) {
+        min = codes[i] < min ? codes[i] : min;
+        max = codes[i] > max ? codes[i] : max;
+    }
+    double *ignored;
+    if (page->leaf->type == OTO_TYPE_DOUBLE) // NaN has a code but no place among the bounds
+        OTO_TRY(gather_doubles(page, &ignored));
+    else if (page->count)
+        range_of_codes(page, min, max);
+    OTO_TRY(oto_buffer_append_byte(page->output, (uint8_t)width));
+    return oto_rle_encode(codes, page->count, width, page->output);
+}
+
+// --- text and ids, with their lengths in front ---
+// Least and greatest so far, mostly told apart by their first eight bytes.
+struct edges {
+    uint64_t min_key;
+    uint64_t max_key;
+    struct oto_parquet_range *range;
+};
+
+static inline void edges_take(struct edges *edges, struct oto_bytes value)
+{
+    uint64_t key = 0;
+    if (value.size >= 8)
+        key = oto_load64(value.data);
+    else if (value.size)
+        memcpy(&key, value.data, value.size);
+    key = __builtin_bswap64(key);
+    if (edges->range->count && key > edges->min_key && key < edges->max_key) {
+        edges->range->count++;
+        return;
+    }
+    edges->min_key = !edges->range->count || key < edges->min_key ? key : edges->min_key;
+    edges->max_key = !edges->range->count || key > edges->max_key ? key : edges->max_key;
+    oto_parquet_range_bytes(edges->range, value);
+}
+
+// XXH64 of every value, behind those of the pages before.
+static enum oto_status reserve_hashes(const struct page *page, uint64_t **ret_hashes)
+{
+    struct oto_buffer *hashes = &page->file->scratch.hashes;
+    size_t size = (size_t)page->count * sizeof(uint64_t);
+    OTO_TRY(oto_buffer_reserve(hashes, size + 1));
+    *ret_hashes = (uint64_t *)(void *)(hashes->data + hashes->size);
+    hashes->size += size;
+    return OTO_OK;
+}
+
+static int wants_hashes(const struct page *page)
+{
+    return page->leaf->bloom && page->file->options->bloom;
+}
+
+static enum oto_status write_text(const struct page *page)
+{
+    const uint32_t *codes = page->leaf->column->values;
+    const struct oto_bytes *entries = page->leaf->column->dictionary->entries;
+    int32_t *sizes = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *sizes);
+    uint64_t *hashes = NULL, total = 0;
+    struct edges edges = {.range = page->range};
+    if (!sizes)
+        return OTO_NO_MEMORY;
+    if (wants_hashes(page))
+        OTO_TRY(reserve_hashes(page, &hashes));
+    for (uint32_t i = 0; i < page->count; i++) {
+        struct oto_bytes value = entries[codes[page->positions[i]]];
+        sizes[i] = (int32_t)value.size;
+        total += value.size;
+        edges_take(&edges, value);
+        if (hashes)
+            hashes[i] = oto_xxh64(value.data, value.size, 0);
+    }
+    if (total > INT32_MAX)
+        return OTO_TOO_LARGE;
+    OTO_TRY(oto_delta_encode32(sizes, page->count, page->output));
+    OTO_TRY(oto_buffer_reserve(page->output, (size_t)total));
+    uint8_t *output = page->output->data + page->output->size;
+    for (uint32_t i = 0; i < page->count; i++) {
+        if (sizes[i])
+            memcpy(output, entries[codes[page->positions[i]]].data, (size_t)sizes[i]);
+        output += sizes[i];
+    }
+    page->output->size += (size_t)total;
+    return OTO_OK;
+}
+
+static enum oto_status write_ids(const struct page *page)
+{
+    unsigned text_size = 2 * oto_parquet_leaf_id_size(page->leaf);
+    int32_t *sizes = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *sizes);
+    uint64_t *hashes = NULL;
+    struct edges edges = {.range = page->range};
+    if (!sizes)
+        return OTO_NO_MEMORY;
+    if (wants_hashes(page))
+        OTO_TRY(reserve_hashes(page, &hashes));
+    for (uint32_t i = 0; i < page->count; i++)
+        sizes[i] = oto_column_valid(page->leaf->column, page->positions[i]) ? (int32_t)text_size : 0;
+    OTO_TRY(oto_delta_encode32(sizes, page->count, page->output));
+    OTO_TRY(oto_buffer_reserve(page->output, (size_t)page->count * text_size));
+    uint8_t *output = page->output->data + page->output->size;
+    for (uint32_t i = 0; i < page->count; i++) {
+        struct oto_bytes id = oto_parquet_id_at(page->leaf, page->positions[i]);
+        oto_hex_encode(id.data, id.size, (char *)output);
+        edges_take(&edges, id);
+        if (hashes)
+            hashes[i] = oto_xxh64(output, 2 * id.size, 0);
+        output += 2 * id.size;
+    }
+    page->output->size = (size_t)(output - page->output->data);
+    return OTO_OK;
+}
+
+// --- numbers ---
+static enum oto_status write_int64(const struct page *page, enum oto_parquet_encoding encoding)
+{
+    const int64_t *values = page->leaf->column->values;
+    int64_t *gathered = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *gathered);
+    if (!gathered)
+        return OTO_NO_MEMORY;
+    for (uint32_t i = 0; i < page->count; i++)
+        gathered[i] = values[page->positions[i]];
+    oto_parquet_range_integers(page->range, gathered, page->count);
+    if (encoding == OTO_PARQUET_PLAIN)
+        return oto_buffer_append(page->output, gathered, (size_t)page->count * sizeof *gathered);
+    return oto_delta_encode64(gathered, page->count, page->output);
+}
+
+static enum oto_status write_int32(const struct page *page, enum oto_parquet_encoding encoding)
+{
+    const int32_t *values = page->leaf->column->values;
+    int32_t *gathered = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *gathered);
+    if (!gathered)
+        return OTO_NO_MEMORY;
+    int64_t edges[2] = {INT64_MAX, INT64_MIN};
+    for (uint32_t i = 0; i < page->count; i++) {
+        int32_t value = gathered[i] = values[page->positions[i]];
+        edges[0] = value < edges[0] ? value : edges[0];
+        edges[1] = value > edges[1] ? value : edges[1];
+    }
+    oto_parquet_range_integers(page->range, edges, page->count ? 2 : 0);
+    if (encoding == OTO_PARQUET_PLAIN)
+        return oto_buffer_append(page->output, gathered, (size_t)page->count * sizeof *gathered);
+    return oto_delta_encode32(gathered, page->count, page->output);
+}
+
+static enum oto_status write_bool(const struct page *page)
+{
+    const uint8_t *values = page->leaf->column->values;
+    size_t size = (size_t)(page->count + 7) / 8;
+    OTO_TRY(oto_buffer_reserve(page->output, size));
+    uint8_t *output = page->output->data + page->output->size;
+    uint32_t ones = 0;
+    memset(output, 0, size);
+    for (uint32_t i = 0; i < page->count; i++) {
+        unsigned bit = values[page->positions[i]] != 0;
+        output[i >> 3] = (uint8_t)(output[i >> 3] | bit << (i & 7));
+        ones += bit;
+    }
+    page->output->size += size;
+    page->range->count = page->count;
+    page->range->min.integer = ones == page->count;
+    page->range->max.integer = ones != 0;
+    return OTO_OK;
+}
+
+static enum oto_status write_doubles(const struct page *page, enum oto_parquet_encoding encoding)
+{
+    double *gathered;
+    OTO_TRY(gather_doubles(page, &gathered));
+    if (encoding == OTO_PARQUET_PLAIN)
+        return oto_buffer_append(page->output, gathered, (size_t)page->count * sizeof *gathered);
+    return oto_byte_stream_split(gathered, page->count, sizeof *gathered, page->output);
+}
+
+enum oto_status oto_parquet_values_write(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
+                                         const struct oto_parquet_page_rows *rows, uint32_t value_first,
+                                         struct oto_buffer *output, struct oto_parquet_range *ret_range)
+{
+    struct page page = {file, plan->leaf, rows->positions, rows->value_count, output, ret_range};
+    enum oto_parquet_encoding encoding = (enum oto_parquet_encoding)plan->encoding;
+    *ret_range = (struct oto_parquet_range){0};
+    if (encoding == OTO_PARQUET_RLE_DICTIONARY)
+        return write_codes(&page, plan, value_first);
+    if (!plan->value_count) // nothing in the whole chunk
+        return OTO_OK;
+    switch ((enum oto_type)plan->leaf->type) {
+    case OTO_TYPE_BOOL:
+        return write_bool(&page);
+    case OTO_TYPE_INT32:
+        return write_int32(&page, encoding);
+    case OTO_TYPE_INT64:
+    case OTO_TYPE_TIME:
+        return write_int64(&page, encoding);
+    case OTO_TYPE_DOUBLE:
+        return write_doubles(&page, encoding);
+    case OTO_TYPE_ID16:
+    case OTO_TYPE_ID8:
+        return write_ids(&page);
+    default:
+        return write_text(&page);
+    }
+}
+
+// --- the dictionary page ---
+static enum oto_status append_sized(struct oto_buffer *output, const void *data, size_t size)
+{
+    uint32_t prefix = (uint32_t)size;
+    OTO_TRY(oto_buffer_append(output, &prefix, sizeof prefix));
+    return oto_buffer_append(output, data, size);
+}
+
+static enum oto_status append_entry(const struct oto_parquet_leaf *leaf, const struct oto_parquet_distinct *distinct,
+                                    struct oto_buffer *output, uint64_t *ret_hash)
+{
+    if (leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
+        char digits[32];
+        struct oto_bytes value = oto_parquet_distinct_bytes(leaf, distinct);
+        if (oto_parquet_leaf_id_size(leaf)) {
+            oto_hex_encode(value.data, value.size, digits);
+            value = oto_bytes(digits, 2 * value.size);
+        }
+        *ret_hash = oto_xxh64(value.data, value.size, 0);
+        return append_sized(output, value.data, value.size);
+    }
+    uint64_t bits = (uint64_t)oto_parquet_integer_of_key(distinct->key);
+    double real = oto_parquet_double_of_key(distinct->key);
+    size_t size = leaf->physical == OTO_PARQUET_INT32 ? 4 : 8;
+    if (leaf->physical == OTO_PARQUET_DOUBLE)
+        memcpy(&bits, &real, sizeof bits);
+    *ret_hash = oto_xxh64(&bits, size, 0);
+    return oto_buffer_append(output, &bits, size);
+}
+
+enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
+                                             struct oto_buffer *output)
+{
+    struct oto_buffer *hashes = &file->scratch.hashes;
+    const struct oto_parquet_distinct *distinct = (const void *)file->scratch.distinct.data;
+    for (uint32_t i = 0; i < plan->distinct_count; i++) {
+        uint64_t hash;
+        OTO_TRY(append_entry(plan->leaf, &distinct[i], output, &hash));
+        if (plan->leaf->bloom && file->options->bloom)
+            OTO_TRY(oto_buffer_append(hashes, &hash, sizeof hash));
+    }
+    return OTO_OK;
+}
