@@ -37,6 +37,8 @@ size_t oto_column_name_from_attribute(const char *attribute, char *output, size_
 // Partition (hour of event time, UTC) and sort in one go: writes the rows [first, first + count) of batch into order, grouped by partition and sorted
 // in each by the table's sort columns (ties: row number). partitions: at most partitions_max come out; when the rows fall into more
 // hours than that, the hours with the fewest rows share one overflow partition (hour = OTO_PARTITION_OVERFLOW).
+// Partitions come in the order of their hours, the overflow last; of hours with equally many rows the later ones go into it.
+// order: count numbers; partitions_max: at least 1. Sorting is bytewise, nulls first. OTO_NO_MEMORY.
 #define OTO_PARTITION_OVERFLOW INT64_MIN
 struct oto_partition {
     int64_t hour;        // hours since 1970-01-01T00Z of the event time
