@@ -1,5 +1,6 @@
-# The words users type; CMake and Ninja do the work (CMakePresets.json), tools/bootstrap fetches what is missing.
-# ARGS passes arguments on: make run ARGS='--data /var/lib/otolith', make test ARGS='unit', make bench ARGS='--help'.
+# The words users type; CMake and Ninja do the work (CMakePresets.json), tools/bootstrap fetches
+# what is missing. ARGS passes arguments on: make run ARGS='--data /var/lib/otolith', make test
+# ARGS='unit', make bench ARGS='--help'.
 
 ARGS ?=
 PREFIX ?= /usr/local

@@ -1,5 +1,5 @@
-# libduckdb is fetched by tools/bootstrap into the cache (library and header); only otolith-query loads it.
-# OTO_DUCKDB_DIR names another place; without it the cache's is taken.
+# libduckdb is fetched by tools/bootstrap into the cache (library and header); only otolith-query
+# loads it. OTO_DUCKDB_DIR names another place; without it the cache's is taken.
 if(DEFINED ENV{OTO_DUCKDB_DIR})
   set(duckdb_default $ENV{OTO_DUCKDB_DIR})
 elseif(DEFINED ENV{OTOLITH_CACHE})

@@ -1,7 +1,8 @@
-// Runs a fuzz target's entry over files: a corpus in the ordinary tests, or one finding in a debugger.
+// Runs a fuzz target's entry over files: a corpus in the ordinary tests, or one finding in a
+// debugger.
 //   replay_<entry> FILE|FOLDER…
-// A folder stands for the files directly in it. Exits 1 when nothing was there to run, so that a corpus that went
-// missing is a failure and not a silent pass.
+// A folder stands for the files directly in it. Exits 1 when nothing was there to run, so that a
+// corpus that went missing is a failure and not a silent pass.
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,9 +12,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int replay_file(const char *path, size_t size) {
+static int replay_file(const char *path, size_t size)
+{
     FILE *file = fopen(path, "rb");
-    // A block of exactly the input's size, so that AddressSanitizer sees the first byte read past it.
+    // A block of exactly the input's size, so that AddressSanitizer sees the first byte read past
+    // it.
     uint8_t *data = malloc(size ? size : 1);
     int failed = !file || !data || fread(data, 1, size, file) != size;
     if (failed)
@@ -27,7 +30,8 @@ static int replay_file(const char *path, size_t size) {
 }
 
 // How many inputs ran; -1 when one could not be read.
-static int replay(const char *path, int depth) {
+static int replay(const char *path, int depth)
+{
     struct stat info;
     if (stat(path, &info) != 0) {
         fprintf(stderr, "%s: not there\n", path);
@@ -53,7 +57,8 @@ static int replay(const char *path, int depth) {
     return count;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     int count = 0;
     for (int i = 1; i < argc; i++) {
         int ran = replay(argv[i], 0);

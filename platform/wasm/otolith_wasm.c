@@ -1,7 +1,8 @@
-// The core as a WebAssembly module: one OTLP request in, Parquet files out. The host copies a request into memory from
-// otolith_alloc, calls otolith_convert, and copies each file's bytes out before the next call. Imports nothing but WASI's
-// process functions, of which none is called on the way. One request at a time; the module's only state is `module`.
-// zstd is not in the module, so its files are uncompressed.
+// The core as a WebAssembly module: one OTLP request in, Parquet files out. The host copies a
+// request into memory from otolith_alloc, calls otolith_convert, and copies each file's bytes out
+// before the next call. Imports nothing but WASI's process functions, of which none is called on
+// the way. One request at a time; the module's only state is `module`. zstd is not in the module,
+// so its files are uncompressed.
 #include "otlp/otlp_decode.h"
 #include "otlp/otlp_json.h"
 #include "parquet/parquet_writer.h"
@@ -44,15 +45,16 @@ static void forget_files(void)
     oto_error_init(&module.error);
 }
 
-static enum oto_status append_to_file(void *state, const void *data, size_t size, struct oto_error *err)
+static enum oto_status append_to_file(void *state, const void *data, size_t size,
+                                      struct oto_error *err)
 {
     (void)err;
     return oto_buffer_append(state, data, size);
 }
 
 // Sorts a table's rows and writes them as one file; the host decides where it goes.
-static enum oto_status write_table(enum oto_table table, const struct oto_batch *batch, struct oto_codec *codec,
-                                   struct oto_error *err)
+static enum oto_status write_table(enum oto_table table, const struct oto_batch *batch,
+                                   struct oto_codec *codec, struct oto_error *err)
 {
     const struct oto_allocator *heap = &oto_allocator_heap;
     size_t order_bytes = (size_t)batch->row_count * sizeof(uint32_t);
@@ -61,8 +63,8 @@ static enum oto_status write_table(enum oto_table table, const struct oto_batch 
         return oto_error_set(err, OTO_NO_MEMORY, "no memory to sort %u rows", batch->row_count);
     struct oto_partition partition; // one: hours beyond the first share the overflow partition
     uint32_t partition_count;
-    enum oto_status status =
-        oto_table_order(table, batch, 0, batch->row_count, heap, order, &partition, 1, &partition_count, err);
+    enum oto_status status = oto_table_order(table, batch, 0, batch->row_count, heap, order,
+                                             &partition, 1, &partition_count, err);
 
     struct file *file = &module.files[module.file_count];
     if (status == OTO_OK) {
@@ -75,7 +77,8 @@ static enum oto_status write_table(enum oto_table table, const struct oto_batch 
         module.file_count++;
         struct oto_sink sink = {append_to_file, &file->bytes};
         struct oto_parquet_result result;
-        status = oto_parquet_write(batch, order, batch->row_count, &options, codec, heap, &sink, &result, err);
+        status = oto_parquet_write(batch, order, batch->row_count, &options, codec, heap, &sink,
+                                   &result, err);
     }
     oto_free(heap, order, order_bytes);
     return status;
@@ -98,8 +101,9 @@ static enum oto_status write_tables(struct oto_builder *const *builders, struct 
     return status;
 }
 
-static enum oto_status convert(enum oto_signal signal, struct oto_bytes message, uint64_t received_ns,
-                               uint64_t hash_seed, struct oto_arena *arena, struct oto_error *err)
+static enum oto_status convert(enum oto_signal signal, struct oto_bytes message,
+                               uint64_t received_ns, uint64_t hash_seed, struct oto_arena *arena,
+                               struct oto_error *err)
 {
     const struct oto_allocator *heap = &oto_allocator_heap;
     struct oto_builder storage[OTO_TABLE_COUNT];
@@ -112,8 +116,9 @@ static enum oto_status convert(enum oto_signal signal, struct oto_bytes message,
         goto done;
     for (int table = 0; table < OTO_TABLE_COUNT; table++) {
         builders[table] = &storage[table];
-        status = oto_builder_init(builders[table], oto_schemas_table(schemas, (enum oto_table)table), arena,
-                                  hash_seed, 1024, err);
+        status =
+            oto_builder_init(builders[table], oto_schemas_table(schemas, (enum oto_table)table),
+                             arena, hash_seed, 1024, err);
         if (status != OTO_OK)
             goto done;
     }
@@ -136,10 +141,11 @@ done:
     return status;
 }
 
-// Converts one request: signal 0 logs, 1 traces, 2 metrics; is_json for OTLP/JSON. received_ns: the wall clock. hash_seed:
-// random, the host's. Returns the number of files, one a table that got rows, or a negative enum oto_status.
-int32_t EXPORT(otolith_convert)(uint32_t signal, uint32_t is_json, const uint8_t *data, uint32_t size,
-                                uint64_t received_ns, uint64_t hash_seed)
+// Converts one request: signal 0 logs, 1 traces, 2 metrics; is_json for OTLP/JSON. received_ns:
+// the wall clock. hash_seed: random, the host's. Returns the number of files, one a table that
+// got rows, or a negative enum oto_status.
+int32_t EXPORT(otolith_convert)(uint32_t signal, uint32_t is_json, const uint8_t *data,
+                                uint32_t size, uint64_t received_ns, uint64_t hash_seed)
 {
     struct oto_bytes message = oto_bytes(data, size);
     struct oto_buffer protobuf;
@@ -152,11 +158,13 @@ int32_t EXPORT(otolith_convert)(uint32_t signal, uint32_t is_json, const uint8_t
     if (signal >= OTO_SIGNAL_COUNT)
         status = oto_error_set(&module.error, OTO_INVALID, "no signal %u", signal);
     else if (is_json) {
-        status = oto_otlp_json_to_protobuf((enum oto_signal)signal, message, NULL, &protobuf, &module.error);
+        status = oto_otlp_json_to_protobuf((enum oto_signal)signal, message, NULL, &protobuf,
+                                           &module.error);
         message = oto_bytes(protobuf.data, protobuf.size);
     }
     if (status == OTO_OK)
-        status = convert((enum oto_signal)signal, message, received_ns, hash_seed, &arena, &module.error);
+        status = convert((enum oto_signal)signal, message, received_ns, hash_seed, &arena,
+                         &module.error);
     oto_arena_release(&arena);
     oto_buffer_release(&protobuf);
     if (status == OTO_OK)
