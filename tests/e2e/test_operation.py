@@ -1,0 +1,316 @@
+"""Operating it: configuration, help, health, metrics, draining, hot and cold rows, a full disk, the memory limit."""
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import duckdb
+import httpx
+import pytest
+
+from harness import binary
+from otlp import JSON, MAKERS, PROTOBUF, TABLES, logs, metrics, to_json, traces
+
+
+def run(*arguments, **kwargs):
+    return subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=60, **kwargs)
+
+
+def send(server, count, name, signal_name="logs", **kwargs):
+    body = MAKERS[signal_name](count, name=name, **kwargs).SerializeToString()
+    answer = server.post("/v1/" + signal_name, body, PROTOBUF)
+    assert answer.status_code == 200, answer.text
+
+
+def parquet_files(server, folder="logs"):
+    return sorted((server.data / folder).rglob("*.parquet"))
+
+
+# --- configuration ---
+
+def test_help_is_complete_and_fits_the_screen():
+    text = run("serve", "--help")
+    assert text.returncode == 0
+    names = [line.split(":")[0] for line in run("check-config", os.devnull).stdout.splitlines()]
+    assert len(names) > 15
+    for name in names:
+        assert "--" + name.replace("_", "-") in text.stdout
+    assert run("help").returncode == 0 and "serve" in run("help").stdout
+    assert run("nonsense").returncode == 2
+    assert run().returncode == 2
+
+
+@pytest.mark.parametrize("text, message", [
+    ("no_such_key: 1\n", ":1: unknown key: no_such_key"),
+    ("data: /tmp\nmemory_limit: lots\n", ":2: memory_limit: 'lots' is not a size"),
+    ("memory_limit: 1\n", "is outside"),
+    ("listen: {a: b}\n", "plain value is expected"),
+    ("durability: sometimes\n", "fsync|interval:|none"),
+    ("data: a\ndata: b\n", ":2: key given twice: data"),
+    ("- a\n", "mapping"),
+    ("a: [\n", "not YAML"),
+])
+def test_bad_configuration_is_refused_with_file_line_and_key(tmp_path, text, message):
+    path = tmp_path / "otolith.yaml"
+    path.write_text(text)
+    for command in (["check-config", path], ["serve", "--config", path]):
+        done = run(*command)
+        assert done.returncode != 0
+        assert message in done.stderr and str(path) in done.stderr
+
+
+def test_flags_win_over_environment_over_file(server, tmp_path):
+    path = tmp_path / "otolith.yaml"
+    path.write_text("log_format: json\nflush_rows: 5\npromote:\n  - acme.tenant\n")
+    one = server("--config", path, "--log-level", "info", env={"OTOLITH_FLUSH_ROWS": "7", "OTOLITH_LOG_LEVEL": "error"})
+    one.stop()
+    lines = [line for line in one.log.splitlines() if line.startswith("{")]
+    assert lines and all(json.loads(line)["level"] for line in lines)
+    assert run("serve", "--no-such-flag", "1").returncode == 2
+    assert "OTOLITH_NO_SUCH" in run("serve", env={**os.environ, "OTOLITH_NO_SUCH": "1"}).stderr
+
+
+def test_a_second_server_on_the_folder_is_refused(server):
+    one = server()
+    done = run("serve", "--data", one.data, "--listen", "127.0.0.1:0")
+    assert done.returncode == 1 and str(one.pid) in done.stderr
+
+
+def test_listener_roles(server):
+    one = server(listen=["127.0.0.1:0,ingest", "127.0.0.1:0,query,admin"])
+    ingest = "http://" + one.addresses[0]
+    assert httpx.post(ingest + "/v1/logs", content=b"{}", headers={"Content-Type": JSON}).status_code == 200
+    assert httpx.get(ingest + "/metrics").status_code == 403
+    assert httpx.get(ingest + "/spans").status_code == 403
+    assert one.post("/v1/logs", b"{}", JSON).status_code == 403
+    assert one.sql("SELECT 1 AS one") == [{"one": 1}]
+
+
+# --- health and numbers ---
+
+def test_health_ready_and_index(server):
+    one = server()
+    assert one.get("/health").json()["status"] == "ok"
+    assert one.get("/ready").json() == {"ready": True, "state": "ready"}
+    assert "/v1/logs" in one.get("/").text
+    assert httpx.head(one.http + "/health").content == b""
+
+
+def test_metrics_add_up(server):
+    one = server()
+    send(one, 10, "a")
+    body = logs(3, name="b").SerializeToString()
+    for _ in range(3):
+        assert one.post("/v1/logs", body, PROTOBUF).status_code == 200
+    request = logs(5, name="c")
+    request.resource_logs[0].scope_logs[0].log_records[1].trace_id = b"bad"
+    assert one.post("/v1/logs", request.SerializeToString(), PROTOBUF).status_code == 200
+    assert one.post("/v1/logs", b"\xff", PROTOBUF).status_code == 400
+    counts = {name: one.metric(f"otolith_items_{name}_total", signal="logs")
+              for name in ("received", "stored", "rejected", "deduplicated", "failed")}
+    assert counts == {"received": 24, "stored": 17, "rejected": 1, "deduplicated": 6, "failed": 0}
+    assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 17}]
+    assert one.metric("otolith_rows_hot", table="otel_logs") == 17
+
+
+# --- hot and cold ---
+
+def test_rows_are_seen_at_once_and_never_twice_while_a_flush_moves_them(server):
+    one = server("--flush-interval", "200ms")
+    total, over = [0], threading.Event()
+
+    def sender():
+        while not over.is_set():
+            send(one, 50, f"r{total[0]}")
+            total[0] += 50
+
+    thread = threading.Thread(target=sender)
+    thread.start()
+    try:
+        for _ in range(60):
+            before = total[0]
+            [row] = one.sql("SELECT count(*) AS n, count(DISTINCT TraceId) AS d FROM otel_logs")
+            assert row["n"] == row["d"], "a row was seen twice"
+            assert before <= row["n"] <= total[0] + 50
+    finally:
+        over.set()
+        thread.join()
+    one.wait_for(lambda: len(parquet_files(one)) > 3, what="several files")
+    assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": total[0]}]
+
+
+def test_everything_is_in_files_after_sigterm(server):
+    one = server()
+    for signal_name in MAKERS:
+        send(one, 1000, "drain", signal_name)
+    assert not parquet_files(one)
+    one.stop()
+    for signal_name, folder in (("logs", "logs"), ("traces", "traces"), ("metrics", "metrics/gauge")):
+        files = parquet_files(one, folder)
+        assert files and all("year=" in str(file) and "hour=" in str(file) for file in files)
+        [(count,)] = duckdb.sql(f"SELECT count(*) FROM read_parquet('{one.data}/{folder}/**/*.parquet')").fetchall()
+        assert count == 1000
+    one.start()
+    for table in TABLES.values():
+        assert one.sql(f"SELECT count(*) AS n FROM {table}") == [{"n": 1000}]
+
+
+def test_rows_by_hour_of_their_own_time(server):
+    one = server()
+    hour = 3600 * 10**9
+    start = 1767261600 * 10**9  # 2026-01-01T10:00:00Z
+    send(one, 3, "ten", start=start)
+    send(one, 2, "eleven", start=start + hour)
+    one.stop()
+    names = sorted(str(file.parent.relative_to(one.data)) for file in parquet_files(one))
+    assert names == ["logs/year=2026/month=01/day=01/hour=10", "logs/year=2026/month=01/day=01/hour=11"]
+
+
+def test_rows_scattered_over_centuries_stay_in_few_files(server):
+    one = server()
+    request = logs(0)
+    scope = request.resource_logs[0].scope_logs[0]
+    for i in range(2000):
+        scope.log_records.add(time_unix_nano=1 + i * 4_000_000 * 10**9).body.string_value = str(i)
+    assert one.post("/v1/logs", request.SerializeToString(), PROTOBUF).status_code == 200
+    one.stop()
+    assert len(parquet_files(one)) <= 65
+    one.start()
+    assert one.sql("SELECT count(DISTINCT Body) AS n FROM otel_logs") == [{"n": 2000}]
+
+
+def test_promoted_attributes(server):
+    one = server("--promote", "acme.tenant")
+    request = traces(2, name="p")
+    spans = request.resource_spans[0].scope_spans[0].spans
+    for span, tenant in zip(spans, ("red", "blue")):
+        span.attributes.add(key="acme.tenant").value.string_value = tenant
+        span.attributes.add(key="http.response.status_code").value.int_value = 404
+    assert one.post("/v1/traces", request.SerializeToString(), PROTOBUF).status_code == 200
+    query = "SELECT AcmeTenant AS t, HttpResponseStatusCode AS s, HttpRoute AS r FROM otel_traces ORDER BY 1"
+    expected = [{"t": "blue", "s": 404, "r": "/buy"}, {"t": "red", "s": 404, "r": "/buy"}]
+    assert one.sql(query) == expected
+    one.stop()
+    one.start()
+    assert one.sql(query) == expected
+
+
+def test_spans_endpoint(server):
+    one = server()
+    now = time.time_ns()
+    for i in range(5):
+        send(one, 1, f"s{i}", "traces", service="shop" if i % 2 else "cart", start=now - (5 - i) * 10**9)
+    answer = one.get("/spans?limit=3").json()
+    assert [span["name"] for span in answer] == ["s4", "s3", "s2"]
+    assert answer[0]["timestamp"] == now - 10**9 and answer[0]["duration_ns"] == 1500
+    assert answer[0]["attributes"]["http.route"] == "/buy"
+    assert [span["name"] for span in one.get("/spans?service=shop").json()] == ["s3", "s1"]
+    assert [span["name"] for span in one.get("/spans?trace_id=" + answer[1]["trace_id"].upper()).json()] == ["s3"]
+    assert [span["name"] for span in one.get("/spans", params={"since": "2500ms"}).json()][:2] == ["s4", "s3"]
+    assert one.get("/spans?since=2000-01-01T00:00:00Z").status_code == 200
+    for bad in ("limit=0", "limit=x", "limit=99999999", "since=yesterday-ish", "service=%zz"):
+        assert one.get("/spans?" + bad).status_code == 400, bad
+
+
+# --- trouble ---
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 96 MiB."""
+    if os.geteuid() != 0:
+        pytest.fail("this test mounts a file system: run it as root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_answered_retryably_and_heals(server, small_disk):
+    one = server("--disk-free-min", "1MiB", "--wal-segment-size", "4MiB", "--dedup-window", "0ms", data=small_disk / "data")
+    send(one, 100, "before")
+    ballast = small_disk / "ballast"
+    free = os.statvfs(small_disk)
+    with open(ballast, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_bsize - 65536)
+    acked, refused = 100, None
+    for i in range(200):
+        answer = one.post("/v1/logs", logs(100, name=f"full{i}" + "x" * 500).SerializeToString(), PROTOBUF)
+        if answer.status_code == 200:
+            acked += 100
+        else:
+            refused = answer
+            break
+    assert refused is not None and refused.status_code == 503 and int(refused.headers["retry-after"]) >= 1
+    one.wait_for(lambda: one.get("/ready").status_code == 503, what="not ready")
+    assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": acked}]
+    ballast.unlink()
+    one.wait_for(lambda: one.get("/ready").status_code == 200, what="ready again")
+    send(one, 100, "after")
+    assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": acked + 100}]
+    one.kill()
+    one.start()
+    assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": acked + 100}]
+
+
+def test_a_killed_query_process_is_replaced(server):
+    one = server()
+    send(one, 10, "q")
+    assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 10}]
+    children = subprocess.run(["pgrep", "-P", str(one.pid)], capture_output=True, text=True).stdout.split()
+    assert children
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+    one.wait_for(lambda: one.post("/api/v1/sql", b"SELECT 1", "application/sql").status_code == 200, what="an answer")
+    assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 10}]
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024
+
+
+@pytest.mark.release
+def test_idle_memory(server):
+    one = server()
+    time.sleep(1)
+    assert resident(one.pid) < 10 << 20
+
+
+@pytest.mark.release
+@pytest.mark.timeout(240)
+def test_the_memory_limit_holds_under_more_load_than_fits(server):
+    one = server("--memory-limit", "64MiB", "--request-bytes-max", "32MiB")
+    bodies = [logs(20000, name=f"m{i}" + "z" * 300).SerializeToString() for i in range(8)]  # 8 x about 10 MiB
+    acked, refused, problems, lock = [0], [0], [], threading.Lock()
+
+    def sender(index):
+        with httpx.Client(timeout=120) as client:
+            for round_number in range(4):
+                body = bodies[index] + logs(1, name=f"{index}-{round_number}").SerializeToString()
+                while True:
+                    try:
+                        answer = client.post(one.http + "/v1/logs", content=body, headers={"Content-Type": PROTOBUF})
+                    except httpx.TransportError:
+                        continue
+                    with lock:
+                        if answer.status_code == 200:
+                            acked[0] += 20001
+                            break
+                        refused[0] += 1
+                        if answer.status_code not in (503, 429):
+                            problems.append((answer.status_code, answer.text))
+                            return
+                    time.sleep(0.05)
+
+    threads = [threading.Thread(target=sender, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert refused[0] > 0, "the load was not more than fits"
+    assert resident(one.pid) < 64 << 20
+    assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": acked[0]}]
