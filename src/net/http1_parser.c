@@ -154,6 +154,8 @@ static enum oto_http1_event find_head_end(struct oto_http1_parser *p, struct oto
         size_t at = (size_t)(lf - data);
         if (at == p->line_start || data[at - 1] != '\r')
             return fail(p, 400, "a line ends in a bare LF");
+        if (p->line_start == 0 && check_first_line(p, oto_bytes(data, at)) == OTO_HTTP1_ERROR)
+            return OTO_HTTP1_ERROR;
         int is_empty = at - p->line_start == 1;
         p->scanned = p->line_start = at + 1;
         if (is_empty) {
