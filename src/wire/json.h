@@ -182,7 +182,7 @@ void oto_json_write_base64(struct oto_json_writer *w, struct oto_bytes bytes);
 // A value that is JSON already.
 void oto_json_write_raw(struct oto_json_writer *w, struct oto_bytes json);
 
-// Appends a string in quotes, escaped as RFC 8259 asks and no further. OTO_NO_MEMORY, OTO_TOO_LARGE.
+// oto_json_escape (base/json_text.h) for text that may not be UTF-8: what is invalid becomes U+FFFD. OTO_NO_MEMORY, OTO_TOO_LARGE.
 OTO_MUST_CHECK enum oto_status oto_json_append_string(struct oto_buffer *output, struct oto_bytes text);
 
 #endif

@@ -1,4 +1,4 @@
-// The inner loop of reading and writing JSON strings: 16 bytes a step with SSE2, 8 without.
+// The inner loop of reading JSON strings: 16 bytes a step with SSE2, 8 without.
 #ifndef OTO_WIRE_JSON_SCAN_H
 #define OTO_WIRE_JSON_SCAN_H
 

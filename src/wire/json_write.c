@@ -1,59 +1,31 @@
+#include "base/json_text.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "wire/json.h"
-#include "wire/json_scan.h"
 
 #include <math.h>
 
-static enum oto_status append_escape(struct oto_buffer *output, uint8_t byte)
+// Text that is not UTF-8: what is wrong in it is replaced in a copy.
+static enum oto_status append_repaired(struct oto_buffer *output, struct oto_bytes text)
 {
-    static const char hex[] = "0123456789abcdef";
-    char text[6] = {'\\', 'u', '0', '0', 0, 0};
-    switch (byte) {
-    case '"':
-    case '\\':
-        text[1] = (char)byte;
-        return oto_buffer_append(output, text, 2);
-    case '\n':
-        return oto_buffer_append(output, "\\n", 2);
-    case '\r':
-        return oto_buffer_append(output, "\\r", 2);
-    case '\t':
-        return oto_buffer_append(output, "\\t", 2);
-    default:
-        text[4] = hex[byte >> 4];
-        text[5] = hex[byte & 15];
-        return oto_buffer_append(output, text, 6);
-    }
-}
-
-// A run without special bytes; what is not UTF-8 in it is replaced.
-static enum oto_status append_run(struct oto_buffer *output, const uint8_t *run, size_t size, int high)
-{
-    if (!high || oto_utf8_valid(run, size))
-        return oto_buffer_append(output, run, size);
-    if (size > SIZE_MAX / 3)
+    if (text.size > SIZE_MAX / 3)
         return OTO_TOO_LARGE;
-    OTO_TRY(oto_buffer_reserve(output, 3 * size));
-    output->size += oto_utf8_repair(run, size, output->data + output->size);
-    return OTO_OK;
+    struct oto_buffer copy;
+    oto_buffer_init(&copy, output->allocator, 3 * text.size);
+    enum oto_status status = oto_buffer_reserve(&copy, 3 * text.size);
+    if (status == OTO_OK) {
+        copy.size = oto_utf8_repair(text.data, text.size, copy.data);
+        status = oto_json_escape(output, oto_buffer_view(&copy));
+    }
+    oto_buffer_release(&copy);
+    return status;
 }
 
 enum oto_status oto_json_append_string(struct oto_buffer *output, struct oto_bytes text)
 {
-    const uint8_t *at = text.data;
-    const uint8_t *end = text.size ? at + text.size : at;
-    OTO_TRY(oto_buffer_reserve(output, text.size + 2));
-    OTO_TRY(oto_buffer_append_byte(output, '"'));
-    while (at < end) {
-        uint32_t high = 0;
-        const uint8_t *stop = oto_json_scan(at, end, &high);
-        OTO_TRY(append_run(output, at, (size_t)(stop - at), high != 0));
-        at = stop;
-        if (at < end)
-            OTO_TRY(append_escape(output, *at++));
-    }
-    return oto_buffer_append_byte(output, '"');
+    if (oto_utf8_valid(text.data, text.size))
+        return oto_json_escape(output, text);
+    return append_repaired(output, text);
 }
 
 void oto_json_writer_init(struct oto_json_writer *w, struct oto_buffer *output)
