@@ -159,9 +159,14 @@ enum oto_status oto_pb_write_bytes(struct oto_buffer *b, uint32_t field, struct 
 
 enum oto_status oto_pb_message_begin(struct oto_buffer *b, uint32_t field, size_t *ret_mark)
 {
-    uint8_t bytes[VARINT_MAX + MESSAGE_LENGTH_BYTES] = {0};
-    uint8_t *at = put_varint(bytes, OTO_PB_TAG(field, OTO_PB_BYTES));
-    OTO_TRY(oto_buffer_append(b, bytes, (size_t)(at + MESSAGE_LENGTH_BYTES - bytes)));
+    uint8_t bytes[VARINT_MAX];
+    size_t size = (size_t)(put_varint(bytes, OTO_PB_TAG(field, OTO_PB_BYTES)) - bytes);
+    OTO_TRY(oto_buffer_reserve(b, size + MESSAGE_LENGTH_BYTES));
+    uint8_t *at = b->data + b->size;
+    for (size_t i = 0; i < size; i++) // a byte or two
+        at[i] = bytes[i];
+    memset(at + size, 0, MESSAGE_LENGTH_BYTES);
+    b->size += size + MESSAGE_LENGTH_BYTES;
     *ret_mark = b->size;
     return OTO_OK;
 }
