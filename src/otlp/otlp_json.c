@@ -146,6 +146,23 @@ static enum oto_status number_text(struct converter *c, uint8_t *room, struct ot
     return OTO_OK;
 }
 
+// True when 8 characters are all digits.
+static inline int eight_digits(uint64_t text)
+{
+    return ((text & 0xF0F0F0F0F0F0F0F0u) | ((text + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4) ==
+           0x3333333333333333u;
+}
+
+// Their value: pairs, then fours, then all eight at once.
+static inline uint32_t eight_digits_value(uint64_t text)
+{
+    text -= 0x3030303030303030u;
+    text = text * 10 + (text >> 8);
+    uint64_t low = (text & 0x000000FF000000FFu) * 0x000F424000000064u;
+    uint64_t high = (text >> 16 & 0x000000FF000000FFu) * 0x0000271000000001u;
+    return (uint32_t)((low + high) >> 32);
+}
+
 // Plain digits, in quotes or not, no longer than always fits. 0 when it is anything else; nothing is consumed then.
 static inline int plain_digits(struct oto_json_reader *r, uint64_t *ret_value)
 {
@@ -155,6 +172,8 @@ static inline int plain_digits(struct oto_json_reader *r, uint64_t *ret_value)
     at += quoted;
     const uint8_t *start = at;
     uint64_t value = 0;
+    for (int i = 0; i < 2 && end - at >= 8 && eight_digits(oto_load64(at)); i++, at += 8)
+        value = value * 100000000 + eight_digits_value(oto_load64(at));
     for (; at < end && (uint8_t)(*at - '0') < 10; at++)
         value = value * 10 + (uint8_t)(*at - '0');
     size_t count = (size_t)(at - start);
@@ -272,10 +291,29 @@ static void length_store(uint8_t *at, size_t width, size_t size)
         at[i] = (uint8_t)((size & 0x7F) | (i + 1 < width ? 0x80 : 0));
 }
 
+#define SHORT_MAX 32
+
+// A short string with more text behind it is copied in one fixed piece. 0 when it cannot be.
+static inline int write_short(struct converter *c, const struct oto_otlp_field *field, struct oto_bytes text)
+{
+    struct oto_buffer *b = c->output;
+    if (text.size > SHORT_MAX || c->reader.end - text.data < SHORT_MAX || field->number > 15 ||
+        oto_buffer_reserve(b, 2 + SHORT_MAX) != OTO_OK)
+        return 0;
+    uint8_t *at = b->data + b->size;
+    at[0] = (uint8_t)OTO_PB_TAG(field->number, OTO_PB_BYTES);
+    at[1] = (uint8_t)text.size;
+    memcpy(at + 2, text.data, SHORT_MAX);
+    b->size += 2 + text.size;
+    return 1;
+}
+
 static enum oto_status write_string(struct converter *c, const struct oto_otlp_field *field)
 {
     struct oto_json_string string;
     OTO_TRY(read_string(c, &string));
+    if (!string.escaped && write_short(c, field, string.raw))
+        return OTO_OK;
     if (!string.escaped)
         return oto_pb_write_bytes(c->output, field->number, string.raw);
     // The size is known only after the escapes are gone: a length of the width that the raw size has.
@@ -471,19 +509,6 @@ static enum oto_status member_value(struct converter *c, const struct oto_otlp_f
     return write_scalar(c, field);
 }
 
-static enum oto_status element_value(struct converter *c)
-{
-    const struct oto_otlp_field *field = c->top->field;
-    int byte = oto_json_peek(&c->reader);
-    if (byte == 'n')
-        return fail(c, "null in an array");
-    if (field->type == OTO_OTLP_MESSAGE)
-        return begin_message(c, field);
-    OTO_TRY(write_scalar(c, field));
-    c->top->index++;
-    return OTO_OK;
-}
-
 static enum oto_status object_step(struct converter *c, int *ret_left)
 {
     const struct oto_otlp_field *field;
@@ -498,17 +523,25 @@ static enum oto_status object_step(struct converter *c, int *ret_left)
     return field ? member_value(c, field) : oto_json_skip(&c->reader);
 }
 
+// One element that is a message, or all that are scalars.
 static enum oto_status array_step(struct converter *c, int *ret_left)
 {
     struct frame *f = c->top;
-    enum oto_status status = oto_json_element(&c->reader);
-    if (status < 0)
-        return status;
-    if (status == OTO_END) {
-        *ret_left = 1;
-        return f->mark ? oto_pb_message_end(c->output, f->mark) : OTO_OK;
+    for (;;) {
+        enum oto_status status = oto_json_element(&c->reader);
+        if (status < 0)
+            return status;
+        if (status == OTO_END)
+            break;
+        if (oto_json_peek(&c->reader) == 'n')
+            return fail(c, "null in an array");
+        if (f->field->type == OTO_OTLP_MESSAGE)
+            return begin_message(c, f->field);
+        OTO_TRY(write_scalar(c, f->field));
+        f->index++;
     }
-    return element_value(c);
+    *ret_left = 1;
+    return f->mark ? oto_pb_message_end(c->output, f->mark) : OTO_OK;
 }
 
 static enum oto_status convert(struct converter *c, const struct oto_otlp_message *request)

@@ -150,9 +150,9 @@ static enum oto_status read_bits(struct writer *w, struct oto_pb_cursor *c, enum
 
 static void write_name(struct writer *w, const struct oto_otlp_field *field)
 {
-    // The schema's name ends with its quote.
-    uint8_t text[OTO_OTLP_NAME_MAX + 3] = {'"'};
-    memcpy(text + 1, field->name, field->name_size + 1);
+    // The schema's name ends with its quote; it is copied whole, so that the copy has a fixed size.
+    uint8_t text[sizeof field->name + 2] = {'"'};
+    memcpy(text + 1, field->name, sizeof field->name);
     text[field->name_size + 2] = ':';
     oto_json_write_raw(&w->json, oto_bytes(text, (size_t)field->name_size + 3));
     w->json.comma = 0;
@@ -283,7 +283,9 @@ static enum oto_status write_single(struct writer *w, const struct oto_otlp_fiel
 static enum oto_status write_message(struct writer *w, const struct oto_otlp_message *message,
                                      struct oto_bytes bytes)
 {
-    struct place places[OTO_OTLP_FIELDS_MAX] = {0};
+    struct place places[OTO_OTLP_FIELDS_MAX];
+    for (uint32_t i = 0; i < message->field_count; i++)
+        places[i].count = 0;
     if (w->depth == OTO_PB_DEPTH_MAX)
         return malformed(w, bytes.data, "nested too deeply");
     OTO_TRY(find_places(w, message, bytes, places));
