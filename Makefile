@@ -12,7 +12,7 @@ export OTOLITH_CACHE := $(CACHE)
 export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
 export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
 
-.PHONY: all help bootstrap bootstrap-test run test test-kill bench install asan tsan clang fuzz wasm check-layers clean
+.PHONY: all help bootstrap bootstrap-test run test test-kill bench install asan tsan warnings fuzz wasm check-layers clean
 
 all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
 	@$(NINJA) -C build
@@ -60,7 +60,8 @@ asan: bootstrap-test build-asan/build.ninja ## build with AddressSanitizer and U
 tsan: bootstrap-test build-tsan/build.ninja ## build with ThreadSanitizer into build-tsan/
 	@$(NINJA) -C build-tsan
 
-clang: bootstrap-test build-clang/build.ninja  ## build with clang, warnings are errors
+warnings: bootstrap-test build-gcc/build.ninja build-clang/build.ninja ## gcc and clang, -Werror
+	@$(NINJA) -C build-gcc
 	@$(NINJA) -C build-clang
 
 fuzz: bootstrap-test build-fuzz/build.ninja ## run every fuzz target for a while (ARGS='-s SECONDS TARGET…')
@@ -74,4 +75,4 @@ check-layers:                               ## hold the include table of the sou
 	@tools/check_layers
 
 clean:                                      ## remove every build folder (the cache stays)
-	rm -rf build build-asan build-tsan build-clang build-fuzz build-wasm
+	rm -rf build build-asan build-tsan build-gcc build-clang build-fuzz build-wasm
