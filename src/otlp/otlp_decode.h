@@ -23,6 +23,7 @@ struct oto_otlp_result {
     uint64_t accepted; // log records, spans or data points stored
     uint64_t rejected; // of them refused (partial success)
     uint64_t rows[OTO_TABLE_COUNT];
+    uint64_t utf8_repaired; // strings that were not UTF-8
     char message[256]; // why the first was refused, English, no bytes of the request; empty when none was
 };
 

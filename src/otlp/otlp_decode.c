@@ -1,0 +1,381 @@
+// The decoder's life, one request from mark to result, and how it tells where a request is wrong.
+#include "otlp/otlp_decode.h"
+#include "base/utf8.h"
+#include "otlp/otlp_decode_internal.h"
+
+#include <stdio.h>
+
+#define ARENA_BLOCK_BYTES (16u << 10)
+
+// --- making a decoder ---
+
+static const char *const column_names[AT_COUNT_OF_COLUMNS] = {
+#define OTO_OTLP_COLUMN(id, name) [AT_##id] = name,
+#include "otlp/otlp_decode_columns.inc"
+#undef OTO_OTLP_COLUMN
+};
+
+static struct oto_column *find(const struct oto_builder *b, const char *name)
+{
+    for (uint32_t i = 0; i < b->schema->field_count; i++)
+        if (strcmp(b->schema->fields[i]->name, name) == 0)
+            return &b->columns[i];
+    return NULL;
+}
+
+static struct oto_column *find_child(struct oto_column *parent, const char *name)
+{
+    for (uint32_t i = 0; parent && i < parent->child_count; i++)
+        if (strcmp(parent->children[i].field->name, name) == 0)
+            return &parent->children[i];
+    return NULL;
+}
+
+// The maps of all tables, by the list of structs they lie in. Types are named like their map.
+static const struct {
+    enum oto_otlp_sink_name sink;
+    const char *parent;
+    const char *map;
+    const char *types;
+} maps[] = {
+    {OTO_OTLP_SINK_RESOURCE, NULL, "ResourceAttributes", "ResourceAttributesTypes"},
+    {OTO_OTLP_SINK_SCOPE, NULL, "ScopeAttributes", "ScopeAttributesTypes"},
+    {OTO_OTLP_SINK_RECORD, NULL, "LogAttributes", "LogAttributesTypes"},
+    {OTO_OTLP_SINK_RECORD, NULL, "SpanAttributes", "SpanAttributesTypes"},
+    {OTO_OTLP_SINK_RECORD, NULL, "Attributes", "AttributesTypes"},
+    {OTO_OTLP_SINK_METADATA, NULL, "MetricMetadata", "MetricMetadataTypes"},
+    {OTO_OTLP_SINK_EVENT, "Events", "Attributes", "AttributesTypes"},
+    {OTO_OTLP_SINK_LINK, "Links", "Attributes", "AttributesTypes"},
+    {OTO_OTLP_SINK_EXEMPLAR, "Exemplars", "FilteredAttributes", "FilteredAttributesTypes"},
+};
+
+static enum oto_status sinks_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t)
+{
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
+        struct oto_column *parent = maps[i].parent ? find(t->builder, maps[i].parent) : NULL;
+        struct oto_column *map = maps[i].parent ? find_child(parent, maps[i].map) : find(t->builder, maps[i].map);
+        struct oto_column *types = maps[i].parent ? find_child(parent, maps[i].types) : find(t->builder, maps[i].types);
+        if (map)
+            OTO_TRY(oto_otlp_sink_init(d, t, maps[i].sink, map, types));
+    }
+    return OTO_OK;
+}
+
+// Columns that get one value a row and are appended without a check for room.
+static int is_row_column(const struct oto_column *c)
+{
+    return c->field->level == 0 && c->field->type <= OTO_TYPE_STRING;
+}
+
+static enum oto_status table_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_builder *builder)
+{
+    uint32_t count = builder->schema->field_count;
+    t->builder = builder;
+    t->row_columns = oto_alloc(d->allocator, count * sizeof(struct oto_column *));
+    if (!t->row_columns)
+        return OTO_NO_MEMORY;
+    for (int i = 0; i < AT_COUNT_OF_COLUMNS; i++)
+        t->columns[i] = find(builder, column_names[i]);
+    for (uint32_t i = 0; i < count; i++)
+        if (is_row_column(&builder->columns[i]))
+            t->row_columns[t->row_column_count++] = &builder->columns[i];
+    memset(t->severity_hints, 0xFF, sizeof t->severity_hints);
+    return sinks_init(d, t);
+}
+
+static enum oto_status decoder_init(struct oto_otlp_decoder *d, struct oto_builder *const builders[OTO_TABLE_COUNT])
+{
+    oto_arena_init(&d->arena, d->allocator, ARENA_BLOCK_BYTES, SIZE_MAX);
+    oto_buffer_init(&d->scratch, d->allocator, UINT32_MAX);
+    oto_value_writer_init(&d->writer, d->allocator, UINT32_MAX);
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        OTO_TRY(table_init(d, &d->tables[t], builders[t]));
+    for (int s = 0; s < OTO_SIGNAL_COUNT; s++) {
+        size_t size = oto_otlp_mark_size(d, (enum oto_signal)s);
+        d->mark_size = size > d->mark_size ? size : d->mark_size;
+    }
+    d->mark = oto_alloc(d->allocator, d->mark_size);
+    return d->mark ? OTO_OK : OTO_NO_MEMORY;
+}
+
+struct oto_otlp_decoder *oto_otlp_decoder_new(const struct oto_allocator *allocator, const struct oto_schemas *schemas,
+                                              struct oto_builder *const builders[OTO_TABLE_COUNT])
+{
+    (void)schemas; // the builders have them
+    struct oto_otlp_decoder *d = oto_alloc(allocator, sizeof *d);
+    if (!d)
+        return NULL;
+    memset(d, 0, sizeof *d);
+    d->allocator = allocator;
+    if (decoder_init(d, builders) < 0) {
+        oto_otlp_decoder_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+static void table_release(struct oto_otlp_decoder *d, struct oto_otlp_table *t)
+{
+    if (!t->builder)
+        return;
+    for (int s = 0; s < OTO_OTLP_SINK_COUNT; s++)
+        oto_otlp_sink_release(d, &t->sinks[s]);
+    for (int level = 0; level < OTO_LEVEL_MAX; level++)
+        oto_free(d->allocator, t->hashes[level].items, t->hashes[level].capacity * sizeof(struct oto_hash128));
+    oto_free(d->allocator, t->configured, t->configured_capacity * sizeof *t->configured);
+    oto_free(d->allocator, t->row_columns, t->builder->schema->field_count * sizeof(struct oto_column *));
+}
+
+void oto_otlp_decoder_free(struct oto_otlp_decoder *d)
+{
+    if (!d)
+        return;
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        table_release(d, &d->tables[t]);
+    oto_free(d->allocator, d->mark, d->mark_size);
+    oto_value_writer_release(&d->writer);
+    oto_buffer_release(&d->scratch);
+    oto_arena_release(&d->arena);
+    oto_free(d->allocator, d, sizeof *d);
+}
+
+void oto_otlp_limits_default(struct oto_otlp_limits *limits)
+{
+    *limits = (struct oto_otlp_limits){.depth_max = 100, .attributes_max = 65536};
+}
+
+// --- marks ---
+
+size_t oto_otlp_mark_size(const struct oto_otlp_decoder *d, enum oto_signal signal)
+{
+    size_t size = 0;
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        if (oto_table_signal((enum oto_table)t) == signal)
+            size += oto_builder_mark_size(d->tables[t].builder);
+    return size;
+}
+
+void oto_otlp_mark(const struct oto_otlp_decoder *d, enum oto_signal signal, uint32_t *mark)
+{
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        if (oto_table_signal((enum oto_table)t) == signal) {
+            oto_builder_mark(d->tables[t].builder, mark);
+            mark += oto_builder_mark_size(d->tables[t].builder) / sizeof *mark;
+        }
+}
+
+static void table_rollback(struct oto_otlp_table *t, const uint32_t *mark)
+{
+    oto_builder_rollback(t->builder, mark);
+    for (int s = 0; s < OTO_OTLP_SINK_COUNT; s++)
+        oto_otlp_sink_rolled_back(&t->sinks[s]);
+    t->resource_group = t->scope_group = 0;
+    t->rows_left = 0;
+}
+
+void oto_otlp_rollback(struct oto_otlp_decoder *d, enum oto_signal signal, const uint32_t *mark)
+{
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        if (oto_table_signal((enum oto_table)t) == signal) {
+            table_rollback(&d->tables[t], mark);
+            mark += oto_builder_mark_size(d->tables[t].builder) / sizeof *mark;
+        }
+}
+
+// --- failures and refusals ---
+
+enum oto_status oto_otlp_fail(struct oto_otlp_decoder *d, enum oto_status status, const uint8_t *at, const char *name,
+                              uint32_t index)
+{
+    char part[60], rest[sizeof d->path - 64];
+    if (!d->failed_at)
+        d->failed_at = at;
+    if (!name)
+        return status;
+    if (d->path_skip) {
+        d->path_skip--;
+        return status;
+    }
+    if (index == NO_INDEX)
+        snprintf(part, sizeof part, "%s", name);
+    else
+        snprintf(part, sizeof part, "%s[%u]", name, index);
+    memcpy(rest, d->path, sizeof rest);
+    rest[sizeof rest - 1] = 0; // of a path too long the inner end is lost
+    snprintf(d->path, sizeof d->path, "%s%s%s", part, rest[0] ? "." : "", rest);
+    return status;
+}
+
+void oto_otlp_reject(struct oto_otlp_decoder *d, uint64_t count, const char *reason)
+{
+    if (count && d->result.rejected == 0)
+        snprintf(d->result.message, sizeof d->result.message, "%s", reason);
+    d->result.rejected += count;
+}
+
+// --- what all messages share ---
+
+enum oto_status oto_otlp_other(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t tag, uint32_t known)
+{
+    uint32_t field = tag >> 3;
+    if (field < 32 && (known >> field & 1))
+        return oto_otlp_malformed(d, "wrong wire type");
+    return oto_pb_skip(c, tag);
+}
+
+// Calls for each occurrence of tag: adds up sizes, or copies where output is not NULL.
+static enum oto_status collect(struct oto_pb_cursor c, uint32_t wanted, uint8_t *output, size_t *ret_size)
+{
+    size_t size = 0;
+    uint32_t tag;
+    enum oto_status status;
+    while ((status = oto_pb_tag(&c, &tag)) == OTO_OK) {
+        struct oto_bytes part;
+        if (tag != wanted) {
+            OTO_TRY(oto_pb_skip(&c, tag));
+            continue;
+        }
+        OTO_TRY(oto_pb_bytes(&c, &part));
+        if (output && part.size)
+            memcpy(output + size, part.data, part.size);
+        size += part.size;
+    }
+    *ret_size = size;
+    return status < 0 ? status : OTO_OK;
+}
+
+enum oto_status oto_otlp_merge(struct oto_otlp_decoder *d, struct oto_pb_cursor c, uint32_t tag,
+                               struct oto_bytes *ret_joined)
+{
+    size_t size;
+    OTO_TRY(collect(c, tag, NULL, &size));
+    if (d->arena.size_bytes_max - d->arena.used_bytes < size)
+        return oto_otlp_malformed(d, "repeated fields nested too deep");
+    uint8_t *joined = oto_arena_alloc(&d->arena, size);
+    if (!joined)
+        return OTO_NO_MEMORY;
+    OTO_TRY(collect(c, tag, joined, &size));
+    *ret_joined = oto_bytes(joined, size);
+    return OTO_OK;
+}
+
+enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t wanted,
+                                struct oto_bytes *ret_fields)
+{
+    struct oto_pb_cursor c = oto_pb_cursor(message);
+    const uint8_t *first = NULL, *end = NULL, *start = c.at;
+    size_t size = 0;
+    uint32_t tag;
+    for (; oto_pb_tag(&c, &tag) == OTO_OK; start = c.at) {
+        OTO_TRY(oto_pb_skip(&c, tag));
+        if (tag != wanted)
+            continue;
+        first = first ? first : start;
+        end = c.at;
+        size += (size_t)(c.at - start);
+    }
+    *ret_fields = oto_bytes(first, size);
+    if (size == (size_t)(end - first))
+        return OTO_OK;
+    uint8_t *copy = oto_arena_alloc(&d->arena, size);
+    if (!copy)
+        return OTO_NO_MEMORY;
+    *ret_fields = oto_bytes(copy, size);
+    c = (struct oto_pb_cursor){first, end};
+    for (start = c.at; oto_pb_tag(&c, &tag) == OTO_OK; start = c.at) {
+        OTO_TRY(oto_pb_skip(&c, tag));
+        if (tag != wanted)
+            continue;
+        memcpy(copy, start, (size_t)(c.at - start));
+        copy += c.at - start;
+    }
+    return OTO_OK;
+}
+
+enum oto_status oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text, struct oto_bytes *ret_text)
+{
+    *ret_text = text;
+    if (oto_utf8_valid(text.data, text.size))
+        return OTO_OK;
+    uint8_t *repaired = oto_arena_alloc(&d->arena, 3 * text.size);
+    if (!repaired)
+        return OTO_NO_MEMORY;
+    *ret_text = oto_bytes(repaired, oto_utf8_repair(text.data, text.size, repaired));
+    d->result.utf8_repaired++;
+    return OTO_OK;
+}
+
+enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary, struct oto_bytes text,
+                                   uint32_t *ret_code)
+{
+    OTO_TRY(oto_otlp_utf8(d, text, &text));
+    return oto_dictionary_add(dictionary, text, ret_code);
+}
+
+enum oto_status oto_otlp_row_slow(struct oto_otlp_table *t)
+{
+    const uint32_t rows = 64;
+    for (uint32_t i = 0; i < t->row_column_count; i++)
+        OTO_TRY(oto_column_reserve(t->builder, t->row_columns[i], rows));
+    t->rows_left = rows;
+    return OTO_OK;
+}
+
+// --- one request ---
+
+static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal, struct oto_bytes message, uint64_t received_ns,
+                          const struct oto_otlp_limits *limits)
+{
+    d->signal = signal;
+    d->received_ns = received_ns;
+    d->limits = *limits;
+    memset(&d->result, 0, sizeof d->result);
+    // Merging copies a part once a level at most; repairing makes three bytes of one.
+    d->arena.size_bytes_max = 8 * message.size + (64u << 10);
+    d->failed_at = NULL;
+    d->failure = NULL;
+    d->path[0] = 0;
+    d->path_skip = 0;
+    oto_otlp_mark(d, signal, d->mark);
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        d->result.rows[t] = d->tables[t].builder->levels[0].count;
+}
+
+static enum oto_status describe(const struct oto_otlp_decoder *d, enum oto_status status, struct oto_bytes message,
+                                struct oto_error *err)
+{
+    uint64_t offset = OTO_OFFSET_NONE;
+    const char *failure = d->failure;
+    if (status == OTO_NO_MEMORY || status == OTO_TOO_LARGE)
+        return oto_error_set(err, OTO_NO_MEMORY, "no memory for the request's rows");
+    if (d->failed_at >= message.data && d->failed_at <= message.data + message.size)
+        offset = (uint64_t)(d->failed_at - message.data);
+    if (!failure)
+        failure = "malformed protobuf";
+    return oto_error_at(err, status, offset, "%s%s%s", d->path, d->path[0] ? ": " : "", failure);
+}
+
+enum oto_status oto_otlp_decode(struct oto_otlp_decoder *d, enum oto_signal signal, struct oto_bytes message,
+                                uint64_t received_ns, const struct oto_otlp_limits *limits,
+                                struct oto_otlp_result *ret_result, struct oto_error *err)
+{
+    static const uint8_t nothing[1];
+    if (!message.data)
+        message = oto_bytes(nothing, 0);
+    request_begin(d, signal, message, received_ns, limits);
+    struct oto_pb_cursor c = oto_pb_cursor(message);
+    enum oto_status status = oto_otlp_request_read(d, &c);
+    if (status < 0) {
+        oto_otlp_rollback(d, signal, d->mark);
+        oto_otlp_fail(d, status, c.at, NULL, NO_INDEX);
+        status = describe(d, status, message, err);
+    } else {
+        for (int t = 0; t < OTO_TABLE_COUNT; t++) {
+            d->result.rows[t] = d->tables[t].builder->levels[0].count - d->result.rows[t];
+            d->result.accepted += d->result.rows[t];
+        }
+        *ret_result = d->result;
+    }
+    oto_arena_reset(&d->arena);
+    return status;
+}

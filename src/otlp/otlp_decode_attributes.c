@@ -1,0 +1,278 @@
+// Sets of attributes into map columns: keys and values become dictionary codes, most of them by a guess.
+// A key is guessed by its place in the set before; a value by its key and a few of its bits.
+#include "otlp/otlp_decode_internal.h"
+
+// Beyond so many keys nothing is remembered of the further ones: keys of a sane sender are few.
+#define KEYS_MAX 65536u
+#define FIELD_ID_CONFIGURED 10000
+
+// --- making and forgetting ---
+
+static int is_promoted_here(const struct oto_column *c, enum oto_otlp_sink_name name, uint32_t level)
+{
+    const struct oto_field *field = c->field;
+    if (!field->attribute)
+        return 0;
+    return field->level == level || (name == OTO_OTLP_SINK_RESOURCE && field->id >= FIELD_ID_CONFIGURED);
+}
+
+static void add_promoted(struct oto_otlp_table *t, struct oto_otlp_sink *s, struct oto_column *c, uint32_t level)
+{
+    struct oto_otlp_promoted *p = &s->promoted[s->promoted_count++];
+    *p = (struct oto_otlp_promoted){.key = oto_bytes_text(c->field->attribute), .configured = -1};
+    p->column = c->field->level == level ? c : NULL;
+    if (c->field->id >= FIELD_ID_CONFIGURED)
+        p->configured = (int32_t)t->configured_count++;
+}
+
+enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t, enum oto_otlp_sink_name name,
+                                   struct oto_column *map, struct oto_column *types)
+{
+    struct oto_otlp_sink *s = &t->sinks[name];
+    uint32_t level = map->field->level, count = 0;
+    *s = (struct oto_otlp_sink){.builder = t->builder, .map = map, .types = types};
+    if (name != OTO_OTLP_SINK_RESOURCE && name != OTO_OTLP_SINK_RECORD)
+        return OTO_OK;
+    struct oto_column *columns = t->builder->columns;
+    for (uint32_t i = 0; i < t->builder->schema->field_count; i++)
+        count += (uint32_t)is_promoted_here(&columns[i], name, level);
+    s->promoted = oto_alloc(d->allocator, (count + 1) * sizeof *s->promoted);
+    if (!s->promoted)
+        return OTO_NO_MEMORY;
+    s->promoted_capacity = count + 1;
+    t->configured_count = 0; // both sinks meet the same columns in the same order
+    for (uint32_t i = 0; i < t->builder->schema->field_count; i++)
+        if (is_promoted_here(&columns[i], name, level))
+            add_promoted(t, s, &columns[i], level);
+    return OTO_OK;
+}
+
+void oto_otlp_sink_release(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
+{
+    oto_free(d->allocator, s->keys, s->key_capacity * sizeof *s->keys);
+    oto_free(d->allocator, s->promoted, s->promoted_capacity * sizeof *s->promoted);
+}
+
+void oto_otlp_sink_rolled_back(struct oto_otlp_sink *s)
+{
+    if (!s->map)
+        return;
+    uint32_t count = s->map->children[0].dictionary->count;
+    if (s->key_count > count)
+        s->key_count = count;
+    s->previous_count = 0;
+}
+
+// --- keys ---
+
+static uint32_t promoted_of(const struct oto_otlp_sink *s, struct oto_bytes key)
+{
+    for (uint32_t i = 0; i < s->promoted_count; i++)
+        if (oto_bytes_equal(s->promoted[i].key, key))
+            return i + 1;
+    return 0;
+}
+
+// Makes s->keys reach up to code. Codes come in order, but for those that a plain dictionary makes.
+static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, uint32_t code)
+{
+    const struct oto_dictionary *dictionary = s->map->children[0].dictionary;
+    if (code >= s->key_capacity) {
+        uint32_t capacity = s->key_capacity ? s->key_capacity : 16;
+        while (capacity <= code)
+            capacity *= 2;
+        struct oto_otlp_key *keys =
+            oto_resize(d->allocator, s->keys, s->key_capacity * sizeof *keys, capacity * sizeof *keys);
+        if (!keys)
+            return OTO_NO_MEMORY;
+        s->keys = keys;
+        s->key_capacity = capacity;
+    }
+    for (; s->key_count <= code; s->key_count++) {
+        struct oto_otlp_key *key = &s->keys[s->key_count];
+        memset(key->hints, 0xFF, sizeof key->hints);
+        key->promoted = promoted_of(s, dictionary->entries[s->key_count]);
+    }
+    return OTO_OK;
+}
+
+// The code of the key at `slot` of the set, and what is known of it.
+static enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes text, uint32_t slot,
+                               uint32_t *ret_code)
+{
+    struct oto_column *keys = &s->map->children[0];
+    OTO_TRY(oto_column_reserve(s->builder, keys, 1));
+    uint32_t *codes = keys->values;
+    uint32_t hint = slot < s->previous_count ? codes[s->previous_start + slot] : NO_CODE;
+    OTO_TRY(oto_otlp_code(d, keys->dictionary, text, hint, ret_code));
+    codes[keys->length++] = *ret_code;
+    if (*ret_code >= s->key_count && *ret_code < KEYS_MAX)
+        OTO_TRY(remember_keys(d, s, *ret_code));
+    return OTO_OK;
+}
+
+// --- values ---
+
+// Where a value of a key was last, among a few: by its size and last byte, which most often differ.
+static uint32_t *hint_of(struct oto_otlp_key *key, struct oto_bytes text)
+{
+    uint32_t bits = (uint32_t)text.size;
+    if (text.size)
+        bits += text.data[text.size - 1] + 3u * text.data[text.size >> 1];
+    return &key->hints[bits % OTO_OTLP_HINTS];
+}
+
+static enum oto_status value_text(struct oto_otlp_decoder *d, const struct oto_otlp_any *any, struct oto_bytes *ret_text)
+{
+    struct oto_value_writer *w = &d->writer;
+    if (any->kind == OTO_OTLP_ANY_STRING) { // checked as UTF-8 when its code is not guessed
+        *ret_text = any->bytes;
+        return oto_buffer_append_byte(&w->types, 's');
+    }
+    if (any->kind == OTO_OTLP_ANY_INT) {
+        *ret_text = oto_bytes(w->scalar, oto_text_from_i64((int64_t)any->number, w->scalar));
+        return oto_buffer_append_byte(&w->types, 'i');
+    }
+    return oto_otlp_any_text(d, any, ret_text);
+}
+
+static void note_promoted(struct oto_otlp_sink *s, uint32_t index, const struct oto_otlp_any *any, uint32_t code)
+{
+    struct oto_otlp_promoted *p = &s->promoted[index];
+    if (p->stamp == s->stamp) // of a key given twice the first counts
+        return;
+    p->stamp = s->stamp;
+    p->kind = any->kind;
+    p->text = s->map->children[1].dictionary->entries[code];
+    p->number = (int64_t)any->number;
+}
+
+static enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct oto_otlp_any *any,
+                                 uint32_t key_code)
+{
+    struct oto_column *values = &s->map->children[1];
+    struct oto_otlp_key *key = key_code < s->key_count ? &s->keys[key_code] : NULL;
+    struct oto_bytes text;
+    uint32_t none = NO_CODE, code;
+    OTO_TRY(value_text(d, any, &text));
+    OTO_TRY(oto_column_reserve(s->builder, values, 1));
+    uint32_t *hint = key ? hint_of(key, text) : &none;
+    OTO_TRY(oto_otlp_code(d, values->dictionary, text, *hint, &code));
+    *hint = code;
+    oto_column_append_code(values, code);
+    uint32_t promoted = key ? key->promoted : 0;
+    if (!key && s->promoted_count)
+        promoted = promoted_of(s, s->map->children[0].dictionary->entries[key_code]);
+    if (promoted)
+        note_promoted(s, promoted - 1, any, code);
+    return OTO_OK;
+}
+
+// --- sets ---
+
+enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message)
+{
+    struct oto_pb_cursor c = oto_pb_cursor(message);
+    uint32_t slot = s->map->children[0].length - s->start;
+    struct oto_otlp_any any;
+    struct oto_bytes key;
+    uint32_t code;
+    enum oto_status status = oto_otlp_key_value_read(d, &c, &key, &any);
+    if (status == OTO_OK)
+        status = add_key(d, s, key, slot, &code);
+    if (status == OTO_OK)
+        status = add_value(d, s, &any, code);
+    return status < 0 ? oto_otlp_fail(d, status, c.at, "attributes", slot) : OTO_OK;
+}
+
+enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
+{
+    OTO_TRY(oto_column_append_end(s->builder, s->map));
+    s->previous_start = s->start;
+    s->previous_count = s->map->children[0].length - s->start;
+    return oto_otlp_add_text(d, s->builder, s->types, oto_value_types(&d->writer));
+}
+
+void oto_otlp_attributes_cancel(struct oto_otlp_sink *s)
+{
+    s->map->children[0].length = s->start;
+    s->map->children[1].length = s->start;
+}
+
+enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message,
+                                        uint32_t wanted)
+{
+    struct oto_pb_cursor c = oto_pb_cursor(message);
+    oto_otlp_attributes_begin(d, s);
+    for (;;) {
+        uint32_t tag;
+        struct oto_bytes attribute;
+        enum oto_status status = oto_pb_tag(&c, &tag);
+        if (status == OTO_END)
+            return oto_otlp_attributes_end(d, s);
+        if (status == OTO_OK && tag == wanted) {
+            status = oto_pb_bytes(&c, &attribute);
+            if (status == OTO_OK)
+                OTO_TRY(oto_otlp_attribute(d, s, attribute));
+        } else if (status == OTO_OK) {
+            status = oto_pb_skip(&c, tag);
+        }
+        if (status < 0)
+            return oto_otlp_fail(d, status, c.at, NULL, NO_INDEX);
+    }
+}
+
+// --- promoted columns ---
+
+static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_otlp_sink *s,
+                                   struct oto_otlp_promoted *p, uint32_t resource_index)
+{
+    struct oto_column *c = p->column;
+    int there = p->stamp == s->stamp;
+    if (c->field->type == OTO_TYPE_INT64 && there && p->kind == OTO_OTLP_ANY_INT)
+        return oto_otlp_add_i64(s->builder, c, p->number);
+    if (c->field->type == OTO_TYPE_STRING && there && p->kind == OTO_OTLP_ANY_STRING)
+        return oto_otlp_add_text(d, s->builder, c, p->text);
+    if (p->configured >= 0) {
+        struct oto_bytes text = t->configured[resource_index * t->configured_count + (uint32_t)p->configured];
+        if (text.data)
+            return oto_otlp_add_text(d, s->builder, c, text);
+    }
+    if (c->field->flags & OTO_FIELD_NULLABLE)
+        return oto_column_append_null(s->builder, c);
+    return oto_otlp_add_text(d, s->builder, c, (struct oto_bytes){NULL, 0});
+}
+
+enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_otlp_sink *s,
+                                 uint32_t resource_index)
+{
+    for (uint32_t i = 0; i < s->promoted_count; i++)
+        if (s->promoted[i].column)
+            OTO_TRY(promote_one(d, t, s, &s->promoted[i], resource_index));
+    return OTO_OK;
+}
+
+enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t resource_index)
+{
+    struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RESOURCE];
+    uint32_t count = t->configured_count, needed = (resource_index + 1) * count;
+    if (count == 0)
+        return OTO_OK;
+    if (needed > t->configured_capacity) {
+        uint32_t capacity = 2 * needed;
+        struct oto_bytes *list = oto_resize(d->allocator, t->configured, t->configured_capacity * sizeof *list,
+                                            capacity * sizeof *list);
+        if (!list)
+            return OTO_NO_MEMORY;
+        t->configured = list;
+        t->configured_capacity = capacity;
+    }
+    for (uint32_t i = 0; i < s->promoted_count; i++) {
+        const struct oto_otlp_promoted *p = &s->promoted[i];
+        int there = p->stamp == s->stamp && p->kind == OTO_OTLP_ANY_STRING;
+        if (p->configured >= 0)
+            t->configured[resource_index * count + (uint32_t)p->configured] =
+                there ? p->text : (struct oto_bytes){NULL, 0};
+    }
+    return OTO_OK;
+}

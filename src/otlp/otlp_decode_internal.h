@@ -1,0 +1,350 @@
+// What the parts of the OTLP decoder share: its state, attribute sinks, and the small appends of the hot path.
+// Every message function takes a cursor; when it fails, the cursor tells where, and each caller adds its
+// part of the path (oto_otlp_fail), so that nothing is paid for it before. One thread.
+#ifndef OTO_OTLP_OTLP_DECODE_INTERNAL_H
+#define OTO_OTLP_OTLP_DECODE_INTERNAL_H
+
+#include "otlp/otlp_decode.h"
+#include "base/hash.h"
+#include "telemetry/value_text.h"
+#include "wire/protobuf.h"
+
+#define NO_CODE UINT32_MAX
+#define NO_INDEX UINT32_MAX
+#define BYTES_TAG(field) OTO_PB_TAG(field, OTO_PB_BYTES)
+#define VARINT_TAG(field) OTO_PB_TAG(field, OTO_PB_VARINT)
+#define FIXED64_TAG(field) OTO_PB_TAG(field, OTO_PB_FIXED64)
+#define FIXED32_TAG(field) OTO_PB_TAG(field, OTO_PB_FIXED32)
+#define FIELD_BIT(field) (1u << (field))
+
+// --- attribute sinks ---
+
+enum oto_otlp_any_kind {
+    OTO_OTLP_ANY_ABSENT, // no AnyValue at all
+    OTO_OTLP_ANY_UNSET,  // an AnyValue without a kind
+    OTO_OTLP_ANY_STRING,
+    OTO_OTLP_ANY_BOOL,
+    OTO_OTLP_ANY_INT,
+    OTO_OTLP_ANY_DOUBLE,
+    OTO_OTLP_ANY_ARRAY,
+    OTO_OTLP_ANY_KVLIST,
+    OTO_OTLP_ANY_BYTES,
+};
+
+struct oto_otlp_any {
+    enum oto_otlp_any_kind kind;
+    struct oto_bytes bytes; // STRING, BYTES, ARRAY, KVLIST: the payload
+    uint64_t number;        // BOOL, INT, DOUBLE: the bits
+};
+
+// A column filled from an attribute, with the value that the present set of attributes has for it.
+struct oto_otlp_promoted {
+    struct oto_bytes key;
+    struct oto_column *column; // NULL: only kept for records that lack it
+    int32_t configured;        // which configured promotion, -1 for a fixed one
+    uint32_t stamp;            // the set of attributes that `kind` and `text` are of
+    enum oto_otlp_any_kind kind;
+    struct oto_bytes text; // an entry of the dictionary of values
+    int64_t number;
+};
+
+// Ways to guess a value's code before it is hashed, by its key and a few of its bits.
+#define OTO_OTLP_HINTS 8
+
+struct oto_otlp_key {
+    uint32_t promoted; // index + 1, 0 for most
+    uint32_t hints[OTO_OTLP_HINTS];
+};
+
+// A map column, its column of types and its promoted columns.
+struct oto_otlp_sink {
+    struct oto_builder *builder;
+    struct oto_column *map;
+    struct oto_column *types;
+    uint32_t start;          // of the present set, in the map's children
+    uint32_t previous_start; // of the set before it: keys most often come in the same order
+    uint32_t previous_count;
+    uint32_t stamp;
+    struct oto_otlp_key *keys; // by key code
+    uint32_t key_count;
+    uint32_t key_capacity;
+    struct oto_otlp_promoted *promoted;
+    uint32_t promoted_count;
+    uint32_t promoted_capacity;
+};
+
+enum oto_otlp_sink_name {
+    OTO_OTLP_SINK_RESOURCE,
+    OTO_OTLP_SINK_SCOPE,
+    OTO_OTLP_SINK_RECORD, // log record, span or series
+    OTO_OTLP_SINK_METADATA,
+    OTO_OTLP_SINK_EVENT,
+    OTO_OTLP_SINK_LINK,
+    OTO_OTLP_SINK_EXEMPLAR,
+    OTO_OTLP_SINK_COUNT,
+};
+
+// Columns that a decoder writes; a table has some of them. Named as in telemetry/tables_columns.c.
+enum oto_otlp_column {
+#define OTO_OTLP_COLUMN(id, name) AT_##id,
+#include "otlp/otlp_decode_columns.inc"
+#undef OTO_OTLP_COLUMN
+    AT_COUNT_OF_COLUMNS,
+};
+
+struct oto_otlp_hash_list {
+    struct oto_hash128 *items;
+    uint32_t capacity;
+};
+
+// One table: its builder and where things go.
+struct oto_otlp_table {
+    struct oto_builder *builder;
+    struct oto_column *columns[AT_COUNT_OF_COLUMNS]; // NULL where the table has none
+    struct oto_column **row_columns;                   // level 0, one value a row
+    uint32_t row_column_count;
+    uint32_t rows_left; // rows for which row_columns have room
+    struct oto_otlp_sink sinks[OTO_OTLP_SINK_COUNT];
+    struct oto_bytes *configured; // by resource and configured promotion: the resource's value
+    uint32_t configured_capacity;
+    uint32_t configured_count;
+    struct oto_otlp_hash_list hashes[OTO_LEVEL_MAX]; // metrics: identity of each entry of a level
+    uint64_t resource_group;                         // that resource_index belongs to
+    uint64_t scope_group;                            // that scope_index belongs to
+    uint32_t resource_index;
+    uint32_t scope_index;
+    uint32_t series_hint; // the series after the last one
+    uint32_t severity_hints[32];
+};
+
+// --- the decoder ---
+
+struct oto_otlp_decoder {
+    const struct oto_allocator *allocator;
+    struct oto_otlp_table tables[OTO_TABLE_COUNT];
+    uint32_t *mark;
+    size_t mark_size;
+
+    // Of the present request.
+    enum oto_signal signal;
+    uint64_t received_ns;
+    struct oto_otlp_limits limits;
+    struct oto_otlp_result result;
+    struct oto_arena arena; // merged fields, repaired strings
+    struct oto_buffer scratch;
+    struct oto_value_writer writer;
+
+    // Of the present resource and scope group.
+    uint64_t resource_group; // counts through the life of the decoder
+    uint64_t scope_group;
+    uint64_t entered_scope_group; // the last that a table has entered
+    const char *refusal;          // why the items of a group are refused
+    int has_resource;
+    int has_scope;
+    struct oto_bytes resource;
+    struct oto_bytes resource_schema_url;
+    struct oto_bytes scope;
+    struct oto_bytes scope_schema_url;
+
+    // Of a failure.
+    const uint8_t *failed_at;
+    const char *failure;
+    uint32_t path_skip; // parts of the path that are still to be left out
+    char path[192];
+};
+
+// --- failures and refusals (otlp_decode.c) ---
+
+// Notes the place (once) and puts "name[index]" before the path. Returns status. index may be NO_INDEX.
+enum oto_status oto_otlp_fail(struct oto_otlp_decoder *d, enum oto_status status, const uint8_t *at, const char *name,
+                              uint32_t index);
+
+static inline enum oto_status oto_otlp_malformed(struct oto_otlp_decoder *d, const char *failure)
+{
+    d->failure = failure;
+    return OTO_INVALID;
+}
+
+// Counts refused items; the first reason is kept.
+void oto_otlp_reject(struct oto_otlp_decoder *d, uint64_t count, const char *reason);
+
+// A field that the message's switch did not take: skipped, unless its number is known (then the wire type is wrong).
+OTO_MUST_CHECK enum oto_status oto_otlp_other(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t tag,
+                                              uint32_t known);
+
+// Joins all occurrences of a BYTES field from `at` on, as protobuf merges them.
+OTO_MUST_CHECK enum oto_status oto_otlp_merge(struct oto_otlp_decoder *d, struct oto_pb_cursor c, uint32_t tag,
+                                              struct oto_bytes *ret_joined);
+
+// All occurrences of a field with their tags: a view where they lie together, else a copy in the request's arena.
+OTO_MUST_CHECK enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t tag,
+                                               struct oto_bytes *ret_fields);
+
+// Makes a string UTF-8. Ownership: returns view, of the input or of the request's arena.
+OTO_MUST_CHECK enum oto_status oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text,
+                                             struct oto_bytes *ret_text);
+
+// --- values (otlp_decode_value.c) ---
+
+OTO_MUST_CHECK enum oto_status oto_otlp_any_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                                 struct oto_otlp_any *ret_any);
+OTO_MUST_CHECK enum oto_status oto_otlp_key_value_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                                       struct oto_bytes *ret_key, struct oto_otlp_any *ret_any);
+// Text of a top-level value; its letters are appended to d->writer.types.
+OTO_MUST_CHECK enum oto_status oto_otlp_any_text(struct oto_otlp_decoder *d, const struct oto_otlp_any *any,
+                                                 struct oto_bytes *ret_text);
+
+// --- attributes (otlp_decode_attributes.c) ---
+
+OTO_MUST_CHECK enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                                  enum oto_otlp_sink_name name, struct oto_column *map,
+                                                  struct oto_column *types);
+void oto_otlp_sink_release(struct oto_otlp_decoder *d, struct oto_otlp_sink *s);
+// Forgets what it knows of codes that no longer are.
+void oto_otlp_sink_rolled_back(struct oto_otlp_sink *s);
+
+static inline void oto_otlp_attributes_begin(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
+{
+    s->start = s->map->children[0].length;
+    s->stamp++;
+    oto_value_writer_reset(&d->writer);
+}
+// One KeyValue of the set begun. Sets must not be interleaved.
+OTO_MUST_CHECK enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                                  struct oto_bytes message);
+// Closes the map's entry and appends the types.
+OTO_MUST_CHECK enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s);
+// Forgets the attributes of a set that was begun and not ended.
+void oto_otlp_attributes_cancel(struct oto_otlp_sink *s);
+// All occurrences of a field of KeyValues in a message, as one set.
+OTO_MUST_CHECK enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                                       struct oto_bytes message, uint32_t tag);
+// Appends the promoted columns of the set that just ended. resource_index: where a record's missing values come from.
+OTO_MUST_CHECK enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                                struct oto_otlp_sink *s, uint32_t resource_index);
+// Keeps a new resource's values of configured promotions for its records.
+OTO_MUST_CHECK enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                                        uint32_t resource_index);
+
+// --- groups (otlp_decode_group.c) ---
+
+// One Export*ServiceRequest.
+OTO_MUST_CHECK enum oto_status oto_otlp_request_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c);
+// The scope's entry in a table (t->scope_index), made with its resource's when it is new. frames: parts of the path
+// between the scope group and the caller.
+OTO_MUST_CHECK enum oto_status oto_otlp_scope_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                                    uint32_t frames);
+// Room for one more row in all row columns, and the row itself.
+OTO_MUST_CHECK enum oto_status oto_otlp_row_slow(struct oto_otlp_table *t);
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_row(struct oto_otlp_table *t, uint32_t next_index)
+{
+    if (t->rows_left == 0)
+        OTO_TRY(oto_otlp_row_slow(t));
+    t->rows_left--;
+    return oto_builder_row(t->builder, next_index);
+}
+
+// 1 when a field of attributes comes more often than the limit allows; costs nothing for short messages.
+int oto_otlp_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t tag);
+
+// --- identities of metric series (otlp_decode_identity.c); for other tables nothing happens ---
+
+OTO_MUST_CHECK enum oto_status oto_otlp_hash_resource(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index);
+OTO_MUST_CHECK enum oto_status oto_otlp_hash_scope(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index);
+// kind: the number of the metric's field in the proto (5 gauge, 7 sum, 9, 10, 11 summary).
+OTO_MUST_CHECK enum oto_status oto_otlp_hash_metric(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index,
+                                                    uint32_t kind, int32_t temporality, int is_monotonic);
+// 32 hex digits for the set of attributes that just ended.
+OTO_MUST_CHECK enum oto_status oto_otlp_series_id(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                                  uint32_t metric_index, char output[32]);
+
+// --- items: a log record, span or metric each ---
+
+OTO_MUST_CHECK enum oto_status oto_otlp_log_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c);
+OTO_MUST_CHECK enum oto_status oto_otlp_span_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c);
+OTO_MUST_CHECK enum oto_status oto_otlp_metric_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c);
+// The data points of a metric.
+OTO_MUST_CHECK enum oto_status oto_otlp_metric_count(struct oto_pb_cursor *c, uint64_t *ret_count);
+
+// --- small reads and appends ---
+
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_u32(struct oto_pb_cursor *c, uint32_t *ret_value)
+{
+    uint64_t value;
+    OTO_TRY(oto_pb_varint(c, &value));
+    *ret_value = (uint32_t)value;
+    return OTO_OK;
+}
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_i32(struct oto_pb_cursor *c, int32_t *ret_value)
+{
+    uint64_t value;
+    OTO_TRY(oto_pb_varint(c, &value));
+    *ret_value = (int32_t)(uint32_t)value;
+    return OTO_OK;
+}
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_double(struct oto_pb_cursor *c, double *ret_value)
+{
+    uint64_t bits;
+    OTO_TRY(oto_pb_fixed64(c, &bits));
+    memcpy(ret_value, &bits, sizeof bits);
+    return OTO_OK;
+}
+
+// The code of a string; only one that is new to the hint is checked, as entries are valid.
+OTO_MUST_CHECK enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+                                                  struct oto_bytes text, uint32_t *ret_code);
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+                                                           struct oto_bytes text, uint32_t hint, uint32_t *ret_code)
+{
+    if (hint < dictionary->count && dictionary->entries[hint].size == text.size &&
+        oto_dictionary_same(dictionary->entries[hint].data, text.data, text.size)) {
+        *ret_code = hint;
+        return OTO_OK;
+    }
+    return oto_otlp_code_slow(d, dictionary, text, ret_code);
+}
+
+// Appends a string to a column that has room, hinted by the entry before it.
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_text(struct oto_otlp_decoder *d, struct oto_column *c,
+                                                               struct oto_bytes text)
+{
+    uint32_t *codes = c->values;
+    uint32_t hint = c->length ? codes[c->length - 1] : NO_CODE;
+    OTO_TRY(oto_otlp_code(d, c->dictionary, text, hint, &codes[c->length]));
+    c->length++;
+    return OTO_OK;
+}
+// The same for one without room, as those of higher levels and of lists.
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_text(struct oto_otlp_decoder *d, struct oto_builder *b,
+                                                               struct oto_column *c, struct oto_bytes text)
+{
+    OTO_TRY(oto_column_reserve(b, c, 1));
+    return oto_otlp_put_text(d, c, text);
+}
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_i64(struct oto_builder *b, struct oto_column *c, int64_t value)
+{
+    OTO_TRY(oto_column_reserve(b, c, 1));
+    oto_column_append_i64(c, value);
+    return OTO_OK;
+}
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_i32(struct oto_builder *b, struct oto_column *c, int32_t value)
+{
+    OTO_TRY(oto_column_reserve(b, c, 1));
+    oto_column_append_i32(c, value);
+    return OTO_OK;
+}
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_double(struct oto_builder *b, struct oto_column *c, double value)
+{
+    OTO_TRY(oto_column_reserve(b, c, 1));
+    oto_column_append_double(c, value);
+    return OTO_OK;
+}
+// A time and its rest. Without a time (0): `instead_ns` and a null rest.
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_time(struct oto_builder *b, struct oto_column *time,
+                                                               struct oto_column *rest, uint64_t ns, uint64_t instead_ns)
+{
+    OTO_TRY(oto_otlp_add_i64(b, time, (int64_t)((ns ? ns : instead_ns) / 1000)));
+    return ns ? oto_otlp_add_i32(b, rest, (int32_t)(ns % 1000)) : oto_column_append_null(b, rest);
+}
+
+#endif

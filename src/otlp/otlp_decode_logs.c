@@ -1,0 +1,148 @@
+// LogRecord -> a row of logs.
+#include "otlp/otlp_decode_internal.h"
+
+struct log_record {
+    uint64_t time_ns;
+    uint64_t observed_ns;
+    int32_t severity_number;
+    uint32_t dropped;
+    uint32_t flags;
+    uint32_t body_count;
+    struct oto_bytes severity_text;
+    struct oto_bytes body;
+    struct oto_bytes event_name;
+    struct oto_bytes trace_id;
+    struct oto_bytes span_id;
+};
+
+static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
+                                   struct log_record *r)
+{
+    uint32_t tag;
+    enum oto_status status;
+    while ((status = oto_pb_tag(c, &tag)) == OTO_OK) {
+        struct oto_bytes attribute;
+        switch (tag) {
+        case FIXED64_TAG(1):
+            OTO_TRY(oto_pb_fixed64(c, &r->time_ns));
+            break;
+        case VARINT_TAG(2):
+            OTO_TRY(oto_otlp_read_i32(c, &r->severity_number));
+            break;
+        case BYTES_TAG(3):
+            OTO_TRY(oto_pb_bytes(c, &r->severity_text));
+            break;
+        case BYTES_TAG(5):
+            OTO_TRY(oto_pb_bytes(c, &r->body));
+            r->body_count++;
+            break;
+        case BYTES_TAG(6):
+            OTO_TRY(oto_pb_bytes(c, &attribute));
+            OTO_TRY(oto_otlp_attribute(d, s, attribute));
+            break;
+        case VARINT_TAG(7):
+            OTO_TRY(oto_otlp_read_u32(c, &r->dropped));
+            break;
+        case FIXED32_TAG(8):
+            OTO_TRY(oto_pb_fixed32(c, &r->flags));
+            break;
+        case BYTES_TAG(9):
+            OTO_TRY(oto_pb_bytes(c, &r->trace_id));
+            break;
+        case BYTES_TAG(10):
+            OTO_TRY(oto_pb_bytes(c, &r->span_id));
+            break;
+        case FIXED64_TAG(11):
+            OTO_TRY(oto_pb_fixed64(c, &r->observed_ns));
+            break;
+        case BYTES_TAG(12):
+            OTO_TRY(oto_pb_bytes(c, &r->event_name));
+            break;
+        default:
+            OTO_TRY(oto_otlp_other(d, c, tag, 0x1FEE));
+        }
+    }
+    return status < 0 ? status : OTO_OK;
+}
+
+static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct log_record *r)
+{
+    struct oto_pb_cursor c = oto_pb_cursor(r->body);
+    struct oto_otlp_any any = {.kind = OTO_OTLP_ANY_ABSENT};
+    struct oto_bytes text = {NULL, 0};
+    if (r->body_count == 0) {
+        OTO_TRY(oto_otlp_put_text(d, t->columns[AT_BODY], text));
+        return oto_column_append_null(t->builder, t->columns[AT_BODY_TYPE]);
+    }
+    oto_value_writer_reset(&d->writer);
+    enum oto_status status = oto_otlp_any_read(d, &c, &any);
+    if (status == OTO_OK)
+        status = oto_otlp_any_text(d, &any, &text);
+    if (status < 0)
+        return oto_otlp_fail(d, status, c.at, "body", NO_INDEX);
+    OTO_TRY(oto_otlp_put_text(d, t->columns[AT_BODY], text));
+    return oto_otlp_put_text(d, t->columns[AT_BODY_TYPE], oto_value_types(&d->writer));
+}
+
+// The text of a severity is most often the same for its number.
+static enum oto_status append_severity(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct log_record *r)
+{
+    struct oto_column *c = t->columns[AT_SEVERITY_TEXT];
+    uint32_t *hint = &t->severity_hints[(uint32_t)r->severity_number % 32];
+    OTO_TRY(oto_otlp_code(d, c->dictionary, r->severity_text, *hint, hint));
+    oto_column_append_code(c, *hint);
+    oto_column_append_i32(t->columns[AT_SEVERITY_NUMBER], r->severity_number);
+    return OTO_OK;
+}
+
+static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct log_record *r)
+{
+    struct oto_builder *b = t->builder;
+    uint64_t seen_ns = r->observed_ns ? r->observed_ns : d->received_ns;
+    OTO_TRY(oto_otlp_row(t, t->scope_index));
+    OTO_TRY(oto_otlp_add_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST], r->time_ns, seen_ns));
+    OTO_TRY(oto_otlp_add_time(b, t->columns[AT_OBSERVED], t->columns[AT_OBSERVED_REST], r->observed_ns,
+                              d->received_ns));
+    OTO_TRY(oto_column_append_id(b, t->columns[AT_TRACE_ID], r->trace_id));
+    OTO_TRY(oto_column_append_id(b, t->columns[AT_SPAN_ID], r->span_id));
+    oto_column_append_i64(t->columns[AT_TRACE_FLAGS], r->flags);
+    oto_column_append_i64(t->columns[AT_LOG_DROPPED], r->dropped);
+    OTO_TRY(append_severity(d, t, r));
+    OTO_TRY(oto_otlp_put_text(d, t->columns[AT_EVENT_NAME], r->event_name));
+    return append_body(d, t, r);
+}
+
+static const char *refusal_of(const struct log_record *r)
+{
+    if (r->trace_id.size != 0 && r->trace_id.size != 16)
+        return "trace_id of a log record must be empty or 16 bytes long";
+    if (r->span_id.size != 0 && r->span_id.size != 8)
+        return "span_id of a log record must be empty or 8 bytes long";
+    return NULL;
+}
+
+enum oto_status oto_otlp_log_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c)
+{
+    struct oto_otlp_table *t = &d->tables[OTO_TABLE_LOGS];
+    struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RECORD];
+    struct oto_pb_cursor whole = *c;
+    struct log_record r;
+    memset(&r, 0, sizeof r);
+    if (oto_otlp_too_many(d, oto_bytes(c->at, (size_t)(c->end - c->at)), BYTES_TAG(6))) {
+        oto_otlp_reject(d, 1, "log record has too many attributes");
+        return OTO_OK;
+    }
+    oto_otlp_attributes_begin(d, s);
+    OTO_TRY(read_fields(d, s, c, &r));
+    const char *refusal = refusal_of(&r);
+    if (refusal) {
+        oto_otlp_attributes_cancel(s);
+        oto_otlp_reject(d, 1, refusal);
+        return OTO_OK;
+    }
+    if (r.body_count > 1)
+        OTO_TRY(oto_otlp_merge(d, whole, BYTES_TAG(5), &r.body));
+    OTO_TRY(oto_otlp_attributes_end(d, s));
+    OTO_TRY(oto_otlp_promote(d, t, s, t->resource_index));
+    return append_row(d, t, &r);
+}

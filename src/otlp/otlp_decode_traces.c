@@ -1,0 +1,353 @@
+// Span -> a row of traces. A first walk reads the fields and checks all ids, so that a refused span leaves
+// nothing; events and links are appended by a second one, only where there are some.
+#include "otlp/otlp_decode_internal.h"
+
+struct span {
+    struct oto_bytes trace_id;
+    struct oto_bytes span_id;
+    struct oto_bytes parent_id;
+    struct oto_bytes trace_state;
+    struct oto_bytes name;
+    struct oto_bytes status;
+    uint64_t start_ns;
+    uint64_t end_ns;
+    int32_t kind;
+    uint32_t dropped;
+    uint32_t flags;
+    uint32_t event_count;
+    uint32_t events_dropped;
+    uint32_t link_count;
+    uint32_t links_dropped;
+    uint32_t status_count;
+    const char *refusal;
+};
+
+struct link {
+    struct oto_bytes trace_id;
+    struct oto_bytes span_id;
+    struct oto_bytes trace_state;
+    uint32_t dropped;
+    uint32_t flags;
+};
+
+struct event {
+    uint64_t time_ns;
+    struct oto_bytes name;
+    uint32_t dropped;
+};
+
+// --- reading ---
+
+// Link{1 trace_id, 2 span_id, 3 trace_state, 4 attributes, 5 dropped_attributes_count, 6 flags}; attributes only with a sink.
+static enum oto_status link_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
+                                 struct link *l)
+{
+    uint32_t tag;
+    enum oto_status status;
+    *l = (struct link){.flags = 0};
+    while ((status = oto_pb_tag(c, &tag)) == OTO_OK) {
+        struct oto_bytes attribute;
+        switch (tag) {
+        case BYTES_TAG(1):
+            OTO_TRY(oto_pb_bytes(c, &l->trace_id));
+            break;
+        case BYTES_TAG(2):
+            OTO_TRY(oto_pb_bytes(c, &l->span_id));
+            break;
+        case BYTES_TAG(3):
+            OTO_TRY(oto_pb_bytes(c, &l->trace_state));
+            break;
+        case BYTES_TAG(4):
+            OTO_TRY(oto_pb_bytes(c, &attribute));
+            OTO_TRY(s ? oto_otlp_attribute(d, s, attribute) : OTO_OK);
+            break;
+        case VARINT_TAG(5):
+            OTO_TRY(oto_otlp_read_u32(c, &l->dropped));
+            break;
+        case FIXED32_TAG(6):
+            OTO_TRY(oto_pb_fixed32(c, &l->flags));
+            break;
+        default:
+            OTO_TRY(oto_otlp_other(d, c, tag, 0x7E));
+        }
+    }
+    return status < 0 ? status : OTO_OK;
+}
+
+// Event{1 time_unix_nano, 2 name, 3 attributes, 4 dropped_attributes_count}
+static enum oto_status event_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
+                                  struct event *e)
+{
+    uint32_t tag;
+    enum oto_status status;
+    *e = (struct event){.dropped = 0};
+    while ((status = oto_pb_tag(c, &tag)) == OTO_OK) {
+        struct oto_bytes attribute;
+        switch (tag) {
+        case FIXED64_TAG(1):
+            OTO_TRY(oto_pb_fixed64(c, &e->time_ns));
+            break;
+        case BYTES_TAG(2):
+            OTO_TRY(oto_pb_bytes(c, &e->name));
+            break;
+        case BYTES_TAG(3):
+            OTO_TRY(oto_pb_bytes(c, &attribute));
+            OTO_TRY(oto_otlp_attribute(d, s, attribute));
+            break;
+        case VARINT_TAG(4):
+            OTO_TRY(oto_otlp_read_u32(c, &e->dropped));
+            break;
+        default:
+            OTO_TRY(oto_otlp_other(d, c, tag, 0x1E));
+        }
+    }
+    return status < 0 ? status : OTO_OK;
+}
+
+static enum oto_status check_link(struct oto_otlp_decoder *d, struct oto_bytes message, struct span *span)
+{
+    struct oto_pb_cursor c = oto_pb_cursor(message);
+    struct link l;
+    enum oto_status status = link_read(d, NULL, &c, &l);
+    if (status < 0)
+        return oto_otlp_fail(d, status, c.at, "links", span->link_count);
+    if ((l.trace_id.size != 0 && l.trace_id.size != 16) || (l.span_id.size != 0 && l.span_id.size != 8))
+        span->refusal = "ids of a span's link must be empty, or 16 and 8 bytes long";
+    span->link_count++;
+    return OTO_OK;
+}
+
+static enum oto_status read_field(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
+                                  uint32_t tag, struct span *span)
+{
+    struct oto_bytes part;
+    switch (tag) {
+    case BYTES_TAG(1):
+        return oto_pb_bytes(c, &span->trace_id);
+    case BYTES_TAG(2):
+        return oto_pb_bytes(c, &span->span_id);
+    case BYTES_TAG(3):
+        return oto_pb_bytes(c, &span->trace_state);
+    case BYTES_TAG(4):
+        return oto_pb_bytes(c, &span->parent_id);
+    case BYTES_TAG(5):
+        return oto_pb_bytes(c, &span->name);
+    case VARINT_TAG(6):
+        return oto_otlp_read_i32(c, &span->kind);
+    case FIXED64_TAG(7):
+        return oto_pb_fixed64(c, &span->start_ns);
+    case FIXED64_TAG(8):
+        return oto_pb_fixed64(c, &span->end_ns);
+    case BYTES_TAG(9):
+        OTO_TRY(oto_pb_bytes(c, &part));
+        return oto_otlp_attribute(d, s, part);
+    case VARINT_TAG(10):
+        return oto_otlp_read_u32(c, &span->dropped);
+    case BYTES_TAG(11):
+        span->event_count++;
+        return oto_pb_bytes(c, &part);
+    case VARINT_TAG(12):
+        return oto_otlp_read_u32(c, &span->events_dropped);
+    case BYTES_TAG(13):
+        OTO_TRY(oto_pb_bytes(c, &part));
+        return check_link(d, part, span);
+    case VARINT_TAG(14):
+        return oto_otlp_read_u32(c, &span->links_dropped);
+    case BYTES_TAG(15):
+        span->status_count++;
+        return oto_pb_bytes(c, &span->status);
+    case FIXED32_TAG(16):
+        return oto_pb_fixed32(c, &span->flags);
+    default:
+        return oto_otlp_other(d, c, tag, 0x1FFFE);
+    }
+}
+
+static int is_id(struct oto_bytes id, size_t size)
+{
+    static const uint8_t zero[16];
+    return id.size == size && memcmp(id.data, zero, size) != 0;
+}
+
+static const char *refusal_of(const struct span *span)
+{
+    if (!is_id(span->trace_id, 16))
+        return "trace_id of a span must be 16 bytes, not all zero";
+    if (!is_id(span->span_id, 8))
+        return "span_id of a span must be 8 bytes, not all zero";
+    if (span->parent_id.size != 0 && span->parent_id.size != 8)
+        return "parent_span_id must be empty or 8 bytes long";
+    return span->refusal;
+}
+
+// --- appending ---
+
+static struct oto_bytes word(const char *const *words, int32_t count, int32_t number, char *digits)
+{
+    if (number >= 0 && number < count)
+        return oto_bytes_text(words[number]);
+    return oto_bytes(digits, oto_text_from_i64(number, digits));
+}
+
+static enum oto_status append_kind(struct oto_otlp_decoder *d, struct oto_otlp_table *t, int32_t kind)
+{
+    static const char *const words[] = {"Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"};
+    char digits[OTO_TEXT_I64_MAX];
+    return oto_otlp_put_text(d, t->columns[AT_SPAN_KIND], word(words, 6, kind, digits));
+}
+
+// Status{2 message, 3 code}
+static enum oto_status append_status(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct span *span)
+{
+    static const char *const words[] = {"Unset", "Ok", "Error"};
+    char digits[OTO_TEXT_I64_MAX];
+    struct oto_pb_cursor c = oto_pb_cursor(span->status);
+    struct oto_bytes message = {NULL, 0};
+    int32_t code = 0;
+    uint32_t tag;
+    enum oto_status status;
+    while ((status = oto_pb_tag(&c, &tag)) == OTO_OK) {
+        if (tag == BYTES_TAG(2))
+            status = oto_pb_bytes(&c, &message);
+        else if (tag == VARINT_TAG(3))
+            status = oto_otlp_read_i32(&c, &code);
+        else
+            status = oto_otlp_other(d, &c, tag, FIELD_BIT(2) | FIELD_BIT(3));
+        if (status < 0)
+            break;
+    }
+    if (status < 0)
+        return oto_otlp_fail(d, status, c.at, "status", NO_INDEX);
+    OTO_TRY(oto_otlp_put_text(d, t->columns[AT_STATUS_CODE], word(words, 3, code, digits)));
+    if (span->status_count == 0)
+        return oto_column_append_null(t->builder, t->columns[AT_STATUS_MESSAGE]);
+    return oto_otlp_put_text(d, t->columns[AT_STATUS_MESSAGE], message);
+}
+
+// Children of Events, in their order; Attributes and AttributesTypes are the sink's.
+enum { EVENT_TIME, EVENT_REST, EVENT_NAME, EVENT_ATTRIBUTES, EVENT_TYPES, EVENT_DROPPED };
+enum { LINK_TRACE, LINK_SPAN, LINK_STATE, LINK_ATTRIBUTES, LINK_TYPES, LINK_DROPPED, LINK_FLAGS };
+
+static enum oto_status append_event(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor *c)
+{
+    struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_EVENT];
+    struct oto_column *parts = t->columns[AT_EVENTS]->children;
+    struct event e;
+    oto_otlp_attributes_begin(d, s);
+    OTO_TRY(event_read(d, s, c, &e));
+    OTO_TRY(oto_otlp_attributes_end(d, s));
+    OTO_TRY(oto_otlp_add_time(t->builder, &parts[EVENT_TIME], &parts[EVENT_REST], e.time_ns, 0));
+    OTO_TRY(oto_otlp_add_text(d, t->builder, &parts[EVENT_NAME], e.name));
+    return oto_otlp_add_i64(t->builder, &parts[EVENT_DROPPED], e.dropped);
+}
+
+static enum oto_status append_link(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor *c)
+{
+    struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_LINK];
+    struct oto_column *parts = t->columns[AT_LINKS]->children;
+    struct link l;
+    oto_otlp_attributes_begin(d, s);
+    OTO_TRY(link_read(d, s, c, &l));
+    OTO_TRY(oto_otlp_attributes_end(d, s));
+    OTO_TRY(oto_column_append_id(t->builder, &parts[LINK_TRACE], l.trace_id));
+    OTO_TRY(oto_column_append_id(t->builder, &parts[LINK_SPAN], l.span_id));
+    OTO_TRY(oto_otlp_add_text(d, t->builder, &parts[LINK_STATE], l.trace_state));
+    OTO_TRY(oto_otlp_add_i64(t->builder, &parts[LINK_DROPPED], l.dropped));
+    return oto_otlp_add_i64(t->builder, &parts[LINK_FLAGS], l.flags);
+}
+
+// All events, or all links, of a span that the first walk has found well-formed at its top.
+static enum oto_status append_list(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor c,
+                                   uint32_t wanted, const char *name,
+                                   enum oto_status (*append)(struct oto_otlp_decoder *, struct oto_otlp_table *,
+                                                             struct oto_pb_cursor *))
+{
+    uint32_t tag, index = 0;
+    while (oto_pb_tag(&c, &tag) == OTO_OK) {
+        struct oto_bytes part;
+        if (tag != wanted) {
+            OTO_TRY(oto_pb_skip(&c, tag));
+            continue;
+        }
+        OTO_TRY(oto_pb_bytes(&c, &part));
+        struct oto_pb_cursor inner = oto_pb_cursor(part);
+        enum oto_status status = append(d, t, &inner);
+        if (status < 0)
+            return oto_otlp_fail(d, status, inner.at, name, index);
+        index++;
+    }
+    return OTO_OK;
+}
+
+static enum oto_status append_lists(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor whole,
+                                    const struct span *span)
+{
+    if (span->event_count)
+        OTO_TRY(append_list(d, t, whole, BYTES_TAG(11), "events", append_event));
+    OTO_TRY(oto_column_append_end(t->builder, t->columns[AT_EVENTS]));
+    if (span->link_count)
+        OTO_TRY(append_list(d, t, whole, BYTES_TAG(13), "links", append_link));
+    return oto_column_append_end(t->builder, t->columns[AT_LINKS]);
+}
+
+// The end is start + Duration modulo 2^64, also where the start is none (0).
+static enum oto_status append_times(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct span *span)
+{
+    struct oto_builder *b = t->builder;
+    uint64_t instead_ns = span->end_ns ? span->end_ns : d->received_ns;
+    OTO_TRY(oto_otlp_add_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST], span->start_ns, instead_ns));
+    if (span->end_ns == 0)
+        return oto_column_append_null(b, t->columns[AT_DURATION]);
+    oto_column_append_i64(t->columns[AT_DURATION], (int64_t)(span->end_ns - span->start_ns));
+    return OTO_OK;
+}
+
+static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor whole,
+                                  const struct span *span)
+{
+    struct oto_builder *b = t->builder;
+    OTO_TRY(oto_otlp_row(t, t->scope_index));
+    OTO_TRY(append_times(d, t, span));
+    OTO_TRY(oto_column_append_id(b, t->columns[AT_TRACE_ID], span->trace_id));
+    OTO_TRY(oto_column_append_id(b, t->columns[AT_SPAN_ID], span->span_id));
+    OTO_TRY(oto_column_append_id(b, t->columns[AT_PARENT_SPAN_ID], span->parent_id));
+    OTO_TRY(oto_otlp_put_text(d, t->columns[AT_TRACE_STATE], span->trace_state));
+    OTO_TRY(oto_otlp_put_text(d, t->columns[AT_SPAN_NAME], span->name));
+    oto_column_append_i64(t->columns[AT_SPAN_DROPPED], span->dropped);
+    oto_column_append_i64(t->columns[AT_SPAN_FLAGS], span->flags);
+    oto_column_append_i64(t->columns[AT_EVENTS_DROPPED], span->events_dropped);
+    oto_column_append_i64(t->columns[AT_LINKS_DROPPED], span->links_dropped);
+    OTO_TRY(append_kind(d, t, span->kind));
+    OTO_TRY(append_status(d, t, span));
+    return append_lists(d, t, whole, span);
+}
+
+enum oto_status oto_otlp_span_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c)
+{
+    struct oto_otlp_table *t = &d->tables[OTO_TABLE_TRACES];
+    struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RECORD];
+    struct oto_pb_cursor whole = *c;
+    struct span span;
+    uint32_t tag;
+    enum oto_status status;
+    memset(&span, 0, sizeof span);
+    if (oto_otlp_too_many(d, oto_bytes(c->at, (size_t)(c->end - c->at)), BYTES_TAG(9))) {
+        oto_otlp_reject(d, 1, "span has too many attributes");
+        return OTO_OK;
+    }
+    oto_otlp_attributes_begin(d, s);
+    while ((status = oto_pb_tag(c, &tag)) == OTO_OK)
+        OTO_TRY(read_field(d, s, c, tag, &span));
+    OTO_TRY(status);
+    const char *refusal = refusal_of(&span);
+    if (refusal) {
+        oto_otlp_attributes_cancel(s);
+        oto_otlp_reject(d, 1, refusal);
+        return OTO_OK;
+    }
+    if (span.status_count > 1)
+        OTO_TRY(oto_otlp_merge(d, whole, BYTES_TAG(15), &span.status));
+    OTO_TRY(oto_otlp_attributes_end(d, s));
+    OTO_TRY(oto_otlp_promote(d, t, s, t->resource_index));
+    return append_row(d, t, whole, &span);
+}
