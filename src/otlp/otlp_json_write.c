@@ -6,11 +6,15 @@
 #include "wire/json.h"
 #include "wire/protobuf.h"
 
+#define JOINED_TIMES 4 // of the request's size: memory for submessages given in parts
+
 struct writer {
     struct oto_json_writer json;
     const uint8_t *start; // of the whole request
     const uint8_t *at;    // of what is malformed
     const char *problem;
+    size_t joined_bytes; // held by write_joined now
+    size_t joined_max;
     int depth;
 };
 
@@ -227,12 +231,17 @@ static enum oto_status write_repeated(struct writer *w, const struct oto_otlp_fi
     return OTO_OK;
 }
 
-// A submessage that came in several parts: protobuf merges them, which is what joining their bytes means.
+// A submessage that came in several parts: protobuf merges them, which is what joining their bytes means. No sender
+// splits messages at every level, which would take the whole size for each: a few times the whole is the limit.
 static enum oto_status write_joined(struct writer *w, const struct oto_otlp_field *field,
                                     const struct place *place, const uint8_t *end)
 {
+    size_t held = (size_t)(end - place->first);
+    if (held > w->joined_max - w->joined_bytes)
+        return OTO_TOO_LARGE;
+    w->joined_bytes += held;
     struct oto_buffer joined;
-    oto_buffer_init(&joined, w->json.output->allocator, (size_t)(end - place->first));
+    oto_buffer_init(&joined, w->json.output->allocator, held);
     struct oto_pb_cursor c = {place->first, end};
     enum oto_status status = OTO_OK;
     for (uint32_t i = 0; i < place->count && status == OTO_OK; i++) {
@@ -249,6 +258,7 @@ static enum oto_status write_joined(struct writer *w, const struct oto_otlp_fiel
     if (status == OTO_INVALID)
         w->at = place->first; // joined goes
     oto_buffer_release(&joined);
+    w->joined_bytes -= held;
     return status;
 }
 
@@ -311,6 +321,7 @@ enum oto_status oto_otlp_protobuf_to_json(enum oto_signal signal, struct oto_byt
     if (!message.data)
         message = oto_bytes(nothing, 0);
     struct writer w = {.start = message.data, .at = message.data};
+    w.joined_max = message.size > SIZE_MAX / JOINED_TIMES ? SIZE_MAX : message.size * JOINED_TIMES;
     size_t before = output->size;
     oto_json_writer_init(&w.json, output);
     enum oto_status status = write_message(&w, oto_otlp_request(signal), message);

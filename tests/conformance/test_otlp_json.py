@@ -221,3 +221,35 @@ def test_lines_join(signal):
     [(accepted, result)] = run_tool("lines-to-protobuf", signal, [text.encode()])
     assert accepted, result
     assert same(signal, result, whole)
+
+
+def no_constant(name):
+    raise ValueError(name)
+
+
+def test_syntax_verdict_is_that_of_pythons_parser():
+    """Documents damaged in a byte or two, as the value of an unknown field: only the syntax of JSON decides."""
+    source = random.Random("syntax")
+    snippets = [b'"', b"\\", b"\\u", b"\\u00e9", b"[", b"]", b"{", b"}", b",", b":", b"-", b".", b"e", b"0", b"1e5", b"null",
+                b"tru", b" ", b"\n", b"\t", b"\x00", b"\x1f", b"\x7f", b"\x80", b"\xc3\xa9", b"\xed\xa0\x80", b"\xff", b"NaN", b"-Infinity", b"/"]
+    cases = []
+    for signal in REQUESTS:
+        for message in messages(signal, "syntax", 120):
+            data = bytearray(json.dumps(official_tree(message), ensure_ascii=source.random() < 0.5)[:1500].encode())
+            data = bytearray(json.dumps(official_tree(message)).encode()) if source.random() < 0.7 else data
+            for _ in range(10):
+                damaged = bytearray(data)
+                for _ in range(source.choice([1, 1, 2])):
+                    at = source.randrange(len(damaged) + 1)
+                    damaged[at:at + source.randrange(3)] = source.choice(snippets)
+                cases.append(b'{"x":' + bytes(damaged) + b"}")
+    legal = 0
+    for case, (accepted, result) in zip(cases, run_tool("to-protobuf", "logs", cases)):
+        try:
+            json.loads(case.decode(), parse_constant=no_constant)
+            official = True
+        except ValueError:  # UnicodeDecodeError is one
+            official = False
+        assert accepted == official, (case, result)
+        legal += official
+    assert len(cases) // 20 < legal < len(cases)

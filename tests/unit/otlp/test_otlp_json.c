@@ -307,6 +307,94 @@ static void test_output_limit_is_kept_both_ways(void **state)
     oto_buffer_release(&json);
 }
 
+// Allocates until its count is used up.
+static void *counted_alloc(void *state, size_t size_bytes)
+{
+    int *left = state;
+    return (*left)-- > 0 ? malloc(size_bytes) : NULL;
+}
+
+static void *counted_resize(void *state, void *block, size_t old_size_bytes, size_t size_bytes)
+{
+    int *left = state;
+    (void)old_size_bytes;
+    return (*left)-- > 0 ? realloc(block, size_bytes) : NULL;
+}
+
+static void counted_free(void *state, void *block, size_t size_bytes)
+{
+    (void)state;
+    (void)size_bytes;
+    free(block);
+}
+
+static void test_each_failing_allocation_is_reported(void **state)
+{
+    (void)state;
+    int left, failures = 0;
+    const struct oto_allocator counted = {counted_alloc, counted_resize, counted_free, &left};
+    // A scope in two parts, so that the writer joins them.
+    static const char parts[] = "\x0A\x0C\x12\x0A\x0A\x03\x0A\x01n\x0A\x03\x12\x01v";
+    for (int allowed = 0;; allowed++) {
+        struct oto_buffer protobuf, json;
+        struct oto_error err;
+        left = allowed;
+        oto_buffer_init(&protobuf, &counted, 1 << 20);
+        oto_buffer_init(&json, &counted, 1 << 20);
+        enum oto_status read = convert(OTO_SIGNAL_METRICS, oto_bytes(full, sizeof full - 1), &protobuf, &err);
+        enum oto_status written =
+            oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_bytes(parts, sizeof parts - 1), &json, &err);
+        assert_true(read == OTO_OK || (read == OTO_NO_MEMORY && protobuf.size == 0));
+        assert_true(written == OTO_OK || (written == OTO_NO_MEMORY && json.size == 0));
+        if (written == OTO_OK)
+            assert_true(oto_bytes_equal_text(
+                oto_buffer_view(&json),
+                "{\"resourceLogs\":[{\"scopeLogs\":[{\"scope\":{\"name\":\"n\",\"version\":\"v\"}}]}]}"));
+        oto_buffer_release(&protobuf);
+        oto_buffer_release(&json);
+        if (read == OTO_OK && written == OTO_OK)
+            break;
+        failures++;
+    }
+    assert_true(failures >= 3);
+}
+
+// Levels of arrays, each given in two parts: joining them all would take the size of the whole for each level.
+static void test_joining_at_every_level_is_limited(void **state)
+{
+    (void)state;
+    struct oto_buffer inner, outer, json;
+    struct oto_error err;
+    oto_buffer_init(&inner, &oto_allocator_heap, 1 << 24);
+    oto_buffer_init(&outer, &oto_allocator_heap, 1 << 24);
+    oto_buffer_init(&json, &oto_allocator_heap, 1 << 24);
+    for (int level = 0; level < 30; level++) { // an AnyValue whose array_value comes twice
+        outer.size = 0;
+        size_t array, value;
+        assert_int_equal(oto_pb_message_begin(&outer, 5, &array), OTO_OK);
+        assert_int_equal(oto_pb_message_begin(&outer, 1, &value), OTO_OK);
+        assert_int_equal(oto_buffer_append(&outer, inner.data, inner.size), OTO_OK);
+        assert_int_equal(oto_pb_message_end(&outer, value), OTO_OK);
+        assert_int_equal(oto_pb_message_end(&outer, array), OTO_OK);
+        assert_int_equal(oto_pb_write_bytes(&outer, 5, oto_bytes(NULL, 0)), OTO_OK);
+        struct oto_buffer swap = inner;
+        inner = outer;
+        outer = swap;
+    }
+    static const uint32_t path[] = {5, 2, 2, 1}; // body, log_records, scope_logs, resource_logs
+    for (int i = 0; i < 4; i++) {
+        outer.size = 0;
+        assert_int_equal(oto_pb_write_bytes(&outer, path[i], oto_buffer_view(&inner)), OTO_OK);
+        struct oto_buffer swap = inner;
+        inner = outer;
+        outer = swap;
+    }
+    assert_int_equal(oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_buffer_view(&inner), &json, &err), OTO_TOO_LARGE);
+    oto_buffer_release(&inner);
+    oto_buffer_release(&outer);
+    oto_buffer_release(&json);
+}
+
 static void test_malformed_protobuf_is_refused(void **state)
 {
     (void)state;
@@ -340,6 +428,8 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_output_limit_is_kept_both_ways),
+        cmocka_unit_test(test_each_failing_allocation_is_reported),
+        cmocka_unit_test(test_joining_at_every_level_is_limited),
         cmocka_unit_test(test_malformed_protobuf_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
