@@ -27,8 +27,12 @@ static const struct oto_field event_fields[] = {
     OTO_FIELD_OF("Buckets", 210, OTO_TYPE_LIST, 0, 0, 1, element_int),
 };
 
+// Columns with a bloom filter come before the nested ones: DuckDB's parquet_bloom_probe mistakes the column's number
+// for the leaf's.
 enum column {
     SERVICE,
+    TRACE,
+    SPAN,
     RESOURCE,
     SCOPE,
     SCOPE_ATTRIBUTES,
@@ -47,8 +51,6 @@ enum column {
     NOTE,
     ABSENT,
     BLOB,
-    TRACE,
-    SPAN,
     PARENT,
     ATTRIBUTES,
     NUMBERS,
