@@ -26,8 +26,12 @@ enum oto_status oto_builder_view(const struct oto_builder *b, const struct oto_a
         if (!c->null_count)
             c->validity = NULL;
     }
-    *ret_batch = (struct oto_batch){.schema = b->schema, .row_count = b->levels[0].count, .columns = nodes,
-                                    .allocator = allocator, .memory = memory, .memory_size = size};
+    *ret_batch = (struct oto_batch){.schema = b->schema,
+                                    .row_count = b->levels[0].count,
+                                    .columns = nodes,
+                                    .allocator = allocator,
+                                    .memory = memory,
+                                    .memory_size = size};
     for (uint32_t i = 0; i < b->schema->level_count; i++) {
         ret_batch->levels[i].count = b->levels[i].count;
         ret_batch->levels[i].link = b->levels[i].link;
@@ -52,8 +56,8 @@ void oto_batch_release(struct oto_batch *batch)
         return;                                                                                    \
     } while (0)
 
-void oto_batch_level_indices(const struct oto_batch *batch, uint32_t level, const uint32_t *order, uint32_t first_row,
-                             uint32_t count, uint32_t *ret_indices)
+void oto_batch_level_indices(const struct oto_batch *batch, uint32_t level, const uint32_t *order,
+                             uint32_t first_row, uint32_t count, uint32_t *ret_indices)
 {
     const uint32_t *a = batch->levels[0].link, *b = batch->levels[1].link;
     const uint32_t *c = batch->levels[2].link, *d = batch->levels[3].link;

@@ -1,12 +1,16 @@
-// Columns in Arrow's layout, strings dictionary-encoded: what decoders append to, what files are written from.
+// Columns in Arrow's layout, strings dictionary-encoded: what decoders append to, what files are
+// written from.
 //
-// A table's rows are kept in *levels*. Level 0 has one entry a row. What many rows share (resource, scope, metric, series)
-// lies once in a higher level, and `link` of each level names the entry of the next level that an entry belongs to:
-//   logs, traces:  row -> scope -> resource          metrics:  point -> series -> metric -> scope -> resource
+// A table's rows are kept in *levels*. Level 0 has one entry a row. What many rows share (resource,
+// scope, metric, series) lies once in a higher level, and `link` of each level names the entry of
+// the next level that an entry belongs to:
+//   logs, traces:  row -> scope -> resource
+//   metrics:       point -> series -> metric -> scope -> resource
 // So a resource's twenty attributes are stored once a flush, not once a record.
 //
-// A builder appends; it belongs to one thread. A batch is an immutable view of a builder at a moment: it stays valid, for
-// any thread, while the builder's arena lives, whatever is appended afterwards.
+// A builder appends; it belongs to one thread. A batch is an immutable view of a builder at a
+// moment: it stays valid, for any thread, while the builder's arena lives, whatever is appended
+// afterwards.
 #ifndef OTO_COLUMNS_COLUMN_H
 #define OTO_COLUMNS_COLUMN_H
 
@@ -20,7 +24,8 @@ enum oto_type {
     OTO_TYPE_TIME,   // int64_t microseconds since 1970, UTC (timestamptz)
     OTO_TYPE_STRING, // uint32_t codes of a dictionary, valid UTF-8
     OTO_TYPE_BINARY, // uint32_t codes of a dictionary
-    OTO_TYPE_ID16,   // 16 raw bytes, shown as 32 lower-case hex digits; empty string where validity is 0
+    OTO_TYPE_ID16,   // 16 raw bytes, shown as 32 lower-case hex digits; empty string where validity
+                     // is 0
     OTO_TYPE_ID8,    // 8 raw bytes, 16 hex digits; empty string where validity is 0
     OTO_TYPE_MAP,    // offsets; children: key (STRING), value (STRING), both required
     OTO_TYPE_LIST,   // offsets; one child: the element, required
@@ -34,8 +39,9 @@ enum oto_field_flag {
     OTO_FIELD_SORTED = 1u << 3,   // ascends or is clustered in sorted files: delta pays
 };
 
-// One column of a table, or a part of a nested one. Definitions are constant data (telemetry/tables.h) but for configured
-// promoted columns. Field ids are never reused; a MAP's key and value have id + 1 and id + 2, a LIST's element id + 1.
+// One column of a table, or a part of a nested one. Definitions are constant data
+// (telemetry/tables.h) but for configured promoted columns. Field ids are never reused; a MAP's key
+// and value have id + 1 and id + 2, a LIST's element id + 1.
 struct oto_field {
     const char *name;
     uint16_t id;
@@ -53,9 +59,9 @@ struct oto_column {
     uint32_t length; // entries: of its level for top-level columns, elements for nested ones
     uint32_t capacity;
     uint32_t null_count;
-    uint8_t *validity;  // Arrow bitmap, LSB first; NULL: all valid. Beyond length all bits are 1, so only nulls touch it
-    void *values;       // by type, see oto_type; NULL for MAP, LIST, STRUCTS
-    uint32_t *offsets;  // MAP, LIST, STRUCTS: length + 1, first is 0
+    uint8_t *validity; // Arrow bitmap, LSB first; NULL: all valid. Bits beyond length are 1
+    void *values;      // by type, see oto_type; NULL for MAP, LIST, STRUCTS
+    uint32_t *offsets; // MAP, LIST, STRUCTS: length + 1, first is 0
     struct oto_dictionary *dictionary; // STRING, BINARY
     struct oto_column *children;       // MAP: 2
     uint32_t child_count;
@@ -83,40 +89,62 @@ struct oto_builder {
     const struct oto_schema *schema; // borrowed
     struct oto_arena *arena;         // borrowed: everything of this builder lies in it
     struct oto_level levels[OTO_LEVEL_MAX];
-    struct oto_column *columns; // schema->field_count, in its order; the nested ones follow, node_count in all
-    uint32_t node_count;
+    struct oto_column *columns;          // schema->field_count, in its order; then all nested ones
+    uint32_t node_count;                 // with these
     struct oto_dictionary *dictionaries; // of all STRING and BINARY nodes
     uint32_t dictionary_count;
     uint32_t rows_reserve; // first allocation of a level-0 column: untouched pages cost nothing
 };
 
-// Makes an empty builder; columns take memory at their first append. Lives as long as its arena: there is no release.
-OTO_MUST_CHECK enum oto_status oto_builder_init(struct oto_builder *b, const struct oto_schema *schema,
-                                                struct oto_arena *arena, uint64_t hash_seed, uint32_t rows_reserve,
-                                                struct oto_error *err);
+// Makes an empty builder; columns take memory at their first append. Lives as long as its arena:
+// there is no release.
+OTO_MUST_CHECK enum oto_status oto_builder_init(struct oto_builder *b,
+                                                const struct oto_schema *schema,
+                                                struct oto_arena *arena, uint64_t hash_seed,
+                                                uint32_t rows_reserve, struct oto_error *err);
 
 // Room for `more` entries; slow path of the appends. OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_column_grow(struct oto_builder *b, struct oto_column *c, uint32_t more);
-OTO_MUST_CHECK static inline enum oto_status oto_column_reserve(struct oto_builder *b, struct oto_column *c, uint32_t more)
+OTO_MUST_CHECK enum oto_status oto_column_grow(struct oto_builder *b, struct oto_column *c,
+                                               uint32_t more);
+OTO_MUST_CHECK static inline enum oto_status oto_column_reserve(struct oto_builder *b,
+                                                                struct oto_column *c, uint32_t more)
 {
     return c->capacity - c->length >= more ? OTO_OK : oto_column_grow(b, c, more);
 }
 
-// Appends of one entry. Room must have been reserved for all but the string forms, which also find or make the code.
-static inline void oto_column_append_i32(struct oto_column *c, int32_t v) { ((int32_t *)c->values)[c->length++] = v; }
-static inline void oto_column_append_i64(struct oto_column *c, int64_t v) { ((int64_t *)c->values)[c->length++] = v; }
-static inline void oto_column_append_double(struct oto_column *c, double v) { ((double *)c->values)[c->length++] = v; }
-static inline void oto_column_append_bool(struct oto_column *c, int v) { ((uint8_t *)c->values)[c->length++] = (uint8_t)(v != 0); }
-static inline void oto_column_append_code(struct oto_column *c, uint32_t code) { ((uint32_t *)c->values)[c->length++] = code; }
+// Appends of one entry. Room must have been reserved for all but the string forms, which also find
+// or make the code.
+static inline void oto_column_append_i32(struct oto_column *c, int32_t v)
+{
+    ((int32_t *)c->values)[c->length++] = v;
+}
+static inline void oto_column_append_i64(struct oto_column *c, int64_t v)
+{
+    ((int64_t *)c->values)[c->length++] = v;
+}
+static inline void oto_column_append_double(struct oto_column *c, double v)
+{
+    ((double *)c->values)[c->length++] = v;
+}
+static inline void oto_column_append_bool(struct oto_column *c, int v)
+{
+    ((uint8_t *)c->values)[c->length++] = (uint8_t)(v != 0);
+}
+static inline void oto_column_append_code(struct oto_column *c, uint32_t code)
+{
+    ((uint32_t *)c->values)[c->length++] = code;
+}
 // STRING, BINARY: hinted by the previous entry of this column. Reserves.
-OTO_MUST_CHECK enum oto_status oto_column_append_bytes(struct oto_builder *b, struct oto_column *c, struct oto_bytes value);
-// ID16, ID8: size must be 0 (stored as empty) or the type's. Reserves.
-// OTO_INVALID for another size.
-OTO_MUST_CHECK enum oto_status oto_column_append_id(struct oto_builder *b, struct oto_column *c, struct oto_bytes value);
-// A null: the value slot is zeroed (STRING: code 0, a dictionary entry is made when there is none). Reserves. Only where the
-// field is NULLABLE, or for the empty ID.
+OTO_MUST_CHECK enum oto_status oto_column_append_bytes(struct oto_builder *b, struct oto_column *c,
+                                                       struct oto_bytes value);
+// ID16, ID8: size must be 0 (stored as empty) or the type's, else OTO_INVALID. Reserves.
+OTO_MUST_CHECK enum oto_status oto_column_append_id(struct oto_builder *b, struct oto_column *c,
+                                                    struct oto_bytes value);
+// A null: the value slot is zeroed (STRING: code 0, a dictionary entry is made when there is none).
+// Reserves. Only where the field is NULLABLE, or for the empty ID.
 OTO_MUST_CHECK enum oto_status oto_column_append_null(struct oto_builder *b, struct oto_column *c);
-// MAP, LIST, STRUCTS: closes one entry whose children were appended: its offset is the children's length now. Reserves.
+// MAP, LIST, STRUCTS: closes one entry whose children were appended: its offset is the children's
+// length now. Reserves.
 OTO_MUST_CHECK enum oto_status oto_column_append_end(struct oto_builder *b, struct oto_column *c);
 
 static inline int oto_column_valid(const struct oto_column *c, uint32_t index)
@@ -124,23 +152,27 @@ static inline int oto_column_valid(const struct oto_column *c, uint32_t index)
     return !c->validity || (c->validity[index >> 3] >> (index & 7) & 1);
 }
 
-// The entry of level (1…) with that identity, which must differ for entries that differ in next_index: *ret_is_new says that the caller must now append every column of that level once
-// and, where there is a next level, that `link` was set to next_index. OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_builder_entry(struct oto_builder *b, uint32_t level, struct oto_bytes identity,
-                                                 uint32_t next_index, uint32_t *ret_index, int *ret_is_new);
+// The entry of level (1…) with that identity, which must differ for entries that differ in
+// next_index: *ret_is_new says that the caller must now append every column of that level once and,
+// where there is a next level, that `link` was set to next_index. OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_builder_entry(struct oto_builder *b, uint32_t level,
+                                                 struct oto_bytes identity, uint32_t next_index,
+                                                 uint32_t *ret_index, int *ret_is_new);
 // A new row of level 0 linked to next_index. OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_builder_row(struct oto_builder *b, uint32_t next_index);
 
-// A mark of all lengths; oto_builder_mark_size gives its bytes. Rolling back restores exactly that state, but that
-// memory stays taken and a dictionary that fell back to plain stays so. No view may have been taken since the mark.
+// A mark of all lengths; oto_builder_mark_size gives its bytes. Rolling back restores exactly that
+// state, but that memory stays taken and a dictionary that fell back to plain stays so. No view may
+// have been taken since the mark.
 size_t oto_builder_mark_size(const struct oto_builder *b);
 void oto_builder_mark(const struct oto_builder *b, uint32_t *mark);
 void oto_builder_rollback(struct oto_builder *b, const uint32_t *mark);
 
-// An immutable view. Node structs are copied into memory from `allocator`, data is not. In a view `validity` is NULL
-// where nothing is null, and dictionaries have no slots: oto_dictionary_find goes through their entries one by one.
-// Nothing that a view can reach is written again, with one exception: the last byte of a validity bitmap, when length is no
-// multiple of 8, may get nulls at bits past the view's length. Bits below it never change.
+// An immutable view. Node structs are copied into memory from `allocator`, data is not. In a view
+// `validity` is NULL where nothing is null, and dictionaries have no slots: oto_dictionary_find
+// goes through their entries one by one. Nothing that a view can reach is written again, with one
+// exception: the last byte of a validity bitmap, when length is no multiple of 8, may get nulls at
+// bits past the view's length. Bits below it never change.
 struct oto_batch {
     const struct oto_schema *schema;
     uint32_t row_count;
@@ -154,13 +186,15 @@ struct oto_batch {
     size_t memory_size;
 };
 // Ownership: returns owned (oto_batch_release); the data is the arena's. OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_builder_view(const struct oto_builder *b, const struct oto_allocator *allocator,
+OTO_MUST_CHECK enum oto_status oto_builder_view(const struct oto_builder *b,
+                                                const struct oto_allocator *allocator,
                                                 struct oto_batch *ret_batch);
 void oto_batch_release(struct oto_batch *batch);
 
-// index of the level's entry for each of `count` rows (order[i], or first_row + i when order is NULL).
-void oto_batch_level_indices(const struct oto_batch *batch, uint32_t level, const uint32_t *order, uint32_t first_row,
-                             uint32_t count, uint32_t *ret_indices);
+// index of the level's entry for each of `count` rows (order[i], or first_row + i when order is
+// NULL).
+void oto_batch_level_indices(const struct oto_batch *batch, uint32_t level, const uint32_t *order,
+                             uint32_t first_row, uint32_t count, uint32_t *ret_indices);
 
 // Position of a top-level column by name; -1.
 int oto_schema_find(const struct oto_schema *schema, const char *name);

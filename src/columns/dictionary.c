@@ -2,8 +2,9 @@
 #include "base/hash.h"
 
 #define CAPACITY_FIRST 16u
-#define CAPACITY_MAX (1u << 30)
-#define LOOKUPS_MIN 4096u // before a dictionary is judged
+#define CAPACITY_MAX (1u << 26)
+#define LOOKUPS_MIN 16384u // before a dictionary is judged,
+#define WINDOW 4096u       // by the latest so many: at first all values are new
 
 void oto_dictionary_init(struct oto_dictionary *d, struct oto_arena *arena, uint64_t seed, int keep)
 {
@@ -50,7 +51,8 @@ static enum oto_status grow_slots(struct oto_dictionary *d, uint32_t capacity)
     return OTO_OK;
 }
 
-// Doubles the entries, and the slots so that at most half are taken. Old arrays are left to the views that have them.
+// Doubles the entries, and the slots so that at most half are taken. Old arrays are left to the
+// views that have them.
 static enum oto_status grow(struct oto_dictionary *d)
 {
     if (d->capacity >= CAPACITY_MAX)
@@ -81,13 +83,21 @@ static enum oto_status append(struct oto_dictionary *d, struct oto_bytes value, 
     return OTO_OK;
 }
 
-static int useless(const struct oto_dictionary *d)
+// Asked when a value was new.
+static int useless(struct oto_dictionary *d)
 {
-    return !d->keep && d->lookups >= LOOKUPS_MIN && (uint64_t)d->count * 2 > d->lookups;
+    uint64_t lookups = d->lookups - d->window_lookups;
+    if (d->keep || lookups < WINDOW)
+        return 0;
+    int64_t added = (int64_t)d->count - d->window_count; // negative after a rollback
+    d->window_lookups = d->lookups;
+    d->window_count = d->count;
+    return d->lookups >= LOOKUPS_MIN && 2 * added > (int64_t)lookups;
 }
 
 // 1 with the code of a value that is there.
-static inline int lookup(const struct oto_dictionary *d, struct oto_bytes value, uint32_t hash, uint32_t *ret_code)
+static inline int lookup(const struct oto_dictionary *d, struct oto_bytes value, uint32_t hash,
+                         uint32_t *ret_code)
 {
     for (uint32_t at = hash & d->slot_mask; d->slots[at]; at = (at + 1) & d->slot_mask) {
         if ((uint32_t)d->slots[at] != hash)
@@ -102,7 +112,8 @@ static inline int lookup(const struct oto_dictionary *d, struct oto_bytes value,
     return 0;
 }
 
-enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code)
+enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes value,
+                                   uint32_t *ret_code)
 {
     d->lookups++;
     if (d->plain)
@@ -119,7 +130,8 @@ enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes va
     return OTO_OK;
 }
 
-enum oto_status oto_dictionary_find(const struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code)
+enum oto_status oto_dictionary_find(const struct oto_dictionary *d, struct oto_bytes value,
+                                    uint32_t *ret_code)
 {
     if (d->slots)
         return lookup(d, value, hash_of(d, value), ret_code) ? OTO_OK : OTO_NOT_FOUND;

@@ -1,8 +1,9 @@
 // A dictionary: distinct byte strings and their codes 0, 1, 2, … in order of first appearance.
-// Entries never move in memory once their arena block is there, so a view taken at some count stays valid while
-// more are appended. A dictionary that proves useless stops looking values up ("plain"): every append that its hint does
-// not answer is then a new entry, so equal entries may stand under several codes. Belongs to one thread; views of it
-// (struct copies without slots, see oto_builder_view) may be read by others.
+// Entries never move in memory once their arena block is there, so a view taken at some count stays
+// valid while more are appended. A dictionary that proves useless stops looking values up
+// ("plain"): every append that its hint does not answer is then a new entry, so equal entries may
+// stand under several codes. Belongs to one thread; views of it (struct copies without slots, see
+// oto_builder_view) may be read by others.
 #ifndef OTO_COLUMNS_DICTIONARY_H
 #define OTO_COLUMNS_DICTIONARY_H
 
@@ -10,40 +11,57 @@
 
 struct oto_dictionary {
     struct oto_arena *arena;   // borrowed: holds entries, table and bytes
-    struct oto_bytes *entries; // code -> bytes; a larger array replaces it as it grows, the old one stays readable
+    struct oto_bytes *entries; // code -> bytes; a larger array replaces it as it grows, the old one
+                               // stays readable
     uint32_t count;
     uint32_t capacity;
-    uint64_t *slots; // open addressing: low 32 bits of the hash, above code + 1; 0 when empty. NULL: none yet, plain, or a view
+    uint64_t *slots; // open addressing: low 32 bits of the hash, above code + 1; 0 when empty.
+                     // NULL: none yet, plain, or a view
     uint32_t slot_mask;
     uint64_t seed;
-    uint64_t size_bytes; // sum of entry sizes
-    uint64_t lookups;    // adds that a hint did not answer, for the fall-back
-    int plain;           // 1: no longer deduplicates
-    int keep;            // 1: never falls back (identity dictionaries of levels)
+    uint64_t size_bytes;     // sum of entry sizes
+    uint64_t lookups;        // adds that a hint did not answer
+    uint64_t window_lookups; // lookups, and
+    uint32_t window_count;   // count, when the latest judgement for the fall-back was made
+    int plain;               // 1: no longer deduplicates
+    int keep;                // 1: never falls back (identity dictionaries of levels)
 };
 
 // Takes no memory until the first add.
-void oto_dictionary_init(struct oto_dictionary *d, struct oto_arena *arena, uint64_t seed, int keep);
+void oto_dictionary_init(struct oto_dictionary *d, struct oto_arena *arena, uint64_t seed,
+                         int keep);
 
-// The code of a value, appended (copied) when new. OTO_NO_MEMORY. Falls back to plain, unless `keep`, when after 4096 lookups over
-// half were new.
-OTO_MUST_CHECK enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code);
+// The code of a value, appended (copied) when new. OTO_NO_MEMORY. Falls back to plain, unless
+// `keep`, when after 16384 lookups over half of the last 4096 or so were new.
+OTO_MUST_CHECK enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes value,
+                                                  uint32_t *ret_code);
 
-// Equal bytes; up to 16 of them without a call.
+// Equal bytes; up to 32 of them without a call.
 static inline int oto_dictionary_same(const uint8_t *a, const uint8_t *b, size_t size)
 {
-    if (size > 16)
-        return oto_load64(a) == oto_load64(b) && memcmp(a + 8, b + 8, size - 8) == 0;
+    if (size > 16) {
+        uint64_t differ = (oto_load64(a) ^ oto_load64(b)) |
+                          (oto_load64(a + 8) ^ oto_load64(b + 8)) |
+                          (oto_load64(a + size - 8) ^ oto_load64(b + size - 8)) |
+                          (oto_load64(a + size - 16) ^ oto_load64(b + size - 16));
+        return !differ && (size <= 32 || memcmp(a + 16, b + 16, size - 32) == 0);
+    }
     if (size >= 8)
-        return oto_load64(a) == oto_load64(b) && oto_load64(a + size - 8) == oto_load64(b + size - 8);
+        return oto_load64(a) == oto_load64(b) &&
+               oto_load64(a + size - 8) == oto_load64(b + size - 8);
     if (size >= 4)
-        return oto_load32(a) == oto_load32(b) && oto_load32(a + size - 4) == oto_load32(b + size - 4);
-    return size == 0 || (a[0] == b[0] && a[size >> 1] == b[size >> 1] && a[size - 1] == b[size - 1]);
+        return oto_load32(a) == oto_load32(b) &&
+               oto_load32(a + size - 4) == oto_load32(b + size - 4);
+    return size == 0 ||
+           (a[0] == b[0] && a[size >> 1] == b[size >> 1] && a[size - 1] == b[size - 1]);
 }
 
-// As add, trying `hint` first (the code this slot had in the previous record): most often one comparison.
-OTO_MUST_CHECK static inline enum oto_status oto_dictionary_add_hinted(struct oto_dictionary *d, struct oto_bytes value,
-                                                                       uint32_t hint, uint32_t *ret_code)
+// As add, trying `hint` first (the code this slot had in the previous record): most often one
+// comparison.
+OTO_MUST_CHECK static inline enum oto_status oto_dictionary_add_hinted(struct oto_dictionary *d,
+                                                                       struct oto_bytes value,
+                                                                       uint32_t hint,
+                                                                       uint32_t *ret_code)
 {
     if (hint < d->count && d->entries[hint].size == value.size &&
         oto_dictionary_same(d->entries[hint].data, value.data, value.size)) {
@@ -53,10 +71,13 @@ OTO_MUST_CHECK static inline enum oto_status oto_dictionary_add_hinted(struct ot
     return oto_dictionary_add(d, value, ret_code);
 }
 
-// The code of a value that is there; OTO_NOT_FOUND. Searches entry by entry where there are no slots.
-enum oto_status oto_dictionary_find(const struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code);
+// The code of a value that is there; OTO_NOT_FOUND. Searches entry by entry where there are no
+// slots.
+enum oto_status oto_dictionary_find(const struct oto_dictionary *d, struct oto_bytes value,
+                                    uint32_t *ret_code);
 
-// Forgets all entries from `count` on (their bytes stay in the arena until it is reset). A fall-back to plain stays.
+// Forgets all entries from `count` on (their bytes stay in the arena until it is reset). A
+// fall-back to plain stays.
 void oto_dictionary_rollback(struct oto_dictionary *d, uint32_t count);
 
 #endif

@@ -1,7 +1,8 @@
-// Sorting works on small integers: the rank of each key among the distinct values in use. What higher levels hold is ranked once an
-// entry, not once a row. The ranks of a row, with its partition first, are *parts*; parts are counted and
-// scattered from the last to the first (so equal rows stay in their order), as few passes as fit into counters. Rows arrive
-// mostly in the order of time, so time is only checked then, and sorted where the check fails.
+// Sorting works on small integers: the rank of each key among the distinct values in use. What
+// higher levels hold is ranked once an entry, not once a row. The ranks of a row, with its
+// partition first, are *parts*; parts are counted and scattered from the last to the first (so
+// equal rows stay in their order), as few passes as fit into counters. Rows arrive mostly in the
+// order of time, so time is only checked then, and sorted where the check fails.
 #include "telemetry/order.h"
 #include "columns/sort.h"
 #include <assert.h>
@@ -114,7 +115,8 @@ static void assign_hours(const struct ordering *o, struct hours *h, uint32_t *of
     }
 }
 
-// Which of the hours become partitions, in order of time; the rest shares one, the last. place: hour -> partition.
+// Which of the hours become partitions, in order of time; the rest shares one, the last. place:
+// hour -> partition.
 static enum oto_status choose_partitions(struct ordering *o, const struct hours *h, uint32_t *place,
                                          struct oto_partition *partitions, uint32_t *ret_count)
 {
@@ -125,11 +127,11 @@ static enum oto_status choose_partitions(struct ordering *o, const struct hours 
     const uint64_t sign = (uint64_t)1 << 63;
     for (uint32_t i = 0; i < h->count; i++)
         items[i] = (struct oto_sort_item){.key = (uint64_t)h->list[i].hour ^ sign, .index = i};
-    oto_sort_items(items, items + h->count, h->count, NULL);
+    oto_sort_items(items, items + h->count, h->count);
     if (kept < h->count) { // the fullest first; of equal ones the earliest
         for (uint32_t i = 0; i < h->count; i++)
             items[i].key = UINT32_MAX - h->list[items[i].index].count;
-        oto_sort_items(items, items + h->count, h->count, NULL);
+        oto_sort_items(items, items + h->count, h->count);
         partitions[kept] = empty_partition(OTO_PARTITION_OVERFLOW);
         for (uint32_t i = kept; i < h->count; i++) {
             const struct oto_partition *hour = &h->list[items[i].index];
@@ -139,7 +141,7 @@ static enum oto_status choose_partitions(struct ordering *o, const struct hours 
         }
         for (uint32_t i = 0; i < kept; i++)
             items[i].key = (uint64_t)h->list[items[i].index].hour ^ sign;
-        oto_sort_items(items, items + h->count, kept, NULL);
+        oto_sort_items(items, items + h->count, kept);
     }
     for (uint32_t i = 0; i < kept; i++) {
         place[items[i].index] = i;
@@ -149,7 +151,8 @@ static enum oto_status choose_partitions(struct ordering *o, const struct hours 
     return OTO_OK;
 }
 
-static enum oto_status partition_rows(struct ordering *o, struct oto_partition *partitions, uint32_t *ret_count)
+static enum oto_status partition_rows(struct ordering *o, struct oto_partition *partitions,
+                                      uint32_t *ret_count)
 {
     struct oto_partition all = empty_partition(0);
     uint32_t count = o->spec->count;
@@ -183,23 +186,28 @@ static enum oto_status partition_rows(struct ordering *o, struct oto_partition *
 
 // --- ranks ---
 
-// From 0 on in the order of keys (and texts); equal ones share a rank. Returns how many ranks there are.
-static uint32_t dense_ranks(struct oto_sort_item *items, uint32_t count, const struct oto_bytes *texts, uint32_t *ranks)
+// From 0 on in the order of texts, or of keys where texts is NULL; equal ones share a rank. Returns
+// how many ranks there are. items: 2 * count, the second half as scratch.
+static uint32_t dense_ranks(struct oto_sort_item *items, uint32_t count,
+                            const struct oto_bytes *texts, uint32_t *ranks)
 {
     uint32_t rank = 0;
-    oto_sort_items(items, items + count, count, texts);
+    if (texts)
+        oto_sort_texts(items, items + count, count, texts);
+    else
+        oto_sort_items(items, items + count, count);
     for (uint32_t i = 0; i < count; i++) {
-        if (i > 0 && (items[i].key != items[i - 1].key ||
-                      (texts && !oto_bytes_equal(texts[items[i].index], texts[items[i - 1].index]))))
-            rank++;
+        if (i > 0)
+            rank += texts ? !oto_bytes_equal(texts[items[i].index], texts[items[i - 1].index])
+                          : items[i].key != items[i - 1].key;
         ranks[items[i].index] = rank;
     }
     return count ? rank + 1 : 0;
 }
 
 // Turns codes (UINT32_MAX: null) into ranks among those that occur.
-static enum oto_status rank_codes(struct ordering *o, const struct oto_dictionary *d, uint32_t *codes, uint32_t count,
-                                  uint32_t *ret_distinct)
+static enum oto_status rank_codes(struct ordering *o, const struct oto_dictionary *d,
+                                  uint32_t *codes, uint32_t count, uint32_t *ret_distinct)
 {
     uint32_t *ranks = numbers(o, d->count), used = 0;
     if (!ranks)
@@ -216,7 +224,7 @@ static enum oto_status rank_codes(struct ordering *o, const struct oto_dictionar
         return OTO_NO_MEMORY;
     for (uint32_t code = 0, at = 0; at < used; code++)
         if (ranks[code])
-            items[at++] = (struct oto_sort_item){.key = oto_sort_prefix(d->entries[code]), .index = code};
+            items[at++] = (struct oto_sort_item){.index = code};
     *ret_distinct = dense_ranks(items, used, d->entries, ranks) + 1;
     for (uint32_t i = 0; i < count; i++)
         codes[i] = codes[i] == UINT32_MAX ? RANK_NULL : ranks[codes[i]] + 1;
@@ -268,7 +276,8 @@ static enum oto_status entries_init(struct entries *e, struct ordering *o)
 }
 
 // Refines the ranks of entries by one more key of their level or above.
-static enum oto_status rank_entry_key(struct ordering *o, struct entries *e, const struct oto_column *c)
+static enum oto_status rank_entry_key(struct ordering *o, struct entries *e,
+                                      const struct oto_column *c)
 {
     uint32_t *codes = numbers(o, e->count), distinct;
     if (!codes)
@@ -289,7 +298,8 @@ static enum oto_status rank_entry_key(struct ordering *o, struct entries *e, con
     if (!items)
         return OTO_NO_MEMORY;
     for (uint32_t i = 0; i < e->count; i++)
-        items[i] = (struct oto_sort_item){.key = (uint64_t)e->ranks[i] << 32 | codes[i], .index = i};
+        items[i] =
+            (struct oto_sort_item){.key = (uint64_t)e->ranks[i] << 32 | codes[i], .index = i};
     e->distinct = dense_ranks(items, e->count, NULL, e->ranks);
     return OTO_OK;
 }
@@ -353,7 +363,8 @@ static void fuse_parts(struct ordering *o)
 }
 
 // Rows of `from` (NULL: all, in their order) into `to`, stably by one part.
-static enum oto_status scatter(struct ordering *o, const struct part *part, const uint32_t *from, uint32_t *to)
+static enum oto_status scatter(struct ordering *o, const struct part *part, const uint32_t *from,
+                               uint32_t *to)
 {
     uint32_t *places = numbers(o, part->distinct), count = o->spec->count, sum = 0;
     if (!places)
@@ -403,8 +414,9 @@ static enum oto_status sort_by_time(struct ordering *o, uint32_t *rows, uint32_t
     for (uint32_t i = 0; i < count; i++)
         time_min = o->times[rows[i]] < time_min ? o->times[rows[i]] : time_min;
     for (uint32_t i = 0; i < count; i++)
-        o->items[i] = (struct oto_sort_item){.key = (uint64_t)o->times[rows[i]] - (uint64_t)time_min, .index = rows[i]};
-    oto_sort_items(o->items, o->scratch, count, NULL);
+        o->items[i] = (struct oto_sort_item){
+            .key = (uint64_t)o->times[rows[i]] - (uint64_t)time_min, .index = rows[i]};
+    oto_sort_items(o->items, o->scratch, count);
     for (uint32_t i = 0; i < count; i++)
         rows[i] = o->items[i].index;
     return OTO_OK;
@@ -432,8 +444,8 @@ static enum oto_status sort_buckets(struct ordering *o, uint32_t *order)
     return OTO_OK;
 }
 
-static enum oto_status order_rows(struct ordering *o, uint32_t *order, struct oto_partition *partitions,
-                                  uint32_t *ret_partition_count)
+static enum oto_status order_rows(struct ordering *o, uint32_t *order,
+                                  struct oto_partition *partitions, uint32_t *ret_partition_count)
 {
     OTO_TRY(partition_rows(o, partitions, ret_partition_count));
     OTO_TRY(rank_keys(o));
@@ -450,7 +462,8 @@ enum oto_status oto_batch_order(const struct oto_batch *batch, const struct oto_
                                 struct oto_partition *partitions, uint32_t *ret_partition_count,
                                 struct oto_error *err)
 {
-    assert(spec->partitions_max > 0 && spec->first <= batch->row_count && spec->count <= batch->row_count - spec->first);
+    assert(spec->partitions_max > 0 && spec->first <= batch->row_count &&
+           spec->count <= batch->row_count - spec->first);
     if (spec->count == 0) {
         *ret_partition_count = 0;
         return OTO_OK;
@@ -464,25 +477,30 @@ enum oto_status oto_batch_order(const struct oto_batch *batch, const struct oto_
     if (status == OTO_OK)
         *ret_partition_count = partition_count;
     else if (status == OTO_NO_MEMORY)
-        oto_error_set(err, status, "no memory to sort %u rows of %s", spec->count, batch->schema->name);
+        oto_error_set(err, status, "no memory to sort %u rows of %s", spec->count,
+                      batch->schema->name);
     else
         oto_error_set(err, status, "a sort key of %s is no string", batch->schema->name);
     return status;
 }
 
-enum oto_status oto_table_order(enum oto_table table, const struct oto_batch *batch, uint32_t first, uint32_t count,
-                                const struct oto_allocator *allocator, uint32_t *order,
-                                struct oto_partition *partitions, uint32_t partitions_max,
-                                uint32_t *ret_partition_count, struct oto_error *err)
+enum oto_status oto_table_order(enum oto_table table, const struct oto_batch *batch, uint32_t first,
+                                uint32_t count, const struct oto_allocator *allocator,
+                                uint32_t *order, struct oto_partition *partitions,
+                                uint32_t partitions_max, uint32_t *ret_partition_count,
+                                struct oto_error *err)
 {
-    struct oto_order_spec spec = {.time_column = oto_table_time_column(table), .first = first, .count = count,
+    struct oto_order_spec spec = {.time_column = oto_table_time_column(table),
+                                  .first = first,
+                                  .count = count,
                                   .partitions_max = partitions_max};
     const char *const *names;
     uint32_t name_count = oto_table_sorted_by(table, &names);
     for (uint32_t i = 0; i < name_count; i++) {
         int column = oto_schema_find(batch->schema, names[i]);
         if (column < 0)
-            return oto_error_set(err, OTO_INTERNAL, "%s has no column %s", batch->schema->name, names[i]);
+            return oto_error_set(err, OTO_INTERNAL, "%s has no column %s", batch->schema->name,
+                                 names[i]);
         if ((uint32_t)column == spec.time_column)
             continue;
         assert(spec.key_count < OTO_ORDER_KEYS_MAX);

@@ -1,13 +1,17 @@
-#include "cmocka_all.h"
 #include "base/hash.h"
+#include "cmocka_all.h"
 #include "columns/column.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 // A table with every type, three levels, and nests in nests.
-#define F(name_, id_, level_, type_, flags_) {.name = name_, .id = id_, .level = level_, .type = OTO_TYPE_##type_, .flags = flags_}
+#define F(name_, id_, level_, type_, flags_)                                                       \
+    {                                                                                              \
+        .name = name_, .id = id_, .level = level_, .type = OTO_TYPE_##type_, .flags = flags_       \
+    }
 static const struct oto_field element = F("element", 31, 0, STRING, 0);
-static const struct oto_field event_fields[] = {F("Time", 41, 0, TIME, 0), F("Attributes", 42, 0, MAP, OTO_FIELD_BLOOM),
+static const struct oto_field event_fields[] = {F("Time", 41, 0, TIME, 0),
+                                                F("Attributes", 42, 0, MAP, OTO_FIELD_BLOOM),
                                                 F("Depth", 45, 0, INT32, OTO_FIELD_NULLABLE)};
 static const struct oto_field fields[] = {
     F("Timestamp", 1, 0, TIME, 0),
@@ -19,17 +23,39 @@ static const struct oto_field fields[] = {
     F("SpanId", 7, 0, ID8, 0),
     F("Attributes", 20, 0, MAP, 0),
     {.name = "Labels", .id = 30, .type = OTO_TYPE_LIST, .child_count = 1, .children = &element},
-    {.name = "Events", .id = 40, .type = OTO_TYPE_STRUCTS, .child_count = 3, .children = event_fields},
+    {.name = "Events",
+     .id = 40,
+     .type = OTO_TYPE_STRUCTS,
+     .child_count = 3,
+     .children = event_fields},
     F("Count", 50, 0, INT64, OTO_FIELD_NULLABLE),
     F("Raw", 51, 0, BINARY, 0),
     F("ScopeName", 60, 1, STRING, 0),
     F("ServiceName", 70, 2, STRING, OTO_FIELD_NULLABLE),
     F("ResourceAttributes", 71, 2, MAP, 0),
 };
-enum { TIMESTAMP, SEVERITY, BODY, FLAG, VALUE, TRACE, SPAN, ATTRIBUTES, LABELS, EVENTS, COUNT, RAW, SCOPE, SERVICE, RESOURCE, FIELDS };
+enum {
+    TIMESTAMP,
+    SEVERITY,
+    BODY,
+    FLAG,
+    VALUE,
+    TRACE,
+    SPAN,
+    ATTRIBUTES,
+    LABELS,
+    EVENTS,
+    COUNT,
+    RAW,
+    SCOPE,
+    SERVICE,
+    RESOURCE,
+    FIELDS
+};
 static const struct oto_field *const field_list[FIELDS] = {
-    &fields[0], &fields[1], &fields[2],  &fields[3],  &fields[4],  &fields[5],  &fields[6], &fields[7],
-    &fields[8], &fields[9], &fields[10], &fields[11], &fields[12], &fields[13], &fields[14]};
+    &fields[0],  &fields[1],  &fields[2],  &fields[3],  &fields[4],
+    &fields[5],  &fields[6],  &fields[7],  &fields[8],  &fields[9],
+    &fields[10], &fields[11], &fields[12], &fields[13], &fields[14]};
 static const struct oto_schema schema = {"test", field_list, FIELDS, 3};
 
 static uint32_t next_random(uint64_t *random)
@@ -139,7 +165,8 @@ static uint64_t digest_column(const struct oto_column *c, uint64_t h)
 {
     static const size_t widths[] = {1, 4, 8, 8, 8, 4, 4, 16, 8, 0, 0, 0};
     size_t width = widths[c->field->type];
-    uint32_t facts[] = {c->field->id, c->field->type, c->field->flags, c->length, c->null_count, c->child_count};
+    uint32_t facts[] = {c->field->id, c->field->type, c->field->flags,
+                        c->length,    c->null_count,  c->child_count};
     h = oto_hash(facts, sizeof facts, h);
     for (uint32_t i = 0; i < c->length; i++)
         h = h * 31 + (uint64_t)oto_column_valid(c, i);
@@ -183,7 +210,8 @@ static void start(struct oto_arena *arena, struct oto_builder *b, uint32_t rows_
     OK(oto_builder_init(b, &schema, arena, 42, rows_reserve, NULL));
 }
 
-// The sequel of a rollback must be as if nothing had been: a second builder is never given what is rolled back.
+// The sequel of a rollback must be as if nothing had been: a second builder is never given what is
+// rolled back.
 static void rollback_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -284,7 +312,8 @@ static void nulls_are_marked_and_zero(void **state)
     struct oto_arena arena;
     struct oto_builder b;
     start(&arena, &b, 2);
-    struct oto_column *body = &b.columns[BODY], *trace = &b.columns[TRACE], *labels = &b.columns[LABELS];
+    struct oto_column *body = &b.columns[BODY], *trace = &b.columns[TRACE],
+                      *labels = &b.columns[LABELS];
     OK(oto_column_append_null(&b, body));
     assert_int_equal(body->dictionary->count, 1);
     assert_int_equal(body->dictionary->entries[0].size, 0);

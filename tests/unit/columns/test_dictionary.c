@@ -11,15 +11,16 @@ static uint32_t next_random(uint64_t *random)
 // Value number n: distinct for every n, of 0 to 40 bytes.
 static struct oto_bytes value_of(uint32_t n, char *room)
 {
-    int size = n ? snprintf(room, 64, "%u%.*s", n, (int)(n % 31), "abcdefghijklmnopqrstuvwxyzabcdef") : 0;
+    int size =
+        n ? snprintf(room, 64, "%u%.*s", n, (int)(n % 31), "abcdefghijklmnopqrstuvwxyzabcdef") : 0;
     return oto_bytes(room, (size_t)size);
 }
 
 static void equal_means_every_byte(void **state)
 {
     (void)state;
-    uint8_t a[48], b[48];
-    for (size_t size = 0; size <= 40; size++) {
+    uint8_t a[80], b[80];
+    for (size_t size = 0; size <= 72; size++) {
         for (size_t i = 0; i < sizeof a; i++)
             a[i] = b[i] = (uint8_t)(i * 7);
         b[size] ^= 1; // beyond
@@ -57,7 +58,8 @@ static void random_use_agrees_with_a_list(void **state)
                 count = count - (count ? next_random(&random) % (count / (what ? 1 : 4) + 1) : 0);
                 oto_dictionary_rollback(&d, count);
             } else if (what < 30) {
-                assert_int_equal(oto_dictionary_find(&d, value, &code), at < count ? OTO_OK : OTO_NOT_FOUND);
+                assert_int_equal(oto_dictionary_find(&d, value, &code),
+                                 at < count ? OTO_OK : OTO_NOT_FOUND);
                 assert_int_equal(code, at < count ? at : UINT32_MAX);
             } else {
                 uint32_t hint = next_random(&random) % 2 ? at : next_random(&random) % 64;
@@ -101,30 +103,33 @@ static void entries_stay_readable_while_it_grows(void **state)
 static void a_useless_one_becomes_plain(void **state)
 {
     (void)state;
+    enum { ADDS = 40000 };
     struct oto_arena arena;
     struct oto_dictionary d, kept, useful;
     char room[64];
-    uint32_t code;
+    uint32_t code, plain_at = 0;
     oto_arena_init(&arena, &oto_allocator_heap, 1 << 16, SIZE_MAX);
     oto_dictionary_init(&d, &arena, 1, 0);
     oto_dictionary_init(&kept, &arena, 1, 1);
     oto_dictionary_init(&useful, &arena, 1, 0);
-    for (uint32_t n = 0; n < 6000; n++) {
-        assert_int_equal(d.plain, n >= 4096);
+    for (uint32_t n = 0; n < ADDS; n++) {
         assert_int_equal(oto_dictionary_add(&d, value_of(n, room), &code), OTO_OK);
+        plain_at = d.plain && !plain_at ? n : plain_at;
         assert_int_equal(oto_dictionary_add(&kept, value_of(n, room), &code), OTO_OK);
-        assert_int_equal(oto_dictionary_add(&useful, value_of(n / 3, room), &code), OTO_OK);
+        // All new for 7000 adds, and then never again.
+        assert_int_equal(oto_dictionary_add(&useful, value_of(n % 7000, room), &code), OTO_OK);
     }
+    assert_true(plain_at >= 16383 && plain_at < 16384 + 4096);
     assert_false(kept.plain || useful.plain);
     // An old value is a new entry, but a hint still holds.
     assert_int_equal(oto_dictionary_add(&d, value_of(7, room), &code), OTO_OK);
-    assert_int_equal(code, 6000);
-    assert_int_equal(oto_dictionary_add_hinted(&d, value_of(7, room), 6000, &code), OTO_OK);
-    assert_int_equal(code, 6000);
-    oto_dictionary_rollback(&d, 5999);
-    assert_int_equal(oto_dictionary_find(&d, value_of(5998, room), &code), OTO_OK);
-    assert_int_equal(code, 5998);
-    assert_int_equal(oto_dictionary_find(&d, value_of(5999, room), &code), OTO_NOT_FOUND);
+    assert_int_equal(code, ADDS);
+    assert_int_equal(oto_dictionary_add_hinted(&d, value_of(7, room), ADDS, &code), OTO_OK);
+    assert_int_equal(code, ADDS);
+    oto_dictionary_rollback(&d, ADDS - 1);
+    assert_int_equal(oto_dictionary_find(&d, value_of(ADDS - 2, room), &code), OTO_OK);
+    assert_int_equal(code, ADDS - 2);
+    assert_int_equal(oto_dictionary_find(&d, value_of(ADDS - 1, room), &code), OTO_NOT_FOUND);
     oto_arena_release(&arena);
 }
 

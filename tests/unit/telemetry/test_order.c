@@ -7,10 +7,14 @@
 
 // The shapes of the tables: metrics' five levels; logs and traces have three of them.
 static const struct oto_field time_field = {.name = "Time", .type = OTO_TYPE_TIME};
-static const struct oto_field span_field = {.name = "SpanName", .type = OTO_TYPE_STRING, .flags = OTO_FIELD_NULLABLE};
-static const struct oto_field series_field = {.name = "SeriesId", .type = OTO_TYPE_STRING, .level = 1};
-static const struct oto_field metric_field = {.name = "Name", .type = OTO_TYPE_STRING, .level = 2, .flags = OTO_FIELD_NULLABLE};
-static const struct oto_field *const field_list[] = {&time_field, &span_field, &series_field, &metric_field};
+static const struct oto_field span_field = {
+    .name = "SpanName", .type = OTO_TYPE_STRING, .flags = OTO_FIELD_NULLABLE};
+static const struct oto_field series_field = {
+    .name = "SeriesId", .type = OTO_TYPE_STRING, .level = 1};
+static const struct oto_field metric_field = {
+    .name = "Name", .type = OTO_TYPE_STRING, .level = 2, .flags = OTO_FIELD_NULLABLE};
+static const struct oto_field *const field_list[] = {&time_field, &span_field, &series_field,
+                                                     &metric_field};
 enum { TIME, SPAN, SERIES, NAME };
 static const struct oto_schema schema = {"test", field_list, 4, 3};
 
@@ -29,7 +33,8 @@ static uint32_t next_random(uint64_t *random)
 
 #define OK(call) assert_int_equal((call), OTO_OK)
 
-static void append_text(struct oto_builder *b, struct oto_column *c, uint64_t *random, uint32_t kinds)
+static void append_text(struct oto_builder *b, struct oto_column *c, uint64_t *random,
+                        uint32_t kinds)
 {
     static const char *const starts[] = {"", "GET /api/v1/", "GET /api/v1/orders/", "Z"};
     char room[48];
@@ -60,11 +65,13 @@ static int64_t time_of(enum shape shape, uint32_t row, uint64_t *random)
     case SCATTERED:
         return (int64_t)next_random(random) * (int64_t)next_random(random) % (5000 * HOUR);
     default:
-        return next_random(random) % 2 ? INT64_MIN + next_random(random) % 3 : INT64_MAX - next_random(random) % 3;
+        return next_random(random) % 2 ? INT64_MIN + next_random(random) % 3
+                                       : INT64_MAX - next_random(random) % 3;
     }
 }
 
-static void make(struct table *t, enum shape shape, uint32_t rows, uint32_t entries, uint32_t spans, uint64_t *random)
+static void make(struct table *t, enum shape shape, uint32_t rows, uint32_t entries, uint32_t spans,
+                 uint64_t *random)
 {
     struct oto_builder *b = &t->b;
     char room[32];
@@ -145,9 +152,11 @@ static int64_t floor_hour(int64_t time)
     return time >= 0 ? time / HOUR : -1 - (-1 - time) / HOUR;
 }
 
-// Partitions hold what they say, cover the rows, ascend, and leave to the overflow only what is no fuller than they are.
-static void check_partitions(const struct table *t, const struct oto_order_spec *spec, const uint32_t *order,
-                             const struct oto_partition *partitions, uint32_t count, uint32_t *partition_of)
+// Partitions hold what they say, cover the rows, ascend, and leave to the overflow only what is no
+// fuller than they are.
+static void check_partitions(const struct table *t, const struct oto_order_spec *spec,
+                             const uint32_t *order, const struct oto_partition *partitions,
+                             uint32_t count, uint32_t *partition_of)
 {
     uint32_t next = 0, least = UINT32_MAX;
     for (uint32_t p = 0; p < count; p++) {
@@ -174,7 +183,8 @@ static void check_partitions(const struct table *t, const struct oto_order_spec 
         for (uint32_t i = part->first; overflow && i < next; i++) {
             uint32_t same_hour = 0;
             for (uint32_t j = part->first; j < next; j++)
-                same_hour += floor_hour(time_at(&t->batch, order[j])) == floor_hour(time_at(&t->batch, order[i]));
+                same_hour += floor_hour(time_at(&t->batch, order[j])) ==
+                             floor_hour(time_at(&t->batch, order[i]));
             assert_true(same_hour <= least);
             for (uint32_t q = 0; q < p; q++)
                 assert_true(partitions[q].hour != floor_hour(time_at(&t->batch, order[i])));
@@ -185,7 +195,8 @@ static void check_partitions(const struct table *t, const struct oto_order_spec 
 
 static void check_order(const struct table *t, const struct oto_order_spec *spec)
 {
-    uint32_t *order = calloc(spec->count + 1, sizeof *order), *expected = calloc(spec->count + 1, sizeof *order);
+    uint32_t *order = calloc(spec->count + 1, sizeof *order),
+             *expected = calloc(spec->count + 1, sizeof *order);
     uint32_t *partition_of = calloc(t->rows + 1, sizeof *order), count = 77;
     struct oto_partition *partitions = calloc(spec->partitions_max, sizeof *partitions);
     OK(oto_batch_order(&t->batch, spec, &oto_allocator_heap, order, partitions, &count, NULL));
@@ -223,8 +234,11 @@ static void rows_come_as_a_plain_sort_gives_them(void **state)
             for (size_t s = 0; s < sizeof specs / sizeof *specs; s++) {
                 struct oto_order_spec spec = specs[s];
                 spec.first = next_random(&random) % 2 ? 0 : next_random(&random) % (rows + 1);
-                spec.count = next_random(&random) % 2 ? rows - spec.first : next_random(&random) % (rows - spec.first + 1);
-                spec.partitions_max = 1 + next_random(&random) % (next_random(&random) % 2 ? 5 : 3000);
+                spec.count = next_random(&random) % 2
+                                 ? rows - spec.first
+                                 : next_random(&random) % (rows - spec.first + 1);
+                spec.partitions_max =
+                    1 + next_random(&random) % (next_random(&random) % 2 ? 5 : 3000);
                 check_order(&t, &spec);
             }
             drop(&t);
@@ -232,15 +246,21 @@ static void rows_come_as_a_plain_sort_gives_them(void **state)
     }
 }
 
-// So many ranks that parts cannot share counters, dictionaries gone plain, and buckets long enough for the radix sort.
+// So many ranks that parts cannot share counters, dictionaries gone plain, and buckets long enough
+// for the radix sort.
 static void many_distinct_keys_are_no_special_case(void **state)
 {
     (void)state;
     uint64_t random = 2;
     for (int round = 0; round < 3; round++) {
         struct table t;
-        make(&t, round == 2 ? HOURS : SHUFFLED, 20000, round == 1 ? 1 : 6000, round == 1 ? 1 : 50000, &random);
-        struct oto_order_spec spec = {.time_column = TIME, .keys = {NAME, SPAN}, .key_count = 2, .count = 20000, .partitions_max = 500};
+        make(&t, round == 2 ? HOURS : SHUFFLED, 30000, round == 1 ? 1 : 6000,
+             round == 1 ? 1 : 50000, &random);
+        struct oto_order_spec spec = {.time_column = TIME,
+                                      .keys = {NAME, SPAN},
+                                      .key_count = 2,
+                                      .count = 30000,
+                                      .partitions_max = 500};
         assert_true(round == 1 || t.batch.columns[SPAN].dictionary->plain);
         check_order(&t, &spec);
         drop(&t);
@@ -256,8 +276,11 @@ static void a_key_of_another_type_is_refused(void **state)
     uint32_t order[10], count = 7;
     struct oto_partition partition;
     make(&t, ASCENDING, 10, 3, 3, &random);
-    struct oto_order_spec spec = {.time_column = TIME, .keys = {TIME}, .key_count = 1, .count = 10, .partitions_max = 1};
-    assert_int_equal(oto_batch_order(&t.batch, &spec, &oto_allocator_heap, order, &partition, &count, &err), OTO_UNSUPPORTED);
+    struct oto_order_spec spec = {
+        .time_column = TIME, .keys = {TIME}, .key_count = 1, .count = 10, .partitions_max = 1};
+    assert_int_equal(
+        oto_batch_order(&t.batch, &spec, &oto_allocator_heap, order, &partition, &count, &err),
+        OTO_UNSUPPORTED);
     assert_int_equal(count, 7);
     drop(&t);
 }
@@ -290,11 +313,16 @@ static void no_memory_is_reported(void **state)
     struct oto_partition partitions[4];
     uint32_t count;
     make(&t, HOURS, 20000, 300, 300, &random);
-    struct oto_order_spec spec = {.time_column = TIME, .keys = {NAME, SERIES, SPAN}, .key_count = 3, .count = 20000, .partitions_max = 4};
+    struct oto_order_spec spec = {.time_column = TIME,
+                                  .keys = {NAME, SERIES, SPAN},
+                                  .key_count = 3,
+                                  .count = 20000,
+                                  .partitions_max = 4};
     for (int n = 0;; n++) {
         int left = n;
         struct oto_allocator failing = {failing_alloc, failing_resize, failing_free, &left};
-        enum oto_status status = oto_batch_order(&t.batch, &spec, &failing, order, partitions, &count, &err);
+        enum oto_status status =
+            oto_batch_order(&t.batch, &spec, &failing, order, partitions, &count, &err);
         if (status == OTO_OK) {
             assert_true(n > 5);
             break;
@@ -305,7 +333,8 @@ static void no_memory_is_reported(void **state)
     drop(&t);
 }
 
-// Every table finds its own columns: entry 1 of each level comes before entry 0, and in it time descends.
+// Every table finds its own columns: entry 1 of each level comes before entry 0, and in it time
+// descends.
 static void each_table_is_sorted_by_its_own_columns(void **state)
 {
     (void)state;
@@ -340,7 +369,8 @@ static void each_table_is_sorted_by_its_own_columns(void **state)
         }
         OK(oto_builder_view(&b, &oto_allocator_heap, &batch));
         struct oto_partition partitions[2];
-        OK(oto_table_order((enum oto_table)table, &batch, 0, 4, &oto_allocator_heap, order, partitions, 2, &count, NULL));
+        OK(oto_table_order((enum oto_table)table, &batch, 0, 4, &oto_allocator_heap, order,
+                           partitions, 2, &count, NULL));
         assert_int_equal(count, 2); // row 0 is of the hour after the others
         assert_int_equal(partitions[0].hour, -1);
         assert_int_equal(partitions[1].hour, 0);
