@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <math.h>
 
-void oto_value_writer_init(struct oto_value_writer *w, const struct oto_allocator *allocator, size_t size_bytes_max)
+void oto_value_writer_init(struct oto_value_writer *w, const struct oto_allocator *allocator,
+                           size_t size_bytes_max)
 {
     *w = (struct oto_value_writer){.status = OTO_OK};
     oto_buffer_init(&w->text, allocator, size_bytes_max);
@@ -24,7 +25,8 @@ static void append(struct oto_value_writer *w, const void *data, size_t size)
         w->status = oto_buffer_append(&w->text, data, size);
 }
 
-// Every value's start: its letter and, inside of another, the comma before it. 0 once an error stands.
+// Every value's start: its letter and, inside of another, the comma before it. 0 once an error
+// stands.
 static int begin_value(struct oto_value_writer *w, char letter)
 {
     if (w->status == OTO_OK)
@@ -96,7 +98,8 @@ void oto_value_bytes(struct oto_value_writer *w, struct oto_bytes bytes)
     if (w->status != OTO_OK)
         return;
     if (bytes.size)
-        w->text.size += oto_base64_encode(bytes.data, bytes.size, (char *)w->text.data + w->text.size);
+        w->text.size +=
+            oto_base64_encode(bytes.data, bytes.size, (char *)w->text.data + w->text.size);
     if (w->depth)
         append(w, "\"", 1);
     else

@@ -1,16 +1,19 @@
-// Attribute values as text, and beside the text their types: what OTLP's AnyValue becomes in the tables.
+// Attribute values as text, and beside the text their types: what OTLP's AnyValue becomes in the
+// tables.
 //
-// Text, as the ClickHouse exporter renders it: a string as it is; "true", "false"; an integer in decimal; a double in its
-// shortest form (base/text.h: 0.5, 1e+21, -0, NaN, Infinity, -Infinity); bytes in standard base64; an unset value empty. Arrays and
-// key-value lists are compact JSON: keys in their order, duplicates kept, bytes and non-finite doubles as strings, unset as null.
+// Text, as the ClickHouse exporter renders it: a string as it is; "true", "false"; an integer in
+// decimal; a double in its shortest form (base/text.h: 0.5, 1e+21, -0, NaN, Infinity, -Infinity);
+// bytes in standard base64; an unset value empty. Arrays and key-value lists are compact JSON: keys
+// in their order, duplicates kept, bytes and non-finite doubles as strings, unset as null.
 //
-// Types, a letter a value: s string, i integer, d double, b bool, y bytes, n a value of no kind, - no value at all;
-// nested, in brackets: [si] an array of a string and an integer, {b} a list of one key, whose value is a bool.
-// So the attributes {a: "x", b: 1, c: [2, {k: true}]} have the texts `x`, `1`, `[2,{"k":true}]` and the types `si[i{b}]`.
-// Text and types together give back the value: nothing is lost but a NaN's payload bits.
+// Types, a letter a value: s string, i integer, d double, b bool, y bytes, n a value of no kind, -
+// no value at all; nested, in brackets: [si] an array of a string and an integer, {b} a list of one
+// key, whose value is a bool. So the attributes {a: "x", b: 1, c: [2, {k: true}]} have the texts
+// `x`, `1`, `[2,{"k":true}]` and the types `si[i{b}]`. Text and types together give back the value:
+// nothing is lost but a NaN's payload bits.
 //
-// The writer is driven by a decoder that walks the value; the decoder limits the depth and has checked that strings are
-// UTF-8. Errors are sticky. Belongs to one thread.
+// The writer is driven by a decoder that walks the value; the decoder limits the depth and has
+// checked that strings are UTF-8. Errors are sticky. Belongs to one thread.
 #ifndef OTO_TELEMETRY_VALUE_TEXT_H
 #define OTO_TELEMETRY_VALUE_TEXT_H
 
@@ -18,21 +21,24 @@
 #include "base/text.h"
 
 struct oto_value_writer {
-    struct oto_buffer text;   // of the value being written, when it is not a view of the input
-    struct oto_buffer types;  // of the values since oto_value_writer_reset
-    struct oto_bytes value;   // the last finished top-level value
-    enum oto_status status;   // OTO_NO_MEMORY, OTO_TOO_LARGE
-    uint32_t depth;           // open arrays and key-value lists
-    int comma;                // a value or member stands before the next one
+    struct oto_buffer text;  // of the value being written, when it is not a view of the input
+    struct oto_buffer types; // of the values since oto_value_writer_reset
+    struct oto_bytes value;  // the last finished top-level value
+    enum oto_status status;  // OTO_NO_MEMORY, OTO_TOO_LARGE
+    uint32_t depth;          // open arrays and key-value lists
+    int comma;               // a value or member stands before the next one
     char scalar[OTO_TEXT_DOUBLE_MAX];
 };
 
-// size_bytes_max caps one value's text, and the types of one set. Takes no memory until it is needed.
-void oto_value_writer_init(struct oto_value_writer *w, const struct oto_allocator *allocator, size_t size_bytes_max);
+// size_bytes_max caps one value's text, and the types of one set. Takes no memory until it is
+// needed.
+void oto_value_writer_init(struct oto_value_writer *w, const struct oto_allocator *allocator,
+                           size_t size_bytes_max);
 // Legal on a zeroed writer.
 void oto_value_writer_release(struct oto_value_writer *w);
 
-// Begins a set of attributes (or a single value, as a body): forgets types and errors, keeps memory.
+// Begins a set of attributes (or a single value, as a body): forgets types and errors, keeps
+// memory.
 static inline void oto_value_writer_reset(struct oto_value_writer *w)
 {
     w->types.size = 0;
@@ -61,7 +67,8 @@ void oto_value_key(struct oto_value_writer *w, struct oto_bytes key);
 
 // The text of the top-level value just written; status is OTO_OK, OTO_NO_MEMORY or OTO_TOO_LARGE.
 // Ownership: returns view, valid until the next call on w (a string's: as long as the input).
-OTO_MUST_CHECK static inline enum oto_status oto_value_text(const struct oto_value_writer *w, struct oto_bytes *ret_text)
+OTO_MUST_CHECK static inline enum oto_status oto_value_text(const struct oto_value_writer *w,
+                                                            struct oto_bytes *ret_text)
 {
     if (w->status == OTO_OK)
         *ret_text = w->value;

@@ -1,11 +1,12 @@
-#include "cmocka_all.h"
 #include "base/json_text.h"
+#include "cmocka_all.h"
 
 static void every_byte_is_escaped_as_rfc_8259_asks(void **state)
 {
     (void)state;
-    static const char *const named[0x80] = {['\b'] = "\\b", ['\f'] = "\\f", ['\n'] = "\\n", ['\r'] = "\\r",
-                                            ['\t'] = "\\t", ['"'] = "\\\"", ['\\'] = "\\\\"};
+    static const char *const named[0x80] = {
+        ['\b'] = "\\b", ['\f'] = "\\f", ['\n'] = "\\n", ['\r'] = "\\r",
+        ['\t'] = "\\t", ['"'] = "\\\"", ['\\'] = "\\\\"};
     struct oto_buffer output, expected;
     oto_buffer_init(&output, &oto_allocator_heap, 1 << 16);
     oto_buffer_init(&expected, &oto_allocator_heap, 1 << 16);
@@ -17,12 +18,16 @@ static void every_byte_is_escaped_as_rfc_8259_asks(void **state)
             text[place] = (uint8_t)byte;
             output.size = expected.size = 0;
             assert_int_equal(oto_json_escape(&output, oto_bytes(text, sizeof text)), OTO_OK);
-            assert_int_equal(oto_buffer_append_format(&expected, "\"%.*s", (int)place, text), OTO_OK);
+            assert_int_equal(oto_buffer_append_format(&expected, "\"%.*s", (int)place, text),
+                             OTO_OK);
             if (named[byte])
                 assert_int_equal(oto_buffer_append_format(&expected, "%s", named[byte]), OTO_OK);
             else
-                assert_int_equal(oto_buffer_append_format(&expected, byte < 0x20 ? "\\u%04x" : "%c", byte), OTO_OK);
-            assert_int_equal(oto_buffer_append(&expected, text + place + 1, sizeof text - place - 1), OTO_OK);
+                assert_int_equal(
+                    oto_buffer_append_format(&expected, byte < 0x20 ? "\\u%04x" : "%c", byte),
+                    OTO_OK);
+            assert_int_equal(
+                oto_buffer_append(&expected, text + place + 1, sizeof text - place - 1), OTO_OK);
             assert_int_equal(oto_buffer_append_byte(&expected, '"'), OTO_OK);
             assert_int_equal(output.size, expected.size);
             assert_memory_equal(output.data, expected.data, expected.size);

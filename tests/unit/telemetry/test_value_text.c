@@ -92,7 +92,8 @@ static void nests_read_as_json(void **state)
     oto_value_unset(&w);
     oto_value_string(&w, OTO_BYTES_LITERAL("<\\>\xE2\x80\xA8"));
     oto_value_array_end(&w);
-    assert_text(&w, "[2,{\"k\":true,\"k\":\"Infinity\",\"\\\"\\t\":null},[],\"YQ==\",null,\"<\\\\>\xE2\x80\xA8\"]");
+    assert_text(&w, "[2,{\"k\":true,\"k\":\"Infinity\",\"\\\"\\t\":null},[],\"YQ==\",null,\"<\\\\>"
+                    "\xE2\x80\xA8\"]");
     assert_true(oto_bytes_equal_text(oto_value_types(&w), "si[i{bd-}[]yns]"));
     oto_value_writer_reset(&w);
     oto_value_kvlist_begin(&w);
@@ -123,7 +124,8 @@ static void too_large_a_value_is_reported_until_the_reset(void **state)
 }
 
 // --- text and types together give back the value ---
-// Both sides describe a value without ambiguity: the maker of random values, and a reader of text and types.
+// Both sides describe a value without ambiguity: the maker of random values, and a reader of text
+// and types.
 
 static void describe_bytes(struct oto_buffer *d, char kind, struct oto_bytes bytes)
 {
@@ -147,20 +149,31 @@ static uint32_t next_random(uint64_t *random)
 // Strings that look like other values, or like JSON.
 static struct oto_bytes random_string(uint64_t *random)
 {
-    static const char *const tricky[] = {"",     "1",   "true", "null", "NaN", "Infinity", "[1,2]", "{\"a\":1}",
-                                         "\"",   "\\",  ",",    "]",    "}",   "YQ==",     "\\u0001", "\x01\x1f\x7f",
-                                         "a\":1,\"b", "\xC3\xA4\xE2\x82\xAC"};
+    static const char *const tricky[] = {
+        "",      "1",         "true",    "null",         "NaN",       "Infinity",
+        "[1,2]", "{\"a\":1}", "\"",      "\\",           ",",         "]",
+        "}",     "YQ==",      "\\u0001", "\x01\x1f\x7f", "a\":1,\"b", "\xC3\xA4\xE2\x82\xAC"};
     return oto_bytes_text(tricky[next_random(random) % (sizeof tricky / sizeof *tricky)]);
 }
 
 static double random_double(uint64_t *random)
 {
-    static const double tricky[] = {0.0, -0.0, 1.0, 1e300, 5e-324, 0.1, -1e21, 1e-7, (double)NAN, (double)INFINITY,
+    static const double tricky[] = {0.0,
+                                    -0.0,
+                                    1.0,
+                                    1e300,
+                                    5e-324,
+                                    0.1,
+                                    -1e21,
+                                    1e-7,
+                                    (double)NAN,
+                                    (double)INFINITY,
                                     -(double)INFINITY};
     return tricky[next_random(random) % (sizeof tricky / sizeof *tricky)];
 }
 
-static void make_value(struct oto_value_writer *w, struct oto_buffer *d, uint64_t *random, unsigned depth)
+static void make_value(struct oto_value_writer *w, struct oto_buffer *d, uint64_t *random,
+                       unsigned depth)
 {
     unsigned kind = next_random(random) % (depth < 4 ? 9 : 7);
     struct oto_bytes text = random_string(random);
@@ -243,7 +256,8 @@ static struct oto_bytes read_json_string(struct reader *r, uint8_t *output)
     return oto_bytes(output, size);
 }
 
-// A scalar's characters: to the end at the top, else a JSON string's content or what stands up to the next separator.
+// A scalar's characters: to the end at the top, else a JSON string's content or what stands up to
+// the next separator.
 static struct oto_bytes read_scalar(struct reader *r, int nested, uint8_t *output)
 {
     const char *start = r->text;
@@ -294,7 +308,8 @@ static void read_value(struct reader *r, struct oto_buffer *d, int nested)
         describe_double(d, number);
         break;
     case 'b':
-        assert_int_equal(oto_buffer_append_format(d, "b%d", oto_bytes_equal_text(scalar, "true")), OTO_OK);
+        assert_int_equal(oto_buffer_append_format(d, "b%d", oto_bytes_equal_text(scalar, "true")),
+                         OTO_OK);
         break;
     case 'y':
         assert_int_equal(oto_base64_decode(scalar, decoded, &size), OTO_OK);
