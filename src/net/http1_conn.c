@@ -124,6 +124,7 @@ static void stop(struct http_connection *c)
     while (c->open.first)
         http_exchange_gone(c->open.first);
     oto_buffer_release(&h->input);
+    http_connection_mark(c);
 }
 
 static void start_discarding(struct http_connection *c, struct oto_exchange *e)

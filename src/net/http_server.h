@@ -48,7 +48,9 @@ struct oto_http_handler {
     // The whole body is in request->body. The answer may be given now or later, on this thread.
     void (*complete)(void *state, struct oto_exchange *exchange);
     // The exchange is over: answered and sent, or the peer is gone (answered = 0). Last call for it; when the
-    // handler still owes an answer, the exchange pointer stays valid until oto_exchange_respond, which then only frees it.
+    // handler still owes an answer (complete was called, or headers and nothing was asked or answered), the exchange pointer
+    // stays valid until oto_exchange_respond (or _end, _abort after respond_begin), which then only frees it. Otherwise, and
+    // so when the peer left before `complete`, the pointer is dead when this returns.
     void (*closed)(void *state, struct oto_exchange *exchange, int answered);
     // Optional. Writes the body of an error that the server answers by itself (400, 405, 408, 413, 414, 417, 431, 503, 505): up to
     // capacity bytes to body, the media type, NUL-terminated, to content_type (64 bytes). Returns the size of the body. request is
