@@ -1,6 +1,7 @@
 // folders: otlp
-// OTLP/JSON to protobuf and back: MB of JSON a second on one core, as JSON. Without arguments it makes a logs document of
-// about 10 MB; `bench_otlp_json logs|traces|metrics FILE` reads requests framed by big-endian u32 sizes.
+// OTLP/JSON to protobuf and back: MB of JSON a second on one core, as JSON. Without arguments it
+// makes a logs document of about 10 MB; `bench_otlp_json logs|traces|metrics FILE` reads requests
+// framed by big-endian u32 sizes.
 #define _GNU_SOURCE
 #include "otlp/otlp_json.h"
 #include <stdio.h>
@@ -29,12 +30,14 @@ static void add_record(struct oto_buffer *b, unsigned i)
 {
     char body[128];
     if (i % 3)
-        snprintf(body, sizeof body, "GET /api/v1/orders/%u took %u ms", i * 7919u % 100000u, i % 997u);
+        snprintf(body, sizeof body, "GET /api/v1/orders/%u took %u ms", i * 7919u % 100000u,
+                 i % 997u);
     else
         snprintf(body, sizeof body, "connection %u to \\\"db-%u\\\" closed", i, i % 997u);
     must(oto_buffer_append_format(
         b,
-        "%s{\"timeUnixNano\":\"17835048%011u\",\"observedTimeUnixNano\":\"17835048%011u\",\"severityNumber\":%u,"
+        "%s{\"timeUnixNano\":\"17835048%011u\",\"observedTimeUnixNano\":\"17835048%011u\","
+        "\"severityNumber\":%u,"
         "\"severityText\":\"INFO\",\"body\":{\"stringValue\":\"%s\"},\"attributes\":["
         "{\"key\":\"http.request.method\",\"value\":{\"stringValue\":\"GET\"}},"
         "{\"key\":\"http.response.status_code\",\"value\":{\"intValue\":\"%u\"}},"
@@ -42,8 +45,8 @@ static void add_record(struct oto_buffer *b, unsigned i)
         "{\"key\":\"thread.name\",\"value\":{\"stringValue\":\"worker-%u\"}},"
         "{\"key\":\"request.id\",\"value\":{\"stringValue\":\"%016x\"}}],"
         "\"flags\":1,\"traceId\":\"%08x%08x%08x%08x\",\"spanId\":\"%08x%08x\"}",
-        i % 512 ? "," : "", i * 1000, i * 1000 + 17, i % 24 + 1, body, 200 + i % 5 * 50, i % 64, i % 16,
-        i * 2654435761u, i, ~i, i * 40503u, i * 2654435761u, i * 69069u, i));
+        i % 512 ? "," : "", i * 1000, i * 1000 + 17, i % 24 + 1, body, 200 + i % 5 * 50, i % 64,
+        i % 16, i * 2654435761u, i, ~i, i * 40503u, i * 2654435761u, i * 69069u, i));
 }
 
 static void make_document(struct oto_buffer *b)
@@ -52,8 +55,10 @@ static void make_document(struct oto_buffer *b)
     for (unsigned i = 0; b->size < 10000000; i++) {
         if (i % 512 == 0)
             must(oto_buffer_append_format(
-                b, "%s{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"shop-%u\"}}]},"
-                   "\"scopeLogs\":[{\"scope\":{\"name\":\"bench\"},\"logRecords\":[",
+                b,
+                "%s{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{"
+                "\"stringValue\":\"shop-%u\"}}]},"
+                "\"scopeLogs\":[{\"scope\":{\"name\":\"bench\"},\"logRecords\":[",
                 i ? "]}]}," : "", i / 512 % 8));
         add_record(b, i);
     }
@@ -84,11 +89,13 @@ static void frame(struct oto_buffer *b)
     memcpy(b->data, head, 4);
 }
 
-static double run(enum oto_signal signal, struct oto_bytes frames, struct oto_buffer *output, struct oto_buffer *back)
+static double run(enum oto_signal signal, struct oto_bytes frames, struct oto_buffer *output,
+                  struct oto_buffer *back)
 {
     double start = now(), spent = 0;
     for (size_t at = 0; at + 4 <= frames.size;) {
-        struct oto_bytes document = oto_bytes(frames.data + at + 4, oto_load32_big(frames.data + at));
+        struct oto_bytes document =
+            oto_bytes(frames.data + at + 4, oto_load32_big(frames.data + at));
         struct oto_error err;
         output->size = 0;
         start = now();
@@ -130,9 +137,11 @@ int main(int argc, char **argv)
         one = run((enum oto_signal)signal, oto_buffer_view(&frames), &output, &back);
         best_back = one < best_back ? one : best_back;
     }
-    printf("{\"bench\":\"otlp_json\",\"signal\":\"%s\",\"json_bytes\":%zu,\"to_protobuf_mb_s\":%.0f,"
-           "\"to_json_mb_s\":%.0f,\"rounds\":%d,\"method\":\"best thread CPU time\"}\n",
-           signals[signal], frames.size, (double)frames.size / best / 1e6, (double)frames.size / best_back / 1e6, ROUNDS);
+    printf(
+        "{\"bench\":\"otlp_json\",\"signal\":\"%s\",\"json_bytes\":%zu,\"to_protobuf_mb_s\":%.0f,"
+        "\"to_json_mb_s\":%.0f,\"rounds\":%d,\"method\":\"best thread CPU time\"}\n",
+        signals[signal], frames.size, (double)frames.size / best / 1e6,
+        (double)frames.size / best_back / 1e6, ROUNDS);
     oto_buffer_release(&frames);
     oto_buffer_release(&output);
     oto_buffer_release(&back);

@@ -1,6 +1,7 @@
 // folders: otlp
-// Any bytes as OTLP/JSON, as JSON lines and as OTLP protobuf, for the signal that the first byte names. What was
-// accepted must survive the way back and forth again, and what comes out must be JSON.
+// Any bytes as OTLP/JSON, as JSON lines and as OTLP protobuf, for the signal that the first byte
+// names. What was accepted must survive the way back and forth again, and what comes out must be
+// JSON.
 #include "otlp/otlp_json.h"
 #include "wire/json.h"
 #include <stdlib.h>
@@ -18,7 +19,8 @@ static void must_be_json(struct oto_bytes text)
     must(oto_json_skip(&r) == OTO_OK && oto_json_finish(&r) == OTO_OK);
 }
 
-// Protobuf -> JSON -> protobuf -> JSON: both texts must be equal. Deeper than the reader goes is no failure.
+// Protobuf -> JSON -> protobuf -> JSON: both texts must be equal. Deeper than the reader goes is no
+// failure.
 static void round_trip(enum oto_signal signal, struct oto_bytes message, int ours)
 {
     struct oto_buffer json, again, json_again;
@@ -36,7 +38,8 @@ static void round_trip(enum oto_signal signal, struct oto_bytes message, int our
         must(status == OTO_OK || status == OTO_TOO_LARGE);
     }
     if (status == OTO_OK) {
-        must(oto_otlp_protobuf_to_json(signal, oto_buffer_view(&again), &json_again, &err) == OTO_OK);
+        must(oto_otlp_protobuf_to_json(signal, oto_buffer_view(&again), &json_again, &err) ==
+             OTO_OK);
         must(oto_bytes_equal(oto_buffer_view(&json), oto_buffer_view(&json_again)));
     }
     oto_buffer_release(&json);
@@ -56,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     oto_error_init(&err);
     oto_buffer_init(&output, &oto_allocator_heap, (size_t)1 << 24);
     enum oto_status status = oto_otlp_json_to_protobuf(signal, input, NULL, &output, &err);
-    must(status == OTO_OK || (output.size == 0 && err.message[0] && err.offset <= input.size && err.line && err.column));
+    must(status == OTO_OK || (output.size == 0 && err.message[0] && err.offset <= input.size &&
+                              err.line && err.column));
     if (status == OTO_OK) {
         must_be_json(input);
         round_trip(signal, oto_buffer_view(&output), 1);

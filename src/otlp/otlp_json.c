@@ -21,8 +21,8 @@ struct frame {
     uint8_t slot; // where the guess of the next field stands
 };
 
-// Senders write the fields of a message in one order, so the field that followed last time is guessed first.
-// A message's slot 0 guesses its first field, slot i + 1 what comes after field i.
+// Senders write the fields of a message in one order, so the field that followed last time is
+// guessed first. A message's slot 0 guesses its first field, slot i + 1 what comes after field i.
 #define SLOTS (OTO_OTLP_FIELDS_MAX + 1)
 
 struct converter {
@@ -59,7 +59,8 @@ static enum oto_status push(struct converter *c, const struct oto_otlp_message *
 
 // --- Names ---
 
-static const struct oto_otlp_field *field_by_name(const struct oto_otlp_message *message, struct oto_bytes name)
+static const struct oto_otlp_field *field_by_name(const struct oto_otlp_message *message,
+                                                  struct oto_bytes name)
 {
     for (uint8_t i = 0; i < message->field_count; i++) {
         const struct oto_otlp_field *field = message->fields + i;
@@ -81,7 +82,8 @@ static const struct oto_otlp_field *field_by_string(const struct oto_otlp_messag
 }
 
 // True when the text behind a quote is the field's name and its closing quote.
-static inline int name_matches(const uint8_t *at, const uint8_t *end, const struct oto_otlp_field *field)
+static inline int name_matches(const uint8_t *at, const uint8_t *end,
+                               const struct oto_otlp_field *field)
 {
     size_t size = (size_t)field->name_size + 1;
     if ((size_t)(end - at) < sizeof field->name)
@@ -149,8 +151,8 @@ static enum oto_status number_text(struct converter *c, uint8_t *room, struct ot
 // True when 8 characters are all digits.
 static inline int eight_digits(uint64_t text)
 {
-    return ((text & 0xF0F0F0F0F0F0F0F0u) | ((text + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4) ==
-           0x3333333333333333u;
+    return ((text & 0xF0F0F0F0F0F0F0F0u) |
+            ((text + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4) == 0x3333333333333333u;
 }
 
 // Their value: pairs, then fours, then all eight at once.
@@ -163,7 +165,8 @@ static inline uint32_t eight_digits_value(uint64_t text)
     return (uint32_t)((low + high) >> 32);
 }
 
-// Plain digits, in quotes or not, no longer than always fits. 0 when it is anything else; nothing is consumed then.
+// Plain digits, in quotes or not, no longer than always fits. 0 when it is anything else; nothing
+// is consumed then.
 static inline int plain_digits(struct oto_json_reader *r, uint64_t *ret_value)
 {
     const uint8_t *at = r->at;
@@ -186,7 +189,8 @@ static inline int plain_digits(struct oto_json_reader *r, uint64_t *ret_value)
     return 1;
 }
 
-static enum oto_status number_status(struct converter *c, const uint8_t *start, enum oto_status status)
+static enum oto_status number_status(struct converter *c, const uint8_t *start,
+                                     enum oto_status status)
 {
     if (status >= 0)
         return OTO_OK;
@@ -242,7 +246,8 @@ static enum oto_status read_bool(struct converter *c, uint64_t *ret_value)
     return oto_json_literal(&c->reader);
 }
 
-static int enum_by_name(const struct oto_otlp_enum *names, struct oto_bytes name, int64_t *ret_value)
+static int enum_by_name(const struct oto_otlp_enum *names, struct oto_bytes name,
+                        int64_t *ret_value)
 {
     for (uint32_t i = 0; i < names->count; i++) {
         if (oto_bytes_equal_text(name, names->names[i])) {
@@ -253,7 +258,8 @@ static int enum_by_name(const struct oto_otlp_enum *names, struct oto_bytes name
     return 0;
 }
 
-static enum oto_status read_enum(struct converter *c, const struct oto_otlp_field *field, int64_t *ret_value)
+static enum oto_status read_enum(struct converter *c, const struct oto_otlp_field *field,
+                                 int64_t *ret_value)
 {
     const uint8_t *start = c->reader.at;
     if (oto_json_peek(&c->reader) == '"') {
@@ -294,7 +300,8 @@ static void length_store(uint8_t *at, size_t width, size_t size)
 #define SHORT_MAX 32
 
 // A short string with more text behind it is copied in one fixed piece. 0 when it cannot be.
-static inline int write_short(struct converter *c, const struct oto_otlp_field *field, struct oto_bytes text)
+static inline int write_short(struct converter *c, const struct oto_otlp_field *field,
+                              struct oto_bytes text)
 {
     struct oto_buffer *b = c->output;
     if (text.size > SHORT_MAX || c->reader.end - text.data < SHORT_MAX || field->number > 15 ||
@@ -316,7 +323,8 @@ static enum oto_status write_string(struct converter *c, const struct oto_otlp_f
         return OTO_OK;
     if (!string.escaped)
         return oto_pb_write_bytes(c->output, field->number, string.raw);
-    // The size is known only after the escapes are gone: a length of the width that the raw size has.
+    // The size is known only after the escapes are gone: a length of the width that the raw size
+    // has.
     struct oto_buffer *b = c->output;
     size_t width = length_width(string.raw.size);
     OTO_TRY(oto_pb_write_varint(b, OTO_PB_TAG(field->number, OTO_PB_BYTES)));
@@ -364,7 +372,8 @@ static enum oto_status write_base64(struct converter *c, const struct oto_otlp_f
     uint8_t *at = b->data + b->size;
     struct oto_bytes text = string.raw;
     if (string.escaped) // some writers escape the slash of base64
-        text = oto_bytes(at + width + decoded_max, oto_json_unescape(text, at + width + decoded_max));
+        text =
+            oto_bytes(at + width + decoded_max, oto_json_unescape(text, at + width + decoded_max));
     size_t size;
     if (oto_base64_decode(text, at + width, &size) != OTO_OK)
         return fail_at(c, start, "not base64");
@@ -373,14 +382,16 @@ static enum oto_status write_base64(struct converter *c, const struct oto_otlp_f
     return OTO_OK;
 }
 
-static enum oto_status write_fixed64(struct converter *c, const struct oto_otlp_field *field, uint64_t value)
+static enum oto_status write_fixed64(struct converter *c, const struct oto_otlp_field *field,
+                                     uint64_t value)
 {
     if (!(field->flags & OTO_OTLP_PACKED))
         return oto_pb_write_fixed64(c->output, field->number, value);
     return oto_buffer_append(c->output, &value, sizeof value);
 }
 
-static enum oto_status write_varint(struct converter *c, const struct oto_otlp_field *field, uint64_t value)
+static enum oto_status write_varint(struct converter *c, const struct oto_otlp_field *field,
+                                    uint64_t value)
 {
     if (!(field->flags & OTO_OTLP_PACKED))
         return oto_pb_write_uint(c->output, field->number, value);
@@ -395,7 +406,8 @@ static enum oto_status write_signed(struct converter *c, const struct oto_otlp_f
     if (field->type == OTO_OTLP_SFIXED64)
         return write_fixed64(c, field, (uint64_t)value);
     if (field->type == OTO_OTLP_SINT32)
-        return write_varint(c, field, (uint32_t)((uint32_t)value << 1) ^ (uint32_t)(value < 0 ? UINT32_MAX : 0));
+        return write_varint(
+            c, field, (uint32_t)((uint32_t)value << 1) ^ (uint32_t)(value < 0 ? UINT32_MAX : 0));
     return write_varint(c, field, (uint64_t)value);
 }
 
@@ -593,14 +605,15 @@ static void path_text(const struct converter *c, char *text, size_t room)
     }
 }
 
-static enum oto_status report(const struct converter *c, struct oto_bytes whole, enum oto_status status,
-                              struct oto_error *err)
+static enum oto_status report(const struct converter *c, struct oto_bytes whole,
+                              enum oto_status status, struct oto_error *err)
 {
     if (!err)
         return status;
     const char *problem = c->reader.problem;
     if (!problem)
-        problem = status == OTO_NO_MEMORY ? "out of memory" : "larger than allowed in protobuf form";
+        problem =
+            status == OTO_NO_MEMORY ? "out of memory" : "larger than allowed in protobuf form";
     if (!whole.data)
         whole = oto_bytes(c->reader.start, 0);
     size_t offset = (size_t)(c->reader.at - whole.data);

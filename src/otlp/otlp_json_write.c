@@ -1,5 +1,6 @@
-// Protobuf to OTLP/JSON, guided by the schema. Protobuf may give the fields of a message in any order and many times
-// (the last scalar wins, submessages merge), JSON only once: so each message is looked through once for where its fields are.
+// Protobuf to OTLP/JSON, guided by the schema. Protobuf may give the fields of a message in any
+// order and many times (the last scalar wins, submessages merge), JSON only once: so each message
+// is looked through once for where its fields are.
 #include "base/utf8.h"
 #include "otlp/otlp_json.h"
 #include "otlp/otlp_schema.h"
@@ -18,7 +19,8 @@ struct writer {
     int depth;
 };
 
-// Where a field's values are in a message: `first` is the first tag, `last` the value after the last tag.
+// Where a field's values are in a message: `first` is the first tag, `last` the value after the
+// last tag.
 struct place {
     const uint8_t *first;
     const uint8_t *last;
@@ -162,7 +164,8 @@ static void write_name(struct writer *w, const struct oto_otlp_field *field)
     w->json.comma = 0;
 }
 
-static enum oto_status write_view(struct writer *w, const struct oto_otlp_field *field, struct oto_bytes view)
+static enum oto_status write_view(struct writer *w, const struct oto_otlp_field *field,
+                                  struct oto_bytes view)
 {
     if (field->type == OTO_OTLP_MESSAGE)
         return write_message(w, field->message, view);
@@ -176,7 +179,8 @@ static enum oto_status write_view(struct writer *w, const struct oto_otlp_field 
 }
 
 // The next value of the field from the cursor on; OTO_END when there is none.
-static enum oto_status next_value(struct oto_pb_cursor *c, const struct oto_otlp_field *field, uint32_t *ret_tag)
+static enum oto_status next_value(struct oto_pb_cursor *c, const struct oto_otlp_field *field,
+                                  uint32_t *ret_tag)
 {
     for (;;) {
         enum oto_status status = oto_pb_tag(c, ret_tag);
@@ -186,8 +190,8 @@ static enum oto_status next_value(struct oto_pb_cursor *c, const struct oto_otlp
     }
 }
 
-static enum oto_status write_repeated_value(struct writer *w, const struct oto_otlp_field *field, uint32_t tag,
-                                            struct oto_pb_cursor *c)
+static enum oto_status write_repeated_value(struct writer *w, const struct oto_otlp_field *field,
+                                            uint32_t tag, struct oto_pb_cursor *c)
 {
     enum oto_otlp_type type = (enum oto_otlp_type)field->type;
     uint64_t bits;
@@ -231,8 +235,9 @@ static enum oto_status write_repeated(struct writer *w, const struct oto_otlp_fi
     return OTO_OK;
 }
 
-// A submessage that came in several parts: protobuf merges them, which is what joining their bytes means. No sender
-// splits messages at every level, which would take the whole size for each: a few times the whole is the limit.
+// A submessage that came in several parts: protobuf merges them, which is what joining their bytes
+// means. No sender splits messages at every level, which would take the whole size for each: a few
+// times the whole is the limit.
 static enum oto_status write_joined(struct writer *w, const struct oto_otlp_field *field,
                                     const struct place *place, const uint8_t *end)
 {
@@ -271,8 +276,8 @@ static enum oto_status write_single(struct writer *w, const struct oto_otlp_fiel
     if (oto_otlp_wire(type) != OTO_PB_BYTES) {
         uint64_t bits;
         OTO_TRY(read_bits(w, &c, type, &bits));
-        if (type != OTO_OTLP_BOOL && oto_otlp_wire(type) == OTO_PB_VARINT && type != OTO_OTLP_INT64 &&
-            type != OTO_OTLP_UINT64)
+        if (type != OTO_OTLP_BOOL && oto_otlp_wire(type) == OTO_PB_VARINT &&
+            type != OTO_OTLP_INT64 && type != OTO_OTLP_UINT64)
             bits = (uint32_t)bits;
         if (!bits && !presence)
             return OTO_OK;

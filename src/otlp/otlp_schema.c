@@ -19,20 +19,26 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define DEFINE(id, title, index_)                                                                  \
-    _Static_assert(COUNT(id##_fields) <= OTO_OTLP_FIELDS_MAX, "raise OTO_OTLP_FIELDS_MAX");          \
-    _Static_assert(index_ < OTO_OTLP_MESSAGE_COUNT, "raise OTO_OTLP_MESSAGE_COUNT");                 \
+    _Static_assert(COUNT(id##_fields) <= OTO_OTLP_FIELDS_MAX, "raise OTO_OTLP_FIELDS_MAX");        \
+    _Static_assert(index_ < OTO_OTLP_MESSAGE_COUNT, "raise OTO_OTLP_MESSAGE_COUNT");               \
     static const struct oto_otlp_message id = {                                                    \
         .name = title, .fields = id##_fields, .field_count = COUNT(id##_fields), .index = index_}
 
-#define SEVERITY(name) \
-    "SEVERITY_NUMBER_" name, "SEVERITY_NUMBER_" name "2", "SEVERITY_NUMBER_" name "3", \
-    "SEVERITY_NUMBER_" name "4"
+#define SEVERITY(name)                                                                             \
+    "SEVERITY_NUMBER_" name, "SEVERITY_NUMBER_" name "2", "SEVERITY_NUMBER_" name "3",             \
+        "SEVERITY_NUMBER_" name "4"
 
 static const char *const severity_number_names[] = {
-    "SEVERITY_NUMBER_UNSPECIFIED", SEVERITY("TRACE"), SEVERITY("DEBUG"), SEVERITY("INFO"),
-    SEVERITY("WARN"),              SEVERITY("ERROR"), SEVERITY("FATAL"),
+    "SEVERITY_NUMBER_UNSPECIFIED",
+    SEVERITY("TRACE"),
+    SEVERITY("DEBUG"),
+    SEVERITY("INFO"),
+    SEVERITY("WARN"),
+    SEVERITY("ERROR"),
+    SEVERITY("FATAL"),
 };
-static const struct oto_otlp_enum severity_number = {severity_number_names, COUNT(severity_number_names)};
+static const struct oto_otlp_enum severity_number = {severity_number_names,
+                                                     COUNT(severity_number_names)};
 
 static const char *const span_kind_names[] = {
     "SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER",
@@ -218,12 +224,9 @@ static const struct oto_otlp_field exemplar_fields[] = {
 DEFINE(exemplar, "Exemplar", 18);
 
 static const struct oto_otlp_field number_data_point_fields[] = {
-    MANY(7, attributes, key_value),
-    FIELD(2, startTimeUnixNano, FIXED64),
-    FIELD(3, timeUnixNano, FIXED64),
-    ONEOF(4, asDouble, DOUBLE),
-    ONEOF(6, asInt, SFIXED64),
-    MANY(5, exemplars, exemplar),
+    MANY(7, attributes, key_value),  FIELD(2, startTimeUnixNano, FIXED64),
+    FIELD(3, timeUnixNano, FIXED64), ONEOF(4, asDouble, DOUBLE),
+    ONEOF(6, asInt, SFIXED64),       MANY(5, exemplars, exemplar),
     FIELD(8, flags, UINT32),
 };
 DEFINE(number_data_point, "NumberDataPoint", 19);
@@ -241,16 +244,11 @@ static const struct oto_otlp_field sum_fields[] = {
 DEFINE(sum, "Sum", 21);
 
 static const struct oto_otlp_field histogram_data_point_fields[] = {
-    MANY(9, attributes, key_value),
-    FIELD(2, startTimeUnixNano, FIXED64),
-    FIELD(3, timeUnixNano, FIXED64),
-    FIELD(4, count, FIXED64),
-    OPTIONAL(5, sum, DOUBLE),
-    PACKED(6, bucketCounts, FIXED64),
-    PACKED(7, explicitBounds, DOUBLE),
-    MANY(8, exemplars, exemplar),
-    FIELD(10, flags, UINT32),
-    OPTIONAL(11, min, DOUBLE),
+    MANY(9, attributes, key_value),    FIELD(2, startTimeUnixNano, FIXED64),
+    FIELD(3, timeUnixNano, FIXED64),   FIELD(4, count, FIXED64),
+    OPTIONAL(5, sum, DOUBLE),          PACKED(6, bucketCounts, FIXED64),
+    PACKED(7, explicitBounds, DOUBLE), MANY(8, exemplars, exemplar),
+    FIELD(10, flags, UINT32),          OPTIONAL(11, min, DOUBLE),
     OPTIONAL(12, max, DOUBLE),
 };
 DEFINE(histogram_data_point, "HistogramDataPoint", 22);
@@ -298,12 +296,9 @@ static const struct oto_otlp_field summary_data_point_value_at_quantile_fields[]
 DEFINE(summary_data_point_value_at_quantile, "SummaryDataPoint.ValueAtQuantile", 27);
 
 static const struct oto_otlp_field summary_data_point_fields[] = {
-    MANY(7, attributes, key_value),
-    FIELD(2, startTimeUnixNano, FIXED64),
-    FIELD(3, timeUnixNano, FIXED64),
-    FIELD(4, count, FIXED64),
-    FIELD(5, sum, DOUBLE),
-    MANY(6, quantileValues, summary_data_point_value_at_quantile),
+    MANY(7, attributes, key_value),  FIELD(2, startTimeUnixNano, FIXED64),
+    FIELD(3, timeUnixNano, FIXED64), FIELD(4, count, FIXED64),
+    FIELD(5, sum, DOUBLE),           MANY(6, quantileValues, summary_data_point_value_at_quantile),
     FIELD(8, flags, UINT32),
 };
 DEFINE(summary_data_point, "SummaryDataPoint", 28);

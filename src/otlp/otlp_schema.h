@@ -1,6 +1,6 @@
-// The messages of OTLP 1.11 (opentelemetry-proto), one description each, in the order of the .proto files. JSON is read
-// and written by this table alone. Checked against the official descriptors by tests/conformance/test_otlp_schema.py.
-// Constant data: any thread.
+// The messages of OTLP 1.11 (opentelemetry-proto), one description each, in the order of the .proto
+// files. JSON is read and written by this table alone. Checked against the official descriptors by
+// tests/conformance/test_otlp_schema.py. Constant data: any thread.
 #ifndef OTO_OTLP_SCHEMA_H
 #define OTO_OTLP_SCHEMA_H
 

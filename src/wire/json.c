@@ -178,7 +178,8 @@ enum oto_status oto_json_skip(struct oto_json_reader *r)
             OTO_TRY(oto_json_enter(r));
             uint32_t level = r->depth - 1;
             uint64_t bit = (uint64_t)1 << (level % 64);
-            objects[level / 64] = byte == '{' ? objects[level / 64] | bit : objects[level / 64] & ~bit;
+            objects[level / 64] =
+                byte == '{' ? objects[level / 64] | bit : objects[level / 64] & ~bit;
         } else {
             OTO_TRY(skip_scalar(r, byte));
         }
@@ -294,14 +295,16 @@ size_t oto_json_unescape(struct oto_bytes raw, uint8_t *output)
     return (size_t)(out - output);
 }
 
-// A decimal number's value is digits * 10^exponent; digits without leading and trailing zeros, at most 20 of them.
+// A decimal number's value is digits * 10^exponent; digits without leading and trailing zeros, at
+// most 20 of them.
 struct decimal {
     uint64_t digits;
     int64_t exponent;
     int negative;
 };
 
-// OTO_TOO_LARGE: more than 20 significant digits, or over 2^64 (`exponent` then tells whether it has a fraction).
+// OTO_TOO_LARGE: more than 20 significant digits, or over 2^64 (`exponent` then tells whether it
+// has a fraction).
 static enum oto_status decimal_read(struct oto_bytes number, struct decimal *ret_decimal)
 {
     const uint8_t *at = number.data;
@@ -348,7 +351,8 @@ static enum oto_status decimal_read(struct oto_bytes number, struct decimal *ret
     return overflow && d.exponent >= 0 ? OTO_TOO_LARGE : overflow ? OTO_INVALID : OTO_OK;
 }
 
-// The magnitude of an integral decimal. OTO_INVALID when it has a fraction, OTO_TOO_LARGE past 2^64.
+// The magnitude of an integral decimal. OTO_INVALID when it has a fraction, OTO_TOO_LARGE past
+// 2^64.
 static enum oto_status decimal_magnitude(const struct decimal *d, uint64_t *ret_magnitude)
 {
     uint64_t value = d->digits;
@@ -391,7 +395,8 @@ enum oto_status oto_json_to_u64(struct oto_bytes number, uint64_t *ret_value)
     return OTO_OK;
 }
 
-void oto_json_position(struct oto_bytes document, size_t offset, uint32_t *ret_line, uint32_t *ret_column)
+void oto_json_position(struct oto_bytes document, size_t offset, uint32_t *ret_line,
+                       uint32_t *ret_column)
 {
     const uint8_t *at = document.data;
     const uint8_t *end = at + (offset < document.size ? offset : document.size);

@@ -1,13 +1,14 @@
-// JSON (RFC 8259), strict: a reader that pulls values out of a whole document in memory without building a tree, and
-// a writer that appends to a buffer. The reader never runs past its end, checks strings for UTF-8 and legal escapes
-// while it scans them, counts depth and does not recurse. The caller drives the grammar:
+// JSON (RFC 8259), strict: a reader that pulls values out of a whole document in memory without
+// building a tree, and a writer that appends to a buffer. The reader never runs past its end,
+// checks strings for UTF-8 and legal escapes while it scans them, counts depth and does not
+// recurse. The caller drives the grammar:
 //
 //     peek says '{'  ->  enter, then {member, name, a value}* until member says OTO_END
 //     peek says '['  ->  enter, then {element, a value}* until element says OTO_END
 //     anything else  ->  string, number or literal; or skip, for any value that is not wanted
 //
-// On failure `problem` says why (a static string) and `at` where. Core: no system call, no allocation by the reader.
-// Thread rule: a reader or writer belongs to one caller.
+// On failure `problem` says why (a static string) and `at` where. Core: no system call, no
+// allocation by the reader. Thread rule: a reader or writer belongs to one caller.
 #ifndef OTO_WIRE_JSON_H
 #define OTO_WIRE_JSON_H
 
@@ -34,7 +35,8 @@ struct oto_json_string {
 // document: borrowed while the reader is in use.
 void oto_json_reader_init(struct oto_json_reader *r, struct oto_bytes document, uint32_t depth_max);
 
-static inline enum oto_status oto_json_fail(struct oto_json_reader *r, const uint8_t *at, const char *problem)
+static inline enum oto_status oto_json_fail(struct oto_json_reader *r, const uint8_t *at,
+                                            const char *problem)
 {
     r->at = at;
     r->problem = problem;
@@ -47,7 +49,8 @@ static inline void oto_json_skip_space(struct oto_json_reader *r)
         r->at++;
 }
 
-// The first byte of the next value, which tells its type, or -1 at the end. Consumes white space only.
+// The first byte of the next value, which tells its type, or -1 at the end. Consumes white space
+// only.
 static inline int oto_json_peek(struct oto_json_reader *r)
 {
     oto_json_skip_space(r);
@@ -67,7 +70,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_json_enter(struct oto_json_read
     return OTO_OK;
 }
 
-// Moves to the opening quote of the next member's name; OTO_END when the object was left. OTO_INVALID.
+// Moves to the opening quote of the next member's name; OTO_END when the object was left.
+// OTO_INVALID.
 OTO_MUST_CHECK static inline enum oto_status oto_json_member(struct oto_json_reader *r)
 {
     int byte = oto_json_peek(r);
@@ -100,7 +104,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_json_colon(struct oto_json_read
 }
 
 // The name that oto_json_member stopped at, and its colon. OTO_INVALID.
-OTO_MUST_CHECK enum oto_status oto_json_name(struct oto_json_reader *r, struct oto_json_string *ret_name);
+OTO_MUST_CHECK enum oto_status oto_json_name(struct oto_json_reader *r,
+                                             struct oto_json_string *ret_name);
 
 // Moves to the next element; OTO_END when the array was left. OTO_INVALID.
 OTO_MUST_CHECK static inline enum oto_status oto_json_element(struct oto_json_reader *r)
@@ -124,10 +129,13 @@ OTO_MUST_CHECK static inline enum oto_status oto_json_element(struct oto_json_re
 }
 
 // A string whose opening quote peek saw. OTO_INVALID. Ownership: returns view into the document.
-OTO_MUST_CHECK enum oto_status oto_json_string(struct oto_json_reader *r, struct oto_json_string *ret_string);
+OTO_MUST_CHECK enum oto_status oto_json_string(struct oto_json_reader *r,
+                                               struct oto_json_string *ret_string);
 
-// A number (peek saw '-' or a digit): the view of its text. OTO_INVALID. Ownership: returns view into the document.
-OTO_MUST_CHECK enum oto_status oto_json_number(struct oto_json_reader *r, struct oto_bytes *ret_text);
+// A number (peek saw '-' or a digit): the view of its text. OTO_INVALID. Ownership: returns view
+// into the document.
+OTO_MUST_CHECK enum oto_status oto_json_number(struct oto_json_reader *r,
+                                               struct oto_bytes *ret_text);
 
 // true, false or null, whichever peek saw ('t', 'f', 'n'). OTO_INVALID.
 OTO_MUST_CHECK enum oto_status oto_json_literal(struct oto_json_reader *r);
@@ -138,20 +146,21 @@ OTO_MUST_CHECK enum oto_status oto_json_skip(struct oto_json_reader *r);
 // Only white space is left. OTO_INVALID.
 OTO_MUST_CHECK enum oto_status oto_json_finish(struct oto_json_reader *r);
 
-// Resolves the escapes of a string that a reader returned; a lone surrogate becomes U+FFFD. output: raw.size bytes,
-// apart from raw. Returns the size.
+// Resolves the escapes of a string that a reader returned; a lone surrogate becomes U+FFFD. output:
+// raw.size bytes, apart from raw. Returns the size.
 size_t oto_json_unescape(struct oto_bytes raw, uint8_t *output);
 
-// The integer that a JSON number stands for, exactly: 12, 1.50e1 and 120e-1 are integers, 1.5 is not.
-// OTO_INVALID when not an integer or not a JSON number, OTO_TOO_LARGE when out of range.
+// The integer that a JSON number stands for, exactly: 12, 1.50e1 and 120e-1 are integers, 1.5 is
+// not. OTO_INVALID when not an integer or not a JSON number, OTO_TOO_LARGE when out of range.
 OTO_MUST_CHECK enum oto_status oto_json_to_i64(struct oto_bytes number, int64_t *ret_value);
 OTO_MUST_CHECK enum oto_status oto_json_to_u64(struct oto_bytes number, uint64_t *ret_value);
 
 // Line (by '\n') and column (in bytes), both from 1, of a place in a document.
-void oto_json_position(struct oto_bytes document, size_t offset, uint32_t *ret_line, uint32_t *ret_column);
+void oto_json_position(struct oto_bytes document, size_t offset, uint32_t *ret_line,
+                       uint32_t *ret_column);
 
-// Writer: commas come by themselves; errors are sticky (`status`: OTO_NO_MEMORY, OTO_TOO_LARGE), so a sequence of
-// calls is checked once at its end. Its caller keeps begins and ends paired.
+// Writer: commas come by themselves; errors are sticky (`status`: OTO_NO_MEMORY, OTO_TOO_LARGE), so
+// a sequence of calls is checked once at its end. Its caller keeps begins and ends paired.
 struct oto_json_writer {
     struct oto_buffer *output; // borrowed
     enum oto_status status;
@@ -182,7 +191,9 @@ void oto_json_write_base64(struct oto_json_writer *w, struct oto_bytes bytes);
 // A value that is JSON already.
 void oto_json_write_raw(struct oto_json_writer *w, struct oto_bytes json);
 
-// oto_json_escape (base/json_text.h) for text that may not be UTF-8: what is invalid becomes U+FFFD. OTO_NO_MEMORY, OTO_TOO_LARGE.
-OTO_MUST_CHECK enum oto_status oto_json_append_string(struct oto_buffer *output, struct oto_bytes text);
+// oto_json_escape (base/json_text.h) for text that may not be UTF-8: what is invalid becomes
+// U+FFFD. OTO_NO_MEMORY, OTO_TOO_LARGE.
+OTO_MUST_CHECK enum oto_status oto_json_append_string(struct oto_buffer *output,
+                                                      struct oto_bytes text);
 
 #endif

@@ -12,7 +12,8 @@ static inline int oto_json_is_special(uint8_t byte)
     return byte == '"' || byte == '\\' || byte < 0x20;
 }
 
-// The first quote, backslash or control character, or end; high becomes non-zero when a byte before it is not ASCII.
+// The first quote, backslash or control character, or end; high becomes non-zero when a byte before
+// it is not ASCII.
 static inline const uint8_t *oto_json_scan(const uint8_t *at, const uint8_t *end, uint32_t *high)
 {
 #if defined(__SSE2__)
@@ -21,7 +22,8 @@ static inline const uint8_t *oto_json_scan(const uint8_t *at, const uint8_t *end
     const __m128i control = _mm_set1_epi8(0x1F);
     while (end - at >= 16) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-        __m128i found = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
+        __m128i found =
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
         found = _mm_or_si128(found, _mm_cmpeq_epi8(_mm_max_epu8(bytes, control), control));
         uint32_t mask = (uint32_t)_mm_movemask_epi8(found);
         uint32_t top = (uint32_t)_mm_movemask_epi8(bytes);

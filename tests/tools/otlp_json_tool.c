@@ -1,8 +1,9 @@
 // OTLP/JSON from the outside, for the conformance tests:
-//   otlp_json_tool to-protobuf|lines-to-protobuf|to-json logs|traces|metrics [--frames]   stdin -> stdout
-//   otlp_json_tool schema                                                                 the message table
-// With --frames stdin is a stream of documents, each after its size (big-endian u32), and each answer is one byte
-// (0 done, 1 refused), a size and the result or the error message. Without, a refusal is exit status 1 and a line on stderr.
+//   otlp_json_tool to-protobuf|lines-to-protobuf|to-json logs|traces|metrics [--frames]   stdin ->
+//   stdout otlp_json_tool schema the message table
+// With --frames stdin is a stream of documents, each after its size (big-endian u32), and each
+// answer is one byte (0 done, 1 refused), a size and the result or the error message. Without, a
+// refusal is exit status 1 and a line on stderr.
 #include "otlp/otlp_json.h"
 #include "otlp/otlp_schema.h"
 #include "wire/protobuf.h"
@@ -11,10 +12,11 @@
 
 #define SIZE_MAX_BYTES ((size_t)1 << 30)
 
-typedef enum oto_status (*converter)(enum oto_signal, struct oto_bytes, struct oto_buffer *, struct oto_error *);
+typedef enum oto_status (*converter)(enum oto_signal, struct oto_bytes, struct oto_buffer *,
+                                     struct oto_error *);
 
-static enum oto_status to_protobuf(enum oto_signal signal, struct oto_bytes input, struct oto_buffer *output,
-                                   struct oto_error *err)
+static enum oto_status to_protobuf(enum oto_signal signal, struct oto_bytes input,
+                                   struct oto_buffer *output, struct oto_error *err)
 {
     return oto_otlp_json_to_protobuf(signal, input, NULL, output, err);
 }
@@ -88,17 +90,18 @@ static int run_one(converter convert, enum oto_signal signal, struct oto_bytes i
 
 static void print_message(const struct oto_otlp_message *message, uint64_t *seen)
 {
-    static const char *const types[] = {"string", "bytes",  "bytes",    "bool",    "int32",   "uint32",
-                                        "int64",  "uint64", "sint32",   "fixed32", "fixed64", "sfixed64",
-                                        "double", "enum",   "message"};
+    static const char *const types[] = {"string",  "bytes",    "bytes",  "bool",   "int32",
+                                        "uint32",  "int64",    "uint64", "sint32", "fixed32",
+                                        "fixed64", "sfixed64", "double", "enum",   "message"};
     if (*seen >> message->index & 1)
         return;
     *seen |= (uint64_t)1 << message->index;
     for (int i = 0; i < message->field_count; i++) {
         const struct oto_otlp_field *f = message->fields + i;
-        printf("%s %u %.*s %s%s %d %d %d %d", message->name, f->number, f->name_size, f->name, types[f->type],
-               f->type == OTO_OTLP_ID ? "/hex" : "", (f->flags & OTO_OTLP_REPEATED) != 0,
-               (f->flags & OTO_OTLP_PACKED) != 0, (f->flags & OTO_OTLP_PRESENCE) != 0, f->oneof);
+        printf("%s %u %.*s %s%s %d %d %d %d", message->name, f->number, f->name_size, f->name,
+               types[f->type], f->type == OTO_OTLP_ID ? "/hex" : "",
+               (f->flags & OTO_OTLP_REPEATED) != 0, (f->flags & OTO_OTLP_PACKED) != 0,
+               (f->flags & OTO_OTLP_PRESENCE) != 0, f->oneof);
         if (f->type == OTO_OTLP_MESSAGE)
             printf(" %s", f->message->name);
         if (f->type == OTO_OTLP_ENUM)
@@ -135,13 +138,17 @@ int main(int argc, char **argv)
     else if (signal >= 0 && strcmp(argv[1], "to-json") == 0)
         convert = oto_otlp_protobuf_to_json;
     if (!convert)
-        return fprintf(stderr, "usage: %s to-protobuf|lines-to-protobuf|to-json SIGNAL [--frames]\n", argv[0]), 2;
+        return fprintf(stderr,
+                       "usage: %s to-protobuf|lines-to-protobuf|to-json SIGNAL [--frames]\n",
+                       argv[0]),
+               2;
     struct oto_buffer input;
     oto_buffer_init(&input, &oto_allocator_heap, SIZE_MAX_BYTES);
     if (!read_all(&input))
         return 2;
     int frames = argc > 3 && strcmp(argv[3], "--frames") == 0;
-    int rc = (frames ? run_frames : run_one)(convert, (enum oto_signal)signal, oto_buffer_view(&input));
+    int rc =
+        (frames ? run_frames : run_one)(convert, (enum oto_signal)signal, oto_buffer_view(&input));
     oto_buffer_release(&input);
     return rc;
 }

@@ -10,19 +10,21 @@
 #include <cmocka.h>
 
 // Converts text in memory of its own size, so that a sanitizer sees a read past its end.
-static enum oto_status convert(enum oto_signal signal, struct oto_bytes text, struct oto_buffer *output,
-                               struct oto_error *err)
+static enum oto_status convert(enum oto_signal signal, struct oto_bytes text,
+                               struct oto_buffer *output, struct oto_error *err)
 {
     uint8_t *copy = malloc(text.size ? text.size : 1);
     assert_non_null(copy);
     memcpy(copy, text.data, text.size);
     oto_error_init(err);
-    enum oto_status status = oto_otlp_json_to_protobuf(signal, oto_bytes(copy, text.size), NULL, output, err);
+    enum oto_status status =
+        oto_otlp_json_to_protobuf(signal, oto_bytes(copy, text.size), NULL, output, err);
     free(copy);
     return status;
 }
 
-// The JSON that our own writer makes of what was read: for rules that the official runtime has otherwise.
+// The JSON that our own writer makes of what was read: for rules that the official runtime has
+// otherwise.
 static void assert_reads_as(enum oto_signal signal, const char *json, const char *expected)
 {
     struct oto_buffer protobuf, back;
@@ -31,7 +33,8 @@ static void assert_reads_as(enum oto_signal signal, const char *json, const char
     oto_buffer_init(&back, &oto_allocator_heap, 1 << 20);
     if (convert(signal, oto_bytes_text(json), &protobuf, &err) != OTO_OK)
         fail_msg("%s: %s", json, err.message);
-    assert_int_equal(oto_otlp_protobuf_to_json(signal, oto_buffer_view(&protobuf), &back, &err), OTO_OK);
+    assert_int_equal(oto_otlp_protobuf_to_json(signal, oto_buffer_view(&protobuf), &back, &err),
+                     OTO_OK);
     assert_int_equal(oto_buffer_append_byte(&back, 0), OTO_OK);
     assert_string_equal((const char *)back.data, expected);
     oto_buffer_release(&protobuf);
@@ -68,16 +71,19 @@ static void test_error_names_the_field_and_the_place(void **state)
     const char *json = "{\"resourceLogs\":[\n {\"scopeLogs\":[{},{},{\"logRecords\":[{},\n"
                        "  {\"zzz\":[[]],\"timeUnixNano\": \"soon\"}]}]}]}";
     assert_int_equal(convert(OTO_SIGNAL_LOGS, oto_bytes_text(json), &output, &err), OTO_INVALID);
-    assert_string_equal(err.message, "resourceLogs[0].scopeLogs[2].logRecords[1].timeUnixNano: not an integer");
+    assert_string_equal(err.message,
+                        "resourceLogs[0].scopeLogs[2].logRecords[1].timeUnixNano: not an integer");
     assert_int_equal(err.offset, (uint64_t)(strstr(json, "\"soon\"") - json));
     assert_int_equal(err.line, 3);
     assert_int_equal(err.column, 31);
     oto_buffer_release(&output);
-    assert_refused(OTO_SIGNAL_METRICS,
-                   METRIC("\"histogram\":{\"dataPoints\":[{},{\"bucketCounts\":[\"1\",2,-3]}]}"),
-                   "resourceMetrics[0].scopeMetrics[0].metrics[0].histogram.dataPoints[1].bucketCounts[2]: "
-                   "out of range");
-    assert_refused(OTO_SIGNAL_LOGS, "{\"resourceLogs\":[{\"resource\":{\"entityRefs\":[{\"idKeys\":[\"a\",7]}]}}]}",
+    assert_refused(
+        OTO_SIGNAL_METRICS,
+        METRIC("\"histogram\":{\"dataPoints\":[{},{\"bucketCounts\":[\"1\",2,-3]}]}"),
+        "resourceMetrics[0].scopeMetrics[0].metrics[0].histogram.dataPoints[1].bucketCounts[2]: "
+        "out of range");
+    assert_refused(OTO_SIGNAL_LOGS,
+                   "{\"resourceLogs\":[{\"resource\":{\"entityRefs\":[{\"idKeys\":[\"a\",7]}]}}]}",
                    "resourceLogs[0].resource.entityRefs[0].idKeys[1]: not a string");
     assert_refused(OTO_SIGNAL_LOGS, "{\"resourceLogs\":[{}", "resourceLogs[1]: ends too early");
     assert_refused(OTO_SIGNAL_LOGS, "", "not an object");
@@ -89,15 +95,19 @@ static void test_error_names_the_field_and_the_place(void **state)
 static void test_names_are_camel_case_and_may_be_escaped(void **state)
 {
     (void)state;
-    assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"trace_id\":5,\"TraceId\":{},\"event_name\":\"x\",\"event\\u004eame\":\"y\""),
-                    RECORD("\"eventName\":\"y\""));
-    assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"eventNam\":\"x\",\"eventNames\":\"x\",\"\":1"), RECORD(""));
+    assert_reads_as(
+        OTO_SIGNAL_LOGS,
+        RECORD("\"trace_id\":5,\"TraceId\":{},\"event_name\":\"x\",\"event\\u004eame\":\"y\""),
+        RECORD("\"eventName\":\"y\""));
+    assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"eventNam\":\"x\",\"eventNames\":\"x\",\"\":1"),
+                    RECORD(""));
 }
 
 static void test_unknown_fields_are_checked_and_ignored(void **state)
 {
     (void)state;
-    assert_reads_as(OTO_SIGNAL_LOGS, "{\"a\":{\"b\":[1e999,{\"c\":null}]},\"resourceLogs\":[],\"a\":1}", "{}");
+    assert_reads_as(OTO_SIGNAL_LOGS,
+                    "{\"a\":{\"b\":[1e999,{\"c\":null}]},\"resourceLogs\":[],\"a\":1}", "{}");
     assert_refused(OTO_SIGNAL_LOGS, "{\"a\":[01]}", "malformed number");
     assert_refused(OTO_SIGNAL_LOGS, "{\"a\":\"\xFF\"}", "not valid UTF-8");
 }
@@ -109,10 +119,12 @@ static void test_duplicates(void **state)
     assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"flags\":1,\"flags\":0"), RECORD(""));
     assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"flags\":1,\"flags\":null"), RECORD(""));
     assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"eventName\":\"a\",\"eventName\":null"), RECORD(""));
-    assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"timeUnixNano\":9,\"timeUnixNano\":null"), RECORD(""));
+    assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"timeUnixNano\":9,\"timeUnixNano\":null"),
+                    RECORD(""));
     assert_refused(OTO_SIGNAL_LOGS, RECORD("\"attributes\":[],\"attributes\":[]"),
                    AT_RECORD ".attributes: given twice");
-    assert_refused(OTO_SIGNAL_LOGS, RECORD("\"body\":null,\"body\":{}"), AT_RECORD ".body: given twice");
+    assert_refused(OTO_SIGNAL_LOGS, RECORD("\"body\":null,\"body\":{}"),
+                   AT_RECORD ".body: given twice");
     assert_refused(OTO_SIGNAL_LOGS, RECORD("\"body\":{\"intValue\":1,\"intValue\":1}"),
                    AT_RECORD ".body.intValue: given twice");
     assert_refused(OTO_SIGNAL_LOGS, RECORD("\"body\":{\"intValue\":1,\"stringValue\":\"\"}"),
@@ -126,12 +138,15 @@ static void test_any_value_forms(void **state)
     (void)state;
     assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"body\":{}"), RECORD("\"body\":{}"));
     assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"body\":null"), RECORD(""));
-    assert_reads_as(
-        OTO_SIGNAL_LOGS,
-        RECORD("\"body\":{\"kvlistValue\":{\"values\":[{\"key\":\"k\",\"value\":{\"arrayValue\":{\"values\":[{},"
-               "{\"boolValue\":false},{\"doubleValue\":\"-Infinity\"},{\"bytesValue\":\"_-8\"}]}}}]}}"),
-        RECORD("\"body\":{\"kvlistValue\":{\"values\":[{\"key\":\"k\",\"value\":{\"arrayValue\":{\"values\":[{},"
-               "{\"boolValue\":false},{\"doubleValue\":\"-Infinity\"},{\"bytesValue\":\"/+8=\"}]}}}]}}"));
+    assert_reads_as(OTO_SIGNAL_LOGS,
+                    RECORD("\"body\":{\"kvlistValue\":{\"values\":[{\"key\":\"k\",\"value\":{"
+                           "\"arrayValue\":{\"values\":[{},"
+                           "{\"boolValue\":false},{\"doubleValue\":\"-Infinity\"},{\"bytesValue\":"
+                           "\"_-8\"}]}}}]}}"),
+                    RECORD("\"body\":{\"kvlistValue\":{\"values\":[{\"key\":\"k\",\"value\":{"
+                           "\"arrayValue\":{\"values\":[{},"
+                           "{\"boolValue\":false},{\"doubleValue\":\"-Infinity\"},{\"bytesValue\":"
+                           "\"/+8=\"}]}}}]}}"));
     assert_reads_as(OTO_SIGNAL_LOGS, RECORD("\"body\":{\"bytesValue\":\"\\/\\/79\"}"),
                     RECORD("\"body\":{\"bytesValue\":\"//79\"}"));
     assert_refused(OTO_SIGNAL_LOGS, RECORD("\"body\":{\"arrayValue\":{\"values\":[{},null]}}"),
@@ -145,25 +160,32 @@ static void test_ids_are_hex_of_any_case(void **state)
 {
     (void)state;
     assert_reads_as(OTO_SIGNAL_TRACES,
-                    SPAN("\"traceId\":\"5B8aa5a2D2c872e8321cf37308d69df2\",\"spanId\":\"\\u0030a\",\"parentSpanId\":\"\""),
+                    SPAN("\"traceId\":\"5B8aa5a2D2c872e8321cf37308d69df2\",\"spanId\":\"\\u0030a\","
+                         "\"parentSpanId\":\"\""),
                     SPAN("\"traceId\":\"5b8aa5a2d2c872e8321cf37308d69df2\",\"spanId\":\"0a\""));
     assert_refused(OTO_SIGNAL_TRACES, SPAN("\"traceId\":\"W47/95gDgQPSabYzgT/GDA==\""),
                    AT_SPAN ".traceId: not hexadecimal");
-    assert_refused(OTO_SIGNAL_TRACES, SPAN("\"traceId\":\"abc\""), AT_SPAN ".traceId: not hexadecimal");
-    assert_refused(OTO_SIGNAL_TRACES, SPAN("\"traceId\":\"0x12\""), AT_SPAN ".traceId: not hexadecimal");
-    assert_refused(OTO_SIGNAL_TRACES, SPAN("\"traceId\":\" 12 \""), AT_SPAN ".traceId: not hexadecimal");
+    assert_refused(OTO_SIGNAL_TRACES, SPAN("\"traceId\":\"abc\""),
+                   AT_SPAN ".traceId: not hexadecimal");
+    assert_refused(OTO_SIGNAL_TRACES, SPAN("\"traceId\":\"0x12\""),
+                   AT_SPAN ".traceId: not hexadecimal");
+    assert_refused(OTO_SIGNAL_TRACES, SPAN("\"traceId\":\" 12 \""),
+                   AT_SPAN ".traceId: not hexadecimal");
 }
 
 static void test_numbers_and_enums(void **state)
 {
     (void)state;
-    assert_reads_as(OTO_SIGNAL_TRACES,
-                    SPAN("\"kind\":\"SPAN_KIND_CLIENT\",\"status\":{\"code\":\"2\"},\"startTimeUnixNano\":1.5e1,"
-                         "\"endTimeUnixNano\":\"18446744073709551615\",\"droppedLinksCount\":\"\\u0037\""),
-                    SPAN("\"kind\":3,\"startTimeUnixNano\":\"15\",\"endTimeUnixNano\":\"18446744073709551615\","
-                         "\"droppedLinksCount\":7,\"status\":{\"code\":2}"));
+    assert_reads_as(
+        OTO_SIGNAL_TRACES,
+        SPAN(
+            "\"kind\":\"SPAN_KIND_CLIENT\",\"status\":{\"code\":\"2\"},\"startTimeUnixNano\":1.5e1,"
+            "\"endTimeUnixNano\":\"18446744073709551615\",\"droppedLinksCount\":\"\\u0037\""),
+        SPAN("\"kind\":3,\"startTimeUnixNano\":\"15\",\"endTimeUnixNano\":\"18446744073709551615\","
+             "\"droppedLinksCount\":7,\"status\":{\"code\":2}"));
     assert_reads_as(OTO_SIGNAL_TRACES, SPAN("\"kind\":-77"), SPAN("\"kind\":-77"));
-    assert_refused(OTO_SIGNAL_TRACES, SPAN("\"kind\":\"CLIENT\""), AT_SPAN ".kind: unknown enum name");
+    assert_refused(OTO_SIGNAL_TRACES, SPAN("\"kind\":\"CLIENT\""),
+                   AT_SPAN ".kind: unknown enum name");
     assert_refused(OTO_SIGNAL_TRACES, SPAN("\"kind\":2147483648"), AT_SPAN ".kind: out of range");
     assert_refused(OTO_SIGNAL_TRACES, SPAN("\"kind\":1.5"), AT_SPAN ".kind: not an integer");
     assert_refused(OTO_SIGNAL_TRACES, SPAN("\"flags\":4294967296"), AT_SPAN ".flags: out of range");
@@ -173,11 +195,12 @@ static void test_numbers_and_enums(void **state)
                    AT_RECORD ".body.doubleValue: out of range");
     assert_refused(OTO_SIGNAL_LOGS, RECORD("\"body\":{\"doubleValue\":\"inf\"}"),
                    AT_RECORD ".body.doubleValue: not a number");
-    assert_reads_as(OTO_SIGNAL_METRICS,
-                    METRIC("\"exponentialHistogram\":{\"dataPoints\":[{\"scale\":-2147483648,\"sum\":0,"
-                           "\"positive\":{\"offset\":2147483647,\"bucketCounts\":[]}}]}"),
-                    METRIC("\"exponentialHistogram\":{\"dataPoints\":[{\"sum\":0,\"scale\":-2147483648,"
-                           "\"positive\":{\"offset\":2147483647}}]}"));
+    assert_reads_as(
+        OTO_SIGNAL_METRICS,
+        METRIC("\"exponentialHistogram\":{\"dataPoints\":[{\"scale\":-2147483648,\"sum\":0,"
+               "\"positive\":{\"offset\":2147483647,\"bucketCounts\":[]}}]}"),
+        METRIC("\"exponentialHistogram\":{\"dataPoints\":[{\"sum\":0,\"scale\":-2147483648,"
+               "\"positive\":{\"offset\":2147483647}}]}"));
 }
 
 static void test_strings_with_escapes(void **state)
@@ -193,7 +216,8 @@ static char *nested_body(size_t levels)
     static const char open[] = "{\"arrayValue\":{\"values\":[";
     char *text = malloc(levels * 40 + 200);
     assert_non_null(text);
-    char *at = text + sprintf(text, "%s", "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":");
+    char *at = text + sprintf(text, "%s",
+                              "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":");
     for (size_t i = 0; i < levels; i++)
         at += sprintf(at, "%s", open);
     at += sprintf(at, "%s", "{}");
@@ -212,20 +236,24 @@ static void test_depth_is_limited(void **state)
     oto_buffer_init(&back, &oto_allocator_heap, 1 << 20);
     char *text = nested_body(47); // 100 messages deep: protobuf's own limit
     assert_int_equal(convert(OTO_SIGNAL_LOGS, oto_bytes_text(text), &output, &err), OTO_OK);
-    assert_int_equal(oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_buffer_view(&output), &back, &err), OTO_OK);
+    assert_int_equal(
+        oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_buffer_view(&output), &back, &err), OTO_OK);
     assert_true(oto_bytes_equal_text(oto_buffer_view(&back), text));
     free(text);
     text = nested_body(20000);
     assert_int_equal(convert(OTO_SIGNAL_LOGS, oto_bytes_text(text), &output, &err), OTO_TOO_LARGE);
     assert_non_null(strstr(err.message, "nested too deeply"));
     struct oto_otlp_json_limits limits = {.depth_max = 100000};
-    assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes_text(text), &limits, &output, &err),
-                     OTO_TOO_LARGE);
+    assert_int_equal(
+        oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes_text(text), &limits, &output, &err),
+        OTO_TOO_LARGE);
     limits.depth_max = 6;
-    assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes_text(RECORD("")), &limits, &output, &err),
+    assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes_text(RECORD("")), &limits,
+                                               &output, &err),
                      OTO_TOO_LARGE);
     limits.depth_max = 7;
-    assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes_text(RECORD("")), &limits, &output, &err),
+    assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes_text(RECORD("")), &limits,
+                                               &output, &err),
                      OTO_OK);
     free(text);
     oto_buffer_release(&output);
@@ -241,29 +269,40 @@ static void test_lines(void **state)
     oto_buffer_init(&back, &oto_allocator_heap, 1 << 20);
     struct oto_bytes good = OTO_BYTES_LITERAL("\n{\"resourceLogs\":[{\"schemaUrl\":\"a\"}]}\r\n \n"
                                               "{\"resourceLogs\":[{\"schemaUrl\":\"b\"}]}");
-    assert_int_equal(oto_otlp_json_lines_to_protobuf(OTO_SIGNAL_LOGS, good, NULL, &output, &err), OTO_OK);
-    assert_int_equal(oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_buffer_view(&output), &back, &err), OTO_OK);
-    assert_true(oto_bytes_equal_text(oto_buffer_view(&back),
-                                     "{\"resourceLogs\":[{\"schemaUrl\":\"a\"},{\"schemaUrl\":\"b\"}]}"));
+    assert_int_equal(oto_otlp_json_lines_to_protobuf(OTO_SIGNAL_LOGS, good, NULL, &output, &err),
+                     OTO_OK);
+    assert_int_equal(
+        oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_buffer_view(&output), &back, &err), OTO_OK);
+    assert_true(
+        oto_bytes_equal_text(oto_buffer_view(&back),
+                             "{\"resourceLogs\":[{\"schemaUrl\":\"a\"},{\"schemaUrl\":\"b\"}]}"));
     size_t before = output.size;
-    struct oto_bytes bad = OTO_BYTES_LITERAL("{\"resourceLogs\":[{}]}\n\n{\"resourceLogs\":[{},7]}\n");
-    assert_int_equal(oto_otlp_json_lines_to_protobuf(OTO_SIGNAL_LOGS, bad, NULL, &output, &err), OTO_INVALID);
+    struct oto_bytes bad =
+        OTO_BYTES_LITERAL("{\"resourceLogs\":[{}]}\n\n{\"resourceLogs\":[{},7]}\n");
+    assert_int_equal(oto_otlp_json_lines_to_protobuf(OTO_SIGNAL_LOGS, bad, NULL, &output, &err),
+                     OTO_INVALID);
     assert_string_equal(err.message, "resourceLogs[1]: not an object");
     assert_int_equal(err.line, 3);
     assert_int_equal(err.column, 21);
     assert_int_equal(err.offset, 43);
     assert_int_equal(output.size, before);
     struct oto_bytes split = OTO_BYTES_LITERAL("{\"resourceLogs\":\n[]}");
-    assert_int_equal(oto_otlp_json_lines_to_protobuf(OTO_SIGNAL_LOGS, split, NULL, &output, NULL), OTO_INVALID);
-    assert_int_equal(oto_otlp_json_lines_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes(NULL, 0), NULL, &output, &err), OTO_OK);
+    assert_int_equal(oto_otlp_json_lines_to_protobuf(OTO_SIGNAL_LOGS, split, NULL, &output, NULL),
+                     OTO_INVALID);
+    assert_int_equal(
+        oto_otlp_json_lines_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes(NULL, 0), NULL, &output, &err),
+        OTO_OK);
     oto_buffer_release(&output);
     oto_buffer_release(&back);
 }
 
 static const char full[] =
-    "{\"resourceMetrics\":[{\"resource\":{\"attributes\":[{\"key\":\"a\\u00e9\",\"value\":{\"stringValue\":\"\\n\"}}]},"
-    "\"scopeMetrics\":[{\"metrics\":[{\"name\":\"m\",\"sum\":{\"dataPoints\":[{\"asInt\":\"-5\",\"exemplars\":[{"
-    "\"spanId\":\"0102030405060708\",\"asDouble\":1.5}]}],\"isMonotonic\":true}},{\"histogram\":{\"dataPoints\":[{"
+    "{\"resourceMetrics\":[{\"resource\":{\"attributes\":[{\"key\":\"a\\u00e9\",\"value\":{"
+    "\"stringValue\":\"\\n\"}}]},"
+    "\"scopeMetrics\":[{\"metrics\":[{\"name\":\"m\",\"sum\":{\"dataPoints\":[{\"asInt\":\"-5\","
+    "\"exemplars\":[{"
+    "\"spanId\":\"0102030405060708\",\"asDouble\":1.5}]}],\"isMonotonic\":true}},{\"histogram\":{"
+    "\"dataPoints\":[{"
     "\"bucketCounts\":[\"1\",2],\"explicitBounds\":[0.5,\"NaN\"],\"unknown\":[[{}]]}]}}]}]}]}";
 
 static void test_every_cut_is_refused(void **state)
@@ -273,11 +312,13 @@ static void test_every_cut_is_refused(void **state)
     struct oto_error err;
     oto_buffer_init(&output, &oto_allocator_heap, 1 << 20);
     for (size_t size = 0; size < sizeof full - 1; size++) {
-        assert_int_equal(convert(OTO_SIGNAL_METRICS, oto_bytes(full, size), &output, &err), OTO_INVALID);
+        assert_int_equal(convert(OTO_SIGNAL_METRICS, oto_bytes(full, size), &output, &err),
+                         OTO_INVALID);
         assert_true(err.offset <= size);
         assert_int_equal(output.size, 0);
     }
-    assert_int_equal(convert(OTO_SIGNAL_METRICS, oto_bytes(full, sizeof full - 1), &output, &err), OTO_OK);
+    assert_int_equal(convert(OTO_SIGNAL_METRICS, oto_bytes(full, sizeof full - 1), &output, &err),
+                     OTO_OK);
     oto_buffer_release(&output);
 }
 
@@ -288,18 +329,24 @@ static void test_output_limit_is_kept_both_ways(void **state)
     struct oto_error err;
     oto_buffer_init(&whole, &oto_allocator_heap, 1 << 20);
     oto_buffer_init(&json, &oto_allocator_heap, 1 << 20);
-    assert_int_equal(convert(OTO_SIGNAL_METRICS, oto_bytes(full, sizeof full - 1), &whole, &err), OTO_OK);
-    assert_int_equal(oto_otlp_protobuf_to_json(OTO_SIGNAL_METRICS, oto_buffer_view(&whole), &json, &err), OTO_OK);
+    assert_int_equal(convert(OTO_SIGNAL_METRICS, oto_bytes(full, sizeof full - 1), &whole, &err),
+                     OTO_OK);
+    assert_int_equal(
+        oto_otlp_protobuf_to_json(OTO_SIGNAL_METRICS, oto_buffer_view(&whole), &json, &err),
+        OTO_OK);
     for (size_t size = 0; size < whole.size; size++) {
         oto_buffer_init(&output, &oto_allocator_heap, size);
-        assert_int_equal(convert(OTO_SIGNAL_METRICS, oto_bytes(full, sizeof full - 1), &output, &err), OTO_TOO_LARGE);
+        assert_int_equal(
+            convert(OTO_SIGNAL_METRICS, oto_bytes(full, sizeof full - 1), &output, &err),
+            OTO_TOO_LARGE);
         assert_int_equal(output.size, 0);
         oto_buffer_release(&output);
     }
     for (size_t size = 0; size < json.size; size++) {
         oto_buffer_init(&output, &oto_allocator_heap, size);
-        assert_int_equal(oto_otlp_protobuf_to_json(OTO_SIGNAL_METRICS, oto_buffer_view(&whole), &output, &err),
-                         OTO_TOO_LARGE);
+        assert_int_equal(
+            oto_otlp_protobuf_to_json(OTO_SIGNAL_METRICS, oto_buffer_view(&whole), &output, &err),
+            OTO_TOO_LARGE);
         assert_int_equal(output.size, 0);
         oto_buffer_release(&output);
     }
@@ -341,15 +388,16 @@ static void test_each_failing_allocation_is_reported(void **state)
         left = allowed;
         oto_buffer_init(&protobuf, &counted, 1 << 20);
         oto_buffer_init(&json, &counted, 1 << 20);
-        enum oto_status read = convert(OTO_SIGNAL_METRICS, oto_bytes(full, sizeof full - 1), &protobuf, &err);
-        enum oto_status written =
-            oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_bytes(parts, sizeof parts - 1), &json, &err);
+        enum oto_status read =
+            convert(OTO_SIGNAL_METRICS, oto_bytes(full, sizeof full - 1), &protobuf, &err);
+        enum oto_status written = oto_otlp_protobuf_to_json(
+            OTO_SIGNAL_LOGS, oto_bytes(parts, sizeof parts - 1), &json, &err);
         assert_true(read == OTO_OK || (read == OTO_NO_MEMORY && protobuf.size == 0));
         assert_true(written == OTO_OK || (written == OTO_NO_MEMORY && json.size == 0));
         if (written == OTO_OK)
-            assert_true(oto_bytes_equal_text(
-                oto_buffer_view(&json),
-                "{\"resourceLogs\":[{\"scopeLogs\":[{\"scope\":{\"name\":\"n\",\"version\":\"v\"}}]}]}"));
+            assert_true(oto_bytes_equal_text(oto_buffer_view(&json),
+                                             "{\"resourceLogs\":[{\"scopeLogs\":[{\"scope\":{"
+                                             "\"name\":\"n\",\"version\":\"v\"}}]}]}"));
         oto_buffer_release(&protobuf);
         oto_buffer_release(&json);
         if (read == OTO_OK && written == OTO_OK)
@@ -359,7 +407,8 @@ static void test_each_failing_allocation_is_reported(void **state)
     assert_true(failures >= 3);
 }
 
-// Levels of arrays, each given in two parts: joining them all would take the size of the whole for each level.
+// Levels of arrays, each given in two parts: joining them all would take the size of the whole for
+// each level.
 static void test_joining_at_every_level_is_limited(void **state)
 {
     (void)state;
@@ -389,7 +438,9 @@ static void test_joining_at_every_level_is_limited(void **state)
         inner = outer;
         outer = swap;
     }
-    assert_int_equal(oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_buffer_view(&inner), &json, &err), OTO_TOO_LARGE);
+    assert_int_equal(
+        oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_buffer_view(&inner), &json, &err),
+        OTO_TOO_LARGE);
     oto_buffer_release(&inner);
     oto_buffer_release(&outer);
     oto_buffer_release(&json);
@@ -401,14 +452,17 @@ static void test_malformed_protobuf_is_refused(void **state)
     struct oto_buffer output;
     struct oto_error err;
     oto_buffer_init(&output, &oto_allocator_heap, 1 << 20);
-    static const char *const malformed[] = {"\x0A", "\x0A\x05\x0A", "\x0A\x02\x0A\x05", "\x0A\x03\x1A\x01\xFF", "\x0F"};
+    static const char *const malformed[] = {"\x0A", "\x0A\x05\x0A", "\x0A\x02\x0A\x05",
+                                            "\x0A\x03\x1A\x01\xFF", "\x0F"};
     for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
         assert_int_equal(
-            oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_bytes_text(malformed[i]), &output, &err), OTO_INVALID);
+            oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_bytes_text(malformed[i]), &output, &err),
+            OTO_INVALID);
         assert_true(err.offset <= strlen(malformed[i]));
         assert_int_equal(output.size, 0);
     }
-    assert_int_equal(oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_bytes(NULL, 0), &output, &err), OTO_OK);
+    assert_int_equal(oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_bytes(NULL, 0), &output, &err),
+                     OTO_OK);
     assert_true(oto_bytes_equal_text(oto_buffer_view(&output), "{}"));
     oto_buffer_release(&output);
 }

@@ -27,47 +27,154 @@ static enum oto_status check(struct oto_bytes document, const char **ret_problem
     return status;
 }
 
-#define DOCUMENT(text) {text, sizeof(text) - 1}
+#define DOCUMENT(text)                                                                             \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
 static const struct {
     const char *text;
     size_t size;
 } legal[] = {
-    DOCUMENT("{}"), DOCUMENT("[]"), DOCUMENT("0"), DOCUMENT("-0"), DOCUMENT("\"\""), DOCUMENT("true"),
-    DOCUMENT("false"), DOCUMENT("null"), DOCUMENT(" \t\r\n[ ]\n"), DOCUMENT("[1,2]"), DOCUMENT("[1 , 2 ]"),
-    DOCUMENT("{\"a\":1}"), DOCUMENT("{ \"a\" : 1 , \"b\" : [ ] }"), DOCUMENT("{\"\":0}"),
-    DOCUMENT("{\"a\":1,\"a\":2}"), DOCUMENT("[[[[]],[]],{}]"), DOCUMENT("{\"a\":{\"b\":[{\"c\":null}]}}"),
-    DOCUMENT("123"), DOCUMENT("-1"), DOCUMENT("1.5"), DOCUMENT("0.1"), DOCUMENT("-0.0"), DOCUMENT("1e5"),
-    DOCUMENT("1E+5"), DOCUMENT("1e-05"), DOCUMENT("1.25e00"), DOCUMENT("0e0"), DOCUMENT("1e400"),
-    DOCUMENT("123456789012345678901234567890"), DOCUMENT("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""),
-    DOCUMENT("\"\\u0000\\u001F\\uaBcD\""), DOCUMENT("\"\\ud834\\udd1e\""), DOCUMENT("\"\\ud800\""),
-    DOCUMENT("\"\\udc00\\ud800\""), DOCUMENT("\"\xC3\xA9\xE2\x98\x83\xF0\x9D\x84\x9E\""), DOCUMENT("\"\x7F\""),
-    DOCUMENT("\"\xEF\xBF\xBF\xF4\x8F\xBF\xBF\""), DOCUMENT("\"/* no comment */ ,]}\""),
+    DOCUMENT("{}"),
+    DOCUMENT("[]"),
+    DOCUMENT("0"),
+    DOCUMENT("-0"),
+    DOCUMENT("\"\""),
+    DOCUMENT("true"),
+    DOCUMENT("false"),
+    DOCUMENT("null"),
+    DOCUMENT(" \t\r\n[ ]\n"),
+    DOCUMENT("[1,2]"),
+    DOCUMENT("[1 , 2 ]"),
+    DOCUMENT("{\"a\":1}"),
+    DOCUMENT("{ \"a\" : 1 , \"b\" : [ ] }"),
+    DOCUMENT("{\"\":0}"),
+    DOCUMENT("{\"a\":1,\"a\":2}"),
+    DOCUMENT("[[[[]],[]],{}]"),
+    DOCUMENT("{\"a\":{\"b\":[{\"c\":null}]}}"),
+    DOCUMENT("123"),
+    DOCUMENT("-1"),
+    DOCUMENT("1.5"),
+    DOCUMENT("0.1"),
+    DOCUMENT("-0.0"),
+    DOCUMENT("1e5"),
+    DOCUMENT("1E+5"),
+    DOCUMENT("1e-05"),
+    DOCUMENT("1.25e00"),
+    DOCUMENT("0e0"),
+    DOCUMENT("1e400"),
+    DOCUMENT("123456789012345678901234567890"),
+    DOCUMENT("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""),
+    DOCUMENT("\"\\u0000\\u001F\\uaBcD\""),
+    DOCUMENT("\"\\ud834\\udd1e\""),
+    DOCUMENT("\"\\ud800\""),
+    DOCUMENT("\"\\udc00\\ud800\""),
+    DOCUMENT("\"\xC3\xA9\xE2\x98\x83\xF0\x9D\x84\x9E\""),
+    DOCUMENT("\"\x7F\""),
+    DOCUMENT("\"\xEF\xBF\xBF\xF4\x8F\xBF\xBF\""),
+    DOCUMENT("\"/* no comment */ ,]}\""),
     DOCUMENT("\"0123456789abcde\\\"0123456789abcdef\\\\\""),
 };
 static const struct {
     const char *text;
     size_t size;
 } illegal[] = {
-    DOCUMENT(""), DOCUMENT(" "), DOCUMENT("{"), DOCUMENT("}"), DOCUMENT("["), DOCUMENT("]"), DOCUMENT("[1"),
-    DOCUMENT("[1,"), DOCUMENT("[1,]"), DOCUMENT("[,1]"), DOCUMENT("[1,,2]"), DOCUMENT("[1 2]"), DOCUMENT("[1}"),
-    DOCUMENT("[,]"), DOCUMENT("[1]]"), DOCUMENT("[1],"), DOCUMENT("[]x"), DOCUMENT("1 2"), DOCUMENT("{,}"),
-    DOCUMENT("{\"a\"}"), DOCUMENT("{\"a\":}"), DOCUMENT("{\"a\":1,}"), DOCUMENT("{\"a\" 1}"),
-    DOCUMENT("{\"a\":1 \"b\":2}"), DOCUMENT("{\"a\":1]"), DOCUMENT("{a:1}"), DOCUMENT("{'a':1}"),
-    DOCUMENT("{1:1}"), DOCUMENT("{null:1}"), DOCUMENT("{\"a\"::1}"), DOCUMENT("{\"a\":1:2}"), DOCUMENT("{[]:1}"),
-    DOCUMENT("01"), DOCUMENT("-01"), DOCUMENT("00"), DOCUMENT("+1"), DOCUMENT("-"), DOCUMENT("--1"),
-    DOCUMENT("1."), DOCUMENT(".5"), DOCUMENT("-.5"), DOCUMENT("1.e5"), DOCUMENT("1e"), DOCUMENT("1e+"),
-    DOCUMENT("1ee5"), DOCUMENT("1e5.5"), DOCUMENT("0x1"), DOCUMENT("1_000"), DOCUMENT("NaN"),
-    DOCUMENT("Infinity"), DOCUMENT("-Infinity"), DOCUMENT("tru"), DOCUMENT("True"), DOCUMENT("truex"),
-    DOCUMENT("nul"), DOCUMENT("nulll"), DOCUMENT("fals"), DOCUMENT("undefined"), DOCUMENT("\""),
-    DOCUMENT("\"a"), DOCUMENT("\"\\"), DOCUMENT("\"\\\""), DOCUMENT("\"\\x41\""), DOCUMENT("\"\\'\""),
-    DOCUMENT("\"\\u\""), DOCUMENT("\"\\u12\""), DOCUMENT("\"\\u12g4\""), DOCUMENT("\"\\U0041\""),
-    DOCUMENT("\"\\u+123\""), DOCUMENT("\"\\ \""), DOCUMENT("\"\n\""), DOCUMENT("\"\t\""), DOCUMENT("\"\0\""),
-    DOCUMENT("\"0123456789abcdef0123456789\x1F\""), DOCUMENT("'a'"), DOCUMENT("\"\x80\""), DOCUMENT("\"\xC3\""),
-    DOCUMENT("\"\xC0\xAF\""), DOCUMENT("\"\xED\xA0\x80\""), DOCUMENT("\"\xF4\x90\x80\x80\""),
-    DOCUMENT("\"\xFF\""), DOCUMENT("\"0123456789abcdef\xE2\x98\""), DOCUMENT("\xEF\xBB\xBF[]"), DOCUMENT("[\xC2\xA0]"),
-    DOCUMENT("[\f]"), DOCUMENT("[\v]"), DOCUMENT("[1]//c"), DOCUMENT("[/*c*/1]"), DOCUMENT("#\n1"),
-    DOCUMENT("[\0]"), DOCUMENT("1\0"), DOCUMENT("[1]\0"), DOCUMENT("<null>"), DOCUMENT("*"),
-    DOCUMENT("{\"\xFF\":1}"), DOCUMENT("{\"\\q\":1}"),
+    DOCUMENT(""),
+    DOCUMENT(" "),
+    DOCUMENT("{"),
+    DOCUMENT("}"),
+    DOCUMENT("["),
+    DOCUMENT("]"),
+    DOCUMENT("[1"),
+    DOCUMENT("[1,"),
+    DOCUMENT("[1,]"),
+    DOCUMENT("[,1]"),
+    DOCUMENT("[1,,2]"),
+    DOCUMENT("[1 2]"),
+    DOCUMENT("[1}"),
+    DOCUMENT("[,]"),
+    DOCUMENT("[1]]"),
+    DOCUMENT("[1],"),
+    DOCUMENT("[]x"),
+    DOCUMENT("1 2"),
+    DOCUMENT("{,}"),
+    DOCUMENT("{\"a\"}"),
+    DOCUMENT("{\"a\":}"),
+    DOCUMENT("{\"a\":1,}"),
+    DOCUMENT("{\"a\" 1}"),
+    DOCUMENT("{\"a\":1 \"b\":2}"),
+    DOCUMENT("{\"a\":1]"),
+    DOCUMENT("{a:1}"),
+    DOCUMENT("{'a':1}"),
+    DOCUMENT("{1:1}"),
+    DOCUMENT("{null:1}"),
+    DOCUMENT("{\"a\"::1}"),
+    DOCUMENT("{\"a\":1:2}"),
+    DOCUMENT("{[]:1}"),
+    DOCUMENT("01"),
+    DOCUMENT("-01"),
+    DOCUMENT("00"),
+    DOCUMENT("+1"),
+    DOCUMENT("-"),
+    DOCUMENT("--1"),
+    DOCUMENT("1."),
+    DOCUMENT(".5"),
+    DOCUMENT("-.5"),
+    DOCUMENT("1.e5"),
+    DOCUMENT("1e"),
+    DOCUMENT("1e+"),
+    DOCUMENT("1ee5"),
+    DOCUMENT("1e5.5"),
+    DOCUMENT("0x1"),
+    DOCUMENT("1_000"),
+    DOCUMENT("NaN"),
+    DOCUMENT("Infinity"),
+    DOCUMENT("-Infinity"),
+    DOCUMENT("tru"),
+    DOCUMENT("True"),
+    DOCUMENT("truex"),
+    DOCUMENT("nul"),
+    DOCUMENT("nulll"),
+    DOCUMENT("fals"),
+    DOCUMENT("undefined"),
+    DOCUMENT("\""),
+    DOCUMENT("\"a"),
+    DOCUMENT("\"\\"),
+    DOCUMENT("\"\\\""),
+    DOCUMENT("\"\\x41\""),
+    DOCUMENT("\"\\'\""),
+    DOCUMENT("\"\\u\""),
+    DOCUMENT("\"\\u12\""),
+    DOCUMENT("\"\\u12g4\""),
+    DOCUMENT("\"\\U0041\""),
+    DOCUMENT("\"\\u+123\""),
+    DOCUMENT("\"\\ \""),
+    DOCUMENT("\"\n\""),
+    DOCUMENT("\"\t\""),
+    DOCUMENT("\"\0\""),
+    DOCUMENT("\"0123456789abcdef0123456789\x1F\""),
+    DOCUMENT("'a'"),
+    DOCUMENT("\"\x80\""),
+    DOCUMENT("\"\xC3\""),
+    DOCUMENT("\"\xC0\xAF\""),
+    DOCUMENT("\"\xED\xA0\x80\""),
+    DOCUMENT("\"\xF4\x90\x80\x80\""),
+    DOCUMENT("\"\xFF\""),
+    DOCUMENT("\"0123456789abcdef\xE2\x98\""),
+    DOCUMENT("\xEF\xBB\xBF[]"),
+    DOCUMENT("[\xC2\xA0]"),
+    DOCUMENT("[\f]"),
+    DOCUMENT("[\v]"),
+    DOCUMENT("[1]//c"),
+    DOCUMENT("[/*c*/1]"),
+    DOCUMENT("#\n1"),
+    DOCUMENT("[\0]"),
+    DOCUMENT("1\0"),
+    DOCUMENT("[1]\0"),
+    DOCUMENT("<null>"),
+    DOCUMENT("*"),
+    DOCUMENT("{\"\xFF\":1}"),
+    DOCUMENT("{\"\\q\":1}"),
 };
 
 static void test_accepts_what_the_grammar_has(void **state)
@@ -130,7 +237,8 @@ static void test_pulls_the_members_of_a_document(void **state)
     struct oto_json_reader r;
     struct oto_json_string name, string;
     struct oto_bytes number;
-    oto_json_reader_init(&r, BYTES(" {\"a\" : [1, {}, -2.5e3] , \"b\\n\":\"x\", \"skipped\":[[{}]]} "), 8);
+    oto_json_reader_init(
+        &r, BYTES(" {\"a\" : [1, {}, -2.5e3] , \"b\\n\":\"x\", \"skipped\":[[{}]]} "), 8);
     assert_int_equal(oto_json_peek(&r), '{');
     assert_int_equal(oto_json_enter(&r), OTO_OK);
     assert_int_equal(oto_json_member(&r), OTO_OK);
@@ -205,20 +313,42 @@ static void test_integers_are_read_exactly(void **state)
         const char *text;
         int64_t value;
     } signed_cases[] = {
-        {"0", 0}, {"-0", 0}, {"-0.0e9", 0}, {"1.0", 1}, {"1e3", 1000}, {"1.50e1", 15}, {"1500e-2", 15},
-        {"0.00012e5", 12}, {"9223372036854775807", INT64_MAX}, {"-9223372036854775808", INT64_MIN},
-        {"9.223372036854775807e18", INT64_MAX}, {"9007199254740993", 9007199254740993}, {"0e99999999999999999999", 0},
+        {"0", 0},
+        {"-0", 0},
+        {"-0.0e9", 0},
+        {"1.0", 1},
+        {"1e3", 1000},
+        {"1.50e1", 15},
+        {"1500e-2", 15},
+        {"0.00012e5", 12},
+        {"9223372036854775807", INT64_MAX},
+        {"-9223372036854775808", INT64_MIN},
+        {"9.223372036854775807e18", INT64_MAX},
+        {"9007199254740993", 9007199254740993},
+        {"0e99999999999999999999", 0},
         {"100000000000000000000000e-23", 1},
     };
     static const struct {
         const char *text;
         enum oto_status status;
     } refused[] = {
-        {"", OTO_INVALID}, {"-", OTO_INVALID}, {"1.5", OTO_INVALID}, {"1e-1", OTO_INVALID}, {"01", OTO_INVALID},
-        {"1 ", OTO_INVALID}, {" 1", OTO_INVALID}, {"+1", OTO_INVALID}, {"0x1", OTO_INVALID}, {"NaN", OTO_INVALID},
-        {"9223372036854775808", OTO_TOO_LARGE}, {"-9223372036854775809", OTO_TOO_LARGE}, {"1e19", OTO_TOO_LARGE},
-        {"1e99999999999999999999", OTO_TOO_LARGE}, {"1e-99999999999999999999", OTO_INVALID},
-        {"123456789012345678901234567890", OTO_TOO_LARGE}, {"0.123456789012345678901234567890", OTO_INVALID},
+        {"", OTO_INVALID},
+        {"-", OTO_INVALID},
+        {"1.5", OTO_INVALID},
+        {"1e-1", OTO_INVALID},
+        {"01", OTO_INVALID},
+        {"1 ", OTO_INVALID},
+        {" 1", OTO_INVALID},
+        {"+1", OTO_INVALID},
+        {"0x1", OTO_INVALID},
+        {"NaN", OTO_INVALID},
+        {"9223372036854775808", OTO_TOO_LARGE},
+        {"-9223372036854775809", OTO_TOO_LARGE},
+        {"1e19", OTO_TOO_LARGE},
+        {"1e99999999999999999999", OTO_TOO_LARGE},
+        {"1e-99999999999999999999", OTO_INVALID},
+        {"123456789012345678901234567890", OTO_TOO_LARGE},
+        {"0.123456789012345678901234567890", OTO_INVALID},
     };
     for (size_t i = 0; i < sizeof signed_cases / sizeof signed_cases[0]; i++) {
         int64_t value = 42;
@@ -227,7 +357,8 @@ static void test_integers_are_read_exactly(void **state)
     }
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         int64_t value = 42;
-        assert_int_equal(oto_json_to_i64(oto_bytes_text(refused[i].text), &value), refused[i].status);
+        assert_int_equal(oto_json_to_i64(oto_bytes_text(refused[i].text), &value),
+                         refused[i].status);
         assert_true(value == 42);
     }
     uint64_t large;
@@ -246,7 +377,8 @@ static void test_position_counts_lines_and_columns(void **state)
     (void)state;
     uint32_t line, column;
     struct oto_bytes text = BYTES("ab\ncd\n\nef");
-    static const uint32_t expected[][2] = {{1, 1}, {1, 2}, {1, 3}, {2, 1}, {2, 2}, {2, 3}, {3, 1}, {4, 1}, {4, 2}, {4, 3}};
+    static const uint32_t expected[][2] = {{1, 1}, {1, 2}, {1, 3}, {2, 1}, {2, 2},
+                                           {2, 3}, {3, 1}, {4, 1}, {4, 2}, {4, 3}};
     for (size_t i = 0; i <= text.size; i++) {
         oto_json_position(text, i, &line, &column);
         assert_int_equal(line, expected[i][0]);
@@ -287,9 +419,11 @@ static void test_writer_puts_commas_and_escapes(void **state)
     assert_int_equal(w.status, OTO_OK);
     static const char expected[] =
         "{\"a\\\"b\":[-9223372036854775808,\"18446744073709551615\",0.5,\"-Infinity\",[],{}],"
-        "\"b\":\"\\u0000\\u001f\\t\\n\\r\\\\\\\"/\x7F\xC3\xA9\xEF\xBF\xBD\",\"c\":\"01ab\",\"d\":\"//79/A==\","
+        "\"b\":\"\\u0000\\u001f\\t\\n\\r\\\\\\\"/"
+        "\x7F\xC3\xA9\xEF\xBF\xBD\",\"c\":\"01ab\",\"d\":\"//79/A==\","
         "\"e\":true,\"f\":null}";
-    assert_true(oto_bytes_equal(oto_buffer_view(&output), oto_bytes(expected, sizeof expected - 1)));
+    assert_true(
+        oto_bytes_equal(oto_buffer_view(&output), oto_bytes(expected, sizeof expected - 1)));
     const char *problem;
     assert_int_equal(check(oto_buffer_view(&output), &problem), OTO_OK);
     oto_buffer_release(&output);
