@@ -22,7 +22,7 @@ import urllib.request
 
 import duckdb
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 SETS = {  # set: signal, folders, manifest sums as SQL over the files
     "logs-model": ("logs", ["logs"]),
     "logs-wide": ("logs", ["logs"]),
