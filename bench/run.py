@@ -87,10 +87,13 @@ class Server:
         return usage.ru_utime + usage.ru_stime - self.cpu_before, peak
 
 
+TIME_SUM = "sum(epoch_us({0})::HUGEINT * 1000 + {0}NanoOfMicro) AS time_ns_sum"
 STORED = {
-    "logs": "SELECT count(*) AS records, sum(SeverityNumber) AS severity_sum, sum(strlen(Body)) AS body_bytes FROM {files}",
-    "traces": "SELECT count(*) AS records FROM {files}",
-    "metrics": "SELECT count(*) AS records FROM {files}",
+    "logs": "SELECT count(*) AS records, sum(SeverityNumber) AS severity_sum, sum(strlen(Body)) AS body_bytes, "
+            "sum(cardinality(LogAttributes)) AS attributes, " + TIME_SUM.format("Timestamp") + " FROM {files}",
+    "traces": "SELECT count(*) AS records, sum(Duration) AS duration_ns_sum, sum(cardinality(SpanAttributes)) AS attributes, "
+              "sum(len(Events)) AS events, sum(len(Links)) AS links, " + TIME_SUM.format("Timestamp") + " FROM {files}",
+    "metrics": "SELECT count(*) AS records, sum(cardinality(Attributes)) AS attributes, " + TIME_SUM.format("TimeUnix") + " FROM {files}",
 }
 
 
