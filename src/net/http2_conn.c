@@ -542,10 +542,10 @@ static void input(struct http_connection *c, struct oto_bytes bytes)
         return;
     // Either we gave up, and GOAWAY is on its way, or nghttp2 did.
     h->broken = 1;
-    if (n == NGHTTP2_ERR_FLOODED)
-        give_up(c, NGHTTP2_ENHANCE_YOUR_CALM);
-    else if (n == NGHTTP2_ERR_NOMEM || n == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
+    if (n == NGHTTP2_ERR_NOMEM || n == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
         http_connection_doom(c);
+    else if (n < 0 && n != NGHTTP2_ERR_CALLBACK_FAILURE) // a flood of one kind or another
+        give_up(c, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 static void input_end(struct http_connection *c)

@@ -474,7 +474,8 @@ void http_exchange_gone(struct oto_exchange *e)
         e->drained(e->drained_state);
     tell_closed(e, 0);
     e->calls--;
-    // An answer is owed by a handler that has the whole request, has begun to answer, or has decided nothing yet.
+    // An answer is owed by a handler that has the whole request, has begun to answer, or has
+    // decided nothing yet.
     int is_owed = e->answer_state == HTTP_ANSWER_BEGUN ||
                   (e->answer_state == HTTP_ANSWER_NONE && e->body_state != HTTP_BODY_READING);
     if (!is_owed || e->internal)

@@ -1,4 +1,5 @@
-// A server in a thread with a handler whose paths each behave in one way, and counters of what it was told.
+// A server in a thread with a handler whose paths each behave in one way, and counters of what it
+// was told.
 #ifndef OTO_TEST_HTTP_FIXTURE_H
 #define OTO_TEST_HTTP_FIXTURE_H
 

@@ -201,7 +201,8 @@ static void continue_only_when_the_body_is_wanted(void **state)
     hear(fd, "HTTP/1.1 100 Continue\r\n\r\n", 1);
     say(fd, "abc");
     hear(fd, "\r\n\r\n3", 1);
-    say(fd, "POST /refuse HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    say(fd,
+        "POST /refuse HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     hear_all(fd);
     assert_int_equal(count("100 Continue"), 0);
     assert_int_equal(count("HTTP/1.1 503 Service Unavailable\r\n"), 1);

@@ -1,5 +1,5 @@
-// The HTTP/1.1 parser on its own: what it takes, what it refuses, and that the answer does not depend on how the bytes
-// are cut.
+// The HTTP/1.1 parser on its own: what it takes, what it refuses, and that the answer does not
+// depend on how the bytes are cut.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ struct outcome {
     const char *reason;
     char body[4096];
     size_t body_size;
-    struct oto_http1_head head;      // the last one; the views are dead
+    struct oto_http1_head head; // the last one; the views are dead
     char method[40], target[256], authority[256];
 };
 
@@ -31,7 +31,8 @@ static void note_head(struct outcome *o, const struct oto_http1_head *head)
              head->authority.data);
 }
 
-// Feeds the input in pieces of `step` bytes, each in memory of its own size, as a connection does: what is not consumed comes again.
+// Feeds the input in pieces of `step` bytes, each in memory of its own size, as a connection does:
+// what is not consumed comes again.
 static void feed(const char *input, size_t size, size_t step, struct outcome *o)
 {
     struct oto_http1_parser parser;
