@@ -210,6 +210,42 @@ static void test_strings_with_escapes(void **state)
                     RECORD("\"eventName\":\"\xF0\x9D\x84\x9E\xEF\xBF\xBD\\u0000/\""));
 }
 
+// Every byte at every place of a number that is read eight digits at once.
+static void test_long_numbers_have_digits_only(void **state)
+{
+    (void)state;
+    struct oto_buffer output;
+    struct oto_error err;
+    oto_buffer_init(&output, &oto_allocator_heap, 1 << 20);
+    for (size_t place = 0; place < 17; place++) {
+        for (int byte = ' '; byte < 0x7F; byte++) {
+            char json[] = RECORD("\"timeUnixNano\":\"11111111111111111\"");
+            char *digits = strstr(json, "1111");
+            digits[place] = (char)byte;
+            int legal = byte >= (place == 0 ? '1' : '0') && byte <= '9';
+            if (byte == '"' || byte == '\\' || byte == '.' || (byte | 0x20) == 'e')
+                continue; // other rules
+            enum oto_status status = convert(OTO_SIGNAL_LOGS, oto_bytes_text(json), &output, &err);
+            assert_int_equal(status, legal ? OTO_OK : OTO_INVALID);
+            output.size = 0;
+        }
+    }
+    oto_buffer_release(&output);
+}
+
+static void test_strings_of_every_length(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size < 100; size++) {
+        char json[512], text[128];
+        for (size_t i = 0; i < size; i++)
+            text[i] = (char)('a' + i % 26);
+        text[size] = 0;
+        snprintf(json, sizeof json, RECORD("\"eventName\":\"x%s\""), text);
+        assert_reads_as(OTO_SIGNAL_LOGS, json, json);
+    }
+}
+
 // A body of `levels` arrays in each other, as JSON.
 static char *nested_body(size_t levels)
 {
@@ -478,6 +514,8 @@ int main(void)
         cmocka_unit_test(test_ids_are_hex_of_any_case),
         cmocka_unit_test(test_numbers_and_enums),
         cmocka_unit_test(test_strings_with_escapes),
+        cmocka_unit_test(test_long_numbers_have_digits_only),
+        cmocka_unit_test(test_strings_of_every_length),
         cmocka_unit_test(test_depth_is_limited),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_every_cut_is_refused),

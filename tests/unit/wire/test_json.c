@@ -91,6 +91,8 @@ static const struct {
     DOCUMENT("[,1]"),
     DOCUMENT("[1,,2]"),
     DOCUMENT("[1 2]"),
+    DOCUMENT("[1;2]"),
+    DOCUMENT("{\"a\":1;\"b\":2}"),
     DOCUMENT("[1}"),
     DOCUMENT("[,]"),
     DOCUMENT("[1]]"),
