@@ -1,0 +1,266 @@
+#include "engine/dedup.h"
+
+#include <stdlib.h>
+
+#include "codec/crc.h"
+#include "os/thread.h"
+
+#define MAGIC "OTODUP\r\n"
+#define VERSION 1
+#define HEAD_BYTES 16
+#define ENTRY_BYTES 40
+#define SLOT_EMPTY 0u
+
+// Entries lie in a ring in order of arrival; slots are an open-addressing index of ring positions + 1.
+struct oto_dedup {
+    struct oto_mutex lock;
+    struct oto_dedup_entry *entries;
+    uint32_t capacity, first, count;
+    uint32_t *slots;
+    uint32_t slot_mask;
+    uint64_t window_ns;
+};
+
+#define STATE_GONE 255 // a ring place whose entry was forgotten
+
+struct oto_dedup *oto_dedup_new(uint32_t capacity, uint64_t window_ns)
+{
+    struct oto_dedup *d = calloc(1, sizeof *d);
+    uint32_t slots = 16;
+    while (slots < 2 * capacity)
+        slots *= 2;
+    if (!d)
+        return NULL;
+    oto_mutex_init(&d->lock);
+    d->entries = calloc(capacity, sizeof *d->entries);
+    d->slots = calloc(slots, sizeof *d->slots);
+    d->capacity = capacity;
+    d->slot_mask = slots - 1;
+    d->window_ns = window_ns;
+    if (!d->entries || !d->slots) {
+        oto_dedup_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void oto_dedup_free(struct oto_dedup *d)
+{
+    if (!d)
+        return;
+    oto_mutex_release(&d->lock);
+    free(d->entries);
+    free(d->slots);
+    free(d);
+}
+
+// The slot of a hash: its entry's, or the empty one where it would go.
+static uint32_t find_slot(const struct oto_dedup *d, uint64_t low, uint64_t high)
+{
+    uint32_t slot = (uint32_t)low & d->slot_mask;
+    for (; d->slots[slot] != SLOT_EMPTY; slot = (slot + 1) & d->slot_mask) {
+        const struct oto_dedup_entry *entry = &d->entries[d->slots[slot] - 1];
+        if (entry->hash_low == low && entry->hash_high == high)
+            break;
+    }
+    return slot;
+}
+
+// Empties a slot and moves back what probing had pushed past it.
+static void clear_slot(struct oto_dedup *d, uint32_t hole)
+{
+    uint32_t slot = hole;
+    for (;;) {
+        slot = (slot + 1) & d->slot_mask;
+        if (d->slots[slot] == SLOT_EMPTY)
+            break;
+        uint32_t home = (uint32_t)d->entries[d->slots[slot] - 1].hash_low & d->slot_mask;
+        if (((slot - home) & d->slot_mask) < ((slot - hole) & d->slot_mask))
+            continue;
+        d->slots[hole] = d->slots[slot];
+        hole = slot;
+    }
+    d->slots[hole] = SLOT_EMPTY;
+}
+
+static void remove_entry(struct oto_dedup *d, struct oto_dedup_entry *entry)
+{
+    if (entry->state != STATE_GONE)
+        clear_slot(d, find_slot(d, entry->hash_low, entry->hash_high));
+    entry->state = STATE_GONE;
+}
+
+static int is_expired(const struct oto_dedup *d, const struct oto_dedup_entry *entry, uint64_t now_ns)
+{
+    return now_ns > entry->received_ns && now_ns - entry->received_ns > d->window_ns;
+}
+
+static void drop_oldest(struct oto_dedup *d)
+{
+    remove_entry(d, &d->entries[d->first]);
+    d->first = (d->first + 1) % d->capacity;
+    d->count--;
+}
+
+static void add_entry(struct oto_dedup *d, const struct oto_dedup_entry *entry)
+{
+    while (d->count == d->capacity ||
+           (d->count > 0 && (d->entries[d->first].state == STATE_GONE ||
+                             is_expired(d, &d->entries[d->first], entry->received_ns))))
+        drop_oldest(d);
+    uint32_t place = (d->first + d->count++) % d->capacity;
+    d->entries[place] = *entry;
+    d->slots[find_slot(d, entry->hash_low, entry->hash_high)] = place + 1;
+}
+
+static struct oto_dedup_entry *find_entry(struct oto_dedup *d, uint64_t low, uint64_t high)
+{
+    uint32_t slot = find_slot(d, low, high);
+    return d->slots[slot] == SLOT_EMPTY ? NULL : &d->entries[d->slots[slot] - 1];
+}
+
+// The live entry of the same hash; one past its window is removed.
+static struct oto_dedup_entry *find_live(struct oto_dedup *d, const struct oto_dedup_entry *entry)
+{
+    struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
+    if (found && is_expired(d, found, entry->received_ns)) {
+        remove_entry(d, found);
+        return NULL;
+    }
+    return found;
+}
+
+enum oto_dedup_state oto_dedup_begin(struct oto_dedup *d, struct oto_dedup_entry *entry)
+{
+    enum oto_dedup_state state = OTO_DEDUP_NEW;
+    oto_mutex_lock(&d->lock);
+    struct oto_dedup_entry *found = find_live(d, entry);
+    if (found) {
+        state = (enum oto_dedup_state)found->state;
+        entry->item_count = found->item_count;
+    } else {
+        entry->state = OTO_DEDUP_PENDING;
+        add_entry(d, entry);
+    }
+    oto_mutex_unlock(&d->lock);
+    return state;
+}
+
+void oto_dedup_settle(struct oto_dedup *d, const struct oto_dedup_entry *entry)
+{
+    oto_mutex_lock(&d->lock);
+    struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
+    if (found) { // pushed out by many others: then it is simply no longer known
+        found->seq = entry->seq;
+        found->item_count = entry->item_count;
+        found->shard = entry->shard;
+        found->state = OTO_DEDUP_STORED;
+    }
+    oto_mutex_unlock(&d->lock);
+}
+
+void oto_dedup_forget(struct oto_dedup *d, uint64_t hash_low, uint64_t hash_high)
+{
+    oto_mutex_lock(&d->lock);
+    struct oto_dedup_entry *found = find_entry(d, hash_low, hash_high);
+    if (found)
+        remove_entry(d, found);
+    oto_mutex_unlock(&d->lock);
+}
+
+int oto_dedup_restore(struct oto_dedup *d, const struct oto_dedup_entry *entry)
+{
+    struct oto_dedup_entry stored = *entry;
+    stored.state = OTO_DEDUP_STORED;
+    oto_mutex_lock(&d->lock);
+    int known = find_live(d, entry) != NULL;
+    if (!known)
+        add_entry(d, &stored);
+    oto_mutex_unlock(&d->lock);
+    return known;
+}
+
+// --- kept beside the log ---
+
+#define SLICE 4096u // entries looked at under the lock at a time
+
+static enum oto_status encode_slice(struct oto_dedup *d, uint32_t from, uint32_t shard,
+                                    uint64_t last_seq, uint64_t now_ns, struct oto_buffer *output)
+{
+    for (uint32_t i = from; i < from + SLICE && i < d->capacity; i++) {
+        const struct oto_dedup_entry *entry = &d->entries[i];
+        if (entry->state != OTO_DEDUP_STORED || entry->shard != shard || entry->seq > last_seq ||
+            is_expired(d, entry, now_ns))
+            continue;
+        OTO_TRY(oto_buffer_reserve(output, ENTRY_BYTES));
+        uint8_t *out = output->data + output->size;
+        oto_store64(out, entry->hash_low);
+        oto_store64(out + 8, entry->hash_high);
+        oto_store64(out + 16, entry->received_ns);
+        oto_store64(out + 24, entry->seq);
+        oto_store32(out + 32, entry->item_count);
+        oto_store16(out + 36, entry->shard);
+        oto_store16(out + 38, 0);
+        output->size += ENTRY_BYTES;
+    }
+    return OTO_OK;
+}
+
+enum oto_status oto_dedup_encode(struct oto_dedup *d, uint32_t shard, uint64_t last_seq,
+                                 uint64_t now_ns, struct oto_buffer *output)
+{
+    uint8_t head[HEAD_BYTES] = {0};
+    output->size = 0;
+    memcpy(head, MAGIC, 8);
+    oto_store32(head + 8, VERSION);
+    OTO_TRY(oto_buffer_append(output, head, sizeof head));
+    for (uint32_t from = 0; from < d->capacity; from += SLICE) {
+        oto_mutex_lock(&d->lock);
+        enum oto_status status = encode_slice(d, from, shard, last_seq, now_ns, output);
+        oto_mutex_unlock(&d->lock);
+        if (status < 0)
+            return status;
+    }
+    oto_store32(output->data + 12, (uint32_t)((output->size - HEAD_BYTES) / ENTRY_BYTES));
+    uint8_t crc[4];
+    oto_store32(crc, oto_crc32c(0, output->data, output->size));
+    return oto_buffer_append(output, crc, sizeof crc);
+}
+
+static enum oto_status check_file(struct oto_bytes bytes, struct oto_error *err)
+{
+    if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, MAGIC, 8) != 0)
+        return oto_error_set(err, OTO_CORRUPT, "not a dedup file");
+    if (oto_load32(bytes.data + 8) != VERSION)
+        return oto_error_set(err, OTO_CORRUPT, "dedup file of another version");
+    uint64_t size = HEAD_BYTES + (uint64_t)oto_load32(bytes.data + 12) * ENTRY_BYTES + 4;
+    if (bytes.size != size ||
+        oto_load32(bytes.data + size - 4) != oto_crc32c(0, bytes.data, (size_t)size - 4))
+        return oto_error_set(err, OTO_CORRUPT, "the dedup file fails its checksum");
+    return OTO_OK;
+}
+
+enum oto_status oto_dedup_decode(struct oto_dedup *d, struct oto_bytes bytes, uint32_t shard,
+                                 uint64_t flushed_seq, uint64_t now_ns, struct oto_error *err)
+{
+    OTO_TRY(check_file(bytes, err));
+    for (size_t at = HEAD_BYTES; at < bytes.size - 4; at += ENTRY_BYTES) {
+        const uint8_t *in = bytes.data + at;
+        struct oto_dedup_entry entry = {
+            .hash_low = oto_load64(in),
+            .hash_high = oto_load64(in + 8),
+            .received_ns = oto_load64(in + 16),
+            .seq = oto_load64(in + 24),
+            .item_count = oto_load32(in + 32),
+            .shard = (uint16_t)shard,
+        };
+        if (entry.seq <= flushed_seq && !is_expired(d, &entry, now_ns))
+            oto_dedup_restore(d, &entry);
+    }
+    return OTO_OK;
+}
+
+size_t oto_dedup_memory_bytes(const struct oto_dedup *d)
+{
+    return d ? d->capacity * sizeof *d->entries + (d->slot_mask + 1) * sizeof *d->slots : 0;
+}

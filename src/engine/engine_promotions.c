@@ -1,0 +1,99 @@
+// Promoted attributes: "id<TAB>attribute" lines in <data>/promoted. An id is given once and never to another attribute.
+#include "engine/engine_internal.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FIRST_ID 10000u
+#define LAST_ID 59999u
+
+struct known {
+    struct oto_buffer text; // the file
+    uint32_t next_id;
+};
+
+// The id of an attribute in the file's text; 0.
+static uint32_t find_id(const struct known *known, const char *attribute)
+{
+    const char *line = (const char *)known->text.data, *end = line + known->text.size;
+    size_t wanted = strlen(attribute);
+    while (line < end) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        const char *tab = memchr(line, '\t', (size_t)(end - line));
+        if (!stop || !tab || tab > stop)
+            return 0;
+        uint64_t id;
+        if ((size_t)(stop - tab - 1) == wanted && memcmp(tab + 1, attribute, wanted) == 0 &&
+            oto_text_to_u64(oto_bytes(line, (size_t)(tab - line)), &id) == OTO_OK)
+            return (uint32_t)id;
+        line = stop + 1;
+    }
+    return 0;
+}
+
+static enum oto_status check_lines(struct known *known, const char *path, struct oto_error *err)
+{
+    const char *line = (const char *)known->text.data, *end = line + known->text.size;
+    while (line < end) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        const char *tab = stop ? memchr(line, '\t', (size_t)(stop - line)) : NULL;
+        uint64_t id;
+        if (!tab || oto_text_to_u64(oto_bytes(line, (size_t)(tab - line)), &id) < 0 ||
+            id < FIRST_ID || id > LAST_ID)
+            return oto_error_set(err, OTO_CORRUPT, "%s: a line is not 'id<TAB>attribute'", path);
+        if (id >= known->next_id)
+            known->next_id = (uint32_t)id + 1;
+        line = stop + 1;
+    }
+    return OTO_OK;
+}
+
+static enum oto_status promote(struct oto_engine *engine, struct known *known,
+                               const char *attribute, int *ret_is_new, struct oto_error *err)
+{
+    uint32_t id = find_id(known, attribute);
+    if (attribute[0] == 0 || strpbrk(attribute, "\t\n"))
+        return oto_error_set(err, OTO_INVALID, "promote: '%s' is not an attribute key", attribute);
+    if (id == 0) {
+        id = known->next_id++;
+        if (id > LAST_ID)
+            return oto_error_set(err, OTO_TOO_LARGE, "too many promoted attributes");
+        OTO_TRY(oto_buffer_append_format(&known->text, "%u\t%s\n", id, attribute));
+        *ret_is_new = 1;
+    }
+    char *copy = strdup(attribute);
+    if (!copy)
+        return oto_error_set(err, OTO_NO_MEMORY, "no memory for promoted attributes");
+    engine->promotions[engine->promotion_count++] =
+        (struct oto_promotion){.attribute = copy, .field_id = (uint16_t)id};
+    return OTO_OK;
+}
+
+static enum oto_status load(struct oto_engine *engine, struct known *known, const char *path,
+                            struct oto_error *err)
+{
+    int changed = 0;
+    enum oto_status status = oto_engine_read_file(path, &known->text, err);
+    if (status < 0 && status != OTO_NOT_FOUND)
+        return status;
+    OTO_TRY(check_lines(known, path, err));
+    for (size_t i = 0; i < engine->options.promote_count; i++)
+        OTO_TRY(promote(engine, known, engine->promote[i], &changed, err));
+    return changed ? oto_engine_write_file(path, oto_buffer_view(&known->text), err) : OTO_OK;
+}
+
+enum oto_status oto_engine_load_promotions(struct oto_engine *engine, struct oto_error *err)
+{
+    char path[OTO_ENGINE_PATH_MAX];
+    struct known known = {.next_id = FIRST_ID};
+    snprintf(path, sizeof path, "%s/promoted", engine->data_path);
+    engine->promotions = calloc(engine->options.promote_count + 1, sizeof *engine->promotions);
+    if (!engine->promotions)
+        return oto_error_set(err, OTO_NO_MEMORY, "no memory for promoted attributes");
+    oto_buffer_init(&known.text, &oto_allocator_heap, 16u << 20);
+    enum oto_status status = load(engine, &known, path, err);
+    oto_buffer_release(&known.text);
+    return status;
+}

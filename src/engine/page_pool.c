@@ -1,0 +1,81 @@
+#include "engine/page_pool.h"
+
+#include <string.h>
+
+#include "os/clock.h"
+#include "os/file.h"
+
+static void *pool_alloc(void *state, size_t size)
+{
+    struct oto_page_pool *pool = state;
+    if (size != OTO_PAGE_POOL_BLOCK_BYTES)
+        return oto_alloc(&oto_allocator_pages, size);
+    oto_mutex_lock(&pool->lock);
+    void *block = pool->blocks;
+    if (block) {
+        memcpy(&pool->blocks, block, sizeof pool->blocks);
+        pool->block_count--;
+    }
+    pool->used_ns = oto_clock_monotonic_ns();
+    oto_mutex_unlock(&pool->lock);
+    return block ? block : oto_alloc(&oto_allocator_pages, size);
+}
+
+static void pool_free(void *state, void *block, size_t size)
+{
+    struct oto_page_pool *pool = state;
+    if (size != OTO_PAGE_POOL_BLOCK_BYTES) {
+        oto_free(&oto_allocator_pages, block, size);
+        return;
+    }
+    oto_mutex_lock(&pool->lock);
+    memcpy(block, &pool->blocks, sizeof pool->blocks);
+    pool->blocks = block;
+    pool->block_count++;
+    oto_mutex_unlock(&pool->lock);
+}
+
+// Arenas never resize.
+static void *pool_resize(void *state, void *block, size_t old_size, size_t size)
+{
+    void *moved = pool_alloc(state, size);
+    if (moved && block) {
+        memcpy(moved, block, old_size < size ? old_size : size);
+        pool_free(state, block, old_size);
+    }
+    return moved;
+}
+
+void oto_page_pool_init(struct oto_page_pool *pool)
+{
+    *pool = (struct oto_page_pool){.blocks = NULL};
+    oto_mutex_init(&pool->lock);
+}
+
+struct oto_allocator oto_page_pool_allocator(struct oto_page_pool *pool)
+{
+    return (struct oto_allocator){pool_alloc, pool_resize, pool_free, pool};
+}
+
+void oto_page_pool_trim(struct oto_page_pool *pool, uint64_t idle_ns)
+{
+    void *blocks = NULL;
+    oto_mutex_lock(&pool->lock);
+    if (pool->blocks && oto_clock_monotonic_ns() - pool->used_ns >= idle_ns) {
+        blocks = pool->blocks;
+        pool->blocks = NULL;
+        pool->block_count = 0;
+    }
+    oto_mutex_unlock(&pool->lock);
+    while (blocks) {
+        void *block = blocks;
+        memcpy(&blocks, block, sizeof blocks);
+        oto_free(&oto_allocator_pages, block, OTO_PAGE_POOL_BLOCK_BYTES);
+    }
+}
+
+void oto_page_pool_release(struct oto_page_pool *pool)
+{
+    oto_page_pool_trim(pool, 0);
+    oto_mutex_release(&pool->lock);
+}

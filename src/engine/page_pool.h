@@ -1,0 +1,24 @@
+// Memory of segments: blocks of one size are kept when a segment is done and given to the next one, since fresh pages cost a fault and a
+// clearing each. Larger blocks go straight back to the system. Any thread.
+#ifndef OTO_ENGINE_PAGE_POOL_H
+#define OTO_ENGINE_PAGE_POOL_H
+
+#include "base/alloc.h"
+#include "os/thread.h"
+
+#define OTO_PAGE_POOL_BLOCK_BYTES (256u << 10)
+
+struct oto_page_pool {
+    struct oto_mutex lock;
+    void *blocks; // free ones; each begins with a pointer to the next
+    size_t block_count;
+    uint64_t used_ns; // monotonic, of the last request
+};
+
+void oto_page_pool_init(struct oto_page_pool *pool);
+struct oto_allocator oto_page_pool_allocator(struct oto_page_pool *pool);
+// Gives free blocks back when nobody asked for idle_ns.
+void oto_page_pool_trim(struct oto_page_pool *pool, uint64_t idle_ns);
+void oto_page_pool_release(struct oto_page_pool *pool);
+
+#endif

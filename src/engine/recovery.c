@@ -1,0 +1,413 @@
+// From the logs to files: what a crash left unflushed.
+#include "engine/engine_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RETRY_NS 1000000000u
+#define SEGMENT_BYTES_STEP (64u << 10)
+
+// The replay of one shard's log.
+struct replay {
+    struct oto_engine *engine;
+    struct oto_wal *wal;
+    uint32_t shard;
+    uint64_t flushed_seq; // files hold everything up to here
+    uint64_t cut_seq;     // a begun flush of (flushed_seq, cut_seq] is done again as a whole
+    struct oto_segment *segment;
+    uint64_t uncounted_bytes;
+    uint64_t poisoned;
+};
+
+// --- a begun flush ---
+
+// Names of the files that the begun flush left, to remove those that its second run does not write again.
+struct old_files {
+    char **names;
+    enum oto_table *tables;
+    size_t count;
+};
+
+static enum oto_status find_old_files(const struct replay *r, struct old_files *old,
+                                      struct oto_error *err)
+{
+    *old = (struct old_files){0};
+    for (int table = 0; table < OTO_TABLE_COUNT; table++) {
+        const struct oto_catalogue_table *files = &r->engine->tables[table];
+        for (size_t i = 0; i < files->count; i++) {
+            const struct oto_catalogue_file *file = &files->files[i];
+            if (file->shard != r->shard || file->first_seq != r->flushed_seq + 1 ||
+                file->last_seq != r->cut_seq)
+                continue;
+            char **names = realloc(old->names, (old->count + 1) * sizeof *names);
+            if (names)
+                old->names = names;
+            enum oto_table *tables = realloc(old->tables, (old->count + 1) * sizeof *tables);
+            if (tables)
+                old->tables = tables;
+            char *name = names && tables ? strdup(file->name) : NULL;
+            if (!name)
+                return oto_error_set(err, OTO_NO_MEMORY, "no memory to list files");
+            old->names[old->count] = name;
+            old->tables[old->count++] = (enum oto_table)table;
+        }
+    }
+    return OTO_OK;
+}
+
+// A file of the begun flush that was written anew has a known row count; the others hold rows that are elsewhere now.
+static enum oto_status remove_old_files(struct replay *r, const struct old_files *old,
+                                        struct oto_error *err)
+{
+    for (size_t k = 0; k < old->count; k++) {
+        struct oto_catalogue_table *files = &r->engine->tables[old->tables[k]];
+        for (size_t i = 0; i < files->count; i++) {
+            if (strcmp(files->files[i].name, old->names[k]) != 0 || files->files[i].row_count > 0)
+                continue;
+            OTO_TRY(r->engine->store->operations->remove(r->engine->store, old->names[k], err));
+            oto_catalogue_remove(files, i);
+            break;
+        }
+    }
+    return OTO_OK;
+}
+
+static void old_files_release(struct old_files *old)
+{
+    for (size_t i = 0; i < old->count; i++)
+        free(old->names[i]);
+    free(old->names);
+    free(old->tables);
+}
+
+// --- pieces ---
+
+static enum oto_status wait_and_retry(struct oto_engine *engine, const struct oto_error *err)
+{
+    int first = !atomic_exchange(&engine->flush_blocked, 1);
+    atomic_fetch_add(&engine->flush_failures, 1);
+    oto_mutex_lock(&engine->flush_lock);
+    engine->flush_error = *err;
+    uint64_t until_ns = oto_clock_monotonic_ns() + RETRY_NS;
+    if (!atomic_load(&engine->stopping))
+        oto_condition_wait_until(&engine->flush_changed, &engine->flush_lock, until_ns);
+    oto_mutex_unlock(&engine->flush_lock);
+    if (first)
+        oto_engine_log(engine, "error", "recovery waits: %s", err->message);
+    return atomic_load(&engine->stopping) ? err->status : OTO_OK;
+}
+
+// Writes the segment's rows; a full disk is waited for, since nothing else can be done.
+static enum oto_status flush_patiently(struct replay *r, struct oto_error *err)
+{
+    for (;;) {
+        enum oto_status status = oto_engine_flush_segment(r->engine, r->wal, r->segment, err);
+        if (status >= 0) {
+            atomic_store(&r->engine->flush_blocked, 0);
+            return OTO_OK;
+        }
+        if (!oto_status_retryable(status))
+            return status;
+        OTO_TRY(wait_and_retry(r->engine, err));
+    }
+}
+
+static enum oto_status new_segment(struct replay *r, struct oto_error *err)
+{
+    r->segment = oto_segment_new(r->engine, r->shard, r->flushed_seq + 1);
+    return r->segment ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "no memory to recover rows");
+}
+
+// Everything up to last_seq is in the segment: brings it into files.
+static enum oto_status finish_piece(struct replay *r, uint64_t last_seq, struct oto_error *err)
+{
+    struct old_files old = {0};
+    int again = r->cut_seq > r->flushed_seq;
+    if (!r->segment)
+        OTO_TRY(new_segment(r, err));
+    r->segment->last_seq = last_seq;
+    oto_segment_seal(r->segment);
+    enum oto_status status = again ? find_old_files(r, &old, err) : OTO_OK;
+    if (status >= 0)
+        status = flush_patiently(r, err);
+    if (status >= 0 && again)
+        status = remove_old_files(r, &old, err);
+    old_files_release(&old);
+    oto_segment_unref(r->segment);
+    r->segment = NULL;
+    r->flushed_seq = last_seq;
+    return status;
+}
+
+// --- records ---
+
+// A record that was good when it was logged and is not now: kept aside, so that one bad record does not hold up all others.
+static enum oto_status quarantine(struct replay *r, const struct oto_wal_record *record,
+                                  const struct oto_error *why, struct oto_error *err)
+{
+    char path[OTO_ENGINE_PATH_MAX];
+    snprintf(path, sizeof path, "%s/wal/quarantine", r->engine->data_path);
+    OTO_TRY(oto_folder_create(path, err));
+    snprintf(path, sizeof path, "%s/wal/quarantine/%u-%" PRIu64 ".bin", r->engine->data_path, r->shard,
+             record->seq);
+    OTO_TRY(oto_engine_write_file(path, record->payload, err));
+    oto_engine_log(r->engine, "error", "a logged request cannot be read any more, kept as %s: %s", path,
+                   why->message);
+    return OTO_OK;
+}
+
+static struct oto_dedup_entry dedup_entry(const struct replay *r,
+                                          const struct oto_wal_record *record)
+{
+    struct oto_hash128 hash = oto_request_hash((enum oto_signal)record->kind, record->payload);
+    return (struct oto_dedup_entry){
+        .hash_low = hash.low,
+        .hash_high = hash.high,
+        .received_ns = record->received_ns,
+        .seq = record->seq,
+        .shard = (uint16_t)r->shard,
+    };
+}
+
+static enum oto_status decode(struct replay *r, const struct oto_wal_record *record,
+                              struct oto_otlp_result *ret_result, struct oto_error *err)
+{
+    if (record->kind >= OTO_SIGNAL_COUNT)
+        return oto_error_set(err, OTO_INVALID, "unknown kind %u", record->kind);
+    if (!r->segment)
+        OTO_TRY(new_segment(r, err));
+    return oto_otlp_decode(r->segment->decoder, (enum oto_signal)record->kind, record->payload,
+                           record->received_ns, &r->engine->options.otlp, ret_result, err);
+}
+
+static void add_rows(struct replay *r, const struct oto_wal_record *record,
+                     const struct oto_otlp_result *result)
+{
+    for (int i = 0; i < OTO_TABLE_COUNT; i++)
+        r->segment->committed_rows[i] = r->segment->rows[i] += (uint32_t)result->rows[i];
+    r->uncounted_bytes += record->payload.size;
+    if (r->uncounted_bytes >= SEGMENT_BYTES_STEP) {
+        oto_segment_count_bytes(r->segment);
+        r->uncounted_bytes = 0;
+    }
+}
+
+static enum oto_status add_record(struct replay *r, const struct oto_wal_record *record,
+                                  struct oto_error *err)
+{
+    struct oto_otlp_result result;
+    struct oto_error why;
+    struct oto_dedup *dedup = record->payload.size ? r->engine->dedup : NULL;
+    struct oto_dedup_entry entry = dedup_entry(r, record);
+    // One that was refused after all and came again, perhaps to another shard.
+    if (dedup && oto_dedup_begin(dedup, &entry) != OTO_DEDUP_NEW)
+        return OTO_OK;
+    enum oto_status status = decode(r, record, &result, &why);
+    // No room: what came before goes into files first, unless it must stay together.
+    if (status == OTO_NO_MEMORY && r->segment && oto_segment_has_rows(r->segment) &&
+        r->cut_seq <= r->flushed_seq) {
+        OTO_TRY(finish_piece(r, record->seq - 1, err));
+        status = decode(r, record, &result, &why);
+    }
+    if (status < 0) {
+        r->poisoned++;
+        if (dedup)
+            oto_dedup_forget(dedup, entry.hash_low, entry.hash_high);
+        return quarantine(r, record, &why, err);
+    }
+    entry.item_count = (uint32_t)(result.accepted + result.rejected);
+    if (dedup)
+        oto_dedup_settle(dedup, &entry);
+    add_rows(r, record, &result);
+    return OTO_OK;
+}
+
+static enum oto_status visit_record(void *state, const struct oto_wal_record *record,
+                                    struct oto_error *err)
+{
+    struct replay *r = state;
+    if (atomic_load(&r->engine->stopping))
+        return oto_error_set(err, OTO_UNAVAILABLE, "stopped while recovering");
+    if (r->cut_seq > r->flushed_seq && record->seq > r->cut_seq)
+        OTO_TRY(finish_piece(r, r->cut_seq, err));
+    OTO_TRY(add_record(r, record, err));
+    if (r->segment && r->cut_seq <= r->flushed_seq && oto_segment_is_full(r->segment))
+        OTO_TRY(finish_piece(r, record->seq, err));
+    return OTO_OK;
+}
+
+// --- one log ---
+
+static void load_dedup(struct replay *r)
+{
+    char path[OTO_ENGINE_PATH_MAX];
+    struct oto_buffer bytes;
+    struct oto_error err;
+    if (!r->engine->dedup)
+        return;
+    oto_engine_dedup_path(r->engine, r->shard, path);
+    oto_buffer_init(&bytes, &oto_allocator_heap, SIZE_MAX / 2);
+    enum oto_status status = oto_engine_read_file(path, &bytes, &err);
+    if (status >= 0)
+        status = oto_dedup_decode(r->engine->dedup, oto_buffer_view(&bytes), r->shard, r->flushed_seq,
+                                  oto_clock_wall_ns(), &err);
+    if (status < 0 && status != OTO_NOT_FOUND)
+        oto_engine_log(r->engine, "warn", "%s is not used, repeated requests may be stored twice: %s", path,
+                       err.message);
+    oto_buffer_release(&bytes);
+}
+
+// A log without marks whose shard has files already was lost or removed: it must go on counting after them, else new files could take
+// the names of old ones.
+static enum oto_status adopt_files(struct replay *r, struct oto_error *err)
+{
+    uint64_t last_seq = 0;
+    if (r->flushed_seq > 0 || r->cut_seq > 0)
+        return OTO_OK;
+    for (int table = 0; table < OTO_TABLE_COUNT; table++) {
+        const struct oto_catalogue_table *files = &r->engine->tables[table];
+        for (size_t i = 0; i < files->count; i++)
+            if (files->files[i].shard == r->shard && files->files[i].last_seq > last_seq)
+                last_seq = files->files[i].last_seq;
+    }
+    if (last_seq == 0)
+        return OTO_OK;
+    r->flushed_seq = r->cut_seq = last_seq;
+    return oto_wal_checkpoint(r->wal, last_seq, last_seq, err);
+}
+
+static void count_recovery(struct oto_engine *engine, uint32_t shard,
+                           const struct oto_wal_recovery *found, uint64_t poisoned)
+{
+    atomic_fetch_add(&engine->recovered_records, found->records);
+    atomic_fetch_add(&engine->recovered_torn_bytes, found->torn_bytes);
+    atomic_fetch_add(&engine->recovered_corrupt_segments, found->corrupt_segments);
+    if (found->records || found->torn_bytes || found->corrupt_segments)
+        oto_engine_log(engine, found->corrupt_segments || poisoned ? "error" : "info",
+                       "log of shard %u: %" PRIu64 " requests recovered, %" PRIu64
+                       " torn bytes cut off, %" PRIu64 " damaged segments, %" PRIu64 " unreadable",
+                       shard, found->records, found->torn_bytes, found->corrupt_segments, poisoned);
+}
+
+static enum oto_status replay_log(struct replay *r, struct oto_error *err)
+{
+    struct oto_wal_recovery found = {0};
+    oto_wal_marks(r->wal, &r->flushed_seq, &r->cut_seq);
+    OTO_TRY(adopt_files(r, err));
+    load_dedup(r);
+    OTO_TRY(oto_wal_replay(r->wal, visit_record, r, &found, err));
+    // A begun flush whose records are all gone is left as it is: its files hold whatever there was.
+    if (r->cut_seq > r->flushed_seq && r->segment)
+        OTO_TRY(finish_piece(r, r->cut_seq, err));
+    uint64_t last_seq = found.last_seq > r->cut_seq ? found.last_seq : r->cut_seq;
+    if (r->segment)
+        OTO_TRY(finish_piece(r, last_seq, err));
+    if (last_seq > r->flushed_seq || r->cut_seq > r->flushed_seq)
+        OTO_TRY(oto_wal_checkpoint(r->wal, last_seq, last_seq, err));
+    r->flushed_seq = last_seq;
+    count_recovery(r->engine, r->shard, &found, r->poisoned);
+    return oto_wal_trim(r->wal, err);
+}
+
+// --- all logs ---
+
+static enum oto_status remove_entry(void *state, const struct oto_folder_entry *entry,
+                                    struct oto_error *err)
+{
+    char path[OTO_ENGINE_PATH_MAX];
+    size_t size = strlen(entry->name);
+    // A damaged segment is for people to look at; it keeps its folder.
+    if (size > 8 && strcmp(entry->name + size - 8, ".corrupt") == 0)
+        return OTO_OK;
+    snprintf(path, sizeof path, "%s/%s", (const char *)state, entry->name);
+    return oto_path_remove(path, err);
+}
+
+// The log of a shard that there is no thread for any more.
+static void remove_log(struct oto_engine *engine, char *path)
+{
+    struct oto_error err;
+    enum oto_status status = oto_folder_list(path, remove_entry, path, &err);
+    if (status >= 0)
+        status = oto_path_remove(path, &err);
+    if (status < 0)
+        oto_engine_log(engine, "warn", "removing an old log: %s", err.message);
+}
+
+static enum oto_status recover_log(struct oto_engine *engine, uint32_t index, struct oto_error *err)
+{
+    char path[OTO_ENGINE_PATH_MAX];
+    struct oto_wal_options options = engine->options.wal;
+    struct oto_shard *shard = index < engine->shard_count ? &engine->shards[index] : NULL;
+    struct replay r = {.engine = engine, .shard = index};
+    options.committed = oto_shard_committed;
+    options.state = shard;
+    snprintf(path, sizeof path, "%s/wal/%u", engine->data_path, index);
+    OTO_TRY(oto_wal_open(path, &options, &r.wal, err));
+    enum oto_status status = replay_log(&r, err);
+    oto_segment_unref(r.segment);
+    if (status >= 0 && shard) {
+        shard->committed_seq = shard->inbox_seq = r.flushed_seq;
+        shard->next_first_seq = r.flushed_seq + 1;
+        status = oto_wal_start(r.wal, err);
+    }
+    if (status >= 0 && shard) {
+        shard->wal = r.wal;
+        return OTO_OK;
+    }
+    enum oto_status closed = oto_wal_close(r.wal, status >= 0 ? err : NULL);
+    if (status < 0 || closed < 0)
+        return status < 0 ? status : closed;
+    remove_log(engine, path);
+    return OTO_OK;
+}
+
+struct old_logs {
+    struct oto_engine *engine;
+    uint32_t indices[1024];
+    size_t count;
+};
+
+static enum oto_status find_old_log(void *state, const struct oto_folder_entry *entry,
+                                    struct oto_error *err)
+{
+    struct old_logs *logs = state;
+    char *end;
+    unsigned long index = strtoul(entry->name, &end, 10);
+    (void)err;
+    if (!entry->is_folder || *end != 0 || index > UINT16_MAX || index < logs->engine->shard_count)
+        return OTO_OK;
+    if (logs->count < sizeof logs->indices / sizeof *logs->indices)
+        logs->indices[logs->count++] = (uint32_t)index;
+    return OTO_OK;
+}
+
+static enum oto_status recover_all(struct oto_engine *engine, struct oto_error *err)
+{
+    char path[OTO_ENGINE_PATH_MAX];
+    struct old_logs logs = {.engine = engine};
+    OTO_TRY(oto_catalogue_load(engine, err));
+    snprintf(path, sizeof path, "%s/wal", engine->data_path);
+    OTO_TRY(oto_folder_list(path, find_old_log, &logs, err));
+    for (size_t i = 0; i < logs.count; i++)
+        OTO_TRY(recover_log(engine, logs.indices[i], err));
+    for (uint32_t i = 0; i < engine->shard_count; i++)
+        OTO_TRY(recover_log(engine, i, err));
+    return oto_engine_start_flusher(engine, err);
+}
+
+enum oto_status oto_engine_recover(struct oto_engine *engine, struct oto_error *err)
+{
+    struct oto_error own;
+    if (!err)
+        err = &own;
+    enum oto_status status = recover_all(engine, err);
+    if (status < 0) {
+        oto_engine_set_state(engine, OTO_ENGINE_FAILED, err->message);
+        oto_engine_log(engine, "error", "recovery failed: %s", err->message);
+        return status;
+    }
+    oto_engine_set_state(engine, OTO_ENGINE_READY, "ready");
+    return OTO_OK;
+}
