@@ -130,10 +130,9 @@ static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes bod
         body = oto_buffer_view(&worker->plain);
     }
     if (call->encoding == OTO_CALL_JSON || call->encoding == OTO_CALL_JSON_LINES) {
-        static const struct oto_otlp_json_limits limits = {.depth_max = 128};
         worker->transcoded.size = 0;
         OTO_TRY((call->encoding == OTO_CALL_JSON ? oto_otlp_json_to_protobuf : oto_otlp_json_lines_to_protobuf)(
-            call->route->signal, body, &limits, &worker->transcoded, err));
+            call->route->signal, body, NULL, &worker->transcoded, err));
         body = oto_buffer_view(&worker->transcoded);
     }
     *ret_payload = body;
