@@ -17,7 +17,7 @@ enum { TIME, BODY, MAP, SCOPE };
 static const struct oto_schema schema = {"test", field_list, 4, 2};
 
 #define REQUESTS 400u
-#define ROWS 8u // a request; whole bytes of validity, see oto_builder_view
+#define ROWS 7u // a request; views end amid a byte of validity, which the next request writes
 
 static void must(enum oto_status status)
 {
@@ -80,7 +80,8 @@ struct shared {
     pthread_cond_t changed;
     struct oto_batch views[REQUESTS];
     uint32_t view_count;
-    uint32_t wrong, read;
+    uint32_t taken; // the builder waits for it, so that a view is read while the next rows come
+    uint32_t wrong;
 };
 
 static void *read_views(void *argument)
@@ -91,9 +92,10 @@ static void *read_views(void *argument)
         while (s->view_count <= next)
             pthread_cond_wait(&s->changed, &s->lock);
         struct oto_batch view = s->views[next];
+        s->taken++;
+        pthread_cond_signal(&s->changed);
         pthread_mutex_unlock(&s->lock);
         s->wrong += wrong_rows(&view) + (view.row_count != (next + 1) * ROWS);
-        s->read++;
         oto_batch_release(&view);
     }
     return NULL;
@@ -120,10 +122,12 @@ static void views_are_read_while_the_builder_goes_on(void **state)
         must(oto_builder_view(&b, &oto_allocator_heap, &s.views[n]));
         s.view_count++;
         pthread_cond_signal(&s.changed);
+        while (s.taken < s.view_count)
+            pthread_cond_wait(&s.changed, &s.lock);
         pthread_mutex_unlock(&s.lock);
     }
     pthread_join(reader, NULL);
-    assert_int_equal(s.read, REQUESTS);
+    assert_int_equal(s.taken, REQUESTS);
     assert_int_equal(s.wrong, 0);
     oto_arena_release(&arena);
 }
