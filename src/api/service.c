@@ -260,7 +260,7 @@ static enum oto_status parse_listener(const char *text, char *address, size_t ad
             return oto_error_set(err, OTO_INVALID, "listen: '%.*s' is not a role (ingest, query, admin)", (int)size, text);
         roles |= role;
     }
-    *ret_roles = roles ? roles : OTO_ROLE_ALL;
+    *ret_roles = roles ? roles : (uint32_t)OTO_ROLE_ALL;
     return OTO_OK;
 }
 
@@ -279,7 +279,7 @@ static enum oto_status open_listeners(struct oto_service *service, struct oto_er
     const struct oto_config_list *list = &service->config->listen;
     for (size_t i = 0; i < list->count; i++) {
         char address[256];
-        uint32_t roles;
+        uint32_t roles = 0;
         OTO_TRY(parse_listener(list->items[i], address, sizeof(address), &roles, err));
         int fd;
         OTO_TRY(oto_socket_listen(address, &fd, err));
@@ -430,7 +430,7 @@ static void *run_recovery(void *state)
 static enum oto_status start_threads(struct oto_service *service, struct oto_error *err)
 {
     for (uint32_t i = 0; i < service->worker_count; i++) {
-        char name[16];
+        char name[24];
         (void)snprintf(name, sizeof(name), "worker-%u", i);
         OTO_TRY(oto_thread_start(&service->workers[i].thread, name, run_worker, &service->workers[i], err));
         service->workers_started++;
