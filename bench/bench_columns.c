@@ -1,5 +1,6 @@
+// folders: telemetry
 // What the columns cost: nanoseconds of processor time a hinted add, a hashed add, a fixed append,
-// a row ordered. Prints one JSON object; each figure is the best of five runs.
+// a row ordered; each the best of five runs. One JSON object a line on standard output.
 #include "columns/column.h"
 #include "telemetry/order.h"
 #include <stdio.h>
@@ -30,9 +31,7 @@ static uint32_t next_random(uint64_t *random)
 
 static void print(const char *name, double best_ns, uint32_t count)
 {
-    static const char *separator = "{";
-    printf("%s\n  \"%s_ns\": %.2f", separator, name, best_ns / count);
-    separator = ",";
+    printf("{\"bench\": \"%s\", \"ns_per_item\": %.2f}\n", name, best_ns / count);
 }
 
 // Values like attribute values: 4 to 30 bytes.
@@ -229,6 +228,5 @@ int main(void)
     bench_appends();
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
         bench_order(&workloads[i]);
-    printf("\n}\n");
     return 0;
 }
