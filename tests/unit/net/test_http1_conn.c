@@ -54,7 +54,7 @@ static int count(const char *text)
 static void keep_alive_and_close(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     int fd = dial(&f);
     for (int i = 0; i < 3; i++) {
@@ -81,7 +81,7 @@ static void keep_alive_and_close(void **state)
 static void every_byte_alone(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     int fd = dial(&f);
     const char *request = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -99,7 +99,7 @@ static void every_byte_alone(void **state)
 static void large_bodies(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     size_t size = 3000000;
     char *body = calloc(1, size), head[256];
     fixture_start(&f, NULL);
@@ -126,7 +126,7 @@ static void large_bodies(void **state)
 static void pipelined_answers_keep_their_order(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     int fd = dial(&f);
     say(fd, "POST /later HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -149,7 +149,7 @@ static void pipelined_answers_keep_their_order(void **state)
 static void ten_thousand_pipelined_requests(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     int fd = dial(&f);
     const char *one = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -170,7 +170,7 @@ static void ten_thousand_pipelined_requests(void **state)
 static void reading_ahead_is_bounded(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     struct oto_http_limits limits;
     oto_http_limits_default(&limits);
     limits.pipeline_max = 4;
@@ -194,7 +194,7 @@ static void reading_ahead_is_bounded(void **state)
 static void continue_only_when_the_body_is_wanted(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     int fd = dial(&f);
     say(fd, "POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
@@ -214,7 +214,7 @@ static void continue_only_when_the_body_is_wanted(void **state)
 static void refused_body_is_drained_or_the_connection_closed(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     static char body[300000];
     fixture_start(&f, NULL);
     int fd = dial(&f);
@@ -239,7 +239,7 @@ static void refused_body_is_drained_or_the_connection_closed(void **state)
 static void too_large_bodies_are_413(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     static char body[2000];
     fixture_start(&f, NULL);
     ask(&f, "POST /limit HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1001\r\n\r\n");
@@ -278,7 +278,7 @@ static void protocol_errors_are_answered_and_close(void **state)
         {"PRX / HTTP/1.1\r\n\r\n", "400 Bad Request"},
         {"\x16\x03\x01 hello", "400 Bad Request"},
     };
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         ask(&f, rows[i].request);
@@ -298,7 +298,7 @@ static void protocol_errors_are_answered_and_close(void **state)
 static void head_has_no_body(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     ask(&f, "HEAD /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_int_equal(count("content-length: 1\r\n"), 1);
@@ -309,7 +309,7 @@ static void head_has_no_body(void **state)
 static void streamed_answers(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     size_t size = ask(&f, "GET /stream?64 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_true(size > 64 * 65536 && size < 64 * 65536 + 2000);
@@ -332,7 +332,7 @@ static void streamed_answers(void **state)
 static void peers_that_leave_at_every_stage(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     static const struct {
         const char *request;
@@ -382,7 +382,7 @@ static void peers_that_leave_at_every_stage(void **state)
 static void half_closed_peer_is_answered(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     int fd = dial(&f);
     say(fd, "GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -396,7 +396,7 @@ static void half_closed_peer_is_answered(void **state)
 static void slow_peers_are_timed_out(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     struct oto_http_limits limits;
     oto_http_limits_default(&limits);
     limits.header_timeout_ms = limits.body_timeout_ms = limits.idle_timeout_ms = 500;
@@ -427,7 +427,7 @@ static void slow_peers_are_timed_out(void **state)
 static void too_many_connections_are_closed(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     struct oto_http_limits limits;
     oto_http_limits_default(&limits);
     limits.connections_max = 2;
@@ -466,7 +466,7 @@ static void start_drain(struct oto_loop_message *message)
 static void drain_finishes_what_has_begun(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     struct drain drain = {{NULL, start_drain}, &f, 5000};
     int idle = dial(&f), busy = dial(&f), half = dial(&f);
@@ -494,7 +494,7 @@ static void drain_finishes_what_has_begun(void **state)
 static void drain_ends_with_its_grace(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     struct drain drain = {{NULL, start_drain}, &f, 200};
     int fd = dial(&f);
@@ -511,7 +511,7 @@ static void drain_ends_with_its_grace(void **state)
 static void reflected_bytes_cannot_split_an_answer(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     ask(&f, "GET /x?\r\nX: y HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_int_equal(count("400 Bad Request"), 1);

@@ -1,5 +1,6 @@
 // HTTP/2 and gRPC over real sockets, against nghttp2's client side and, for what no client does, in
 // raw frames.
+#define _GNU_SOURCE // memmem
 #include "http_fixture.h"
 
 #include <nghttp2/nghttp2.h>
@@ -204,7 +205,7 @@ static struct oto_bytes grpc_frame(uint32_t announced, size_t size)
 static void unary_calls(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     struct client *c = client_new(&f);
     int32_t ids[4];
@@ -233,7 +234,7 @@ static void unary_calls(void **state)
 static void plain_requests(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     struct client *c = client_new(&f);
     int32_t a = submit_all(c, "/x?q", PLAIN, grpc_frame(0, 95));
@@ -255,7 +256,7 @@ static void plain_requests(void **state)
 static void many_calls_at_once(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     struct client *c = client_new(&f);
     // Before it knows better, it opens more streams than it may: those are refused, and only those.
@@ -281,7 +282,7 @@ static void many_calls_at_once(void **state)
 static void refusals(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     struct client *c = client_new(&f);
     // Announced in the message's head, and never sent: refused by 5 bytes.
@@ -335,7 +336,7 @@ static void bad_heads(void **state)
           "5"},
          0},
     };
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     struct client *c = client_new(&f);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -358,7 +359,7 @@ static void bad_heads(void **state)
 static void peers_that_leave_at_every_stage(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     // In the middle of a body; while the handler works; while the answer streams.
     struct client *c = client_new(&f);
@@ -412,7 +413,7 @@ static void start_drain(struct oto_loop_message *message)
 static void drain_says_goaway_twice_and_finishes(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     struct drain drain = {{NULL, start_drain}, &f};
     struct client *c = client_new(&f), *idle = client_new(&f);
@@ -442,7 +443,7 @@ static void drain_says_goaway_twice_and_finishes(void **state)
 static void slow_body_is_timed_out(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     struct oto_http_limits limits;
     oto_http_limits_default(&limits);
     limits.body_timeout_ms = 300;
@@ -480,29 +481,48 @@ static void raw_frame(int fd, uint32_t size, uint8_t type, uint8_t flags, uint32
     say_bytes(fd, frame, 9 + size);
 }
 
+// What the raw connection has heard; one at a time.
+static uint8_t raw_in[4 << 20];
+static size_t raw_size;
+
 static int raw_open(const struct fixture *f)
 {
     int fd = dial(f);
+    raw_size = 0;
     say(fd, PREFACE);
     raw_frame(fd, 0, NGHTTP2_SETTINGS, 0, 0, NULL);
     raw_frame(fd, 0, NGHTTP2_SETTINGS, 1, 0, NULL);
     return fd;
 }
 
+// 0 at the end.
+static int raw_hear(int fd)
+{
+    ssize_t n = recv(fd, raw_in + raw_size, sizeof raw_in - raw_size, 0);
+    assert_true(n >= 0 || errno == ECONNRESET);
+    raw_size += n > 0 ? (size_t)n : 0;
+    return n > 0;
+}
+
+// Waits until all that was sent is dealt with, or the connection has ended.
+static void raw_sync(int fd)
+{
+    size_t from = raw_size;
+    raw_frame(fd, 8, NGHTTP2_PING, 0, 0, "in sync?");
+    while (!memmem(raw_in + from, raw_size - from, "in sync?", 8) && raw_hear(fd))
+        ;
+}
+
 // Reads to the end; the code of the last GOAWAY, or -1.
 static int64_t raw_goaway(int fd)
 {
-    static uint8_t in[4 << 20];
-    size_t size = 0;
-    ssize_t n;
     int64_t code = -1;
-    while ((n = recv(fd, in + size, sizeof in - size, 0)) > 0)
-        size += (size_t)n;
-    assert_true(n == 0 || errno == ECONNRESET);
-    for (size_t at = 0; at + 9 <= size;) {
-        size_t length = (size_t)in[at] << 16 | (size_t)in[at + 1] << 8 | in[at + 2];
-        if (in[at + 3] == NGHTTP2_GOAWAY && at + 17 <= size)
-            code = oto_load32_big(in + at + 13);
+    while (raw_hear(fd))
+        ;
+    for (size_t at = 0; at + 9 <= raw_size;) {
+        size_t length = (size_t)raw_in[at] << 16 | (size_t)raw_in[at + 1] << 8 | raw_in[at + 2];
+        if (raw_in[at + 3] == NGHTTP2_GOAWAY && at + 17 <= raw_size)
+            code = oto_load32_big(raw_in + at + 13);
         at += 9 + length;
     }
     close(fd);
@@ -515,7 +535,7 @@ static const uint8_t tiny_head[] = {0x83, 0x86, 0x84, 0x01, 0x01, 'a'};
 static void floods_are_sent_away(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     uint8_t zeros[16] = {0};
     for (int kind = 0; kind < 6; kind++) {
@@ -540,7 +560,10 @@ static void floods_are_sent_away(void **state)
                 raw_frame(fd, 6, NGHTTP2_HEADERS, 4, 2 * i + 1, tiny_head);
                 raw_frame(fd, 4, NGHTTP2_RST_STREAM, 0, 2 * i + 1, "\0\0\0\x08");
                 break;
-            default: // resets that we are made to send
+            default: // resets that we are made to send; in portions, as more streams at once are an
+                     // error
+                if (i % 64 == 63)
+                    raw_sync(fd);
                 raw_frame(fd, 6, NGHTTP2_HEADERS, 4, 2 * i + 1, tiny_head);
                 raw_frame(fd, 4, NGHTTP2_WINDOW_UPDATE, 0, 2 * i + 1, "\x7f\xff\xff\xff");
             }
@@ -560,7 +583,7 @@ static void floods_are_sent_away(void **state)
 static void broken_frames_end_the_connection(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     uint8_t zeros[1024] = {0};
     int fd = raw_open(&f); // an even stream
@@ -585,6 +608,7 @@ static void broken_frames_end_the_connection(void **state)
         raw_frame(fd, 0, NGHTTP2_CONTINUATION, 0, 1, NULL);
     assert_true(raw_goaway(fd) > 0);
     fd = dial(&f); // a broken preface
+    raw_size = 0;
     say(fd, "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n");
     assert_int_equal(raw_goaway(fd), -1);
     // A header of 4000 bytes put into the table, then referred to 3000 times: 12 MiB out of 7 KiB.
@@ -608,7 +632,7 @@ static void broken_frames_end_the_connection(void **state)
 static void preface_in_single_bytes(void **state)
 {
     (void)state;
-    struct fixture f;
+    static struct fixture f;
     fixture_start(&f, NULL);
     struct client *c = client_new(&f);
     submit_all(c, "/x", GRPC, grpc_frame(3, 3));
