@@ -1,3 +1,4 @@
+// folders: net
 // The HTTP layer alone: every POST is read and answered with an empty success (gRPC: an empty
 // message), so that what h2load, curl or a replayer measures against it is the cost of loop,
 // parser, nghttp2 and kernel.

@@ -398,13 +398,13 @@ static enum oto_http1_event next_head(struct oto_http1_parser *p, struct oto_byt
 {
     size_t size = 0;
     // One empty line before a request is forgiven (RFC 9112 2.2): old clients send it after a body.
-    if (p->scanned == 0 && input.size >= 2 && input.data[0] == '\r' && input.data[1] == '\n') {
+    if (!p->empty_line && p->scanned == 0 && input.size >= 2 &&
+        memcmp(input.data, "\r\n", 2) == 0) {
+        p->empty_line = 1;
         *consumed = 2;
         input = oto_bytes(input.data + 2, input.size - 2);
-        if (input.size >= 1 && input.data[0] == '\r')
-            return fail(p, 400, "there are empty lines before the request");
     }
-    if (input.size == 0 || (input.size == 1 && input.data[0] == '\r'))
+    if (input.size == 0 || (input.size == 1 && input.data[0] == '\r' && !p->empty_line))
         return OTO_HTTP1_MORE;
     if (input.data[0] == '\r')
         return fail(p, 400, "the request does not begin with a method");
@@ -414,6 +414,7 @@ static enum oto_http1_event next_head(struct oto_http1_parser *p, struct oto_byt
     event = parse_head(p, oto_bytes(input.data, size), head);
     *consumed += size;
     p->scanned = p->line_start = 0;
+    p->empty_line = 0;
     return event;
 }
 

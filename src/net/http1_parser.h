@@ -37,6 +37,7 @@ struct oto_http1_parser {
     uint32_t header_count_max;
     size_t scanned;       // of an incomplete head
     size_t line_start;    // of the line that scanned stopped in
+    int empty_line;       // one came before the request
     uint64_t remaining;   // of the body, or of the chunk
     uint32_t size_digits; // of the chunk size
     uint32_t extension_bytes;
