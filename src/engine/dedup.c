@@ -180,6 +180,19 @@ int oto_dedup_restore(struct oto_dedup *d, const struct oto_dedup_entry *entry)
     return known;
 }
 
+void oto_dedup_adopt(struct oto_dedup *d, uint32_t from_shard, uint32_t to_shard)
+{
+    oto_mutex_lock(&d->lock);
+    for (uint32_t i = 0; i < d->capacity; i++) {
+        struct oto_dedup_entry *entry = &d->entries[i];
+        if (entry->state != OTO_DEDUP_STORED || entry->shard != from_shard)
+            continue;
+        entry->shard = (uint16_t)to_shard;
+        entry->seq = 0;
+    }
+    oto_mutex_unlock(&d->lock);
+}
+
 // --- kept beside the log ---
 
 #define SLICE 4096u // entries looked at under the lock at a time

@@ -35,6 +35,9 @@ void oto_dedup_forget(struct oto_dedup *dedup, uint64_t hash_low, uint64_t hash_
 // At replay: notes a stored one. 1 when the same request is there already: the record is a repeat.
 int oto_dedup_restore(struct oto_dedup *dedup, const struct oto_dedup_entry *entry);
 
+// Makes one shard's entries another's, of no particular record: their log is gone, the requests are still known.
+void oto_dedup_adopt(struct oto_dedup *dedup, uint32_t from_shard, uint32_t to_shard);
+
 // The shard's stored entries up to last_seq, and back (docs/WAL.md).
 OTO_MUST_CHECK enum oto_status oto_dedup_encode(struct oto_dedup *dedup, uint32_t shard, uint64_t last_seq, uint64_t now_ns,
                                                 struct oto_buffer *output);

@@ -324,10 +324,14 @@ static enum oto_status remove_entry(void *state, const struct oto_folder_entry *
     return oto_path_remove(path, err);
 }
 
-// The log of a shard that there is no thread for any more.
-static void remove_log(struct oto_engine *engine, char *path)
+// The log of a shard that there is no thread for any more. The requests in it stay known, as shard 0's.
+static void remove_log(struct oto_engine *engine, uint32_t index, char *path)
 {
     struct oto_error err;
+    if (engine->shard_count == 0)
+        return; // a tool at work: the server comes back
+    if (engine->dedup)
+        oto_dedup_adopt(engine->dedup, index, 0);
     enum oto_status status = oto_folder_list(path, remove_entry, path, &err);
     if (status >= 0)
         status = oto_path_remove(path, &err);
@@ -359,7 +363,7 @@ static enum oto_status recover_log(struct oto_engine *engine, uint32_t index, st
     enum oto_status closed = oto_wal_close(r.wal, status >= 0 ? err : NULL);
     if (status < 0 || closed < 0)
         return status < 0 ? status : closed;
-    remove_log(engine, path);
+    remove_log(engine, index, path);
     return OTO_OK;
 }
 

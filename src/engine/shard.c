@@ -348,6 +348,8 @@ void oto_shard_poll(struct oto_shard *shard)
     if (failed)
         roll_back(shard, durable_seq, status, &err);
     hand_over(shard);
+    if (shard->open && oto_segment_is_full(shard->open))
+        oto_shard_seal(shard); // could not be, while the one before was with the flusher
     if (view_wanted)
         show_segments(shard, tables);
 }

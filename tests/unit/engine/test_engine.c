@@ -1,0 +1,406 @@
+// Requests in, answers out, rows seen once by queries; and what happens when disk or memory say no.
+#include "engine_fixture.h"
+
+#include <sys/stat.h>
+
+// --- snapshots, taken as a query does: from another thread while the shard's own goes on ---
+
+struct query {
+    struct fixture *f;
+    struct oto_snapshot snapshot;
+    int64_t from_us, to_us;
+    enum oto_status status;
+    _Atomic int over;
+};
+
+static void *query_run(void *state)
+{
+    struct query *q = state;
+    struct oto_error err;
+    q->status = oto_engine_snapshot(q->f->engine, 1u << OTO_TABLE_LOGS, q->from_us, q->to_us, &q->snapshot, &err);
+    atomic_store(&q->over, 1);
+    fixture_wake(q->f);
+    return NULL;
+}
+
+static void snapshot_of(struct fixture *f, int64_t from_us, int64_t to_us, struct oto_snapshot *ret)
+{
+    struct query q = {.f = f, .from_us = from_us, .to_us = to_us};
+    struct oto_thread thread = {0};
+    assert_int_equal(oto_thread_start(&thread, "query", query_run, &q, NULL), OTO_OK);
+    while (!atomic_load(&q.over))
+        pump(f);
+    oto_thread_join(&thread);
+    assert_int_equal(q.status, OTO_OK);
+    *ret = q.snapshot;
+}
+
+// Rows that a query sees; *ret_hot of them in memory.
+static uint64_t seen_rows(struct fixture *f, uint64_t *ret_hot)
+{
+    struct oto_snapshot snapshot;
+    uint64_t rows = 0, hot = 0;
+    snapshot_of(f, INT64_MIN, INT64_MAX, &snapshot);
+    for (size_t i = 0; i < snapshot.file_count; i++) {
+        const struct oto_snapshot_file *file = &snapshot.files[i];
+        uint64_t count = file_rows(file->fd, file->path);
+        assert_int_equal(file->table, OTO_TABLE_LOGS);
+        assert_true(file->row_count == 0 || file->row_count == count);
+        rows += count;
+        hot += file->hot ? count : 0;
+    }
+    oto_snapshot_release(&snapshot);
+    if (ret_hot)
+        *ret_hot = hot;
+    return rows;
+}
+
+static void a_query_sees_each_acknowledged_row_once_at_any_moment(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    uint64_t hot = 0, hot_seen = 0, cold_seen = 0;
+    fixture_start(f);
+    for (unsigned hour = 0; hour < 30; hour++) {
+        assert_int_equal(store(f, hour, 0), OTO_OK);
+        uint64_t rows = seen_rows(f, &hot);
+        assert_int_equal(rows, (hour + 1) * ROWS_A_REQUEST);
+        hot_seen += hot > 0;
+        cold_seen += rows > hot;
+    }
+    assert_true(hot_seen > 0 && cold_seen > 0);
+    fixture_drain(f);
+    fixture_free(f);
+}
+
+static void hot_rows_are_encoded_once_and_small_pieces_become_one(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct oto_snapshot snapshot;
+    f->options.flush_rows = 100000;
+    fixture_start(f);
+    for (unsigned hour = 0; hour < 20; hour++) {
+        assert_int_equal(store(f, hour, 0), OTO_OK);
+        assert_int_equal(seen_rows(f, NULL), (hour + 1) * ROWS_A_REQUEST);
+        assert_true(f->shard->open->piece_counts[OTO_TABLE_LOGS] <= 8);
+    }
+    struct oto_hot_piece *first = f->shard->open->pieces[OTO_TABLE_LOGS];
+    snapshot_of(f, INT64_MIN, INT64_MAX, &snapshot);
+    assert_ptr_equal(f->shard->open->pieces[OTO_TABLE_LOGS], first);
+    // What a query has open stays readable when the rows move on.
+    assert_int_equal(store(f, 20, 0), OTO_OK);
+    assert_true(oto_shard_seal(f->shard));
+    wait_flushes(f, 1);
+    uint64_t rows = 0;
+    for (size_t i = 0; i < snapshot.file_count; i++)
+        rows += file_rows(snapshot.files[i].fd, snapshot.files[i].path);
+    assert_int_equal(rows, 20 * ROWS_A_REQUEST);
+    oto_snapshot_release(&snapshot);
+    fixture_drain(f);
+    fixture_free(f);
+}
+
+static void a_time_range_prunes_files(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct oto_snapshot snapshot;
+    const int64_t hour_us = 3600000000;
+    fixture_start(f);
+    for (unsigned hour = 0; hour < 8; hour++)
+        assert_int_equal(store(f, hour, 0), OTO_OK);
+    wait_flushes(f, 2);
+    snapshot_of(f, (BASE_HOUR + 3) * hour_us, (BASE_HOUR + 4) * hour_us - 1, &snapshot);
+    assert_int_equal(snapshot.file_count, 1);
+    assert_int_equal(snapshot.files[0].hot, 0);
+    oto_snapshot_release(&snapshot);
+    fixture_drain(f);
+    // Found again at the next start, by name alone.
+    fixture_start(f);
+    snapshot_of(f, (BASE_HOUR + 3) * hour_us, (BASE_HOUR + 4) * hour_us - 1, &snapshot);
+    assert_int_equal(snapshot.file_count, 1);
+    assert_non_null(strstr(snapshot.files[0].path, "/year=2026/month=01/day=01/hour=03/20260101T030000.000000Z-0-1-4.parquet"));
+    oto_snapshot_release(&snapshot);
+    fixture_drain(f);
+    fixture_free(f);
+}
+
+static void each_table_has_an_empty_file(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    fixture_start(f);
+    for (int table = 0; table < OTO_TABLE_COUNT; table++)
+        assert_int_equal(file_rows(oto_engine_empty_file(f->engine, (enum oto_table)table), NULL), 0);
+    fixture_drain(f);
+    fixture_free(f);
+}
+
+// --- outcomes of requests ---
+
+static void a_malformed_request_leaves_no_trace(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct oto_engine_stats stats;
+    struct request r;
+    fixture_start(f);
+    assert_int_equal(store(f, 0, 0), OTO_OK);
+    request_make(&r, 1, 0);
+    r.bytes[r.size - 3] = 0xFF; // inside the last body's length prefix or text
+    r.size -= 1;
+    request_send(f, &r);
+    assert_true(r.answered);
+    assert_int_equal(r.status, OTO_INVALID);
+    request_make(&r, 2, 0);
+    r.size = 0; // an empty request is fine and stores nothing
+    request_send(f, &r);
+    assert_int_equal(r.status, OTO_OK);
+    assert_int_equal(seen_rows(f, NULL), ROWS_A_REQUEST);
+    oto_engine_stats(f->engine, &stats);
+    assert_int_equal(stats.received[OTO_SIGNAL_LOGS], ROWS_A_REQUEST);
+    assert_int_equal(stats.stored[OTO_SIGNAL_LOGS], ROWS_A_REQUEST);
+    assert_int_equal(stats.requests[OTO_SIGNAL_LOGS], 3);
+    fixture_drain(f);
+    fixture_free(f);
+}
+
+static void a_repeated_request_is_answered_but_not_stored_again(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct request first, second;
+    struct oto_engine_stats stats;
+    fixture_start(f);
+    request_make(&first, 0, 0);
+    request_make(&second, 0, 0);
+    request_send(f, &first);
+    request_send(f, &second); // the first has no answer yet
+    assert_int_equal(second.status, OTO_UNAVAILABLE);
+    assert_int_equal(request_wait(f, &first), OTO_OK);
+    request_send(f, &second);
+    assert_int_equal(second.status, OTO_OK);
+    assert_true(second.ingest.deduplicated);
+    assert_int_equal(second.ingest.result.accepted, ROWS_A_REQUEST);
+    oto_engine_stats(f->engine, &stats);
+    assert_int_equal(stats.received[0], 2 * ROWS_A_REQUEST);
+    assert_int_equal(stats.stored[0] + stats.deduplicated[0], 2 * ROWS_A_REQUEST);
+    assert_int_equal(seen_rows(f, NULL), ROWS_A_REQUEST);
+    fixture_drain(f);
+    f->options.dedup_window_ms = 0;
+    fixture_start(f);
+    assert_int_equal(store(f, 0, 0), OTO_OK); // off: told apart no more
+    fixture_drain(f);
+    struct disk_rows disk;
+    count_disk(f, &disk);
+    assert_int_equal(disk.total, 2 * ROWS_A_REQUEST);
+    fixture_free(f);
+}
+
+static void before_recovery_and_while_draining_requests_are_told_to_come_again(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct request r;
+    char text[128];
+    fixture_open(f);
+    f->shard = oto_engine_shard(f->engine, 0, fixture_wake, f);
+    assert_int_equal(oto_engine_status(f->engine, text, sizeof text), OTO_ENGINE_RECOVERING);
+    request_make(&r, 0, 0);
+    request_send(f, &r);
+    assert_int_equal(r.status, OTO_UNAVAILABLE);
+    fixture_recover(f);
+    request_send(f, &r);
+    assert_int_equal(request_wait(f, &r), OTO_OK);
+    assert_int_equal(oto_engine_drain(f->engine, NULL), OTO_OK);
+    request_make(&r, 1, 0);
+    request_send(f, &r);
+    assert_int_equal(r.status, OTO_UNAVAILABLE);
+    oto_engine_close(f->engine);
+    fixture_free(f);
+}
+
+static void old_rows_are_flushed_by_age(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct disk_rows disk;
+    f->options.flush_age_ms = 1;
+    fixture_start(f);
+    assert_int_equal(store(f, 0, 0), OTO_OK);
+    usleep(2000);
+    oto_shard_tick(f->shard);
+    wait_flushes(f, 1);
+    count_disk(f, &disk);
+    assert_int_equal(disk.total, ROWS_A_REQUEST);
+    fixture_drain(f);
+    fixture_free(f);
+}
+
+static void memory_is_admitted_up_to_the_budget(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct oto_engine_stats stats;
+    f->options.memory_limit_bytes = 64u << 20;
+    fixture_start(f);
+    oto_engine_stats(f->engine, &stats);
+    uint64_t before = stats.memory_bytes;
+    assert_true(oto_engine_reserve(f->engine, 30u << 20));
+    assert_false(oto_engine_reserve(f->engine, 30u << 20));
+    oto_engine_stats(f->engine, &stats);
+    assert_int_equal(stats.memory_bytes, before + (30u << 20));
+    assert_int_equal(stats.refused_memory, 1);
+    oto_engine_unreserve(f->engine, 30u << 20);
+    assert_true(oto_engine_reserve(f->engine, 30u << 20));
+    oto_engine_unreserve(f->engine, 30u << 20);
+    fixture_drain(f);
+    fixture_free(f);
+}
+
+// --- a log that fails ---
+
+static _Atomic int failing;
+static enum oto_status failing_write(struct oto_file *file, uint64_t offset, const void *data,
+                                     size_t size, struct oto_error *err)
+{
+    if (atomic_load(&failing))
+        return oto_error_set(err, OTO_NO_SPACE, "write: no space left on device");
+    return oto_file_write_at(file, offset, data, size, err);
+}
+
+static void a_failed_log_undoes_rows_and_answers_retryably(void **state)
+{
+    (void)state;
+    for (unsigned before = 0; before <= 4; before++) { // how full the segment is when the log fails: up to sealing with it
+        struct fixture *f = fixture_new();
+        struct request r[6];
+        struct oto_engine_stats stats;
+        fixture_start(f);
+        for (unsigned hour = 0; hour < before; hour++)
+            assert_int_equal(store(f, hour, 0), OTO_OK);
+        f->shard->wal->disk.write = failing_write;
+        atomic_store(&failing, 1);
+        unsigned sent = 0;
+        for (unsigned i = 0; i < 6; i++) {
+            request_make(&r[i], 10 + i, 0);
+            request_send(f, &r[i]);
+            sent += !r[i].answered;
+        }
+        assert_true(sent > 0);
+        for (unsigned i = 0; i < 6; i++)
+            assert_true(oto_status_retryable(request_wait(f, &r[i])));
+        assert_int_equal(oto_engine_status(f->engine, NULL, 0), OTO_ENGINE_DISK_FULL);
+        assert_int_equal(seen_rows(f, NULL), before * ROWS_A_REQUEST);
+        request_send(f, &r[0]);
+        assert_int_equal(r[0].status, OTO_NO_SPACE);
+        atomic_store(&failing, 0);
+        f->shard->retry_ns = 0;
+        oto_shard_tick(f->shard);
+        assert_int_equal(oto_engine_status(f->engine, NULL, 0), OTO_ENGINE_READY);
+        for (unsigned i = 0; i < 6; i++)
+            assert_int_equal(store(f, 10 + i, 0), OTO_OK);
+        assert_int_equal(seen_rows(f, NULL), (before + 6) * ROWS_A_REQUEST);
+        oto_engine_stats(f->engine, &stats);
+        assert_int_equal(stats.stored[0], (before + 6) * ROWS_A_REQUEST);
+        assert_int_equal(stats.received[0], stats.stored[0] + stats.failed[0]);
+        if (before % 2)
+            fixture_drain(f);
+        else
+            oto_engine_close(f->engine); // and once through the log
+        fixture_start(f);
+        fixture_drain(f);
+        struct disk_rows disk;
+        count_disk(f, &disk);
+        for (unsigned hour = 0; hour < HOURS; hour++)
+            assert_int_equal(disk.by_hour[hour], hour < before || (hour >= 10 && hour < 16) ? ROWS_A_REQUEST : 0);
+        fixture_free(f);
+    }
+}
+
+// --- a disk that takes no files ---
+
+static struct oto_store_operations broken;
+static enum oto_status no_begin(struct oto_store *s, const char *name, struct oto_store_upload **upload,
+                                struct oto_error *err)
+{
+    (void)s, (void)upload;
+    return oto_error_set(err, OTO_NO_SPACE, "%s: no space left on device", name);
+}
+
+static void a_full_disk_stops_ingestion_when_memory_is_full_and_heals(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct request r;
+    unsigned stored = 0;
+    char text[256];
+    fixture_start(f);
+    const struct oto_store_operations *good = f->engine->store->operations;
+    broken = *good;
+    broken.begin = no_begin;
+    f->engine->store->operations = &broken;
+    for (unsigned hour = 0; hour < 30; hour++) {
+        request_make(&r, hour, 0);
+        request_send(f, &r);
+        if (request_wait(f, &r) == OTO_OK)
+            stored++;
+    }
+    assert_int_equal(stored, 8); // one segment with the flusher, one full behind it
+    assert_true(oto_status_retryable(r.status));
+    while (oto_engine_status(f->engine, text, sizeof text) != OTO_ENGINE_DISK_FULL)
+        pump(f);
+    assert_non_null(strstr(text, "no space left"));
+    assert_int_equal(seen_rows(f, NULL), stored * ROWS_A_REQUEST);
+    f->engine->store->operations = good;
+    wait_flushes(f, 1);
+    assert_int_equal(store(f, 40, 0), OTO_OK);
+    assert_int_equal(oto_engine_status(f->engine, NULL, 0), OTO_ENGINE_READY);
+    fixture_drain(f);
+    struct disk_rows disk;
+    count_disk(f, &disk);
+    assert_int_equal(disk.total, (stored + 1) * ROWS_A_REQUEST);
+    fixture_free(f);
+}
+
+// --- promotions ---
+
+static void a_promoted_attribute_keeps_its_id(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    const char *const first[] = {"acme.tenant", "acme.region"};
+    const char *const second[] = {"acme.zone", "acme.region"};
+    f->options.promote = first;
+    f->options.promote_count = 2;
+    fixture_open(f);
+    assert_int_equal(f->engine->promotions[0].field_id, 10000);
+    assert_int_equal(f->engine->promotions[1].field_id, 10001);
+    oto_engine_close(f->engine);
+    f->options.promote = second;
+    fixture_open(f);
+    assert_int_equal(f->engine->promotions[0].field_id, 10002); // never an id that had another meaning
+    assert_int_equal(f->engine->promotions[1].field_id, 10001);
+    oto_engine_close(f->engine);
+    fixture_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_query_sees_each_acknowledged_row_once_at_any_moment),
+        cmocka_unit_test(hot_rows_are_encoded_once_and_small_pieces_become_one),
+        cmocka_unit_test(a_time_range_prunes_files),
+        cmocka_unit_test(each_table_has_an_empty_file),
+        cmocka_unit_test(a_malformed_request_leaves_no_trace),
+        cmocka_unit_test(a_repeated_request_is_answered_but_not_stored_again),
+        cmocka_unit_test(before_recovery_and_while_draining_requests_are_told_to_come_again),
+        cmocka_unit_test(old_rows_are_flushed_by_age),
+        cmocka_unit_test(memory_is_admitted_up_to_the_budget),
+        cmocka_unit_test(a_failed_log_undoes_rows_and_answers_retryably),
+        cmocka_unit_test(a_full_disk_stops_ingestion_when_memory_is_full_and_heals),
+        cmocka_unit_test(a_promoted_attribute_keeps_its_id),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
