@@ -79,7 +79,6 @@ static enum oto_status table_init(struct oto_otlp_decoder *d, struct oto_otlp_ta
     for (uint32_t i = 0; i < count; i++)
         if (is_row_column(&builder->columns[i]))
             t->row_columns[t->row_column_count++] = &builder->columns[i];
-    memset(t->severity_hints, 0xFF, sizeof t->severity_hints);
     return sinks_init(d, t);
 }
 
@@ -306,10 +305,12 @@ enum oto_status oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text,
 }
 
 enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary, struct oto_bytes text,
-                                   uint32_t *ret_code)
+                                   uint32_t *guess, uint32_t *ret_code)
 {
     OTO_TRY(oto_otlp_utf8(d, text, &text));
-    return oto_dictionary_add(dictionary, text, ret_code);
+    OTO_TRY(oto_dictionary_add(dictionary, text, ret_code));
+    *guess = *ret_code;
+    return OTO_OK;
 }
 
 enum oto_status oto_otlp_row_slow(struct oto_otlp_table *t)

@@ -1,5 +1,5 @@
 // Sets of attributes into map columns: keys and values become dictionary codes, most of them by a guess.
-// A key is guessed by its place in the set before; a value by its key and a few of its bits.
+// A key is guessed by its place in the set before, then as all strings are: by a few of its bits.
 #include "otlp/otlp_decode_internal.h"
 
 // Beyond so many keys nothing is remembered of the further ones: keys of a sane sender are few.
@@ -20,6 +20,7 @@ static void add_promoted(struct oto_otlp_table *t, struct oto_otlp_sink *s, stru
 {
     struct oto_otlp_promoted *p = &s->promoted[s->promoted_count++];
     *p = (struct oto_otlp_promoted){.key = oto_bytes_text(c->field->attribute), .configured = -1};
+    memset(p->known, 0xFF, sizeof p->known);
     p->column = c->field->level == level ? c : NULL;
     if (c->field->id >= FIELD_ID_CONFIGURED)
         p->configured = (int32_t)t->configured_count++;
@@ -49,7 +50,7 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
 
 void oto_otlp_sink_release(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
-    oto_free(d->allocator, s->keys, s->key_capacity * sizeof *s->keys);
+    oto_free(d->allocator, s->key_promoted, s->key_capacity * sizeof *s->key_promoted);
     oto_free(d->allocator, s->promoted, s->promoted_capacity * sizeof *s->promoted);
 }
 
@@ -61,6 +62,8 @@ void oto_otlp_sink_rolled_back(struct oto_otlp_sink *s)
     if (s->key_count > count)
         s->key_count = count;
     s->previous_count = 0;
+    for (uint32_t i = 0; i < s->promoted_count; i++)
+        memset(s->promoted[i].known, 0xFF, sizeof s->promoted[i].known);
 }
 
 // --- keys ---
@@ -73,7 +76,7 @@ static uint32_t promoted_of(const struct oto_otlp_sink *s, struct oto_bytes key)
     return 0;
 }
 
-// Makes s->keys reach up to code. Codes come in order, but for those that a plain dictionary makes.
+// Makes s->key_promoted reach up to code.
 static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, uint32_t code)
 {
     const struct oto_dictionary *dictionary = s->map->children[0].dictionary;
@@ -81,22 +84,19 @@ static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp
         uint32_t capacity = s->key_capacity ? s->key_capacity : 16;
         while (capacity <= code)
             capacity *= 2;
-        struct oto_otlp_key *keys =
-            oto_resize(d->allocator, s->keys, s->key_capacity * sizeof *keys, capacity * sizeof *keys);
-        if (!keys)
+        uint32_t *list = oto_resize(d->allocator, s->key_promoted, s->key_capacity * sizeof *list,
+                                    capacity * sizeof *list);
+        if (!list)
             return OTO_NO_MEMORY;
-        s->keys = keys;
+        s->key_promoted = list;
         s->key_capacity = capacity;
     }
-    for (; s->key_count <= code; s->key_count++) {
-        struct oto_otlp_key *key = &s->keys[s->key_count];
-        memset(key->hints, 0xFF, sizeof key->hints);
-        key->promoted = promoted_of(s, dictionary->entries[s->key_count]);
-    }
+    for (; s->key_count <= code; s->key_count++)
+        s->key_promoted[s->key_count] = promoted_of(s, dictionary->entries[s->key_count]);
     return OTO_OK;
 }
 
-// The code of the key at `slot` of the set, and what is known of it.
+// The key at `slot` of the set.
 static enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes text, uint32_t slot,
                                uint32_t *ret_code)
 {
@@ -104,7 +104,10 @@ static enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink 
     OTO_TRY(oto_column_reserve(s->builder, keys, 1));
     uint32_t *codes = keys->values;
     uint32_t hint = slot < s->previous_count ? codes[s->previous_start + slot] : NO_CODE;
-    OTO_TRY(oto_otlp_code(d, keys->dictionary, text, hint, ret_code));
+    if (oto_otlp_is_code(keys->dictionary, hint, text))
+        *ret_code = hint;
+    else
+        OTO_TRY(oto_otlp_code(d, keys, text, ret_code));
     codes[keys->length++] = *ret_code;
     if (*ret_code >= s->key_count && *ret_code < KEYS_MAX)
         OTO_TRY(remember_keys(d, s, *ret_code));
@@ -112,15 +115,6 @@ static enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink 
 }
 
 // --- values ---
-
-// Where a value of a key was last, among a few: by its size and last byte, which most often differ.
-static uint32_t *hint_of(struct oto_otlp_key *key, struct oto_bytes text)
-{
-    uint32_t bits = (uint32_t)text.size;
-    if (text.size)
-        bits += text.data[text.size - 1] + 3u * text.data[text.size >> 1];
-    return &key->hints[bits % OTO_OTLP_HINTS];
-}
 
 static enum oto_status value_text(struct oto_otlp_decoder *d, const struct oto_otlp_any *any, struct oto_bytes *ret_text)
 {
@@ -145,24 +139,27 @@ static void note_promoted(struct oto_otlp_sink *s, uint32_t index, const struct 
     p->kind = any->kind;
     p->text = s->map->children[1].dictionary->entries[code];
     p->number = (int64_t)any->number;
+    p->value_code = code;
+}
+
+static uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_code)
+{
+    if (key_code < s->key_count)
+        return s->key_promoted[key_code];
+    return promoted_of(s, s->map->children[0].dictionary->entries[key_code]);
 }
 
 static enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct oto_otlp_any *any,
                                  uint32_t key_code)
 {
     struct oto_column *values = &s->map->children[1];
-    struct oto_otlp_key *key = key_code < s->key_count ? &s->keys[key_code] : NULL;
     struct oto_bytes text;
-    uint32_t none = NO_CODE, code;
+    uint32_t code;
     OTO_TRY(value_text(d, any, &text));
     OTO_TRY(oto_column_reserve(s->builder, values, 1));
-    uint32_t *hint = key ? hint_of(key, text) : &none;
-    OTO_TRY(oto_otlp_code(d, values->dictionary, text, *hint, &code));
-    *hint = code;
+    OTO_TRY(oto_otlp_code(d, values, text, &code));
     oto_column_append_code(values, code);
-    uint32_t promoted = key ? key->promoted : 0;
-    if (!key && s->promoted_count)
-        promoted = promoted_of(s, s->map->children[0].dictionary->entries[key_code]);
+    uint32_t promoted = key_promoted(s, key_code);
     if (promoted)
         note_promoted(s, promoted - 1, any, code);
     return OTO_OK;
@@ -224,6 +221,20 @@ enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_o
 
 // --- promoted columns ---
 
+// A value's code in the promoted column: looked up once, then known by the value's code in the map.
+static enum oto_status promote_text(struct oto_otlp_decoder *d, struct oto_builder *b, struct oto_otlp_promoted *p)
+{
+    struct oto_column *c = p->column;
+    uint32_t slot = p->value_code % OTO_OTLP_KNOWN;
+    OTO_TRY(oto_column_reserve(b, c, 1));
+    if (p->known[slot].value_code != p->value_code) {
+        OTO_TRY(oto_otlp_code(d, c, p->text, &p->known[slot].code));
+        p->known[slot].value_code = p->value_code;
+    }
+    oto_column_append_code(c, p->known[slot].code);
+    return OTO_OK;
+}
+
 static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_otlp_sink *s,
                                    struct oto_otlp_promoted *p, uint32_t resource_index)
 {
@@ -232,7 +243,7 @@ static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_t
     if (c->field->type == OTO_TYPE_INT64 && there && p->kind == OTO_OTLP_ANY_INT)
         return oto_otlp_add_i64(s->builder, c, p->number);
     if (c->field->type == OTO_TYPE_STRING && there && p->kind == OTO_OTLP_ANY_STRING)
-        return oto_otlp_add_text(d, s->builder, c, p->text);
+        return promote_text(d, s->builder, p);
     if (p->configured >= 0) {
         struct oto_bytes text = t->configured[resource_index * t->configured_count + (uint32_t)p->configured];
         if (text.data)

@@ -37,6 +37,8 @@ struct oto_otlp_any {
     uint64_t number;        // BOOL, INT, DOUBLE: the bits
 };
 
+#define OTO_OTLP_KNOWN 32u
+
 // A column filled from an attribute, with the value that the present set of attributes has for it.
 struct oto_otlp_promoted {
     struct oto_bytes key;
@@ -46,14 +48,11 @@ struct oto_otlp_promoted {
     enum oto_otlp_any_kind kind;
     struct oto_bytes text; // an entry of the dictionary of values
     int64_t number;
-};
-
-// Ways to guess a value's code before it is hashed, by its key and a few of its bits.
-#define OTO_OTLP_HINTS 8
-
-struct oto_otlp_key {
-    uint32_t promoted; // index + 1, 0 for most
-    uint32_t hints[OTO_OTLP_HINTS];
+    uint32_t value_code; // of text
+    struct {
+        uint32_t value_code;
+        uint32_t code;
+    } known[OTO_OTLP_KNOWN]; // codes that values have in `column`
 };
 
 // A map column, its column of types and its promoted columns.
@@ -65,7 +64,7 @@ struct oto_otlp_sink {
     uint32_t previous_start; // of the set before it: keys most often come in the same order
     uint32_t previous_count;
     uint32_t stamp;
-    struct oto_otlp_key *keys; // by key code
+    uint32_t *key_promoted;  // by key code: index in promoted + 1, 0 for most
     uint32_t key_count;
     uint32_t key_capacity;
     struct oto_otlp_promoted *promoted;
@@ -114,10 +113,12 @@ struct oto_otlp_table {
     uint32_t resource_index;
     uint32_t scope_index;
     uint32_t series_hint; // the series after the last one
-    uint32_t severity_hints[32];
 };
 
 // --- the decoder ---
+
+#define OTO_OTLP_GUESS_BITS 11
+#define OTO_OTLP_GUESSES (1u << OTO_OTLP_GUESS_BITS)
 
 struct oto_otlp_decoder {
     const struct oto_allocator *allocator;
@@ -145,6 +146,9 @@ struct oto_otlp_decoder {
     struct oto_bytes resource_schema_url;
     struct oto_bytes scope;
     struct oto_bytes scope_schema_url;
+
+    // Codes of strings by a few of their bits: a guess that is checked, so it may be wrong or old.
+    uint32_t guesses[OTO_OTLP_GUESSES];
 
     // Of a failure.
     const uint8_t *failed_at;
@@ -290,28 +294,49 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_double(struct oto_pb_
     return OTO_OK;
 }
 
-// The code of a string; only one that is new to the hint is checked, as entries are valid.
-OTO_MUST_CHECK enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
-                                                  struct oto_bytes text, uint32_t *ret_code);
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
-                                                           struct oto_bytes text, uint32_t hint, uint32_t *ret_code)
+// Where a string of a column is guessed: by its first and last bytes and its length.
+static inline uint32_t *oto_otlp_guess(struct oto_otlp_decoder *d, const struct oto_column *c, struct oto_bytes text)
 {
-    if (hint < dictionary->count && dictionary->entries[hint].size == text.size &&
-        oto_dictionary_same(dictionary->entries[hint].data, text.data, text.size)) {
-        *ret_code = hint;
-        return OTO_OK;
-    }
-    return oto_otlp_code_slow(d, dictionary, text, ret_code);
+    uint64_t bits = text.size + ((uint64_t)c->field->id << 32);
+    if (text.size >= 8)
+        bits ^= oto_load64(text.data) + 3 * oto_load64(text.data + text.size - 8);
+    else if (text.size >= 4)
+        bits ^= oto_load32(text.data) + ((uint64_t)oto_load32(text.data + text.size - 4) << 24);
+    else if (text.size)
+        bits ^= (uint64_t)text.data[0] << 16 | (uint64_t)text.data[text.size >> 1] << 8 | text.data[text.size - 1];
+    return &d->guesses[bits * 0x9E3779B97F4A7C15u >> (64 - OTO_OTLP_GUESS_BITS)];
 }
 
-// Appends a string to a column that has room, hinted by the entry before it.
+static inline int oto_otlp_is_code(const struct oto_dictionary *dictionary, uint32_t code, struct oto_bytes text)
+{
+    return code < dictionary->count && dictionary->entries[code].size == text.size &&
+           oto_dictionary_same(dictionary->entries[code].data, text.data, text.size);
+}
+
+// The code of a string; only one that was not guessed is checked to be UTF-8, as entries are.
+OTO_MUST_CHECK enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+                                                  struct oto_bytes text, uint32_t *guess, uint32_t *ret_code);
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decoder *d, const struct oto_column *c,
+                                                           struct oto_bytes text, uint32_t *ret_code)
+{
+    uint32_t *guess = oto_otlp_guess(d, c, text);
+    if (oto_otlp_is_code(c->dictionary, *guess, text)) {
+        *ret_code = *guess;
+        return OTO_OK;
+    }
+    return oto_otlp_code_slow(d, c->dictionary, text, guess, ret_code);
+}
+
+// Appends a string to a column that has room: most often that of the entry before.
 OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_text(struct oto_otlp_decoder *d, struct oto_column *c,
                                                                struct oto_bytes text)
 {
-    uint32_t *codes = c->values;
-    uint32_t hint = c->length ? codes[c->length - 1] : NO_CODE;
-    OTO_TRY(oto_otlp_code(d, c->dictionary, text, hint, &codes[c->length]));
-    c->length++;
+    uint32_t *codes = c->values, code;
+    if (c->length && oto_otlp_is_code(c->dictionary, codes[c->length - 1], text))
+        code = codes[c->length - 1];
+    else
+        OTO_TRY(oto_otlp_code(d, c, text, &code));
+    codes[c->length++] = code;
     return OTO_OK;
 }
 // The same for one without room, as those of higher levels and of lists.

@@ -84,17 +84,6 @@ static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_t
     return oto_otlp_put_text(d, t->columns[AT_BODY_TYPE], oto_value_types(&d->writer));
 }
 
-// The text of a severity is most often the same for its number.
-static enum oto_status append_severity(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct log_record *r)
-{
-    struct oto_column *c = t->columns[AT_SEVERITY_TEXT];
-    uint32_t *hint = &t->severity_hints[(uint32_t)r->severity_number % 32];
-    OTO_TRY(oto_otlp_code(d, c->dictionary, r->severity_text, *hint, hint));
-    oto_column_append_code(c, *hint);
-    oto_column_append_i32(t->columns[AT_SEVERITY_NUMBER], r->severity_number);
-    return OTO_OK;
-}
-
 static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct log_record *r)
 {
     struct oto_builder *b = t->builder;
@@ -107,7 +96,8 @@ static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_ta
     OTO_TRY(oto_column_append_id(b, t->columns[AT_SPAN_ID], r->span_id));
     oto_column_append_i64(t->columns[AT_TRACE_FLAGS], r->flags);
     oto_column_append_i64(t->columns[AT_LOG_DROPPED], r->dropped);
-    OTO_TRY(append_severity(d, t, r));
+    oto_column_append_i32(t->columns[AT_SEVERITY_NUMBER], r->severity_number);
+    OTO_TRY(oto_otlp_put_text(d, t->columns[AT_SEVERITY_TEXT], r->severity_text));
     OTO_TRY(oto_otlp_put_text(d, t->columns[AT_EVENT_NAME], r->event_name));
     return append_body(d, t, r);
 }
