@@ -29,10 +29,13 @@ static void write_header(struct oto_thrift_writer *w, uint32_t size)
     oto_thrift_struct_end(w);
 }
 
-static void insert(uint32_t *filter, uint64_t block_count, uint64_t hash)
+static uint32_t *block_of(uint32_t *filter, uint64_t block_count, uint64_t hash)
 {
-    uint32_t *block = filter + ((hash >> 32) * block_count >> 32) * 8;
-    uint32_t low = (uint32_t)hash;
+    return filter + ((hash >> 32) * block_count >> 32) * 8;
+}
+
+static void insert(uint32_t *block, uint32_t low)
+{
     for (unsigned i = 0; i < 8; i++)
         block[i] |= 1u << (low * salts[i] >> 27);
 }
@@ -49,8 +52,11 @@ enum oto_status oto_parquet_bloom_write(const uint64_t *hashes, size_t count, st
     size_t gap = (4 - output->size % 4) % 4;
     uint32_t *filter = (uint32_t *)(void *)(output->data + output->size + gap);
     memset(filter, 0, size);
-    for (size_t i = 0; i < count; i++)
-        insert(filter, size / BLOCK_BYTES, hashes[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (i + 8 < count) // the blocks lie anywhere
+            __builtin_prefetch(block_of(filter, size / BLOCK_BYTES, hashes[i + 8]), 1);
+        insert(block_of(filter, size / BLOCK_BYTES, hashes[i]), (uint32_t)hashes[i]);
+    }
     memmove(output->data + output->size, filter, size);
     output->size += size;
     return OTO_OK;

@@ -38,7 +38,7 @@ static void write_page_header(struct writing *c, struct oto_thrift_writer *w, in
         oto_thrift_field_i32(w, 4, OTO_PARQUET_RLE);
     } else {
         oto_thrift_field_i32(w, 2, OTO_PARQUET_PLAIN);
-        oto_thrift_field_bool(w, 3, 1); // sorted
+        oto_thrift_field_bool(w, 3, c->plan.is_sorted);
     }
     oto_thrift_struct_end(w);
     oto_thrift_struct_end(w);
@@ -191,7 +191,8 @@ enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *file, const str
     scratch->chunk.size = scratch->pages.size = scratch->hashes.size = scratch->dictionary.size = 0;
     OTO_TRY(oto_parquet_survey(file, leaf, &c.plan));
     c.chunk.encoding = c.plan.encoding;
-    c.chunk.distinct_count = c.plan.distinct_count;
+    if (!oto_parquet_leaf_is_text(leaf) || !leaf->column->dictionary->plain) // else values may stand in it twice
+        c.chunk.distinct_count = c.plan.distinct_count;
     if (c.plan.encoding == OTO_PARQUET_RLE_DICTIONARY)
         OTO_TRY(oto_parquet_dictionary_write(file, &c.plan, &scratch->dictionary));
     OTO_TRY(write_pages(&c));

@@ -230,16 +230,25 @@ struct oto_parquet_distinct {
 // Where a page takes its dictionary indices from.
 enum oto_parquet_code_source {
     OTO_PARQUET_CODES_BY_TEXT,     // counts[code of the column's dictionary]
+    OTO_PARQUET_CODES_BY_ROW_TEXT, // the same, the rows' lists one after the other: no positions are made
+    OTO_PARQUET_CODES_BY_ROW,      // chunk_codes[position in the column], done already; rows likewise
     OTO_PARQUET_CODES_BY_POSITION, // chunk_codes[position in the column]
     OTO_PARQUET_CODES_BY_ORDER,    // chunk_codes[ordinal of the value in the chunk]
     OTO_PARQUET_CODES_BY_NUMBER    // counts[value - number_min]
 };
+
+// 1 when a page's dictionary indices come straight from the rows' lists.
+static inline int oto_parquet_codes_by_row(unsigned code_source)
+{
+    return code_source == OTO_PARQUET_CODES_BY_ROW || code_source == OTO_PARQUET_CODES_BY_ROW_TEXT;
+}
 
 struct oto_parquet_plan {
     const struct oto_parquet_leaf *leaf;
     uint32_t value_count; // values of the row group, nulls left out
     uint8_t encoding;
     uint8_t code_source;
+    uint8_t is_sorted;       // the dictionary: its codes are ranks
     uint32_t distinct_count; // of the dictionary
     int64_t number_min;
 };

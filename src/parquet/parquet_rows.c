@@ -223,23 +223,26 @@ static enum oto_status take_flat(struct oto_parquet_file *file, const struct oto
 
 // One list with required elements: a bit a level, set by default; cleared in `repetition` where a row begins, in
 // `definition` where it is empty.
-static enum oto_status take_list(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
+static enum oto_status take_list(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
                                  const uint32_t *indices, struct oto_parquet_page_rows *rows)
 {
+    const uint32_t *outer = plan->leaf->outer;
+    uint32_t room = oto_parquet_codes_by_row(plan->code_source) ? 0 : rows->value_count;
     uint8_t *repetition = take_bits(&file->scratch.repetition, rows->entry_count);
     uint8_t *definition = take_bits(&file->scratch.definition, rows->entry_count);
-    uint32_t *positions = oto_parquet_scratch_take(&file->scratch.positions, rows->value_count, sizeof *positions);
+    uint32_t *positions = oto_parquet_scratch_take(&file->scratch.positions, room, sizeof *positions);
     if (!repetition || !definition || !positions)
         return OTO_NO_MEMORY;
     uint32_t entry = 0, n = 0;
     for (uint32_t i = 0; i < rows->row_count; i++) {
-        uint32_t first = leaf->outer[indices[i]], end = leaf->outer[indices[i] + 1];
+        uint32_t first = outer[indices[i]], end = outer[indices[i] + 1];
         bit_clear(repetition, entry);
         if (first == end)
             bit_clear(definition, entry++);
         entry += end - first;
-        for (; first < end; first++)
-            positions[n++] = first;
+        for (uint32_t j = first; room && j < end; j++)
+            positions[n + j - first] = j;
+        n += end - first;
     }
     rows->positions = positions;
     rows->repetition = levels_of_bits(repetition, rows->row_count, rows->entry_count);
@@ -318,7 +321,7 @@ enum oto_status oto_parquet_rows_take(struct oto_parquet_file *file, const struc
     if (!leaf->outer)
         OTO_TRY(take_flat(file, leaf, indices, &rows));
     else if (!leaf->inner && !leaf->nullable)
-        OTO_TRY(take_list(file, leaf, indices, &rows));
+        OTO_TRY(take_list(file, plan, indices, &rows));
     else
         OTO_TRY(take_deep(file, leaf, indices, &rows));
     *ret_rows = rows;

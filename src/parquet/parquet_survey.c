@@ -3,8 +3,9 @@
 #include "codec/rle.h"
 #include "parquet/parquet_internal.h"
 
-#define NUMBERS_DISTINCT_MAX 4096    // of a dictionary of numbers
+#define NUMBERS_DISTINCT_MAX 4096    // of a dictionary of numbers: always sorted
 #define NUMBERS_RANGE_MAX 65536      // below, a table by value finds the distinct ones
+#define SORTED_MAX 4096              // larger dictionaries stay in order of first appearance: sorting costs too much
 #define TABLE_PROBES_PER_VALUE 8     // more is an attack on the hash, or bad luck: no dictionary then
 #define IDS_SAMPLE 1024
 #define IDS_SAMPLE_REPEATS_MIN 6
@@ -49,6 +50,12 @@ static inline int walk_next(struct walk *w, uint32_t *first, uint32_t *end, uint
 static int has_nulls(const struct oto_parquet_leaf *leaf)
 {
     return leaf->nullable && leaf->column->validity && leaf->column->null_count;
+}
+
+// 1 while entries are left that are one value each: the common case, which has loops of its own.
+static inline int is_plain_walk(const struct walk *w)
+{
+    return w->next < w->count && !w->weights && !w->leaf->outer && !has_nulls(w->leaf);
 }
 
 static enum oto_status count_values(const struct oto_parquet_file *file, struct oto_parquet_plan *plan)
@@ -129,11 +136,14 @@ static void merge(const struct oto_parquet_leaf *leaf, const struct oto_parquet_
     }
 }
 
-// Sorts scratch.distinct, by merging runs bottom up.
-static enum oto_status sort_distinct(struct oto_parquet_file *file, const struct oto_parquet_plan *plan)
+// Sorts scratch.distinct when it is not large, by merging runs bottom up.
+static enum oto_status sort_distinct(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
 {
     enum { RUN = 16 };
     size_t count = plan->distinct_count;
+    plan->is_sorted = count <= SORTED_MAX;
+    if (!plan->is_sorted)
+        return OTO_OK;
     struct oto_buffer *distinct = &file->scratch.distinct;
     struct oto_parquet_distinct *from = (void *)distinct->data;
     struct oto_parquet_distinct *to = oto_parquet_scratch_take(&file->scratch.sorting, count, sizeof *to);
@@ -164,6 +174,8 @@ static void tally_text(const struct oto_parquet_file *file, const struct oto_par
     struct walk w = walk_begin(file, leaf);
     int nulls = has_nulls(leaf);
     uint32_t first, end, weight;
+    for (; is_plain_walk(&w); w.next++)
+        counts[codes[w.entries[w.next]]]++;
     while (walk_next(&w, &first, &end, &weight)) {
         for (uint32_t i = first; i < end; i++)
             counts[codes[i]] += !nulls || oto_column_valid(column, i) ? weight : 0;
@@ -173,6 +185,27 @@ static void tally_text(const struct oto_parquet_file *file, const struct oto_par
 static uint64_t packed_bytes(uint32_t distinct_count, uint32_t value_count)
 {
     return distinct_count < 2 ? 0 : (uint64_t)value_count * oto_bit_width(distinct_count - 1) / 8;
+}
+
+// How pages find their codes. Lists that many rows share are turned into the file's codes here, once.
+static enum oto_status code_lists(struct oto_parquet_file *file, struct oto_parquet_plan *plan, const uint32_t *ranks)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    int is_list = leaf->outer && !leaf->inner && !leaf->nullable;
+    plan->code_source = is_list ? OTO_PARQUET_CODES_BY_ROW_TEXT : OTO_PARQUET_CODES_BY_TEXT;
+    if (!is_list || !leaf->level)
+        return OTO_OK;
+    uint32_t length = leaf->column->length, first, end, weight;
+    uint32_t *codes = oto_parquet_scratch_take(&file->scratch.chunk_codes, length, sizeof *codes);
+    if (!codes)
+        return OTO_NO_MEMORY;
+    struct walk w = walk_begin(file, leaf);
+    while (walk_next(&w, &first, &end, &weight)) {
+        for (uint32_t i = first; i < end; i++)
+            codes[i] = ranks[((const uint32_t *)leaf->column->values)[i]];
+    }
+    plan->code_source = OTO_PARQUET_CODES_BY_ROW;
+    return OTO_OK;
 }
 
 static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan, uint32_t *counts)
@@ -190,15 +223,15 @@ static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_pa
     for (uint32_t i = 0; i < plan->distinct_count; i++)
         counts[distinct[i].position] = i;
     plan->encoding = OTO_PARQUET_RLE_DICTIONARY;
-    plan->code_source = OTO_PARQUET_CODES_BY_TEXT;
-    return OTO_OK;
+    return code_lists(file, plan, counts);
 }
 
 static enum oto_status survey_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
 {
     const struct oto_dictionary *dictionary = plan->leaf->column->dictionary;
     plan->encoding = OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY;
-    if (dictionary->plain)
+    // Even one that stopped looking values up may have few: hints go on giving codes again.
+    if (dictionary->plain && dictionary->count > plan->leaf->column->length / 4 * 3)
         return OTO_OK;
     uint32_t *counts = oto_parquet_scratch_take(&file->scratch.counts, dictionary->count, sizeof *counts);
     if (!counts)
@@ -418,6 +451,11 @@ static void integer_range(const struct oto_parquet_file *file, const struct oto_
     int64_t min = INT64_MAX, max = INT64_MIN;
     int nulls = has_nulls(leaf);
     uint32_t first, end, weight;
+    for (; is_plain_walk(&w); w.next++) {
+        int64_t value = integer_at(leaf, w.entries[w.next]);
+        min = value < min ? value : min;
+        max = value > max ? value : max;
+    }
     while (walk_next(&w, &first, &end, &weight)) {
         for (uint32_t i = first; i < end; i++) {
             if (nulls && !oto_column_valid(leaf->column, i))
@@ -442,6 +480,8 @@ static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_pa
     struct walk w = walk_begin(file, leaf);
     int nulls = has_nulls(leaf);
     uint32_t first, end, weight, count = 0;
+    for (; range > 1 && is_plain_walk(&w); w.next++)
+        marks[integer_at(leaf, w.entries[w.next]) - plan->number_min] = 1;
     while (range > 1 && walk_next(&w, &first, &end, &weight)) {
         for (uint32_t i = first; i < end; i++) {
             if (!nulls || oto_column_valid(leaf->column, i))
@@ -464,6 +504,7 @@ static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_pa
     }
     plan->distinct_count = count;
     plan->code_source = OTO_PARQUET_CODES_BY_NUMBER;
+    plan->is_sorted = 1;
     plan->encoding = OTO_PARQUET_RLE_DICTIONARY;
     return OTO_OK;
 }

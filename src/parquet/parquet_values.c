@@ -8,6 +8,7 @@
 struct page {
     struct oto_parquet_file *file;
     const struct oto_parquet_leaf *leaf;
+    const struct oto_parquet_page_rows *rows;
     const uint32_t *positions;
     uint32_t count;
     struct oto_buffer *output;
@@ -15,6 +16,22 @@ struct page {
 };
 
 // --- dictionary indices ---
+static void gather_rows(const struct page *page, const struct oto_parquet_plan *plan, uint32_t *codes)
+{
+    const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
+    const uint32_t *done = (const void *)page->file->scratch.chunk_codes.data;
+    const uint32_t *values = page->leaf->column->values, *outer = page->leaf->outer;
+    const uint32_t *indices = page->file->group.indices[page->leaf->level] + page->rows->first_row;
+    int is_done = plan->code_source == OTO_PARQUET_CODES_BY_ROW;
+    for (uint32_t i = 0; i < page->rows->row_count; i++) {
+        uint32_t first = outer[indices[i]], end = outer[indices[i] + 1];
+        for (uint32_t j = first; is_done && j < end; j++)
+            *codes++ = done[j];
+        for (uint32_t j = first; !is_done && j < end; j++)
+            *codes++ = ranks[values[j]];
+    }
+}
+
 static void gather_codes(const struct page *page, const struct oto_parquet_plan *plan, uint32_t value_first,
                          uint32_t *codes)
 {
@@ -22,6 +39,8 @@ static void gather_codes(const struct page *page, const struct oto_parquet_plan 
     const uint32_t *found = (const void *)page->file->scratch.chunk_codes.data;
     const uint32_t *positions = page->positions;
     const void *values = page->leaf->column->values;
+    if (oto_parquet_codes_by_row(plan->code_source))
+        gather_rows(page, plan, codes);
     for (uint32_t i = 0; plan->code_source == OTO_PARQUET_CODES_BY_TEXT && i < page->count; i++)
         codes[i] = ranks[((const uint32_t *)values)[positions[i]]];
     for (uint32_t i = 0; plan->code_source == OTO_PARQUET_CODES_BY_POSITION && i < page->count; i++)
@@ -36,10 +55,80 @@ static void gather_codes(const struct page *page, const struct oto_parquet_plan 
         codes[i] = ranks[((const int64_t *)values)[positions[i]] - plan->number_min];
 }
 
-// The dictionary is sorted, so the least and the greatest code are the bounds.
-static void range_of_codes(const struct page *page, uint32_t min, uint32_t max)
+static int bytes_compare(struct oto_bytes a, struct oto_bytes b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+static int distinct_compare(const struct page *page, uint32_t a, uint32_t b)
 {
     const struct oto_parquet_distinct *distinct = (const void *)page->file->scratch.distinct.data;
+    if (distinct[a].key != distinct[b].key)
+        return distinct[a].key < distinct[b].key ? -1 : 1;
+    return bytes_compare(oto_parquet_distinct_bytes(page->leaf, &distinct[a]),
+                         oto_parquet_distinct_bytes(page->leaf, &distinct[b]));
+}
+
+typedef uint32_t lanes __attribute__((vector_size(16)));
+
+static lanes lanes_load(const uint32_t *p)
+{
+    lanes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static void edges_of_ranks(const uint32_t *ranks, uint32_t count, uint32_t *ret_min, uint32_t *ret_max)
+{
+    uint32_t min = ranks[0], max = ranks[0], i = 0;
+    lanes low = {min, min, min, min}, high = low;
+    for (; i + 4 <= count; i += 4) {
+        lanes v = lanes_load(ranks + i);
+        lanes is_lower = (lanes)(v < low), is_higher = (lanes)(v > high);
+        low = (v & is_lower) | (low & ~is_lower);
+        high = (v & is_higher) | (high & ~is_higher);
+    }
+    for (unsigned k = 0; k < 4; k++) {
+        min = low[k] < min ? low[k] : min;
+        max = high[k] > max ? high[k] : max;
+    }
+    for (; i < count; i++) {
+        min = ranks[i] < min ? ranks[i] : min;
+        max = ranks[i] > max ? ranks[i] : max;
+    }
+    *ret_min = min;
+    *ret_max = max;
+}
+
+// Codes of the least and the greatest value.
+static void edges_of_codes(const struct page *page, int is_sorted, const uint32_t *codes, uint32_t count,
+                           uint32_t *ret_min, uint32_t *ret_max)
+{
+    const struct oto_parquet_distinct *distinct = (const void *)page->file->scratch.distinct.data;
+    if (is_sorted) {
+        edges_of_ranks(codes, count, ret_min, ret_max);
+        return;
+    }
+    uint32_t min = codes[0], max = codes[0];
+    for (uint32_t i = 1; i < count; i++) {
+        uint32_t code = codes[i];
+        uint64_t key = distinct[code].key;
+        if ((key > distinct[min].key && key < distinct[max].key) || code == min || code == max)
+            continue;
+        min = distinct_compare(page, code, min) < 0 ? code : min;
+        max = distinct_compare(page, code, max) > 0 ? code : max;
+    }
+    *ret_min = min;
+    *ret_max = max;
+}
+
+static void range_of_codes(const struct page *page, int is_sorted, const uint32_t *codes, uint32_t count)
+{
+    const struct oto_parquet_distinct *distinct = (const void *)page->file->scratch.distinct.data;
+    uint32_t min, max;
+    edges_of_codes(page, is_sorted, codes, count, &min, &max);
     if (page->leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
         page->range->min.bytes = oto_parquet_distinct_bytes(page->leaf, &distinct[min]);
         page->range->max.bytes = oto_parquet_distinct_bytes(page->leaf, &distinct[max]);
@@ -63,28 +152,39 @@ static enum oto_status gather_doubles(const struct page *page, double **ret_valu
     return OTO_OK;
 }
 
+// All values are the same: one run.
+static enum oto_status write_one_code(const struct page *page)
+{
+    uint8_t run[8] = {1}; // bit width
+    size_t size = 1;
+    uint64_t head = (uint64_t)page->count << 1;
+    uint32_t code = 0;
+    double *ignored;
+    if (page->leaf->type == OTO_TYPE_DOUBLE)
+        OTO_TRY(gather_doubles(page, &ignored));
+    else if (page->count)
+        range_of_codes(page, 0, &code, 1);
+    for (; page->count && head >= 0x80; head >>= 7)
+        run[size++] = (uint8_t)(head | 0x80);
+    run[size] = (uint8_t)head; // and the value after it, 0
+    return oto_buffer_append(page->output, run, page->count ? size + 2 : 1);
+}
+
 static enum oto_status write_codes(const struct page *page, const struct oto_parquet_plan *plan,
                                    uint32_t value_first)
 {
-    // One entry needs no bit, but readers have mishandled a width of 0.
-    unsigned width = plan->distinct_count < 2 ? 1 : oto_bit_width(plan->distinct_count - 1);
+    if (plan->distinct_count == 1) // needs no bit, but readers have mishandled a width of 0
+        return write_one_code(page);
+    unsigned width = oto_bit_width(plan->distinct_count - 1);
     uint32_t *codes = oto_parquet_scratch_take(&page->file->scratch.codes, page->count, sizeof *codes);
     if (!codes)
         return OTO_NO_MEMORY;
-    uint32_t min = UINT32_MAX, max = 0;
-    if (plan->distinct_count == 1)
-        memset(codes, 0, (size_t)page->count * sizeof *codes);
-    else
-        gather_codes(page, plan, value_first, codes);
-    for (uint32_t i = 0; i < page->count; i++) {
-        min = codes[i] < min ? codes[i] : min;
-        max = codes[i] > max ? codes[i] : max;
-    }
+    gather_codes(page, plan, value_first, codes);
     double *ignored;
     if (page->leaf->type == OTO_TYPE_DOUBLE) // NaN has a code but no place among the bounds
         OTO_TRY(gather_doubles(page, &ignored));
     else if (page->count)
-        range_of_codes(page, min, max);
+        range_of_codes(page, plan->is_sorted, codes, page->count);
     OTO_TRY(oto_buffer_append_byte(page->output, (uint8_t)width));
     return oto_rle_encode(codes, page->count, width, page->output);
 }
@@ -256,7 +356,7 @@ enum oto_status oto_parquet_values_write(struct oto_parquet_file *file, const st
                                          const struct oto_parquet_page_rows *rows, uint32_t value_first,
                                          struct oto_buffer *output, struct oto_parquet_range *ret_range)
 {
-    struct page page = {file, plan->leaf, rows->positions, rows->value_count, output, ret_range};
+    struct page page = {file, plan->leaf, rows, rows->positions, rows->value_count, output, ret_range};
     enum oto_parquet_encoding encoding = (enum oto_parquet_encoding)plan->encoding;
     *ret_range = (struct oto_parquet_range){0};
     if (encoding == OTO_PARQUET_RLE_DICTIONARY)

@@ -11,7 +11,7 @@ void oto_parquet_options_default(struct oto_parquet_options *options)
         .row_group_rows = 122880,
         .page_rows = 20480,
         .page_bytes = 1u << 20,
-        .dictionary_bytes_max = 1u << 20,
+        .dictionary_bytes_max = 16u << 20,
         .page_index = 1,
         .bloom = 1,
         .crc = 1,

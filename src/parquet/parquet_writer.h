@@ -18,7 +18,7 @@ struct oto_parquet_options {
     uint32_t row_group_rows;          // default 122880
     uint32_t page_rows;               // default 20480, and
     uint32_t page_bytes;              // default 1 MiB before compression
-    uint32_t dictionary_bytes_max;    // default 1 MiB: larger dictionaries are not used for a chunk
+    uint32_t dictionary_bytes_max;    // default 16 MiB: larger dictionaries are not used for a chunk
     int page_index;                   // default 1: column and offset index
     int bloom;                        // default 1
     int crc;                          // default 1

@@ -34,6 +34,7 @@ SHAPES = {
     "no dictionaries": (3000, ["dictionary_bytes=0", "page_rows=1000"]),
     "not compressed": (2000, ["zstd=0", "page_rows=1000"]),
 }
+LARGE = {"large dictionary": (15000, ["row_group=15000", "page_rows=4000"])}  # of Note: not sorted in the file
 
 
 def write(folder, count, *options, rows=True):
@@ -53,7 +54,7 @@ def files(tmp_path_factory):
 
     def find(shape) -> File:
         if shape not in made:
-            count, options = SHAPES[shape]
+            count, options = (SHAPES | LARGE)[shape]
             folder = tmp_path_factory.mktemp("parquet")
             path = write(folder, count, *options)
             lines = (folder / "rows.ndjson").read_text(encoding="utf-8").split("\n")[:-1]
@@ -118,7 +119,7 @@ def assert_rows(table, file):
         assert one == other, f"row {i}"
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES | LARGE)
 def test_arrow_reads_the_same_rows(files, shape):
     file = files(shape)
     parquet = pyarrow.parquet.ParquetFile(file.path, page_checksum_verification=True)
@@ -303,7 +304,7 @@ def leaf_values(table, path):
     return array.drop_null(), entries
 
 
-@pytest.mark.parametrize("shape", ["many pages", "no dictionaries", "reverse order", "not compressed"])
+@pytest.mark.parametrize("shape", ["many pages", "no dictionaries", "reverse order", "not compressed", *LARGE])
 def test_statistics_are_those_of_the_values(files, shape):
     file = pyarrow.parquet.ParquetFile(files(shape).path)
     tables = [file.read_row_group(i) for i in range(file.num_row_groups)]

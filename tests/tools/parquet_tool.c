@@ -241,7 +241,7 @@ static void put_texts(struct oto_column *columns, uint32_t row)
     uint8_t blob[3] = {0xFF, (uint8_t)(row % 4), 0};
     put_body(&columns[BODY], row);
     put_text(&columns[WORD], words[random_below(WORD_COUNT)]);
-    snprintf(note, sizeof note, "note %u", row / 50);
+    snprintf(note, sizeof note, "note %u", row / 3);
     if (row % 3)
         put_text(&columns[NOTE], note);
     else
