@@ -8,12 +8,6 @@
 
 struct oto_query_client;
 
-// One file of a snapshot; table: index into oto_query_options.tables.
-struct oto_query_file {
-    uint32_t table;
-    int fd;           // >= 0: a Parquet file in memory
-    const char *path; // else a path
-};
 // Where the rows come from. Called on a worker thread. The client knows nothing of the engine.
 struct oto_query_source {
     void *state;
@@ -56,7 +50,7 @@ struct oto_query {
     // The next bytes; may block for backpressure. Negative: cancel.
     enum oto_status (*data)(struct oto_query *query, struct oto_bytes bytes);
     // Last call: OTO_OK and rows, or err (line and column of the SQL where known). OTO_INVALID: the SQL; OTO_DENIED: not allowed; OTO_TIMEOUT,
-    // OTO_TOO_LARGE (rows, memory), OTO_UNAVAILABLE (queue full, process died), OTO_INTERNAL.
+    // OTO_TOO_LARGE (rows, memory), OTO_UNAVAILABLE (queue full, cancelled, the program cannot be started), OTO_INTERNAL (process died).
     void (*finished)(struct oto_query *query, enum oto_status status, uint64_t rows, const struct oto_error *err);
     void *state;
     // the client's own

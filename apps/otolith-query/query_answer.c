@@ -1,0 +1,167 @@
+// One request: the SQL is taken apart and checked, views are brought up to date, it runs, and its answer goes out.
+#include "query_process.h"
+
+#include "base/utf8.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROW_BYTES_MAX (256u << 20) // a row that is larger ends the query
+
+struct answer {
+    struct query_process *process;
+    struct query_request *request;
+    char *sql; // NUL-terminated copy
+    struct oto_bytes text;
+    duckdb_prepared_statement statement;
+    uint64_t rows;
+};
+
+// --- from text to a prepared statement ---
+
+static enum oto_status copy_sql(struct answer *a, struct oto_error *err)
+{
+    struct oto_bytes sql = a->request->view.sql;
+    if (!oto_utf8_valid(sql.data, sql.size) || memchr(sql.data ? (const void *)sql.data : "", 0, sql.size))
+        return oto_error_set(err, OTO_INVALID, "the SQL is not UTF-8 text");
+    a->sql = malloc(sql.size + 1);
+    if (!a->sql)
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    if (sql.size)
+        memcpy(a->sql, sql.data, sql.size);
+    a->sql[sql.size] = 0;
+    a->text = oto_bytes(a->sql, sql.size);
+    return OTO_OK;
+}
+
+// Parses SQL: there must be exactly one statement.
+static enum oto_status extract(struct answer *a, const char *sql, duckdb_extracted_statements *ret_statements, struct oto_error *err)
+{
+    idx_t count = duckdb_extract_statements(a->process->db.user, sql, ret_statements);
+    if (count == 1)
+        return OTO_OK;
+    const char *problem = count ? NULL : duckdb_extract_statements_error(*ret_statements);
+    if (problem && *problem)
+        return query_error_set(err, problem, DUCKDB_ERROR_PARSER, a->text);
+    if (count == 0)
+        return oto_error_set(err, OTO_INVALID, "there is no SQL");
+    return oto_error_set(err, OTO_DENIED, "only one statement is allowed, there are %llu", (unsigned long long)count);
+}
+
+// Checks what is asked, and brings the views of the tables it needs up to date.
+static enum oto_status check(struct answer *a, struct oto_buffer *rewritten, struct oto_error *err)
+{
+    struct query_process *p = a->process;
+    uint8_t *wanted = calloc(p->settings.table_count + 1, 1);
+    if (!wanted)
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    enum oto_status status = query_check(&p->db, &p->settings, a->text, wanted, rewritten, err);
+    if (status == OTO_OK)
+        status = query_views_update(&p->views, &p->db, a->request, wanted, err);
+    free(wanted);
+    return status;
+}
+
+static enum oto_status prepare_extracted(struct answer *a, duckdb_extracted_statements statements, struct oto_error *err)
+{
+    if (duckdb_prepare_extracted_statement(a->process->db.user, statements, 0, &a->statement) == DuckDBError)
+        return query_error_set(err, duckdb_prepare_error(a->statement), DUCKDB_ERROR_BINDER, a->text);
+    duckdb_statement_type type = duckdb_prepared_statement_type(a->statement);
+    if (type != DUCKDB_STATEMENT_TYPE_SELECT && type != DUCKDB_STATEMENT_TYPE_EXPLAIN)
+        return oto_error_set(err, OTO_DENIED, "only SELECT is allowed");
+    return query_parameters_bind(a->statement, a->request->view.parameters_json, err);
+}
+
+static enum oto_status prepare(struct answer *a, struct oto_error *err)
+{
+    duckdb_extracted_statements statements = NULL;
+    struct oto_buffer rewritten;
+    oto_buffer_init(&rewritten, &oto_allocator_heap, 1u << 30);
+    OTO_TRY(copy_sql(a, err));
+    enum oto_status status = extract(a, a->sql, &statements, err);
+    if (status == OTO_OK)
+        status = check(a, &rewritten, err);
+    if (status == OTO_OK && rewritten.size) {
+        duckdb_destroy_extracted(&statements);
+        status = extract(a, (const char *)rewritten.data, &statements, err);
+    }
+    if (status == OTO_OK)
+        status = prepare_extracted(a, statements, err);
+    duckdb_destroy_extracted(&statements);
+    oto_buffer_release(&rewritten);
+    return status;
+}
+
+// --- running ---
+
+static enum oto_status run_text(struct answer *a, const struct query_format *format, struct oto_error *err)
+{
+    struct query_output out = {.fd = a->process->io.fd, .rows_max = a->request->view.rows_max};
+    duckdb_result result;
+    oto_buffer_init(&out.buffer, &oto_allocator_heap, ROW_BYTES_MAX);
+    enum oto_status status;
+    if (duckdb_execute_prepared_streaming(a->statement, &result) == DuckDBError)
+        status = query_error_of_result(err, &result, a->text);
+    else
+        status = query_output_run(&out, format, &result, &a->process->io, a->text, err);
+    duckdb_destroy_result(&result);
+    oto_buffer_release(&out.buffer);
+    a->rows = out.rows;
+    return status;
+}
+
+static enum oto_status run(struct answer *a, struct oto_error *err)
+{
+    switch (a->request->view.format) {
+    case OTO_QUERY_JSON:
+        return run_text(a, &query_format_json, err);
+    case OTO_QUERY_NDJSON:
+        return run_text(a, &query_format_ndjson, err);
+    case OTO_QUERY_CSV:
+        return run_text(a, &query_format_csv, err);
+    default:
+        return oto_error_set(err, OTO_UNSUPPORTED, "this format is not offered");
+    }
+}
+
+// A query that was stopped says so in DuckDB's words, or in others: what counts is who stopped it.
+static enum oto_status explain_stop(struct answer *a, enum oto_status status, struct oto_error *err)
+{
+    enum query_stop stop = query_io_stopped(&a->process->io);
+    if (status == OTO_OK || stop == QUERY_GOES_ON)
+        return status;
+    oto_error_init(err);
+    if (stop == QUERY_CANCELLED)
+        return oto_error_set(err, OTO_UNAVAILABLE, "the query was cancelled");
+    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms", a->request->view.timeout_ms);
+}
+
+static void send_outcome(struct answer *a, enum oto_status status, const struct oto_error *err)
+{
+    if (status == OTO_OK) {
+        uint8_t rows[8];
+        oto_store64(rows, a->rows);
+        (void)!query_io_send(a->process->io.fd, OTO_QUERY_FRAME_END, oto_bytes(rows, 8));
+        return;
+    }
+    struct oto_buffer payload;
+    oto_buffer_init(&payload, &oto_allocator_heap, OTO_QUERY_DATA_MAX);
+    if (oto_query_error_encode(&payload, err) == OTO_OK)
+        (void)!query_io_send(a->process->io.fd, OTO_QUERY_FRAME_ERROR, oto_buffer_view(&payload));
+    oto_buffer_release(&payload);
+}
+
+void query_answer(struct query_process *process, struct query_request *request)
+{
+    struct answer a = {.process = process, .request = request};
+    struct oto_error err;
+    oto_error_init(&err);
+    enum oto_status status = prepare(&a, &err);
+    if (status == OTO_OK)
+        status = run(&a, &err);
+    status = explain_stop(&a, status, &err);
+    duckdb_destroy_prepare(&a.statement);
+    query_views_let_go(&process->views);
+    free(a.sql);
+    query_io_done(&process->io);
+    send_outcome(&a, status, &err);
+}

@@ -1,0 +1,114 @@
+// otolith-query: answers SQL over Parquet files that otolith hands it, in a sandbox. Not for people: otolith starts it, with a socket
+// as descriptor 3.
+#include "os/sandbox.h"
+#include "query_process.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SOCKET_FD 3
+
+static int print_usage(void)
+{
+    (void)fputs("otolith-query is started by otolith; use `otolith query SQL`.\n"
+                "Usage: otolith-query --memory BYTES --threads N [--folder DIR]… [--table NAME]…\n",
+                stderr);
+    return 2;
+}
+
+static int read_arguments(struct query_settings *settings, int argc, char **argv)
+{
+    settings->folders = calloc((size_t)argc, sizeof(*settings->folders));
+    settings->tables = calloc((size_t)argc, sizeof(*settings->tables));
+    if (!settings->folders || !settings->tables)
+        return 0;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--memory") == 0)
+            settings->memory_bytes = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--threads") == 0)
+            settings->threads = (unsigned)strtoul(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--folder") == 0)
+            settings->folders[settings->folder_count++] = argv[i + 1];
+        else if (strcmp(argv[i], "--table") == 0)
+            settings->tables[settings->table_count++] = argv[i + 1];
+        else
+            return 0;
+    }
+    return argc % 2 == 1 && settings->memory_bytes && settings->threads;
+}
+
+// Nothing of the environment is left; files may be as many as the system allows.
+static void prepare_process(void)
+{
+    struct rlimit files;
+    clearenv();
+    setenv("TZ", "UTC", 1);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    mallopt(M_ARENA_MAX, 2);
+}
+
+static enum oto_status enter_sandbox(const struct query_settings *settings, char *text, size_t text_size, struct oto_error *err)
+{
+    struct oto_sandbox_options options = {.folders = settings->folders,
+                                          .folder_count = settings->folder_count,
+                                          .data_bytes_max = settings->memory_bytes + settings->memory_bytes / 2 + (512u << 20),
+                                          .file_bytes_max = settings->memory_bytes,
+                                          .nice = 5};
+    struct oto_sandbox_report report;
+    OTO_TRY(oto_sandbox_enter(&options, &report, err));
+    (void)snprintf(text, text_size, "sandbox: landlock %s (version %d), seccomp %s", report.landlock_version ? "on" : "not in this kernel",
+                   report.landlock_version, report.seccomp ? "on" : "not in this kernel");
+    return OTO_OK;
+}
+
+static enum oto_status start(struct query_process *process, char *text, size_t text_size, struct oto_error *err)
+{
+    prepare_process();
+    OTO_TRY(query_database_open(&process->db, &process->settings, err));
+    OTO_TRY(enter_sandbox(&process->settings, text, text_size, err));
+    OTO_TRY(query_database_lock(&process->db, &process->settings, err));
+    OTO_TRY(query_views_init(&process->views, &process->settings));
+    return query_io_start(&process->io, SOCKET_FD, process->db.user, err);
+}
+
+static void refuse_to_start(const struct oto_error *err)
+{
+    struct oto_buffer payload;
+    oto_buffer_init(&payload, &oto_allocator_heap, OTO_QUERY_DATA_MAX);
+    if (oto_query_error_encode(&payload, err) == OTO_OK)
+        (void)!query_io_send(SOCKET_FD, OTO_QUERY_FRAME_ERROR, oto_buffer_view(&payload));
+    oto_buffer_release(&payload);
+}
+
+int main(int argc, char **argv)
+{
+    static struct query_process process;
+    char text[200];
+    struct oto_error err;
+    oto_error_init(&err);
+    if (!read_arguments(&process.settings, argc, argv))
+        return print_usage();
+    if (start(&process, text, sizeof(text), &err) < 0) {
+        if (err.status == OTO_OK)
+            oto_error_set(&err, OTO_NO_MEMORY, "out of memory");
+        refuse_to_start(&err);
+        return 1;
+    }
+    if (query_io_send(SOCKET_FD, OTO_QUERY_FRAME_READY, oto_bytes_text(text)) < 0)
+        return 1;
+    for (;;) { // the listener ends the process when the server is gone
+        struct query_request request;
+        query_io_take(&process.io, &request);
+        query_answer(&process, &request);
+        query_request_release(&request);
+    }
+}
