@@ -129,6 +129,7 @@ static void borrow_out(struct http_connection *c)
     struct oto_http_server *server = c->server;
     if (server->out_pool_count > 0)
         c->out = server->out_pool[--server->out_pool_count];
+    server->pools_used = 1;
     c->out.size = c->out_start = 0;
 }
 

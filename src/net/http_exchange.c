@@ -212,6 +212,8 @@ static int reserve(struct oto_exchange *e, size_t more)
     }
     if (granted) {
         e->body_reserved += more;
+        if (!e->body.data && more >= HTTP_BODY_POOLED_MIN)
+            http_server_body_borrow(e->connection->server, &e->body, more);
         granted = oto_buffer_reserve(&e->body, e->body_reserved - e->body.size) == OTO_OK;
     }
     if (!granted) {
@@ -438,7 +440,7 @@ void http_exchange_sent(struct oto_exchange *e)
     http_exchanges_remove(&c->open, e);
     http_exchanges_push(&c->sent, e);
     e->out_end = c->sent_total + http_connection_pending(c);
-    oto_buffer_release(&e->body);
+    http_server_body_return(c->server, &e->body);
     e->request.body = (struct oto_bytes){0};
     oto_buffer_release(&e->out);
     http_connection_mark(c);

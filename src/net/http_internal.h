@@ -9,11 +9,14 @@
 
 #define HTTP_BACKLOG_LOW (256u << 10)    // below it, writers are called for more
 #define HTTP_DISCARD_MAX (64u << 10)     // of an unwanted body, before the connection is given up
-#define HTTP_READ_SIZE (256u << 10)      // the server's one read buffer
+#define HTTP_READ_SIZE (128u << 10)     // the server's one read buffer
 #define HTTP_OUT_POOLED_MAX (128u << 10) // larger output buffers are not kept
 #define HTTP_OUT_POOL 64                 // output buffers kept for reuse
-#define HTTP_LINGER_MS 2000              // waiting for the peer to read our last answer
-#define HTTP_RATE_GRACE_MS 5000          // before the slowest body rate is enforced
+#define HTTP_BODY_POOL 8                 // body buffers kept for reuse while there is traffic
+#define HTTP_BODY_POOLED_MIN (16u << 10)
+#define HTTP_BODY_POOLED_MAX (512u << 10)
+#define HTTP_LINGER_MS 2000     // waiting for the peer to read our last answer
+#define HTTP_RATE_GRACE_MS 5000 // before the slowest body rate is enforced
 #define HTTP_LISTENERS_MAX 16
 #define HTTP_RESPONSE_HEADERS_MAX 64
 
@@ -155,6 +158,9 @@ struct oto_http_server {
     uint64_t date_s;
     struct oto_buffer out_pool[HTTP_OUT_POOL];
     size_t out_pool_count;
+    struct oto_buffer body_pool[HTTP_BODY_POOL];
+    size_t body_pool_count;
+    int pools_used; // since the last tick: else they are given up
     uint8_t *read_buffer;
     // Scratch of one call.
     struct oto_http1_head head;
@@ -169,6 +175,10 @@ static inline uint64_t http_now_ms(const struct oto_http_server *server)
 // --- http_server.c ---
 const char *http_date(struct oto_http_server *server); // "Sun, 06 Nov 1994 08:49:37 GMT"
 const char *http_status_reason(int status);
+// Large bodies' memory goes round, else each would cost its page faults anew. borrow: body is
+// empty; it may stay so.
+void http_server_body_borrow(struct oto_http_server *server, struct oto_buffer *body, size_t size);
+void http_server_body_return(struct oto_http_server *server, struct oto_buffer *body);
 // A connection has closed.
 void http_server_connection_gone(struct oto_http_server *server);
 

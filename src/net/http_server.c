@@ -275,9 +275,47 @@ static void again(struct oto_loop_timer *timer)
     drain_check(timer->state);
 }
 
+// --- memory that goes round ---
+
+void http_server_body_borrow(struct oto_http_server *server, struct oto_buffer *body, size_t size)
+{
+    for (size_t i = 0; i < server->body_pool_count; i++) {
+        struct oto_buffer *kept = &server->body_pool[i];
+        if (kept->capacity < size)
+            continue;
+        *body = *kept;
+        *kept = server->body_pool[--server->body_pool_count];
+        server->pools_used = 1;
+        return;
+    }
+}
+
+void http_server_body_return(struct oto_http_server *server, struct oto_buffer *body)
+{
+    if (body->capacity < HTTP_BODY_POOLED_MIN || body->capacity > HTTP_BODY_POOLED_MAX ||
+        server->body_pool_count == HTTP_BODY_POOL) {
+        oto_buffer_release(body);
+        return;
+    }
+    server->body_pool[server->body_pool_count] = *body;
+    server->body_pool[server->body_pool_count++].size = 0;
+    oto_buffer_init(body, server->allocator, body->size_max);
+}
+
+static void pools_release(struct oto_http_server *server)
+{
+    while (server->body_pool_count > 0)
+        oto_buffer_release(&server->body_pool[--server->body_pool_count]);
+    while (server->out_pool_count > 0)
+        oto_buffer_release(&server->out_pool[--server->out_pool_count]);
+}
+
 static void tick(struct oto_loop_timer *timer)
 {
     struct oto_http_server *server = timer->state;
+    if (!server->pools_used)
+        pools_release(server);
+    server->pools_used = 0;
     uint64_t now_ms = http_now_ms(server);
     for (struct http_connection *c = server->connections; c; c = c->next)
         http_connection_tick(c, now_ms);
@@ -341,8 +379,7 @@ void oto_http_server_free(struct oto_http_server *server)
     oto_loop_timer_disarm(server->loop, &server->accept_timer);
     oto_loop_timer_disarm(server->loop, &server->again_timer);
     oto_loop_timer_disarm(server->loop, &server->drain_timer);
-    for (size_t i = 0; i < server->out_pool_count; i++)
-        oto_buffer_release(&server->out_pool[i]);
+    pools_release(server);
     oto_free(server->allocator, server->read_buffer, HTTP_READ_SIZE);
     oto_free(server->allocator, server, sizeof *server);
 }
