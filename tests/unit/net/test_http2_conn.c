@@ -12,7 +12,7 @@ struct stream {
     uint32_t code;
     size_t size; // of the body
     uint8_t first[16];
-    char message[128], details[64];
+    char message[256], details[256];
     struct oto_bytes upload;
     size_t uploaded, stop_at; // stop_at: then the rest does not come
 };
