@@ -54,7 +54,8 @@ static enum oto_status check(struct answer *a, struct oto_buffer *rewritten, str
     uint8_t *wanted = calloc(p->settings.table_count + 1, 1);
     if (!wanted)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
-    enum oto_status status = query_check(&p->db, &p->settings, a->text, wanted, rewritten, err);
+    int select_only = a->request->view.format == OTO_QUERY_PARQUET;
+    enum oto_status status = query_check(&p->db, &p->settings, a->text, wanted, select_only, rewritten, err);
     if (status == OTO_OK)
         status = query_views_update(&p->views, &p->db, a->request, wanted, err);
     free(wanted);
@@ -66,9 +67,21 @@ static enum oto_status prepare_extracted(struct answer *a, duckdb_extracted_stat
     if (duckdb_prepare_extracted_statement(a->process->db.user, statements, 0, &a->statement) == DuckDBError)
         return query_error_set(err, duckdb_prepare_error(a->statement), DUCKDB_ERROR_BINDER, a->text);
     duckdb_statement_type type = duckdb_prepared_statement_type(a->statement);
-    if (type != DUCKDB_STATEMENT_TYPE_SELECT && type != DUCKDB_STATEMENT_TYPE_EXPLAIN)
+    int copies = type == DUCKDB_STATEMENT_TYPE_COPY && a->request->view.format == OTO_QUERY_PARQUET;
+    if (type != DUCKDB_STATEMENT_TYPE_SELECT && type != DUCKDB_STATEMENT_TYPE_EXPLAIN && !copies)
         return oto_error_set(err, OTO_DENIED, "only SELECT is allowed");
     return query_parameters_bind(a->statement, a->request->view.parameters_json, err);
+}
+
+// Puts the checked SELECT into the statement that writes Parquet.
+static enum oto_status wrap_copy(struct answer *a, struct oto_buffer *rewritten, struct oto_error *err)
+{
+    struct oto_buffer copy;
+    oto_buffer_init(&copy, &oto_allocator_heap, 1u << 30);
+    enum oto_status status = query_copy_sql(a->process->copy_fd, (const char *)rewritten->data, a->request->view.rows_max, &copy);
+    oto_buffer_release(rewritten);
+    *rewritten = copy;
+    return status < 0 ? oto_error_set(err, status, "out of memory") : OTO_OK;
 }
 
 static enum oto_status prepare(struct answer *a, struct oto_error *err)
@@ -80,6 +93,8 @@ static enum oto_status prepare(struct answer *a, struct oto_error *err)
     enum oto_status status = extract(a, a->sql, &statements, err);
     if (status == OTO_OK)
         status = check(a, &rewritten, err);
+    if (status == OTO_OK && a->request->view.format == OTO_QUERY_PARQUET)
+        status = wrap_copy(a, &rewritten, err);
     if (status == OTO_OK && rewritten.size) {
         duckdb_destroy_extracted(&statements);
         status = extract(a, (const char *)rewritten.data, &statements, err);
@@ -118,6 +133,12 @@ static enum oto_status run(struct answer *a, struct oto_error *err)
         return run_text(a, &query_format_ndjson, err);
     case OTO_QUERY_CSV:
         return run_text(a, &query_format_csv, err);
+    case OTO_QUERY_TABLE:
+        if (duckdb_prepared_statement_type(a->statement) == DUCKDB_STATEMENT_TYPE_EXPLAIN)
+            return run_text(a, &query_format_plan, err);
+        return run_text(a, &query_format_table, err);
+    case OTO_QUERY_PARQUET:
+        return query_copy_run(a->process->copy_fd, &a->process->io, a->statement, a->request->view.rows_max, &a->rows, a->text, err);
     default:
         return oto_error_set(err, OTO_UNSUPPORTED, "this format is not offered");
     }

@@ -386,10 +386,12 @@ static enum oto_status rewrite(struct query_database *db, const char *words, str
 }
 
 enum oto_status query_check(struct query_database *db, const struct query_settings *settings, struct oto_bytes sql, uint8_t *wanted,
-                            struct oto_buffer *rewritten, struct oto_error *err)
+                            int select_only, struct oto_buffer *rewritten, struct oto_error *err)
 {
     const char *words;
     size_t shift = skip_explain(sql, &words);
+    if (words && select_only)
+        return oto_error_set(err, OTO_UNSUPPORTED, "EXPLAIN is answered as text only");
     struct oto_bytes checked = oto_bytes(sql.data + shift, sql.size - shift);
     struct walk w = {.settings = settings, .sql = sql, .shift = shift, .wanted = wanted, .err = err, .denied = OTO_OK};
     struct oto_buffer tree;
@@ -398,8 +400,8 @@ enum oto_status query_check(struct query_database *db, const struct query_settin
     enum oto_status status = query_database_text(db->tree, checked, &tree, err);
     if (status == OTO_OK)
         status = walk_tree(&w, oto_buffer_view(&tree));
-    if (status == OTO_OK && words)
-        status = rewrite(db, words, checked, rewritten, err);
+    if (status == OTO_OK && (words || select_only))
+        status = rewrite(db, words ? words : "", checked, rewritten, err);
     oto_buffer_release(&tree);
     oto_buffer_release(&w.names);
     free(w.tables);

@@ -105,6 +105,8 @@ enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_
         status = OTO_TOO_LARGE;
     else if (oto_bytes_equal_text(details.type, "Permission"))
         status = OTO_DENIED;
+    if (status == OTO_TOO_LARGE) // DuckDB's advice names settings that are locked
+        return oto_error_set(err, status, "the query needs more memory than it may use (query_memory_limit): narrow it");
     char *message = malloc(details.message.size + 1);
     if (!message)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");

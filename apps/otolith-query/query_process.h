@@ -94,10 +94,11 @@ void query_views_let_go(struct query_views *views);
 // --- query_check.c: what may be asked ---
 
 // Says whether a SELECT (or EXPLAIN of one) keeps to the tables and harmless functions. wanted: set to 1 for each table that it needs.
-// rewritten: for EXPLAIN, the SQL that has to run in its place, NUL-terminated; else left empty. OTO_DENIED or OTO_INVALID with line
+// rewritten: the SQL that has to run in its place, NUL-terminated: for EXPLAIN, and with select_only, which refuses EXPLAIN; else left
+// empty. OTO_DENIED or OTO_INVALID with line
 // and column.
 OTO_MUST_CHECK enum oto_status query_check(struct query_database *db, const struct query_settings *settings, struct oto_bytes sql,
-                                           uint8_t *wanted, struct oto_buffer *rewritten, struct oto_error *err);
+                                           uint8_t *wanted, int select_only, struct oto_buffer *rewritten, struct oto_error *err);
 int query_function_is_denied(struct oto_bytes name);
 int query_table_function_is_allowed(struct oto_bytes name);
 
@@ -162,12 +163,21 @@ struct query_format {
     enum oto_status (*end)(struct query_output *out);
     void (*release)(struct query_output *out); // may be NULL
 };
-extern const struct query_format query_format_json, query_format_ndjson, query_format_csv, query_format_table;
+extern const struct query_format query_format_json, query_format_ndjson, query_format_csv, query_format_table,
+    query_format_plan; // EXPLAIN for people
 // Sends what is complete in pieces; all of it with `last`.
 OTO_MUST_CHECK enum oto_status query_output_flush(struct query_output *out, int last);
 // A streaming result in a text format. OTO_TOO_LARGE beyond rows_max.
 OTO_MUST_CHECK enum oto_status query_output_run(struct query_output *out, const struct query_format *format, duckdb_result *result,
                                                 struct query_io *io, struct oto_bytes sql, struct oto_error *err);
+
+// --- query_copy.c: Parquet ---
+
+OTO_MUST_CHECK enum oto_status query_copy_open(int *ret_fd, struct oto_error *err);
+// The statement that writes what `select` gives into fd, NUL-terminated.
+OTO_MUST_CHECK enum oto_status query_copy_sql(int fd, const char *select, uint64_t rows_max, struct oto_buffer *sql);
+OTO_MUST_CHECK enum oto_status query_copy_run(int fd, struct query_io *io, duckdb_prepared_statement statement, uint64_t rows_max,
+                                              uint64_t *ret_rows, struct oto_bytes sql, struct oto_error *err);
 
 // --- query_answer.c: a request from SQL to END ---
 
@@ -176,6 +186,7 @@ struct query_process {
     struct query_database db;
     struct query_views views;
     struct query_io io;
+    int copy_fd; // a file in memory for answers in Parquet
 };
 void query_answer(struct query_process *process, struct query_request *request);
 
