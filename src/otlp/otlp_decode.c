@@ -222,7 +222,34 @@ enum oto_status oto_otlp_other(struct oto_otlp_decoder *d, struct oto_pb_cursor 
     return oto_pb_skip(c, tag);
 }
 
-// Calls for each occurrence of tag: adds up sizes, or copies where output is not NULL.
+struct oto_otlp_read oto_otlp_varint_slow(const uint8_t *at, const uint8_t *end)
+{
+    struct oto_pb_cursor c = {at, end};
+    struct oto_otlp_read read = {NULL, 0};
+    if (oto_pb_varint(&c, &read.value) == OTO_OK)
+        read.at = c.at;
+    return read;
+}
+
+struct oto_otlp_read oto_otlp_tag_slow(const uint8_t *at, const uint8_t *end)
+{
+    struct oto_pb_cursor c = {at, end};
+    uint32_t tag;
+    if (oto_pb_tag(&c, &tag) != OTO_OK)
+        return (struct oto_otlp_read){at, 0}; // 0 is no tag: oto_otlp_other_field says so
+    return (struct oto_otlp_read){c.at, tag};
+}
+
+const uint8_t *oto_otlp_other_field(struct oto_otlp_decoder *d, const uint8_t *at, const uint8_t *end, uint64_t tag,
+                                    uint32_t known)
+{
+    struct oto_pb_cursor c = {at, end};
+    if (tag < 8 || (tag & 7) > OTO_PB_FIXED32 || oto_otlp_other(d, &c, (uint32_t)tag, known) < 0)
+        return NULL;
+    return c.at;
+}
+
+// The total size of a field's occurrences, and their bytes where output is not NULL.
 static enum oto_status collect(struct oto_pb_cursor c, uint32_t wanted, uint8_t *output, size_t *ret_size)
 {
     size_t size = 0;

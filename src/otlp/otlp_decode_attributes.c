@@ -31,7 +31,8 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
 {
     struct oto_otlp_sink *s = &t->sinks[name];
     uint32_t level = map->field->level, count = 0;
-    *s = (struct oto_otlp_sink){.builder = t->builder, .map = map, .types = types};
+    *s = (struct oto_otlp_sink){.builder = t->builder, .map = map, .types = types, .keys = &map->children[0],
+                                .values = &map->children[1]};
     if (name != OTO_OTLP_SINK_RESOURCE && name != OTO_OTLP_SINK_RECORD)
         return OTO_OK;
     struct oto_column *columns = t->builder->columns;
@@ -58,7 +59,7 @@ void oto_otlp_sink_rolled_back(struct oto_otlp_sink *s)
 {
     if (!s->map)
         return;
-    uint32_t count = s->map->children[0].dictionary->count;
+    uint32_t count = s->keys->dictionary->count;
     if (s->key_count > count)
         s->key_count = count;
     s->previous_count = 0;
@@ -79,7 +80,7 @@ static uint32_t promoted_of(const struct oto_otlp_sink *s, struct oto_bytes key)
 // Makes s->key_promoted reach up to code.
 static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, uint32_t code)
 {
-    const struct oto_dictionary *dictionary = s->map->children[0].dictionary;
+    const struct oto_dictionary *dictionary = s->keys->dictionary;
     if (code >= s->key_capacity) {
         uint32_t capacity = s->key_capacity ? s->key_capacity : 16;
         while (capacity <= code)
@@ -97,26 +98,24 @@ static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp
 }
 
 // The key at `slot` of the set.
-static enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes text, uint32_t slot,
-                               uint32_t *ret_code)
+static inline enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes text,
+                                      uint32_t slot, uint32_t *ret_code)
 {
-    struct oto_column *keys = &s->map->children[0];
+    struct oto_column *keys = s->keys;
     OTO_TRY(oto_column_reserve(s->builder, keys, 1));
     uint32_t *codes = keys->values;
-    uint32_t hint = slot < s->previous_count ? codes[s->previous_start + slot] : NO_CODE;
-    if (oto_otlp_is_code(keys->dictionary, hint, text))
-        *ret_code = hint;
-    else
-        OTO_TRY(oto_otlp_code(d, keys, text, ret_code));
-    codes[keys->length++] = *ret_code;
-    if (*ret_code >= s->key_count && *ret_code < KEYS_MAX)
-        OTO_TRY(remember_keys(d, s, *ret_code));
-    return OTO_OK;
+    uint32_t code = slot < s->previous_count ? codes[s->previous_start + slot] : NO_CODE;
+    if (!oto_otlp_is_code(keys->dictionary, code, text))
+        OTO_TRY(oto_otlp_code(d, keys, text, &code));
+    codes[keys->length++] = code;
+    *ret_code = code;
+    return code >= s->key_count && code < KEYS_MAX ? remember_keys(d, s, code) : OTO_OK;
 }
 
 // --- values ---
 
-static enum oto_status value_text(struct oto_otlp_decoder *d, const struct oto_otlp_any *any, struct oto_bytes *ret_text)
+static inline enum oto_status value_text(struct oto_otlp_decoder *d, const struct oto_otlp_any *any,
+                                         struct oto_bytes *ret_text)
 {
     struct oto_value_writer *w = &d->writer;
     if (any->kind == OTO_OTLP_ANY_STRING) { // checked as UTF-8 when its code is not guessed
@@ -137,22 +136,22 @@ static void note_promoted(struct oto_otlp_sink *s, uint32_t index, const struct 
         return;
     p->stamp = s->stamp;
     p->kind = any->kind;
-    p->text = s->map->children[1].dictionary->entries[code];
+    p->text = s->values->dictionary->entries[code];
     p->number = (int64_t)any->number;
     p->value_code = code;
 }
 
-static uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_code)
+static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_code)
 {
     if (key_code < s->key_count)
         return s->key_promoted[key_code];
-    return promoted_of(s, s->map->children[0].dictionary->entries[key_code]);
+    return promoted_of(s, s->keys->dictionary->entries[key_code]);
 }
 
-static enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct oto_otlp_any *any,
+static inline enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct oto_otlp_any *any,
                                  uint32_t key_code)
 {
-    struct oto_column *values = &s->map->children[1];
+    struct oto_column *values = s->values;
     struct oto_bytes text;
     uint32_t code;
     OTO_TRY(value_text(d, any, &text));
@@ -167,14 +166,40 @@ static enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_otlp_sin
 
 // --- sets ---
 
+// A pair as all senders write it: the key, then a value that is one string or integer. 0: read it the long way.
+static inline int pair_read(struct oto_bytes message, struct oto_bytes *ret_key, struct oto_otlp_any *any)
+{
+    const uint8_t *at = message.data, *end = at + message.size;
+    struct oto_otlp_read size;
+    if (message.size < 6 || at[0] != BYTES_TAG(1))
+        return 0;
+    at = oto_otlp_bytes(at + 1, end, ret_key);
+    if (!at || end - at < 4 || at[0] != BYTES_TAG(2))
+        return 0;
+    size = oto_otlp_varint(at + 1, end);
+    at = size.at;
+    if (!at || size.value != (uint64_t)(end - at) || size.value < 2)
+        return 0;
+    size = oto_otlp_varint(at + 1, end);
+    if (at[0] == BYTES_TAG(1)) {
+        any->kind = OTO_OTLP_ANY_STRING;
+        any->bytes = oto_bytes(size.at, (size_t)size.value);
+        return size.at && size.value == (uint64_t)(end - size.at);
+    }
+    any->kind = OTO_OTLP_ANY_INT;
+    any->number = size.value;
+    return at[0] == VARINT_TAG(3) && size.at == end;
+}
+
 enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
-    uint32_t slot = s->map->children[0].length - s->start;
+    uint32_t slot = s->keys->length - s->start, code;
     struct oto_otlp_any any;
     struct oto_bytes key;
-    uint32_t code;
-    enum oto_status status = oto_otlp_key_value_read(d, &c, &key, &any);
+    enum oto_status status = OTO_OK;
+    if (!pair_read(message, &key, &any))
+        status = oto_otlp_key_value_read(d, &c, &key, &any);
     if (status == OTO_OK)
         status = add_key(d, s, key, slot, &code);
     if (status == OTO_OK)
@@ -186,14 +211,14 @@ enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_o
 {
     OTO_TRY(oto_column_append_end(s->builder, s->map));
     s->previous_start = s->start;
-    s->previous_count = s->map->children[0].length - s->start;
+    s->previous_count = s->keys->length - s->start;
     return oto_otlp_add_text(d, s->builder, s->types, oto_value_types(&d->writer));
 }
 
 void oto_otlp_attributes_cancel(struct oto_otlp_sink *s)
 {
-    s->map->children[0].length = s->start;
-    s->map->children[1].length = s->start;
+    s->keys->length = s->start;
+    s->values->length = s->start;
 }
 
 enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message,
@@ -250,7 +275,7 @@ static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_t
             return oto_otlp_add_text(d, s->builder, c, text);
     }
     if (c->field->flags & OTO_FIELD_NULLABLE)
-        return oto_column_append_null(s->builder, c);
+        return oto_otlp_add_null(s->builder, c);
     return oto_otlp_add_text(d, s->builder, c, (struct oto_bytes){NULL, 0});
 }
 

@@ -5,9 +5,9 @@
 #define OTO_OTLP_OTLP_DECODE_INTERNAL_H
 
 #include "otlp/otlp_decode.h"
+#include "otlp/otlp_decode_read.h"
 #include "base/hash.h"
 #include "telemetry/value_text.h"
-#include "wire/protobuf.h"
 
 #define NO_CODE UINT32_MAX
 #define NO_INDEX UINT32_MAX
@@ -59,6 +59,8 @@ struct oto_otlp_promoted {
 struct oto_otlp_sink {
     struct oto_builder *builder;
     struct oto_column *map;
+    struct oto_column *keys; // the map's children
+    struct oto_column *values;
     struct oto_column *types;
     uint32_t start;          // of the present set, in the map's children
     uint32_t previous_start; // of the set before it: keys most often come in the same order
@@ -176,6 +178,10 @@ void oto_otlp_reject(struct oto_otlp_decoder *d, uint64_t count, const char *rea
 OTO_MUST_CHECK enum oto_status oto_otlp_other(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t tag,
                                               uint32_t known);
 
+// The same between reads by position; NULL when it is malformed. at: behind the tag.
+const uint8_t *oto_otlp_other_field(struct oto_otlp_decoder *d, const uint8_t *at, const uint8_t *end, uint64_t tag,
+                                    uint32_t known);
+
 // Joins all occurrences of a BYTES field from `at` on, as protobuf merges them.
 OTO_MUST_CHECK enum oto_status oto_otlp_merge(struct oto_otlp_decoder *d, struct oto_pb_cursor c, uint32_t tag,
                                               struct oto_bytes *ret_joined);
@@ -209,7 +215,7 @@ void oto_otlp_sink_rolled_back(struct oto_otlp_sink *s);
 
 static inline void oto_otlp_attributes_begin(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
-    s->start = s->map->children[0].length;
+    s->start = s->keys->length;
     s->stamp++;
     oto_value_writer_reset(&d->writer);
 }
@@ -307,10 +313,23 @@ static inline uint32_t *oto_otlp_guess(struct oto_otlp_decoder *d, const struct 
     return &d->guesses[bits * 0x9E3779B97F4A7C15u >> (64 - OTO_OTLP_GUESS_BITS)];
 }
 
+// Equal bytes, for the short strings of attributes: whole words, the last of them overlapping.
+static inline int oto_otlp_same(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    if (size < 8)
+        return oto_dictionary_same(a, b, size);
+    for (size_t i = 0; i + 8 < size; i += 8)
+        if (oto_load64(a + i) != oto_load64(b + i))
+            return 0;
+    return oto_load64(a + size - 8) == oto_load64(b + size - 8);
+}
+
 static inline int oto_otlp_is_code(const struct oto_dictionary *dictionary, uint32_t code, struct oto_bytes text)
 {
-    return code < dictionary->count && dictionary->entries[code].size == text.size &&
-           oto_dictionary_same(dictionary->entries[code].data, text.data, text.size);
+    if (code >= dictionary->count)
+        return 0;
+    const struct oto_bytes *entry = &dictionary->entries[code];
+    return entry->size == text.size && oto_otlp_same(entry->data, text.data, text.size);
 }
 
 // The code of a string; only one that was not guessed is checked to be UTF-8, as entries are.
@@ -364,12 +383,38 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_double(struct oto_buil
     oto_column_append_double(c, value);
     return OTO_OK;
 }
+// A null of a column of strings or numbers that has had one before: no call.
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_null(struct oto_builder *b, struct oto_column *c)
+{
+    if (!c->validity || c->length == c->capacity)
+        return oto_column_append_null(b, c);
+    if (c->field->type == OTO_TYPE_STRING && c->dictionary->count) // none after a rollback to nothing
+        ((uint32_t *)c->values)[c->length] = 0;
+    else if (c->field->type == OTO_TYPE_INT64 || c->field->type == OTO_TYPE_DOUBLE)
+        ((int64_t *)c->values)[c->length] = 0;
+    else
+        return oto_column_append_null(b, c);
+    c->validity[c->length >> 3] &= (uint8_t)~(1u << (c->length & 7));
+    c->length++;
+    c->null_count++;
+    return OTO_OK;
+}
 // A time and its rest. Without a time (0): `instead_ns` and a null rest.
 OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_time(struct oto_builder *b, struct oto_column *time,
                                                                struct oto_column *rest, uint64_t ns, uint64_t instead_ns)
 {
     OTO_TRY(oto_otlp_add_i64(b, time, (int64_t)((ns ? ns : instead_ns) / 1000)));
     return ns ? oto_otlp_add_i32(b, rest, (int32_t)(ns % 1000)) : oto_column_append_null(b, rest);
+}
+// The same for columns of rows, which have room.
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_time(struct oto_builder *b, struct oto_column *time,
+                                                               struct oto_column *rest, uint64_t ns, uint64_t instead_ns)
+{
+    oto_column_append_i64(time, (int64_t)((ns ? ns : instead_ns) / 1000));
+    if (!ns)
+        return oto_column_append_null(b, rest);
+    oto_column_append_i32(rest, (int32_t)(ns % 1000));
+    return OTO_OK;
 }
 
 #endif

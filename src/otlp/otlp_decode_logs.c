@@ -18,51 +18,55 @@ struct log_record {
 static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
                                    struct log_record *r)
 {
-    uint32_t tag;
-    enum oto_status status;
-    while ((status = oto_pb_tag(c, &tag)) == OTO_OK) {
+    for (const uint8_t *at = c->at, *end = c->end; at != end;) {
+        const uint8_t *start = at;
+        struct oto_otlp_read tag = oto_otlp_tag(at, end);
         struct oto_bytes attribute;
-        switch (tag) {
+        at = tag.at;
+        switch (tag.value) {
         case FIXED64_TAG(1):
-            OTO_TRY(oto_pb_fixed64(c, &r->time_ns));
+            at = oto_otlp_fixed64(at, end, &r->time_ns);
             break;
         case VARINT_TAG(2):
-            OTO_TRY(oto_otlp_read_i32(c, &r->severity_number));
+            at = oto_otlp_i32(at, end, &r->severity_number);
             break;
         case BYTES_TAG(3):
-            OTO_TRY(oto_pb_bytes(c, &r->severity_text));
+            at = oto_otlp_bytes(at, end, &r->severity_text);
             break;
         case BYTES_TAG(5):
-            OTO_TRY(oto_pb_bytes(c, &r->body));
+            at = oto_otlp_bytes(at, end, &r->body);
             r->body_count++;
             break;
         case BYTES_TAG(6):
-            OTO_TRY(oto_pb_bytes(c, &attribute));
-            OTO_TRY(oto_otlp_attribute(d, s, attribute));
+            at = oto_otlp_bytes(at, end, &attribute);
+            if (at)
+                OTO_TRY(oto_otlp_attribute(d, s, attribute));
             break;
         case VARINT_TAG(7):
-            OTO_TRY(oto_otlp_read_u32(c, &r->dropped));
+            at = oto_otlp_u32(at, end, &r->dropped);
             break;
         case FIXED32_TAG(8):
-            OTO_TRY(oto_pb_fixed32(c, &r->flags));
+            at = oto_otlp_fixed32(at, end, &r->flags);
             break;
         case BYTES_TAG(9):
-            OTO_TRY(oto_pb_bytes(c, &r->trace_id));
+            at = oto_otlp_bytes(at, end, &r->trace_id);
             break;
         case BYTES_TAG(10):
-            OTO_TRY(oto_pb_bytes(c, &r->span_id));
+            at = oto_otlp_bytes(at, end, &r->span_id);
             break;
         case FIXED64_TAG(11):
-            OTO_TRY(oto_pb_fixed64(c, &r->observed_ns));
+            at = oto_otlp_fixed64(at, end, &r->observed_ns);
             break;
         case BYTES_TAG(12):
-            OTO_TRY(oto_pb_bytes(c, &r->event_name));
+            at = oto_otlp_bytes(at, end, &r->event_name);
             break;
         default:
-            OTO_TRY(oto_otlp_other(d, c, tag, 0x1FEE));
+            at = oto_otlp_other_field(d, at, end, tag.value, 0x1FEE);
         }
+        if (!at)
+            return oto_otlp_stop(c, start, OTO_INVALID);
     }
-    return status < 0 ? status : OTO_OK;
+    return OTO_OK;
 }
 
 static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct log_record *r)
@@ -76,6 +80,10 @@ static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_t
     }
     oto_value_writer_reset(&d->writer);
     enum oto_status status = oto_otlp_any_read(d, &c, &any);
+    if (status == OTO_OK && any.kind == OTO_OTLP_ANY_STRING) {
+        OTO_TRY(oto_otlp_put_text(d, t->columns[AT_BODY], any.bytes));
+        return oto_otlp_put_text(d, t->columns[AT_BODY_TYPE], OTO_BYTES_LITERAL("s"));
+    }
     if (status == OTO_OK)
         status = oto_otlp_any_text(d, &any, &text);
     if (status < 0)
@@ -89,8 +97,8 @@ static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_ta
     struct oto_builder *b = t->builder;
     uint64_t seen_ns = r->observed_ns ? r->observed_ns : d->received_ns;
     OTO_TRY(oto_otlp_row(t, t->scope_index));
-    OTO_TRY(oto_otlp_add_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST], r->time_ns, seen_ns));
-    OTO_TRY(oto_otlp_add_time(b, t->columns[AT_OBSERVED], t->columns[AT_OBSERVED_REST], r->observed_ns,
+    OTO_TRY(oto_otlp_put_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST], r->time_ns, seen_ns));
+    OTO_TRY(oto_otlp_put_time(b, t->columns[AT_OBSERVED], t->columns[AT_OBSERVED_REST], r->observed_ns,
                               d->received_ns));
     OTO_TRY(oto_column_append_id(b, t->columns[AT_TRACE_ID], r->trace_id));
     OTO_TRY(oto_column_append_id(b, t->columns[AT_SPAN_ID], r->span_id));
@@ -115,10 +123,9 @@ enum oto_status oto_otlp_log_read(struct oto_otlp_decoder *d, struct oto_pb_curs
 {
     struct oto_otlp_table *t = &d->tables[OTO_TABLE_LOGS];
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RECORD];
-    struct oto_pb_cursor whole = *c;
-    struct log_record r;
-    memset(&r, 0, sizeof r);
-    if (oto_otlp_too_many(d, oto_bytes(c->at, (size_t)(c->end - c->at)), BYTES_TAG(6))) {
+    struct oto_bytes message = oto_bytes(c->at, (size_t)(c->end - c->at));
+    struct log_record r = {.body_count = 0};
+    if (oto_otlp_too_many(d, message, BYTES_TAG(6))) {
         oto_otlp_reject(d, 1, "log record has too many attributes");
         return OTO_OK;
     }
@@ -131,7 +138,7 @@ enum oto_status oto_otlp_log_read(struct oto_otlp_decoder *d, struct oto_pb_curs
         return OTO_OK;
     }
     if (r.body_count > 1)
-        OTO_TRY(oto_otlp_merge(d, whole, BYTES_TAG(5), &r.body));
+        OTO_TRY(oto_otlp_merge(d, oto_pb_cursor(message), BYTES_TAG(5), &r.body));
     OTO_TRY(oto_otlp_attributes_end(d, s));
     OTO_TRY(oto_otlp_promote(d, t, s, t->resource_index));
     return append_row(d, t, &r);

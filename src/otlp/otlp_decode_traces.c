@@ -117,50 +117,81 @@ static enum oto_status check_link(struct oto_otlp_decoder *d, struct oto_bytes m
     return OTO_OK;
 }
 
-static enum oto_status read_field(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
-                                  uint32_t tag, struct span *span)
+static const uint8_t *read_link(struct oto_otlp_decoder *d, const uint8_t *at, const uint8_t *end, struct span *span)
 {
-    struct oto_bytes part;
-    switch (tag) {
-    case BYTES_TAG(1):
-        return oto_pb_bytes(c, &span->trace_id);
-    case BYTES_TAG(2):
-        return oto_pb_bytes(c, &span->span_id);
-    case BYTES_TAG(3):
-        return oto_pb_bytes(c, &span->trace_state);
-    case BYTES_TAG(4):
-        return oto_pb_bytes(c, &span->parent_id);
-    case BYTES_TAG(5):
-        return oto_pb_bytes(c, &span->name);
-    case VARINT_TAG(6):
-        return oto_otlp_read_i32(c, &span->kind);
-    case FIXED64_TAG(7):
-        return oto_pb_fixed64(c, &span->start_ns);
-    case FIXED64_TAG(8):
-        return oto_pb_fixed64(c, &span->end_ns);
-    case BYTES_TAG(9):
-        OTO_TRY(oto_pb_bytes(c, &part));
-        return oto_otlp_attribute(d, s, part);
-    case VARINT_TAG(10):
-        return oto_otlp_read_u32(c, &span->dropped);
-    case BYTES_TAG(11):
-        span->event_count++;
-        return oto_pb_bytes(c, &part);
-    case VARINT_TAG(12):
-        return oto_otlp_read_u32(c, &span->events_dropped);
-    case BYTES_TAG(13):
-        OTO_TRY(oto_pb_bytes(c, &part));
-        return check_link(d, part, span);
-    case VARINT_TAG(14):
-        return oto_otlp_read_u32(c, &span->links_dropped);
-    case BYTES_TAG(15):
-        span->status_count++;
-        return oto_pb_bytes(c, &span->status);
-    case FIXED32_TAG(16):
-        return oto_pb_fixed32(c, &span->flags);
-    default:
-        return oto_otlp_other(d, c, tag, 0x1FFFE);
+    struct oto_bytes link;
+    at = oto_otlp_bytes(at, end, &link);
+    return at && check_link(d, link, span) == OTO_OK ? at : NULL;
+}
+
+static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
+                                   struct span *span)
+{
+    for (const uint8_t *at = c->at, *end = c->end; at != end;) {
+        const uint8_t *start = at;
+        struct oto_otlp_read tag = oto_otlp_tag(at, end);
+        struct oto_bytes part;
+        at = tag.at;
+        switch (tag.value) {
+        case BYTES_TAG(1):
+            at = oto_otlp_bytes(at, end, &span->trace_id);
+            break;
+        case BYTES_TAG(2):
+            at = oto_otlp_bytes(at, end, &span->span_id);
+            break;
+        case BYTES_TAG(3):
+            at = oto_otlp_bytes(at, end, &span->trace_state);
+            break;
+        case BYTES_TAG(4):
+            at = oto_otlp_bytes(at, end, &span->parent_id);
+            break;
+        case BYTES_TAG(5):
+            at = oto_otlp_bytes(at, end, &span->name);
+            break;
+        case VARINT_TAG(6):
+            at = oto_otlp_i32(at, end, &span->kind);
+            break;
+        case FIXED64_TAG(7):
+            at = oto_otlp_fixed64(at, end, &span->start_ns);
+            break;
+        case FIXED64_TAG(8):
+            at = oto_otlp_fixed64(at, end, &span->end_ns);
+            break;
+        case BYTES_TAG(9):
+            at = oto_otlp_bytes(at, end, &part);
+            if (at)
+                OTO_TRY(oto_otlp_attribute(d, s, part));
+            break;
+        case VARINT_TAG(10):
+            at = oto_otlp_u32(at, end, &span->dropped);
+            break;
+        case BYTES_TAG(11):
+            at = oto_otlp_bytes(at, end, &part);
+            span->event_count++;
+            break;
+        case VARINT_TAG(12):
+            at = oto_otlp_u32(at, end, &span->events_dropped);
+            break;
+        case BYTES_TAG(13):
+            at = read_link(d, at, end, span);
+            break;
+        case VARINT_TAG(14):
+            at = oto_otlp_u32(at, end, &span->links_dropped);
+            break;
+        case BYTES_TAG(15):
+            at = oto_otlp_bytes(at, end, &span->status);
+            span->status_count++;
+            break;
+        case FIXED32_TAG(16):
+            at = oto_otlp_fixed32(at, end, &span->flags);
+            break;
+        default:
+            at = oto_otlp_other_field(d, at, end, tag.value, 0x1FFFE);
+        }
+        if (!at)
+            return oto_otlp_stop(c, start, OTO_INVALID);
     }
+    return OTO_OK;
 }
 
 static int is_id(struct oto_bytes id, size_t size)
@@ -295,9 +326,9 @@ static enum oto_status append_times(struct oto_otlp_decoder *d, struct oto_otlp_
 {
     struct oto_builder *b = t->builder;
     uint64_t instead_ns = span->end_ns ? span->end_ns : d->received_ns;
-    OTO_TRY(oto_otlp_add_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST], span->start_ns, instead_ns));
+    OTO_TRY(oto_otlp_put_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST], span->start_ns, instead_ns));
     if (span->end_ns == 0)
-        return oto_column_append_null(b, t->columns[AT_DURATION]);
+        return oto_otlp_add_null(b, t->columns[AT_DURATION]);
     oto_column_append_i64(t->columns[AT_DURATION], (int64_t)(span->end_ns - span->start_ns));
     return OTO_OK;
 }
@@ -327,18 +358,13 @@ enum oto_status oto_otlp_span_read(struct oto_otlp_decoder *d, struct oto_pb_cur
     struct oto_otlp_table *t = &d->tables[OTO_TABLE_TRACES];
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RECORD];
     struct oto_pb_cursor whole = *c;
-    struct span span;
-    uint32_t tag;
-    enum oto_status status;
-    memset(&span, 0, sizeof span);
+    struct span span = {.refusal = NULL};
     if (oto_otlp_too_many(d, oto_bytes(c->at, (size_t)(c->end - c->at)), BYTES_TAG(9))) {
         oto_otlp_reject(d, 1, "span has too many attributes");
         return OTO_OK;
     }
     oto_otlp_attributes_begin(d, s);
-    while ((status = oto_pb_tag(c, &tag)) == OTO_OK)
-        OTO_TRY(read_field(d, s, c, tag, &span));
-    OTO_TRY(status);
+    OTO_TRY(read_fields(d, s, c, &span));
     const char *refusal = refusal_of(&span);
     if (refusal) {
         oto_otlp_attributes_cancel(s);

@@ -7,88 +7,105 @@ static enum oto_otlp_any_kind kind_of(uint32_t tag)
 }
 
 // Of several members the last wins; arrays, or lists, that follow each other are merged.
-enum oto_status oto_otlp_any_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct oto_otlp_any *any)
+static enum oto_status any_read_slow(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct oto_otlp_any *any)
 {
-    struct oto_pb_cursor run = *c; // begins where the last run of arrays, or of lists, began
+    const uint8_t *run = c->at; // where the last run of arrays, or of lists, began
     uint32_t run_tag = 0, run_count = 0;
     any->kind = OTO_OTLP_ANY_UNSET;
-    for (;;) {
-        const uint8_t *start = c->at;
-        uint32_t tag;
-        enum oto_status status = oto_pb_tag(c, &tag);
-        if (status < 0)
-            return status;
-        if (status == OTO_END)
-            break;
-        switch (tag) {
+    for (const uint8_t *at = c->at, *end = c->end; at != end;) {
+        const uint8_t *start = at;
+        struct oto_otlp_read tag = oto_otlp_tag(at, end);
+        at = tag.at;
+        switch (tag.value) {
         case BYTES_TAG(1):
             any->kind = OTO_OTLP_ANY_STRING;
-            OTO_TRY(oto_pb_bytes(c, &any->bytes));
+            at = oto_otlp_bytes(at, end, &any->bytes);
             break;
         case VARINT_TAG(2):
             any->kind = OTO_OTLP_ANY_BOOL;
-            OTO_TRY(oto_pb_varint(c, &any->number));
+            at = oto_otlp_u64(at, end, &any->number);
             break;
         case VARINT_TAG(3):
             any->kind = OTO_OTLP_ANY_INT;
-            OTO_TRY(oto_pb_varint(c, &any->number));
+            at = oto_otlp_u64(at, end, &any->number);
             break;
         case FIXED64_TAG(4):
             any->kind = OTO_OTLP_ANY_DOUBLE;
-            OTO_TRY(oto_pb_fixed64(c, &any->number));
+            at = oto_otlp_fixed64(at, end, &any->number);
             break;
         case BYTES_TAG(5):
         case BYTES_TAG(6):
-            if (any->kind != kind_of(tag)) {
-                run.at = start;
+            if (any->kind != kind_of((uint32_t)tag.value)) {
+                run = start;
                 run_count = 0;
             }
-            any->kind = kind_of(tag);
-            run_tag = tag;
+            any->kind = kind_of((uint32_t)tag.value);
+            run_tag = (uint32_t)tag.value;
             run_count++;
-            OTO_TRY(oto_pb_bytes(c, &any->bytes));
+            at = oto_otlp_bytes(at, end, &any->bytes);
             break;
         case BYTES_TAG(7):
             any->kind = OTO_OTLP_ANY_BYTES;
-            OTO_TRY(oto_pb_bytes(c, &any->bytes));
+            at = oto_otlp_bytes(at, end, &any->bytes);
             break;
         default:
-            OTO_TRY(oto_otlp_other(d, c, tag, 0xFE));
+            at = oto_otlp_other_field(d, at, end, tag.value, 0xFE);
         }
+        if (!at)
+            return oto_otlp_stop(c, start, OTO_INVALID);
     }
     if (run_count > 1 && any->kind == kind_of(run_tag))
-        return oto_otlp_merge(d, run, run_tag, &any->bytes);
+        return oto_otlp_merge(d, (struct oto_pb_cursor){run, c->end}, run_tag, &any->bytes);
     return OTO_OK;
+}
+
+// Most values are one string or number and nothing else.
+enum oto_status oto_otlp_any_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct oto_otlp_any *any)
+{
+    const uint8_t *at = c->at, *end = c->end;
+    if (end - at >= 2 && at[0] == BYTES_TAG(1)) {
+        struct oto_otlp_read size = oto_otlp_varint(at + 1, end);
+        if (size.at && size.value == (uint64_t)(end - size.at)) {
+            any->kind = OTO_OTLP_ANY_STRING;
+            any->bytes = oto_bytes(size.at, (size_t)size.value);
+            return OTO_OK;
+        }
+    } else if (end - at >= 2 && at[0] == VARINT_TAG(3)) {
+        struct oto_otlp_read number = oto_otlp_varint(at + 1, end);
+        if (number.at == end) {
+            any->kind = OTO_OTLP_ANY_INT;
+            any->number = number.value;
+            return OTO_OK;
+        }
+    }
+    return any_read_slow(d, c, any);
 }
 
 enum oto_status oto_otlp_key_value_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct oto_bytes *ret_key,
                                         struct oto_otlp_any *any)
 {
-    struct oto_pb_cursor whole = *c;
     struct oto_bytes value = {NULL, 0};
     int values = 0;
     *ret_key = value;
-    for (;;) {
-        uint32_t tag;
-        enum oto_status status = oto_pb_tag(c, &tag);
-        if (status < 0)
-            return status;
-        if (status == OTO_END)
-            break;
-        if (tag == BYTES_TAG(1)) {
-            OTO_TRY(oto_pb_bytes(c, ret_key));
-        } else if (tag == BYTES_TAG(2)) {
-            OTO_TRY(oto_pb_bytes(c, &value));
+    for (const uint8_t *at = c->at, *end = c->end; at != end;) {
+        const uint8_t *start = at;
+        struct oto_otlp_read tag = oto_otlp_tag(at, end);
+        if (tag.value == BYTES_TAG(1)) {
+            at = oto_otlp_bytes(tag.at, end, ret_key);
+        } else if (tag.value == BYTES_TAG(2)) {
+            at = oto_otlp_bytes(tag.at, end, &value);
             values++;
         } else {
-            OTO_TRY(oto_otlp_other(d, c, tag, FIELD_BIT(1) | FIELD_BIT(2)));
+            at = oto_otlp_other_field(d, tag.at, end, tag.value, FIELD_BIT(1) | FIELD_BIT(2));
         }
+        if (!at)
+            return oto_otlp_stop(c, start, OTO_INVALID);
     }
     any->kind = OTO_OTLP_ANY_ABSENT;
     if (values == 0)
         return OTO_OK;
     if (values > 1)
-        OTO_TRY(oto_otlp_merge(d, whole, BYTES_TAG(2), &value));
+        OTO_TRY(oto_otlp_merge(d, *c, BYTES_TAG(2), &value));
     struct oto_pb_cursor inner = oto_pb_cursor(value);
     enum oto_status status = oto_otlp_any_read(d, &inner, any);
     return status < 0 ? oto_otlp_fail(d, status, inner.at, "value", NO_INDEX) : OTO_OK;
