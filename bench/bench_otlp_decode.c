@@ -1,3 +1,4 @@
+// folders: otlp
 // How long OTLP requests take to become columns: replays a file of frames (big-endian u32 length, then the request)
 // and prints JSON. Each round decodes the whole file into fresh builders; the best round counts.
 //   bench_otlp_decode logs|traces|metrics FILE [ROUNDS]

@@ -24,7 +24,9 @@ struct oto_pb_cursor {
 
 static inline struct oto_pb_cursor oto_pb_cursor(struct oto_bytes message)
 {
-    return (struct oto_pb_cursor){message.data, message.data + message.size};
+    // An empty view may have no address, which nothing may be added to, not even zero.
+    return (struct oto_pb_cursor){message.data,
+                                  message.size ? message.data + message.size : message.data};
 }
 
 // Slow paths; OTO_INVALID on malformed input.
