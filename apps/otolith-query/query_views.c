@@ -19,6 +19,15 @@ enum oto_status query_views_init(struct query_views *views, const struct query_s
 // --- views for people ---
 
 #define NANOSECONDS(column) "TRY(epoch_us(" column ") * 1000 + coalesce(" column "NanoOfMicro, 0))"
+// The rest of the columns but for those that only serve to give OTLP back as it was.
+#define OTHERS(named)                                                                                                   \
+    "COLUMNS(c -> NOT regexp_matches(c, '(Types|BodyType|NanoOfMicro|SchemaUrl|DroppedAttrCount|DroppedCount|EntityRefs)$') " \
+    "AND c NOT IN (" named "))"
+#define METRICS(kind)                                                                                              \
+    "SELECT TimeUnix, ServiceName, MetricName, '" kind "' AS MetricType, MetricUnit, Attributes, "                 \
+    NANOSECONDS("TimeUnix") " AS TimeUnixNano, "                                                                   \
+    OTHERS("'TimeUnix', 'ServiceName', 'MetricName', 'MetricUnit', 'Attributes'") " FROM otel_metrics_" kind
+#define AND_METRICS(kind) " UNION ALL BY NAME " METRICS(kind)
 
 static const struct {
     const char *table; // has to be there
@@ -26,18 +35,16 @@ static const struct {
 } people_views[] = {
     {"otel_logs", "CREATE OR REPLACE VIEW logs AS SELECT Timestamp, ServiceName, SeverityText, Body, LogAttributes, TraceId, SpanId, "
                   "SeverityNumber, EventName, ResourceAttributes, ScopeName, " NANOSECONDS("Timestamp") " AS TimeUnixNano, "
-                  "* EXCLUDE (Timestamp, ServiceName, SeverityText, Body, LogAttributes, TraceId, SpanId, SeverityNumber, EventName, "
-                  "ResourceAttributes, ScopeName) FROM otel_logs"},
+                  OTHERS("'Timestamp', 'ServiceName', 'SeverityText', 'Body', 'LogAttributes', 'TraceId', 'SpanId', 'SeverityNumber', "
+                         "'EventName', 'ResourceAttributes', 'ScopeName'") " FROM otel_logs"},
     {"otel_traces", "CREATE OR REPLACE VIEW traces AS SELECT Timestamp, ServiceName, SpanName, SpanKind, Duration, StatusCode, "
                     "StatusMessage, TraceId, SpanId, ParentSpanId, SpanAttributes, ResourceAttributes, ScopeName, Events, Links, "
                     NANOSECONDS("Timestamp") " AS TimeUnixNano, TRY(" NANOSECONDS("Timestamp") " + Duration) AS EndTimeUnixNano, "
-                    "* EXCLUDE (Timestamp, ServiceName, SpanName, SpanKind, Duration, StatusCode, StatusMessage, TraceId, SpanId, "
-                    "ParentSpanId, SpanAttributes, ResourceAttributes, ScopeName, Events, Links) FROM otel_traces"},
-    {"otel_metrics_summary",
-#define METRICS(kind) "SELECT TimeUnix, ServiceName, MetricName, '" kind "' AS MetricType, Attributes, " NANOSECONDS("TimeUnix") \
-                      " AS TimeUnixNano, * EXCLUDE (TimeUnix, ServiceName, MetricName, Attributes) FROM otel_metrics_" kind
-     "CREATE OR REPLACE VIEW metrics AS " METRICS("gauge") " UNION ALL BY NAME " METRICS("sum") " UNION ALL BY NAME " METRICS("histogram")
-     " UNION ALL BY NAME " METRICS("exponential_histogram") " UNION ALL BY NAME " METRICS("summary")},
+                    OTHERS("'Timestamp', 'ServiceName', 'SpanName', 'SpanKind', 'Duration', 'StatusCode', 'StatusMessage', 'TraceId', "
+                           "'SpanId', 'ParentSpanId', 'SpanAttributes', 'ResourceAttributes', 'ScopeName', 'Events', 'Links'")
+                    " FROM otel_traces"},
+    {"otel_metrics_summary", "CREATE OR REPLACE VIEW metrics AS " METRICS("gauge") AND_METRICS("sum") AND_METRICS("histogram")
+                             AND_METRICS("exponential_histogram") AND_METRICS("summary")},
 };
 
 static int has_table(const struct query_settings *settings, const char *name)

@@ -1,6 +1,7 @@
 #include "api/service.h"
 
 #include "api/api.h"
+#include "api/query_source.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -294,68 +295,10 @@ static enum oto_status open_listeners(struct oto_service *service, struct oto_er
 
 // --- queries ---
 
-struct query_files {
-    struct oto_snapshot snapshot;
-    struct oto_query_file *files;
-};
-
-static enum oto_status acquire_files(void *state, int64_t from_us, int64_t to_us, const struct oto_query_file **ret_files,
-                                     size_t *ret_count, void **ret_token, struct oto_error *err)
-{
-    struct oto_service *service = state;
-    struct query_files *token = calloc(1, sizeof(*token));
-    if (!token)
-        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
-    enum oto_status status = oto_engine_snapshot(service->engine, (1u << OTO_TABLE_COUNT) - 1, from_us, to_us, &token->snapshot, err);
-    if (status < 0) {
-        free(token);
-        return status;
-    }
-    size_t count = token->snapshot.file_count + OTO_TABLE_COUNT;
-    token->files = calloc(count, sizeof(*token->files));
-    if (!token->files) {
-        oto_snapshot_release(&token->snapshot);
-        free(token);
-        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
-    }
-    for (uint32_t t = 0; t < OTO_TABLE_COUNT; t++)
-        token->files[t] = (struct oto_query_file){t, oto_engine_empty_file(service->engine, (enum oto_table)t), NULL};
-    for (size_t i = 0; i < token->snapshot.file_count; i++) {
-        const struct oto_snapshot_file *file = &token->snapshot.files[i];
-        token->files[OTO_TABLE_COUNT + i] = (struct oto_query_file){file->table, file->hot ? file->fd : -1, file->hot ? NULL : file->path};
-    }
-    *ret_files = token->files;
-    *ret_count = count;
-    *ret_token = token;
-    return OTO_OK;
-}
-
-static void release_files(void *state, void *token)
-{
-    (void)state;
-    struct query_files *files = token;
-    oto_snapshot_release(&files->snapshot);
-    free(files->files);
-    free(files);
-}
-
-// otolith-query lies beside this program, unless OTOLITH_QUERY_PROGRAM says otherwise.
-static void find_query_program(struct oto_service *service, const char *program_path)
-{
-    const char *given = getenv("OTOLITH_QUERY_PROGRAM");
-    const char *slash = program_path ? strrchr(program_path, '/') : NULL;
-    if (given)
-        (void)snprintf(service->query_program, sizeof(service->query_program), "%s", given);
-    else
-        (void)snprintf(service->query_program, sizeof(service->query_program), "%.*s/otolith-query",
-                       slash ? (int)(slash - program_path) : 1, slash ? program_path : ".");
-}
-
 static enum oto_status start_query_client(struct oto_service *service, struct oto_error *err)
 {
-    static struct oto_query_table tables[OTO_TABLE_COUNT];
-    for (int i = 0; i < OTO_TABLE_COUNT; i++)
-        tables[i].name = oto_table_name((enum oto_table)i);
+    struct oto_query_table tables[OTO_TABLE_COUNT];
+    oto_query_tables_fill(tables);
     const struct oto_config *config = service->config;
     struct oto_query_options options;
     oto_query_options_default(&options);
@@ -363,7 +306,7 @@ static enum oto_status start_query_client(struct oto_service *service, struct ot
     options.data_path = service->data_path;
     options.tables = tables;
     options.table_count = OTO_TABLE_COUNT;
-    options.source = (struct oto_query_source){service, acquire_files, release_files};
+    options.source = oto_query_source_of_engine(service->engine);
     options.workers = (uint32_t)config->query_workers;
     options.memory_bytes_max = config->query_memory_limit;
     options.threads = (uint32_t)config->query_threads;
@@ -447,7 +390,7 @@ static enum oto_status start(struct oto_service *service, const char *program_pa
     OTO_TRY(open_engine(service, err));
     OTO_TRY(open_listeners(service, err));
     OTO_TRY(oto_engine_announce(service->engine, oto_service_addresses(service), err));
-    find_query_program(service, program_path);
+    oto_query_program_find(program_path, service->query_program, sizeof(service->query_program));
     OTO_TRY(start_query_client(service, err));
     for (uint32_t i = 0; i < service->worker_count; i++)
         OTO_TRY(init_worker(service, i, err));

@@ -228,3 +228,27 @@ void oto_socket_close(int fd)
 {
     close(fd);
 }
+
+enum oto_status oto_socket_connect(const char *address, int *ret_fd, struct oto_error *err)
+{
+    struct socket_address a;
+    const char *wrong = parse_address(address, &a);
+    if (wrong)
+        return oto_error_set(err, OTO_INVALID, "%s: %s", address, wrong);
+    int fd = socket(a.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return oto_error_of_errno(err, "connect to", address);
+    int one = 1, result;
+    if (a.u.any.sa_family != AF_UNIX)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    do
+        result = connect(fd, &a.u.any, a.size);
+    while (result != 0 && errno == EINTR);
+    if (result != 0) {
+        int error = errno;
+        close(fd);
+        return oto_error_set(err, OTO_UNAVAILABLE, "connect to %s: %s", address, strerror(error));
+    }
+    *ret_fd = fd;
+    return OTO_OK;
+}

@@ -11,6 +11,8 @@ OTO_MUST_CHECK enum oto_status oto_socket_listen(const char *address, int *ret_f
 void oto_socket_name(int fd, char *output, size_t output_size);
 // Accepts one connection, non-blocking, CLOEXEC, TCP_NODELAY. OTO_AGAIN when none waits; OTO_NO_MEMORY on EMFILE.
 OTO_MUST_CHECK enum oto_status oto_socket_accept(int listening_fd, int *ret_fd);
+// Connects to an address in the same forms; blocking, CLOEXEC, TCP_NODELAY. OTO_INVALID; OTO_UNAVAILABLE: nobody listens there.
+OTO_MUST_CHECK enum oto_status oto_socket_connect(const char *address, int *ret_fd, struct oto_error *err);
 void oto_socket_close(int fd);
 // 1 when address binds a loopback or unix address only.
 int oto_socket_is_local(const char *address);
