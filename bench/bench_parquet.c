@@ -1,7 +1,7 @@
 // folders: otlp parquet
-// How long the rows of OTLP requests take to become Parquet: decodes a file of frames (big-endian u32 length, then
-// the request), orders the rows of its fullest table, writes them to memory, and prints JSON: the whole table, then each
-// column written alone. The best round counts.
+// How long the rows of OTLP requests take to become Parquet: decodes a file of frames (big-endian
+// u32 length, then the request), orders the rows of its fullest table, writes them to memory, and
+// prints JSON: the whole table, then each column written alone. The best round counts.
 //   bench_parquet logs|traces|metrics FILE [ROUNDS [OUT.parquet]]
 #define _POSIX_C_SOURCE 199309L
 #include "otlp/otlp_decode.h"
@@ -61,17 +61,20 @@ static enum oto_status sink_write(void *state, const void *data, size_t size, st
     return OTO_OK;
 }
 
-static double write_once(struct input *in, const struct oto_batch *batch, struct oto_parquet_result *ret_result)
+static double write_once(struct input *in, const struct oto_batch *batch,
+                         struct oto_parquet_result *ret_result)
 {
     struct oto_sink sink = {sink_write, in};
     struct oto_error err;
     double start = now_ns();
-    must(oto_parquet_write(batch, in->order, in->count, &in->options, in->codec, &oto_allocator_heap, &sink, ret_result,
-                           &err), &err);
+    must(oto_parquet_write(batch, in->order, in->count, &in->options, in->codec,
+                           &oto_allocator_heap, &sink, ret_result, &err),
+         &err);
     return now_ns() - start;
 }
 
-static double best_of(struct input *in, const struct oto_batch *batch, int rounds, struct oto_parquet_result *ret_result)
+static double best_of(struct input *in, const struct oto_batch *batch, int rounds,
+                      struct oto_parquet_result *ret_result)
 {
     double best = 1e300;
     for (int i = 0; i < rounds; i++) {
@@ -81,8 +84,8 @@ static double best_of(struct input *in, const struct oto_batch *batch, int round
     return best / in->count;
 }
 
-static enum oto_table decode(enum oto_signal signal, struct oto_bytes file, const struct oto_schemas *schemas,
-                             struct oto_builder *builders)
+static enum oto_table decode(enum oto_signal signal, struct oto_bytes file,
+                             const struct oto_schemas *schemas, struct oto_builder *builders)
 {
     static struct oto_arena arena;
     struct oto_builder *list[OTO_TABLE_COUNT];
@@ -95,13 +98,17 @@ static enum oto_table decode(enum oto_signal signal, struct oto_bytes file, cons
     oto_arena_init(&arena, &oto_allocator_heap, 64u << 20, SIZE_MAX);
     for (int t = 0; t < OTO_TABLE_COUNT; t++) {
         list[t] = &builders[t];
-        must(oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &arena, 1, 4096, &err), &err);
+        must(oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &arena, 1,
+                              4096, &err),
+             &err);
     }
     struct oto_otlp_decoder *decoder = oto_otlp_decoder_new(&oto_allocator_heap, schemas, list);
     for (size_t at = 0; decoder && at + 4 <= file.size && total < ROWS_MAX;) {
         uint32_t size = oto_load32_big(file.data + at);
         struct oto_otlp_result result;
-        must(oto_otlp_decode(decoder, signal, oto_bytes(file.data + at + 4, size), 1, &limits, &result, &err), &err);
+        must(oto_otlp_decode(decoder, signal, oto_bytes(file.data + at + 4, size), 1, &limits,
+                             &result, &err),
+             &err);
         at += 4 + size;
         total += result.accepted;
         for (int t = 0; t < OTO_TABLE_COUNT; t++)
@@ -122,13 +129,16 @@ static void order_rows(struct input *in, enum oto_table table)
     double start = now_ns();
     in->count = in->batch.row_count < ROWS_MAX ? in->batch.row_count : ROWS_MAX;
     in->order = malloc(in->count * sizeof *in->order);
-    must(oto_table_order(table, &in->batch, 0, in->count, &oto_allocator_heap, in->order, partitions, PARTITIONS,
-                         &partition_count, &err), &err);
-    printf("{\"order_ns_per_row\": %.1f, \"partitions\": %u}\n", (now_ns() - start) / in->count, partition_count);
+    must(oto_table_order(table, &in->batch, 0, in->count, &oto_allocator_heap, in->order,
+                         partitions, PARTITIONS, &partition_count, &err),
+         &err);
+    printf("{\"order_ns_per_row\": %.1f, \"partitions\": %u}\n", (now_ns() - start) / in->count,
+           partition_count);
 }
 
 // A batch of one column of the whole.
-static struct oto_batch alone(const struct oto_batch *batch, uint32_t column, struct oto_schema *schema)
+static struct oto_batch alone(const struct oto_batch *batch, uint32_t column,
+                              struct oto_schema *schema)
 {
     struct oto_batch one = *batch;
     *schema = *batch->schema;
@@ -151,9 +161,11 @@ static void print_columns(struct input *in, int rounds)
         uint64_t raw_size = result.file_size_bytes;
         in->options.compression = OTO_COMPRESSION_ZSTD;
         write_once(in, &one, &result);
-        printf("{\"column\": \"%s\", \"ns_per_row\": %.2f, \"ns_per_row_uncompressed\": %.2f, \"bytes\": %llu, "
-               "\"bytes_uncompressed\": %llu}\n", none.fields[i]->name, ns, raw_ns,
-               (unsigned long long)result.file_size_bytes, (unsigned long long)raw_size);
+        printf("{\"column\": \"%s\", \"ns_per_row\": %.2f, \"ns_per_row_uncompressed\": %.2f, "
+               "\"bytes\": %llu, "
+               "\"bytes_uncompressed\": %llu}\n",
+               none.fields[i]->name, ns, raw_ns, (unsigned long long)result.file_size_bytes,
+               (unsigned long long)raw_size);
     }
 }
 
@@ -184,9 +196,11 @@ int main(int argc, char **argv)
     struct oto_parquet_result raw;
     double raw_ns = best_of(&in, &in.batch, rounds, &raw);
     in.options.compression = OTO_COMPRESSION_ZSTD;
-    printf("{\"table\": \"%s\", \"rows\": %u, \"ns_per_row\": %.1f, \"ns_per_row_uncompressed\": %.1f, "
-           "\"bytes_per_row\": %.1f, \"bytes_per_row_uncompressed\": %.1f}\n", oto_table_folder(table), in.count, ns, raw_ns,
-           (double)result.file_size_bytes / in.count, (double)raw.file_size_bytes / in.count);
+    printf("{\"table\": \"%s\", \"rows\": %u, \"ns_per_row\": %.1f, \"ns_per_row_uncompressed\": "
+           "%.1f, "
+           "\"bytes_per_row\": %.1f, \"bytes_per_row_uncompressed\": %.1f}\n",
+           oto_table_folder(table), in.count, ns, raw_ns, (double)result.file_size_bytes / in.count,
+           (double)raw.file_size_bytes / in.count);
     print_columns(&in, rounds);
     if (argc > 4 && (in.file = fopen(argv[4], "wb"))) {
         write_once(&in, &in.batch, &result);

@@ -20,7 +20,8 @@ enum {
     UNIT_MICROSECOND = 2
 };
 
-// A node of Arrow's tree: a column, or a part that only Arrow's shape has (a map's entries, a list's element).
+// A node of Arrow's tree: a column, or a part that only Arrow's shape has (a map's entries, a
+// list's element).
 struct node {
     const char *name;
     uint8_t type; // Arrow's
@@ -32,12 +33,12 @@ struct node {
 static uint8_t arrow_type(enum oto_type type)
 {
     static const uint8_t types[] = {
-        [OTO_TYPE_BOOL] = TYPE_BOOL,       [OTO_TYPE_INT32] = TYPE_INT,
-        [OTO_TYPE_INT64] = TYPE_INT,       [OTO_TYPE_DOUBLE] = TYPE_FLOATING_POINT,
-        [OTO_TYPE_TIME] = TYPE_TIMESTAMP,  [OTO_TYPE_STRING] = TYPE_UTF8,
-        [OTO_TYPE_BINARY] = TYPE_BINARY,   [OTO_TYPE_ID16] = TYPE_UTF8,
-        [OTO_TYPE_ID8] = TYPE_UTF8,        [OTO_TYPE_MAP] = TYPE_MAP,
-        [OTO_TYPE_LIST] = TYPE_LIST,       [OTO_TYPE_STRUCTS] = TYPE_LIST,
+        [OTO_TYPE_BOOL] = TYPE_BOOL,      [OTO_TYPE_INT32] = TYPE_INT,
+        [OTO_TYPE_INT64] = TYPE_INT,      [OTO_TYPE_DOUBLE] = TYPE_FLOATING_POINT,
+        [OTO_TYPE_TIME] = TYPE_TIMESTAMP, [OTO_TYPE_STRING] = TYPE_UTF8,
+        [OTO_TYPE_BINARY] = TYPE_BINARY,  [OTO_TYPE_ID16] = TYPE_UTF8,
+        [OTO_TYPE_ID8] = TYPE_UTF8,       [OTO_TYPE_MAP] = TYPE_MAP,
+        [OTO_TYPE_LIST] = TYPE_LIST,      [OTO_TYPE_STRUCTS] = TYPE_LIST,
     };
     return types[type];
 }
@@ -63,7 +64,8 @@ static void write_type(struct oto_flat_writer *w, size_t reference, const struct
         oto_flat_string(w, oto_flat_reference(w, table, 1), oto_bytes_text("UTC"));
 }
 
-static void write_key_value(struct oto_flat_writer *w, size_t reference, const char *key, int number)
+static void write_key_value(struct oto_flat_writer *w, size_t reference, const char *key,
+                            int number)
 {
     char text[OTO_TEXT_I64_MAX];
     size_t size = oto_text_from_i64(number, text);
@@ -78,8 +80,13 @@ static size_t write_node(struct oto_flat_writer *w, size_t reference, const stru
                          size_t child_count)
 {
     struct oto_flat_slot slots[7] = {
-        OTO_FLAT_OFFSET, OTO_FLAT_SCALAR(1, node->nullable != 0), OTO_FLAT_SCALAR(1, node->type),
-        OTO_FLAT_OFFSET, OTO_FLAT_ABSENT, OTO_FLAT_OFFSET, OTO_FLAT_OFFSET,
+        OTO_FLAT_OFFSET,
+        OTO_FLAT_SCALAR(1, node->nullable != 0),
+        OTO_FLAT_SCALAR(1, node->type),
+        OTO_FLAT_OFFSET,
+        OTO_FLAT_ABSENT,
+        OTO_FLAT_OFFSET,
+        OTO_FLAT_OFFSET,
     };
     if (node->field_id < 0)
         slots[6] = OTO_FLAT_ABSENT;
@@ -106,8 +113,8 @@ static void write_map_children(struct oto_flat_writer *w, size_t reference, int 
     write_node(w, children + 4, &value, 0);
 }
 
-static void write_struct_element(struct oto_flat_writer *w, size_t reference, const struct oto_field *field,
-                                 int field_id)
+static void write_struct_element(struct oto_flat_writer *w, size_t reference,
+                                 const struct oto_field *field, int field_id)
 {
     struct node element = {"element", TYPE_STRUCT, 0, 0, field_id + 1};
     size_t children = write_node(w, reference, &element, field->child_count);
@@ -140,12 +147,14 @@ enum oto_status oto_arrow_schema_message(const struct oto_schema *schema, struct
     OTO_TRY(oto_buffer_append(output, "\xff\xff\xff\xff\0\0\0\0", 8));
     struct oto_flat_writer w;
     size_t root = oto_flat_begin(&w, output);
-    struct oto_flat_slot message[4] = {OTO_FLAT_SCALAR(2, VERSION_V5), OTO_FLAT_SCALAR(1, HEADER_SCHEMA),
-                                       OTO_FLAT_OFFSET, OTO_FLAT_SCALAR(8, 0)};
+    struct oto_flat_slot message[4] = {OTO_FLAT_SCALAR(2, VERSION_V5),
+                                       OTO_FLAT_SCALAR(1, HEADER_SCHEMA), OTO_FLAT_OFFSET,
+                                       OTO_FLAT_SCALAR(8, 0)};
     size_t table = oto_flat_table(&w, root, message, 4);
     struct oto_flat_slot body[2] = {OTO_FLAT_SCALAR(2, 0), OTO_FLAT_OFFSET};
     size_t body_table = oto_flat_table(&w, oto_flat_reference(&w, table, 2), body, 2);
-    size_t fields = oto_flat_vector(&w, oto_flat_reference(&w, body_table, 1), 4, schema->field_count, 4);
+    size_t fields =
+        oto_flat_vector(&w, oto_flat_reference(&w, body_table, 1), 4, schema->field_count, 4);
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct oto_field *field = schema->fields[i];
         write_field(&w, fields + 4 * i, field, field->name, field->id);
@@ -163,7 +172,8 @@ enum oto_status oto_arrow_schema_base64(const struct oto_schema *schema, struct 
     if (status == OTO_OK)
         status = oto_buffer_reserve(output, oto_base64_size(message.size));
     if (status == OTO_OK)
-        output->size += oto_base64_encode(message.data, message.size, (char *)output->data + output->size);
+        output->size +=
+            oto_base64_encode(message.data, message.size, (char *)output->data + output->size);
     oto_buffer_release(&message);
     return status;
 }

@@ -1,9 +1,11 @@
-// Split-block bloom filters (parquet-format, BloomFilter.md): blocks of eight words, one bit set in each.
+// Split-block bloom filters (parquet-format, BloomFilter.md): blocks of eight words, one bit set in
+// each.
 #include "parquet/parquet_internal.h"
 
 #define BLOCK_BYTES 32
 #define FILTER_BYTES_MAX (1u << 24)
-#define BITS_PER_VALUE 9 // at least, up to twice that: sizes are powers of two. 2 % false positives at worst
+#define BITS_PER_VALUE                                                                             \
+    9 // at least, up to twice that: sizes are powers of two. 2 % false positives at worst
 
 static const uint32_t salts[8] = {0x47b6137bu, 0x44974d91u, 0x8824ad5bu, 0xa2b7289du,
                                   0x705495c7u, 0x2df1424bu, 0x9efc4947u, 0x5c6bfb31u};
@@ -40,7 +42,8 @@ static void insert(uint32_t *block, uint32_t low)
         block[i] |= 1u << (low * salts[i] >> 27);
 }
 
-enum oto_status oto_parquet_bloom_write(const uint64_t *hashes, size_t count, struct oto_buffer *output)
+enum oto_status oto_parquet_bloom_write(const uint64_t *hashes, size_t count,
+                                        struct oto_buffer *output)
 {
     uint32_t size = filter_bytes(count);
     struct oto_thrift_writer w;

@@ -6,7 +6,8 @@
 
 enum { BOUNDARY_UNORDERED = 0, BOUNDARY_ASCENDING = 1, BOUNDARY_DESCENDING = 2 };
 
-void oto_parquet_range_integers(struct oto_parquet_range *range, const int64_t *values, size_t count)
+void oto_parquet_range_integers(struct oto_parquet_range *range, const int64_t *values,
+                                size_t count)
 {
     if (!count)
         return;
@@ -105,8 +106,8 @@ static int utf8_encode(uint32_t point, uint8_t *data, size_t size)
     return 1;
 }
 
-// Raises the last code point that can be raised without growing, and cuts what follows it. Valid UTF-8 in and out,
-// so surrogates are passed over. Returns the size, 0 when nothing can be raised.
+// Raises the last code point that can be raised without growing, and cuts what follows it. Valid
+// UTF-8 in and out, so surrogates are passed over. Returns the size, 0 when nothing can be raised.
 static size_t raise_utf8(uint8_t *data, size_t size)
 {
     while (size) {
@@ -131,7 +132,8 @@ static size_t raise_bytes(uint8_t *data, size_t size)
     return size;
 }
 
-void oto_parquet_bound_text(struct oto_bytes value, int is_utf8, int is_upper, struct oto_parquet_bound *ret)
+void oto_parquet_bound_text(struct oto_bytes value, int is_utf8, int is_upper,
+                            struct oto_parquet_bound *ret)
 {
     uint8_t cut[OTO_PARQUET_BOUND_MAX];
     if (value.size <= sizeof cut) {
@@ -150,9 +152,12 @@ void oto_parquet_bound_text(struct oto_bytes value, int is_utf8, int is_upper, s
         memset(ret, 0, sizeof *ret);
 }
 
-static void bound_integer(int64_t value, const struct oto_parquet_leaf *leaf, struct oto_parquet_bound *ret)
+static void bound_integer(int64_t value, const struct oto_parquet_leaf *leaf,
+                          struct oto_parquet_bound *ret)
 {
-    size_t size = leaf->physical == OTO_PARQUET_INT64 ? 8 : leaf->physical == OTO_PARQUET_INT32 ? 4 : 1;
+    size_t size = leaf->physical == OTO_PARQUET_INT64   ? 8
+                  : leaf->physical == OTO_PARQUET_INT32 ? 4
+                                                        : 1;
     bound_set(ret, &value, size, 1);
 }
 
@@ -168,7 +173,8 @@ static void bound_bytes(struct oto_bytes value, const struct oto_parquet_leaf *l
     bound_set(ret, digits, 2 * value.size, 1);
 }
 
-void oto_parquet_range_bounds(const struct oto_parquet_range *range, const struct oto_parquet_leaf *leaf,
+void oto_parquet_range_bounds(const struct oto_parquet_range *range,
+                              const struct oto_parquet_leaf *leaf,
                               struct oto_parquet_bound *ret_min, struct oto_parquet_bound *ret_max)
 {
     memset(ret_min, 0, sizeof *ret_min);
@@ -194,7 +200,8 @@ static struct oto_bytes bound_view(const struct oto_parquet_bound *bound)
     return oto_bytes(bound->data, bound->is_set ? bound->size : 0);
 }
 
-void oto_parquet_statistics_write(struct oto_thrift_writer *w, int16_t id, const struct oto_parquet_chunk *chunk,
+void oto_parquet_statistics_write(struct oto_thrift_writer *w, int16_t id,
+                                  const struct oto_parquet_chunk *chunk,
                                   const struct oto_parquet_leaf *leaf)
 {
     oto_thrift_field_struct(w, id);
@@ -234,12 +241,15 @@ static int bound_compare(const struct oto_parquet_bound *a, const struct oto_par
         memcpy(&y, b->data, 8);
         return (x > y) - (x < y);
     }
-    int64_t x = leaf->physical == OTO_PARQUET_INT32 ? (int32_t)oto_load32(a->data) : (int64_t)oto_load64(a->data);
-    int64_t y = leaf->physical == OTO_PARQUET_INT32 ? (int32_t)oto_load32(b->data) : (int64_t)oto_load64(b->data);
+    int64_t x = leaf->physical == OTO_PARQUET_INT32 ? (int32_t)oto_load32(a->data)
+                                                    : (int64_t)oto_load64(a->data);
+    int64_t y = leaf->physical == OTO_PARQUET_INT32 ? (int32_t)oto_load32(b->data)
+                                                    : (int64_t)oto_load64(b->data);
     return (x > y) - (x < y);
 }
 
-static int boundary_order(const struct oto_parquet_page *pages, size_t count, const struct oto_parquet_leaf *leaf)
+static int boundary_order(const struct oto_parquet_page *pages, size_t count,
+                          const struct oto_parquet_leaf *leaf)
 {
     int is_ascending = 1, is_descending = 1;
     const struct oto_parquet_page *last = NULL;
@@ -252,10 +262,13 @@ static int boundary_order(const struct oto_parquet_page *pages, size_t count, co
         is_descending &= min >= 0 && max >= 0;
         last = &pages[i];
     }
-    return is_ascending ? BOUNDARY_ASCENDING : is_descending ? BOUNDARY_DESCENDING : BOUNDARY_UNORDERED;
+    return is_ascending    ? BOUNDARY_ASCENDING
+           : is_descending ? BOUNDARY_DESCENDING
+                           : BOUNDARY_UNORDERED;
 }
 
-void oto_parquet_column_index_write(struct oto_thrift_writer *w, const struct oto_parquet_page *pages, size_t count,
+void oto_parquet_column_index_write(struct oto_thrift_writer *w,
+                                    const struct oto_parquet_page *pages, size_t count,
                                     const struct oto_parquet_leaf *leaf)
 {
     oto_thrift_struct_begin(w);
@@ -280,7 +293,8 @@ void oto_parquet_column_index_write(struct oto_thrift_writer *w, const struct ot
     oto_thrift_struct_end(w);
 }
 
-void oto_parquet_offset_index_write(struct oto_thrift_writer *w, const struct oto_parquet_page *pages, size_t count)
+void oto_parquet_offset_index_write(struct oto_thrift_writer *w,
+                                    const struct oto_parquet_page *pages, size_t count)
 {
     oto_thrift_struct_begin(w);
     oto_thrift_field_list(w, 1, OTO_THRIFT_STRUCT, count);

@@ -1,10 +1,11 @@
-// A column chunk: dictionary page and data pages (v1), compressed, each with its CRC, then what the indexes need.
+// A column chunk: dictionary page and data pages (v1), compressed, each with its CRC, then what the
+// indexes need.
 #include "codec/crc.h"
 #include "parquet/parquet_internal.h"
 
-#define TINY_CHUNK_BYTES 256   // a chunk that says one thing in so little is not compressed
-#define TRIAL_BYTES_MIN 1024   // the first page decides for the chunk, when there is that much of it
-#define TRIAL_PERCENT 97       // and compression must bring it below
+#define TINY_CHUNK_BYTES 256 // a chunk that says one thing in so little is not compressed
+#define TRIAL_BYTES_MIN 1024 // the first page decides for the chunk, when there is that much of it
+#define TRIAL_PERCENT 97     // and compression must bring it below
 
 struct writing {
     struct oto_parquet_file *file;
@@ -17,12 +18,12 @@ struct writing {
 static enum oto_status compress(struct writing *c, const struct oto_buffer *raw)
 {
     const struct oto_parquet_options *options = c->file->options;
-    return oto_compress(c->file->codec, options->compression, options->compression_level, oto_buffer_view(raw),
-                        &c->file->scratch.packed, c->file->err);
+    return oto_compress(c->file->codec, options->compression, options->compression_level,
+                        oto_buffer_view(raw), &c->file->scratch.packed, c->file->err);
 }
 
-static void write_page_header(struct writing *c, struct oto_thrift_writer *w, int type, uint32_t count,
-                              size_t raw_size, struct oto_bytes body)
+static void write_page_header(struct writing *c, struct oto_thrift_writer *w, int type,
+                              uint32_t count, size_t raw_size, struct oto_bytes body)
 {
     oto_thrift_struct_begin(w);
     oto_thrift_field_i32(w, 1, type);
@@ -45,13 +46,15 @@ static void write_page_header(struct writing *c, struct oto_thrift_writer *w, in
 }
 
 // Appends a page to the chunk. body: as stored.
-static enum oto_status emit_page(struct writing *c, int type, uint32_t count, size_t raw_size, struct oto_bytes body)
+static enum oto_status emit_page(struct writing *c, int type, uint32_t count, size_t raw_size,
+                                 struct oto_bytes body)
 {
     struct oto_buffer *chunk = &c->file->scratch.chunk;
     size_t first = chunk->size;
     struct oto_thrift_writer w;
     if (raw_size > INT32_MAX || body.size > INT32_MAX)
-        return oto_error_set(c->file->err, OTO_TOO_LARGE, "%s: a page of 2 GiB", c->leaf->field->name);
+        return oto_error_set(c->file->err, OTO_TOO_LARGE, "%s: a page of 2 GiB",
+                             c->leaf->field->name);
     oto_thrift_writer_init(&w, chunk);
     write_page_header(c, &w, type, count, raw_size, body);
     OTO_TRY(w.status);
@@ -62,7 +65,8 @@ static enum oto_status emit_page(struct writing *c, int type, uint32_t count, si
 static enum oto_status emit_dictionary(struct writing *c, struct oto_bytes body)
 {
     c->chunk.has_dictionary = 1;
-    return emit_page(c, OTO_PARQUET_DICTIONARY_PAGE, c->plan.distinct_count, c->file->scratch.dictionary.size, body);
+    return emit_page(c, OTO_PARQUET_DICTIONARY_PAGE, c->plan.distinct_count,
+                     c->file->scratch.dictionary.size, body);
 }
 
 static enum oto_status emit_data(struct writing *c, const struct oto_parquet_page_rows *rows,
@@ -72,7 +76,8 @@ static enum oto_status emit_data(struct writing *c, const struct oto_parquet_pag
     size_t first = chunk->size;
     if (!c->chunk.page_count++)
         c->chunk.data_offset = c->file->offset + first;
-    OTO_TRY(emit_page(c, OTO_PARQUET_DATA_PAGE, rows->entry_count, c->file->scratch.raw.size, body));
+    OTO_TRY(
+        emit_page(c, OTO_PARQUET_DATA_PAGE, rows->entry_count, c->file->scratch.raw.size, body));
     struct oto_parquet_page page = {.offset = c->file->offset + first,
                                     .size_bytes = (uint32_t)(chunk->size - first),
                                     .first_row = rows->first_row,
@@ -89,8 +94,8 @@ static enum oto_status emit_data(struct writing *c, const struct oto_parquet_pag
 static int is_tiny(const struct writing *c)
 {
     const struct oto_parquet_scratch *scratch = &c->file->scratch;
-    int says_one_thing = !c->plan.value_count ||
-                         (c->plan.distinct_count == 1 && !c->leaf->outer && c->plan.value_count == c->file->group.count);
+    int says_one_thing = !c->plan.value_count || (c->plan.distinct_count == 1 && !c->leaf->outer &&
+                                                  c->plan.value_count == c->file->group.count);
     return says_one_thing && scratch->dictionary.size + scratch->raw.size < TINY_CHUNK_BYTES;
 }
 
@@ -99,7 +104,8 @@ static enum oto_status emit_first(struct writing *c, const struct oto_parquet_pa
                                   const struct oto_parquet_range *range)
 {
     struct oto_parquet_scratch *scratch = &c->file->scratch;
-    struct oto_bytes dictionary = oto_buffer_view(&scratch->dictionary), data = oto_buffer_view(&scratch->raw);
+    struct oto_bytes dictionary = oto_buffer_view(&scratch->dictionary),
+                     data = oto_buffer_view(&scratch->raw);
     size_t raw_size = dictionary.size + data.size;
     scratch->packed.size = 0;
     if (c->file->options->compression == OTO_COMPRESSION_ZSTD && !is_tiny(c)) {
@@ -118,13 +124,16 @@ static enum oto_status emit_first(struct writing *c, const struct oto_parquet_pa
     return emit_data(c, rows, range, data);
 }
 
-static enum oto_status write_page(struct writing *c, const struct oto_parquet_page_rows *rows, uint32_t value_first)
+static enum oto_status write_page(struct writing *c, const struct oto_parquet_page_rows *rows,
+                                  uint32_t value_first)
 {
     struct oto_parquet_scratch *scratch = &c->file->scratch;
     struct oto_parquet_range range;
     scratch->raw.size = 0;
-    OTO_TRY(oto_parquet_levels_write(&rows->repetition, rows->entry_count, c->leaf->max_repetition, &scratch->raw));
-    OTO_TRY(oto_parquet_levels_write(&rows->definition, rows->entry_count, c->leaf->max_definition, &scratch->raw));
+    OTO_TRY(oto_parquet_levels_write(&rows->repetition, rows->entry_count, c->leaf->max_repetition,
+                                     &scratch->raw));
+    OTO_TRY(oto_parquet_levels_write(&rows->definition, rows->entry_count, c->leaf->max_definition,
+                                     &scratch->raw));
     OTO_TRY(oto_parquet_values_write(c->file, &c->plan, rows, value_first, &scratch->raw, &range));
     if (!c->chunk.page_count)
         return emit_first(c, rows, &range);
@@ -183,7 +192,8 @@ static enum oto_status write_bloom(struct writing *c)
     return OTO_OK;
 }
 
-enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
+enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *file,
+                                        const struct oto_parquet_leaf *leaf,
                                         struct oto_parquet_chunk *ret_chunk)
 {
     struct oto_parquet_scratch *scratch = &file->scratch;
@@ -191,7 +201,8 @@ enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *file, const str
     scratch->chunk.size = scratch->pages.size = scratch->hashes.size = scratch->dictionary.size = 0;
     OTO_TRY(oto_parquet_survey(file, leaf, &c.plan));
     c.chunk.encoding = c.plan.encoding;
-    if (!oto_parquet_leaf_is_text(leaf) || !leaf->column->dictionary->plain) // else values may stand in it twice
+    if (!oto_parquet_leaf_is_text(leaf) ||
+        !leaf->column->dictionary->plain) // else values may stand in it twice
         c.chunk.distinct_count = c.plan.distinct_count;
     if (c.plan.encoding == OTO_PARQUET_RLE_DICTIONARY)
         OTO_TRY(oto_parquet_dictionary_write(file, &c.plan, &scratch->dictionary));

@@ -1,4 +1,5 @@
-// The end of a file: bloom filters, column indexes, offset indexes, FileMetaData, its length, the magic.
+// The end of a file: bloom filters, column indexes, offset indexes, FileMetaData, its length, the
+// magic.
 #include "arrow/arrow_schema.h"
 #include "parquet/parquet_internal.h"
 
@@ -24,7 +25,8 @@ static void write_encodings(struct oto_thrift_writer *w, const struct oto_parque
     oto_thrift_element_i32(w, chunk->encoding);
 }
 
-static void write_encoding_count(struct oto_thrift_writer *w, int page_type, int encoding, uint32_t count)
+static void write_encoding_count(struct oto_thrift_writer *w, int page_type, int encoding,
+                                 uint32_t count)
 {
     oto_thrift_struct_begin(w);
     oto_thrift_field_i32(w, 1, page_type);
@@ -108,8 +110,8 @@ static void write_sorting(struct oto_thrift_writer *w, const struct oto_parquet_
     }
 }
 
-static void write_row_group(struct oto_thrift_writer *w, const struct oto_parquet_file *file, uint32_t index,
-                            const struct places *places)
+static void write_row_group(struct oto_thrift_writer *w, const struct oto_parquet_file *file,
+                            uint32_t index, const struct places *places)
 {
     const struct oto_parquet_row_group *group = (const void *)file->groups.data;
     const struct oto_parquet_chunk *chunks = (const void *)file->chunks.data;
@@ -117,7 +119,8 @@ static void write_row_group(struct oto_thrift_writer *w, const struct oto_parque
     oto_thrift_struct_begin(w);
     oto_thrift_field_list(w, 1, OTO_THRIFT_STRUCT, file->leaf_count);
     for (uint32_t i = 0; i < file->leaf_count; i++)
-        write_chunk(w, oto_parquet_file_leaf(file, i), &chunks[(size_t)index * file->leaf_count + i], places);
+        write_chunk(w, oto_parquet_file_leaf(file, i),
+                    &chunks[(size_t)index * file->leaf_count + i], places);
     oto_thrift_field_i64(w, 2, (int64_t)group->uncompressed_bytes);
     oto_thrift_field_i64(w, 3, group->row_count);
     write_sorting(w, file);
@@ -155,7 +158,8 @@ static void write_metadata(struct oto_thrift_writer *w, const struct oto_parquet
     if (file->options->created_by)
         oto_thrift_field_text(w, 6, file->options->created_by);
     oto_thrift_field_list(w, 7, OTO_THRIFT_STRUCT, file->leaf_count);
-    for (uint32_t i = 0; i < file->leaf_count; i++) { // without an order readers ignore the statistics
+    for (uint32_t i = 0; i < file->leaf_count;
+         i++) { // without an order readers ignore the statistics
         oto_thrift_struct_begin(w);
         oto_thrift_field_struct(w, 1);
         oto_thrift_struct_end(w);
@@ -164,8 +168,8 @@ static void write_metadata(struct oto_thrift_writer *w, const struct oto_parquet
     oto_thrift_struct_end(w);
 }
 
-static enum oto_status append_metadata(const struct oto_parquet_file *file, const struct places *places,
-                                       struct oto_buffer *footer)
+static enum oto_status append_metadata(const struct oto_parquet_file *file,
+                                       const struct places *places, struct oto_buffer *footer)
 {
     struct oto_buffer arrow_schema;
     struct oto_thrift_writer w;

@@ -1,4 +1,5 @@
-// What the files of this folder share. A file is written row group by row group, a row group leaf by leaf:
+// What the files of this folder share. A file is written row group by row group, a row group leaf
+// by leaf:
 //   parquet_schema.c  the table's columns as leaves with levels, and the schema of the footer
 //   parquet_rows.c    which values of a leaf a page's rows have, and their levels
 //   parquet_survey.c  what a chunk's values are like: the encoding, the dictionary
@@ -23,7 +24,11 @@ enum oto_parquet_physical {
     OTO_PARQUET_DOUBLE = 5,
     OTO_PARQUET_BYTE_ARRAY = 6
 };
-enum oto_parquet_repetition { OTO_PARQUET_REQUIRED = 0, OTO_PARQUET_OPTIONAL = 1, OTO_PARQUET_REPEATED = 2 };
+enum oto_parquet_repetition {
+    OTO_PARQUET_REQUIRED = 0,
+    OTO_PARQUET_OPTIONAL = 1,
+    OTO_PARQUET_REPEATED = 2
+};
 enum oto_parquet_encoding {
     OTO_PARQUET_PLAIN = 0,
     OTO_PARQUET_RLE = 3,
@@ -41,8 +46,9 @@ enum { OTO_PARQUET_DATA_PAGE = 0, OTO_PARQUET_DICTIONARY_PAGE = 2 };
 struct oto_parquet_leaf {
     const struct oto_field *field;   // of the top-level column
     const struct oto_column *column; // holds the values
-    const uint32_t *outer;           // offsets of the first repeated ancestor, by entry of the level; NULL: none
-    const uint32_t *inner;           // offsets of the second, by element of the first; NULL: none
+    const uint32_t
+        *outer; // offsets of the first repeated ancestor, by entry of the level; NULL: none
+    const uint32_t *inner; // offsets of the second, by element of the first; NULL: none
     const char *path[OTO_PARQUET_PATH_MAX];
     uint8_t path_count;
     uint8_t level;
@@ -64,9 +70,10 @@ static inline unsigned oto_parquet_leaf_id_size(const struct oto_parquet_leaf *l
     return leaf->type == OTO_TYPE_ID16 ? 16u : leaf->type == OTO_TYPE_ID8 ? 8u : 0u;
 }
 
-// Appends the leaves of the batch's columns, depth first. OTO_UNSUPPORTED for lists deeper than two, OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_parquet_leaves(const struct oto_batch *batch, struct oto_buffer *leaves,
-                                                  struct oto_error *err);
+// Appends the leaves of the batch's columns, depth first. OTO_UNSUPPORTED for lists deeper than
+// two, OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_parquet_leaves(const struct oto_batch *batch,
+                                                  struct oto_buffer *leaves, struct oto_error *err);
 // Field 2 of FileMetaData.
 void oto_parquet_schema_write(struct oto_thrift_writer *w, const struct oto_schema *schema);
 
@@ -93,7 +100,7 @@ struct oto_parquet_range {
 };
 
 struct oto_parquet_page {
-    uint64_t offset; // of the header, in the file
+    uint64_t offset;     // of the header, in the file
     uint32_t size_bytes; // header included, compressed
     uint32_t first_row;  // in the row group
     uint32_t null_count;
@@ -135,38 +142,45 @@ struct oto_parquet_row_group {
 };
 
 // Takes more values into a range; which kind, follows from the leaf.
-void oto_parquet_range_integers(struct oto_parquet_range *range, const int64_t *values, size_t count);
+void oto_parquet_range_integers(struct oto_parquet_range *range, const int64_t *values,
+                                size_t count);
 void oto_parquet_range_doubles(struct oto_parquet_range *range, const double *values, size_t count);
 void oto_parquet_range_bytes(struct oto_parquet_range *range, struct oto_bytes value);
 void oto_parquet_range_merge(struct oto_parquet_range *range, const struct oto_parquet_range *more,
                              const struct oto_parquet_leaf *leaf);
-void oto_parquet_range_bounds(const struct oto_parquet_range *range, const struct oto_parquet_leaf *leaf,
+void oto_parquet_range_bounds(const struct oto_parquet_range *range,
+                              const struct oto_parquet_leaf *leaf,
                               struct oto_parquet_bound *ret_min, struct oto_parquet_bound *ret_max);
-// Cuts a long lower bound; an upper bound is also raised, so that it stays one. Unset where that cannot be.
-void oto_parquet_bound_text(struct oto_bytes value, int is_utf8, int is_upper, struct oto_parquet_bound *ret);
-void oto_parquet_statistics_write(struct oto_thrift_writer *w, int16_t id, const struct oto_parquet_chunk *chunk,
+// Cuts a long lower bound; an upper bound is also raised, so that it stays one. Unset where that
+// cannot be.
+void oto_parquet_bound_text(struct oto_bytes value, int is_utf8, int is_upper,
+                            struct oto_parquet_bound *ret);
+void oto_parquet_statistics_write(struct oto_thrift_writer *w, int16_t id,
+                                  const struct oto_parquet_chunk *chunk,
                                   const struct oto_parquet_leaf *leaf);
-// Whether the pages allow a column index (not when one has only NaN, or a bound that cannot be written).
+// Whether the pages allow a column index (not when one has only NaN, or a bound that cannot be
+// written).
 int oto_parquet_column_index_possible(const struct oto_parquet_page *pages, size_t count);
-void oto_parquet_column_index_write(struct oto_thrift_writer *w, const struct oto_parquet_page *pages,
-                                    size_t count, const struct oto_parquet_leaf *leaf);
-void oto_parquet_offset_index_write(struct oto_thrift_writer *w, const struct oto_parquet_page *pages,
-                                    size_t count);
+void oto_parquet_column_index_write(struct oto_thrift_writer *w,
+                                    const struct oto_parquet_page *pages, size_t count,
+                                    const struct oto_parquet_leaf *leaf);
+void oto_parquet_offset_index_write(struct oto_thrift_writer *w,
+                                    const struct oto_parquet_page *pages, size_t count);
 
 // --- a row group's rows ---
 struct oto_parquet_group {
     uint32_t first; // row of the file
     uint32_t count;
-    uint32_t *indices[OTO_LEVEL_MAX];  // entry of the level by row; NULL until asked for
-    uint32_t *used[OTO_LEVEL_MAX];     // levels above 0: the entries that occur, ascending,
-    uint32_t *uses[OTO_LEVEL_MAX];     // and how often
+    uint32_t *indices[OTO_LEVEL_MAX]; // entry of the level by row; NULL until asked for
+    uint32_t *used[OTO_LEVEL_MAX];    // levels above 0: the entries that occur, ascending,
+    uint32_t *uses[OTO_LEVEL_MAX];    // and how often
     uint32_t used_count[OTO_LEVEL_MAX];
 };
 
 // Reused from chunk to chunk: growing arrays.
 struct oto_parquet_scratch {
-    struct oto_buffer positions;   // uint32_t: a page's values as positions in the leaf's column
-    struct oto_buffer repetition;  // bitmap, or uint32_t where two lists nest
+    struct oto_buffer positions;  // uint32_t: a page's values as positions in the leaf's column
+    struct oto_buffer repetition; // bitmap, or uint32_t where two lists nest
     struct oto_buffer definition;
     struct oto_buffer values;      // a page's values, gathered
     struct oto_buffer codes;       // uint32_t: a page's dictionary indices
@@ -192,7 +206,7 @@ struct oto_parquet_file {
     const struct oto_allocator *allocator;
     const struct oto_sink *sink;
     struct oto_error *err;
-    uint64_t offset; // bytes given to the sink so far
+    uint64_t offset;          // bytes given to the sink so far
     struct oto_buffer leaves; // struct oto_parquet_leaf
     uint32_t leaf_count;
     struct oto_buffer chunks; // struct oto_parquet_chunk, leaf_count a row group
@@ -205,33 +219,40 @@ struct oto_parquet_file {
     struct oto_parquet_group group;
 };
 
-static inline const struct oto_parquet_leaf *oto_parquet_file_leaf(const struct oto_parquet_file *file, size_t i)
+static inline const struct oto_parquet_leaf *
+oto_parquet_file_leaf(const struct oto_parquet_file *file, size_t i)
 {
     return (const struct oto_parquet_leaf *)(const void *)file->leaves.data + i;
 }
 
-// Room for `count` elements at the start of an emptied buffer; their contents are undefined. NULL: no memory.
+// Room for `count` elements at the start of an emptied buffer; their contents are undefined. NULL:
+// no memory.
 void *oto_parquet_scratch_take(struct oto_buffer *buffer, size_t count, size_t element_size);
 
-OTO_MUST_CHECK enum oto_status oto_parquet_sink_write(struct oto_parquet_file *file, const void *data, size_t size);
+OTO_MUST_CHECK enum oto_status oto_parquet_sink_write(struct oto_parquet_file *file,
+                                                      const void *data, size_t size);
 
-// Entries of the rows in a level, and (levels above 0) the entries in use: made once a row group. OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_parquet_group_level(struct oto_parquet_file *file, unsigned level);
+// Entries of the rows in a level, and (levels above 0) the entries in use: made once a row group.
+// OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_parquet_group_level(struct oto_parquet_file *file,
+                                                       unsigned level);
 void oto_parquet_group_release(struct oto_parquet_file *file);
 
 // --- a chunk ---
 // One value of a chunk's dictionary: ordered by key, and for bytes by what follows it.
 struct oto_parquet_distinct {
-    uint64_t key;      // order-preserving: the number, or the first eight bytes
-    uint32_t position; // text: code in the column's dictionary; ids and numbers: position in the column
-    uint32_t code;     // before sorting
+    uint64_t key; // order-preserving: the number, or the first eight bytes
+    uint32_t
+        position;  // text: code in the column's dictionary; ids and numbers: position in the column
+    uint32_t code; // before sorting
 };
 
 // Where a page takes its dictionary indices from.
 enum oto_parquet_code_source {
     OTO_PARQUET_CODES_BY_TEXT,     // counts[code of the column's dictionary]
-    OTO_PARQUET_CODES_BY_ROW_TEXT, // the same, the rows' lists one after the other: no positions are made
-    OTO_PARQUET_CODES_BY_ROW,      // chunk_codes[position in the column], done already; rows likewise
+    OTO_PARQUET_CODES_BY_ROW_TEXT, // the same, the rows' lists one after the other: no positions
+                                   // are made
+    OTO_PARQUET_CODES_BY_ROW, // chunk_codes[position in the column], done already; rows likewise
     OTO_PARQUET_CODES_BY_POSITION, // chunk_codes[position in the column]
     OTO_PARQUET_CODES_BY_ORDER,    // chunk_codes[ordinal of the value in the chunk]
     OTO_PARQUET_CODES_BY_NUMBER    // counts[value - number_min]
@@ -265,7 +286,8 @@ OTO_MUST_CHECK enum oto_status oto_parquet_survey(struct oto_parquet_file *file,
                                                   const struct oto_parquet_leaf *leaf,
                                                   struct oto_parquet_plan *ret_plan);
 
-// A page's rows of one leaf. Levels are all equal (`run`), a bitmap, or an array where they need two bits.
+// A page's rows of one leaf. Levels are all equal (`run`), a bitmap, or an array where they need
+// two bits.
 struct oto_parquet_levels {
     enum { OTO_PARQUET_LEVELS_RUN, OTO_PARQUET_LEVELS_BITS, OTO_PARQUET_LEVELS_ARRAY } form;
     uint32_t run;
@@ -280,26 +302,31 @@ struct oto_parquet_page_rows {
     struct oto_parquet_levels repetition;
     struct oto_parquet_levels definition;
 };
-// The next page's rows from first_row on: as many as the options' limits allow, at least one. OTO_NO_MEMORY, OTO_TOO_LARGE.
+// The next page's rows from first_row on: as many as the options' limits allow, at least one.
+// OTO_NO_MEMORY, OTO_TOO_LARGE.
 OTO_MUST_CHECK enum oto_status oto_parquet_rows_take(struct oto_parquet_file *file,
-                                                     const struct oto_parquet_plan *plan, uint32_t first_row,
+                                                     const struct oto_parquet_plan *plan,
+                                                     uint32_t first_row,
                                                      struct oto_parquet_page_rows *ret_rows);
 // Appends the length-prefixed levels of a v1 page.
-OTO_MUST_CHECK enum oto_status oto_parquet_levels_write(const struct oto_parquet_levels *levels, uint32_t count,
-                                                        unsigned level_max, struct oto_buffer *output);
+OTO_MUST_CHECK enum oto_status oto_parquet_levels_write(const struct oto_parquet_levels *levels,
+                                                        uint32_t count, unsigned level_max,
+                                                        struct oto_buffer *output);
 
-// Appends a page's values in the plan's encoding and takes them into range. value_first: ordinal of its first value.
-OTO_MUST_CHECK enum oto_status oto_parquet_values_write(struct oto_parquet_file *file,
-                                                        const struct oto_parquet_plan *plan,
-                                                        const struct oto_parquet_page_rows *rows,
-                                                        uint32_t value_first, struct oto_buffer *output,
-                                                        struct oto_parquet_range *ret_range);
-// Appends the values of the dictionary page; hashes of all go to scratch.hashes when the leaf has a bloom filter.
+// Appends a page's values in the plan's encoding and takes them into range. value_first: ordinal of
+// its first value.
+OTO_MUST_CHECK enum oto_status
+oto_parquet_values_write(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
+                         const struct oto_parquet_page_rows *rows, uint32_t value_first,
+                         struct oto_buffer *output, struct oto_parquet_range *ret_range);
+// Appends the values of the dictionary page; hashes of all go to scratch.hashes when the leaf has a
+// bloom filter.
 OTO_MUST_CHECK enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,
                                                             const struct oto_parquet_plan *plan,
                                                             struct oto_buffer *output);
 
-// Writes a leaf's chunk of the current row group to the sink. OTO_NO_MEMORY, OTO_TOO_LARGE, or the sink's.
+// Writes a leaf's chunk of the current row group to the sink. OTO_NO_MEMORY, OTO_TOO_LARGE, or the
+// sink's.
 OTO_MUST_CHECK enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *file,
                                                        const struct oto_parquet_leaf *leaf,
                                                        struct oto_parquet_chunk *ret_chunk);

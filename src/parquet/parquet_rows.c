@@ -1,5 +1,5 @@
-// Rows to entries: which entry of a level each row has, which values of a leaf a page holds, and their levels
-// (parquet-format, "Nested Encoding").
+// Rows to entries: which entry of a level each row has, which values of a leaf a page holds, and
+// their levels (parquet-format, "Nested Encoding").
 #include "codec/rle.h"
 #include "parquet/parquet_internal.h"
 
@@ -56,7 +56,8 @@ enum oto_status oto_parquet_group_level(struct oto_parquet_file *file, unsigned 
     if (!group->indices[level])
         return OTO_NO_MEMORY;
     const uint32_t *order = file->order ? file->order + group->first : NULL;
-    oto_batch_level_indices(file->batch, level, order, group->first, group->count, group->indices[level]);
+    oto_batch_level_indices(file->batch, level, order, group->first, group->count,
+                            group->indices[level]);
     return level ? group_uses(file, level) : OTO_OK;
 }
 
@@ -127,21 +128,25 @@ static unsigned value_bytes(const struct oto_parquet_plan *plan)
 }
 
 // Decides how many rows the page has; counts its levels, and its values (nulls among them).
-static enum oto_status size_page(const struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
-                                 const uint32_t *indices, struct oto_parquet_page_rows *rows, uint32_t *ret_values)
+static enum oto_status size_page(const struct oto_parquet_file *file,
+                                 const struct oto_parquet_plan *plan, const uint32_t *indices,
+                                 struct oto_parquet_page_rows *rows, uint32_t *ret_values)
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
     uint32_t left = file->group.count - rows->first_row;
     uint32_t limit = file->options->page_rows < left ? file->options->page_rows : left;
-    int is_plain_text = oto_parquet_leaf_is_text(leaf) && plan->encoding != OTO_PARQUET_RLE_DICTIONARY;
+    int is_plain_text =
+        oto_parquet_leaf_is_text(leaf) && plan->encoding != OTO_PARQUET_RLE_DICTIONARY;
     unsigned width = value_bytes(plan);
     uint64_t bytes = 0, bytes_max = file->options->page_bytes, entries = 0;
     uint32_t count = 0, values = 0;
-    if (!leaf->outer && !is_plain_text) {
+    if (leaf->outer && !plan->value_count && !leaf->inner && !leaf->nullable) { // empty lists only
+        entries = count = limit;
+    } else if (!leaf->outer && !is_plain_text) {
         count = (uint32_t)(bytes_max / width < limit ? bytes_max / width : limit);
         entries = values = count = count ? count : 1;
     }
-    while (count < limit && (leaf->outer || is_plain_text)) {
+    while (count < limit && (leaf->outer || is_plain_text)) { // not when decided already
         uint32_t row_values = 0;
         uint64_t row_levels = leaf->outer ? row_entries(leaf, indices[count], &row_values) : 1;
         bytes += is_plain_text ? row_text_bytes(leaf, indices[count]) : row_levels * width;
@@ -165,7 +170,8 @@ static void bit_clear(uint8_t *bits, size_t i)
     bits[i >> 3] = (uint8_t)(bits[i >> 3] & ~(1u << (i & 7)));
 }
 
-static struct oto_parquet_levels levels_of_bits(const uint8_t *bits, uint32_t cleared, uint32_t count)
+static struct oto_parquet_levels levels_of_bits(const uint8_t *bits, uint32_t cleared,
+                                                uint32_t count)
 {
     if (cleared == count || cleared == 0)
         return (struct oto_parquet_levels){OTO_PARQUET_LEVELS_RUN, cleared == 0, NULL};
@@ -175,20 +181,27 @@ static struct oto_parquet_levels levels_of_bits(const uint8_t *bits, uint32_t cl
 static uint8_t *take_bits(struct oto_buffer *buffer, uint32_t count)
 {
     size_t size = (size_t)(count + 7) / 8;
-    uint8_t *bits = oto_parquet_scratch_take(buffer, size, 1);
+    uint8_t *bits = oto_parquet_scratch_take(buffer, size + 8, 1); // whole words may be stored
     if (bits)
         memset(bits, 0xFF, size);
-    if (bits && count % 8) // a whole group is packed: what lies past the end is zero
-        bits[size - 1] = (uint8_t)(0xFFu >> (8 - count % 8));
     return bits;
 }
 
+// A whole group is packed: what lies past the end is zero.
+static void end_bits(uint8_t *bits, uint32_t count)
+{
+    if (count % 8)
+        bits[count / 8] &= (uint8_t)(0xFFu >> (8 - count % 8));
+}
+
 // A nullable column: positions of the values that are there.
-static enum oto_status take_nullable(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
-                                     const uint32_t *indices, struct oto_parquet_page_rows *rows)
+static enum oto_status take_nullable(struct oto_parquet_file *file,
+                                     const struct oto_parquet_leaf *leaf, const uint32_t *indices,
+                                     struct oto_parquet_page_rows *rows)
 {
     uint32_t count = rows->row_count, n = 0;
-    uint32_t *positions = oto_parquet_scratch_take(&file->scratch.positions, count, sizeof *positions);
+    uint32_t *positions =
+        oto_parquet_scratch_take(&file->scratch.positions, count, sizeof *positions);
     uint8_t *bits = take_bits(&file->scratch.definition, count);
     if (!positions || !bits)
         return OTO_NO_MEMORY;
@@ -199,6 +212,7 @@ static enum oto_status take_nullable(struct oto_parquet_file *file, const struct
         if (!is_valid)
             bit_clear(bits, i);
     }
+    end_bits(bits, count);
     rows->positions = positions;
     rows->value_count = n;
     rows->definition = levels_of_bits(bits, count - n, count);
@@ -221,32 +235,72 @@ static enum oto_status take_flat(struct oto_parquet_file *file, const struct oto
     return OTO_OK;
 }
 
-// One list with required elements: a bit a level, set by default; cleared in `repetition` where a row begins, in
-// `definition` where it is empty.
+// Clears the bit where each row's levels begin; a word at a time, as most rows have few.
+static void mark_rows(const uint32_t *outer, const uint32_t *indices, uint32_t row_count,
+                      uint8_t *bits)
+{
+    uint64_t word = UINT64_MAX;
+    uint32_t at = 0, entry = 0;
+    for (uint32_t i = 0; i < row_count; i++) {
+        uint32_t size = span(outer, indices[i]);
+        if (entry >> 6 != at) {
+            oto_store64(bits + (size_t)at * 8, word);
+            at = entry >> 6;
+            word = UINT64_MAX;
+        }
+        word &= ~((uint64_t)1 << (entry & 63));
+        entry += size ? size : 1;
+    }
+    oto_store64(bits + (size_t)at * 8, word);
+    end_bits(bits, entry);
+}
+
+static void mark_empty(const uint32_t *outer, const uint32_t *indices, uint32_t row_count,
+                       uint8_t *bits)
+{
+    uint32_t entry = 0;
+    for (uint32_t i = 0; i < row_count; i++) {
+        uint32_t size = span(outer, indices[i]);
+        if (!size)
+            bit_clear(bits, entry);
+        entry += size ? size : 1;
+    }
+    end_bits(bits, entry);
+}
+
+static void fill_positions(const uint32_t *outer, const uint32_t *indices, uint32_t row_count,
+                           uint32_t *positions)
+{
+    for (uint32_t i = 0; i < row_count; i++) {
+        for (uint32_t j = outer[indices[i]]; j < outer[indices[i] + 1]; j++)
+            *positions++ = j;
+    }
+}
+
+// One list with required elements. A bit a level: repetition is 0 where a row begins, definition 0
+// where it is empty.
 static enum oto_status take_list(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
                                  const uint32_t *indices, struct oto_parquet_page_rows *rows)
 {
     const uint32_t *outer = plan->leaf->outer;
-    uint32_t room = oto_parquet_codes_by_row(plan->code_source) ? 0 : rows->value_count;
-    uint8_t *repetition = take_bits(&file->scratch.repetition, rows->entry_count);
-    uint8_t *definition = take_bits(&file->scratch.definition, rows->entry_count);
-    uint32_t *positions = oto_parquet_scratch_take(&file->scratch.positions, room, sizeof *positions);
+    uint32_t empty_count = rows->entry_count - rows->value_count;
+    int needs_positions = !oto_parquet_codes_by_row(plan->code_source);
+    struct oto_parquet_scratch *scratch = &file->scratch;
+    uint8_t *repetition = take_bits(&scratch->repetition, rows->entry_count);
+    uint8_t *definition = take_bits(&scratch->definition, rows->entry_count);
+    uint32_t *positions = oto_parquet_scratch_take(
+        &scratch->positions, needs_positions ? rows->value_count : 0, sizeof *positions);
     if (!repetition || !definition || !positions)
         return OTO_NO_MEMORY;
-    uint32_t entry = 0, n = 0;
-    for (uint32_t i = 0; i < rows->row_count; i++) {
-        uint32_t first = outer[indices[i]], end = outer[indices[i] + 1];
-        bit_clear(repetition, entry);
-        if (first == end)
-            bit_clear(definition, entry++);
-        entry += end - first;
-        for (uint32_t j = first; room && j < end; j++)
-            positions[n + j - first] = j;
-        n += end - first;
-    }
+    if (rows->entry_count != rows->row_count)
+        mark_rows(outer, indices, rows->row_count, repetition);
+    if (empty_count && rows->value_count)
+        mark_empty(outer, indices, rows->row_count, definition);
+    if (needs_positions)
+        fill_positions(outer, indices, rows->row_count, positions);
     rows->positions = positions;
     rows->repetition = levels_of_bits(repetition, rows->row_count, rows->entry_count);
-    rows->definition = levels_of_bits(definition, rows->entry_count - n, rows->entry_count);
+    rows->definition = levels_of_bits(definition, empty_count, rows->entry_count);
     return OTO_OK;
 }
 
@@ -297,9 +351,12 @@ static enum oto_status take_deep(struct oto_parquet_file *file, const struct oto
 {
     struct oto_parquet_scratch *scratch = &file->scratch;
     struct deep deep = {.leaf = leaf};
-    deep.repetition = oto_parquet_scratch_take(&scratch->repetition, rows->entry_count, sizeof(uint32_t));
-    deep.definition = oto_parquet_scratch_take(&scratch->definition, rows->entry_count, sizeof(uint32_t));
-    deep.positions = oto_parquet_scratch_take(&scratch->positions, rows->value_count + 1, sizeof(uint32_t));
+    deep.repetition =
+        oto_parquet_scratch_take(&scratch->repetition, rows->entry_count, sizeof(uint32_t));
+    deep.definition =
+        oto_parquet_scratch_take(&scratch->definition, rows->entry_count, sizeof(uint32_t));
+    deep.positions =
+        oto_parquet_scratch_take(&scratch->positions, rows->value_count + 1, sizeof(uint32_t));
     if (!deep.repetition || !deep.definition || !deep.positions)
         return OTO_NO_MEMORY;
     for (uint32_t i = 0; i < rows->row_count; i++)
@@ -311,8 +368,9 @@ static enum oto_status take_deep(struct oto_parquet_file *file, const struct oto
     return OTO_OK;
 }
 
-enum oto_status oto_parquet_rows_take(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
-                                      uint32_t first_row, struct oto_parquet_page_rows *ret_rows)
+enum oto_status oto_parquet_rows_take(struct oto_parquet_file *file,
+                                      const struct oto_parquet_plan *plan, uint32_t first_row,
+                                      struct oto_parquet_page_rows *ret_rows)
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
     const uint32_t *indices = file->group.indices[leaf->level] + first_row;

@@ -36,8 +36,9 @@ static void push_path(struct oto_parquet_leaf *leaf, const char *name)
     leaf->path[leaf->path_count++] = name;
 }
 
-static enum oto_status add_leaf(struct oto_parquet_leaf leaf, enum oto_type type, const struct oto_column *column,
-                                int nullable, struct oto_buffer *leaves)
+static enum oto_status add_leaf(struct oto_parquet_leaf leaf, enum oto_type type,
+                                const struct oto_column *column, int nullable,
+                                struct oto_buffer *leaves)
 {
     leaf.type = (uint8_t)type;
     leaf.physical = physical_type(type);
@@ -52,7 +53,8 @@ static enum oto_status enter_list(struct oto_parquet_leaf *leaf, const struct ot
                                   struct oto_error *err)
 {
     if (leaf->max_repetition == 2)
-        return oto_error_set(err, OTO_UNSUPPORTED, "%s: lists nest deeper than two", leaf->field->name);
+        return oto_error_set(err, OTO_UNSUPPORTED, "%s: lists nest deeper than two",
+                             leaf->field->name);
     if (leaf->max_repetition++ == 0)
         leaf->outer = column->offsets;
     else
@@ -88,7 +90,8 @@ static enum oto_status add_column(struct oto_parquet_leaf leaf, const struct oto
     push_path(&leaf, "list");
     push_path(&leaf, "element");
     if (type == OTO_TYPE_LIST)
-        return add_leaf(leaf, (enum oto_type)field->children[0].type, &column->children[0], 0, leaves);
+        return add_leaf(leaf, (enum oto_type)field->children[0].type, &column->children[0], 0,
+                        leaves);
     if (leaf.max_repetition == 2) // a path has room for one struct
         return oto_error_set(err, OTO_UNSUPPORTED, "%s: structs in structs", field->name);
     for (uint32_t i = 0; i < field->child_count; i++)
@@ -96,7 +99,8 @@ static enum oto_status add_column(struct oto_parquet_leaf leaf, const struct oto
     return OTO_OK;
 }
 
-enum oto_status oto_parquet_leaves(const struct oto_batch *batch, struct oto_buffer *leaves, struct oto_error *err)
+enum oto_status oto_parquet_leaves(const struct oto_batch *batch, struct oto_buffer *leaves,
+                                   struct oto_error *err)
 {
     for (uint32_t i = 0; i < batch->schema->field_count; i++) {
         const struct oto_field *field = batch->schema->fields[i];
@@ -122,11 +126,12 @@ static void write_logical(struct oto_thrift_writer *w, int16_t kind)
     oto_thrift_struct_end(w);
 }
 
-static void write_group(struct oto_thrift_writer *w, const char *name, enum oto_parquet_repetition repetition,
-                        int child_count, int field_id, int converted, int16_t logical)
+static void write_group(struct oto_thrift_writer *w, const char *name,
+                        enum oto_parquet_repetition repetition, int child_count, int field_id,
+                        int converted, int16_t logical)
 {
     oto_thrift_struct_begin(w);
-    oto_thrift_field_i32(w, 3, repetition);
+    oto_thrift_field_i32(w, 3, (int32_t)repetition);
     oto_thrift_field_text(w, 4, name);
     oto_thrift_field_i32(w, 5, child_count);
     if (converted >= 0)
@@ -138,8 +143,8 @@ static void write_group(struct oto_thrift_writer *w, const char *name, enum oto_
     oto_thrift_struct_end(w);
 }
 
-static void write_primitive(struct oto_thrift_writer *w, enum oto_type type, const char *name, int optional,
-                            int field_id)
+static void write_primitive(struct oto_thrift_writer *w, enum oto_type type, const char *name,
+                            int optional, int field_id)
 {
     int is_text = type == OTO_TYPE_STRING || is_id(type);
     oto_thrift_struct_begin(w);

@@ -1,12 +1,13 @@
-// What a chunk's values are like: how many, how many different ones, and so which encoding. Values that many rows
-// share (levels above 0) are looked at once, with the number of rows as weight.
+// What a chunk's values are like: how many, how many different ones, and so which encoding. Values
+// that many rows share (levels above 0) are looked at once, with the number of rows as weight.
 #include "codec/rle.h"
 #include "parquet/parquet_internal.h"
 
-#define NUMBERS_DISTINCT_MAX 4096    // of a dictionary of numbers: always sorted
-#define NUMBERS_RANGE_MAX 65536      // below, a table by value finds the distinct ones
-#define SORTED_MAX 4096              // larger dictionaries stay in order of first appearance: sorting costs too much
-#define TABLE_PROBES_PER_VALUE 8     // more is an attack on the hash, or bad luck: no dictionary then
+#define NUMBERS_DISTINCT_MAX 4096 // of a dictionary of numbers: always sorted
+#define NUMBERS_RANGE_MAX 65536   // below, a table by value finds the distinct ones
+#define SORTED_MAX                                                                                 \
+    4096 // larger dictionaries stay in order of first appearance: sorting costs too much
+#define TABLE_PROBES_PER_VALUE 8 // more is an attack on the hash, or bad luck: no dictionary then
 #define IDS_SAMPLE 1024
 #define IDS_SAMPLE_REPEATS_MIN 6
 
@@ -19,12 +20,14 @@ struct walk {
     uint32_t next;
 };
 
-static struct walk walk_begin(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf)
+static struct walk walk_begin(const struct oto_parquet_file *file,
+                              const struct oto_parquet_leaf *leaf)
 {
     const struct oto_parquet_group *group = &file->group;
     unsigned level = leaf->level;
     if (level)
-        return (struct walk){leaf, group->used[level], group->uses[level], group->used_count[level], 0};
+        return (struct walk){leaf, group->used[level], group->uses[level], group->used_count[level],
+                             0};
     return (struct walk){leaf, group->indices[0], NULL, group->count, 0};
 }
 
@@ -58,7 +61,8 @@ static inline int is_plain_walk(const struct walk *w)
     return w->next < w->count && !w->weights && !w->leaf->outer && !has_nulls(w->leaf);
 }
 
-static enum oto_status count_values(const struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+static enum oto_status count_values(const struct oto_parquet_file *file,
+                                    struct oto_parquet_plan *plan)
 {
     struct walk w = walk_begin(file, plan->leaf);
     const struct oto_column *column = plan->leaf->column;
@@ -93,7 +97,8 @@ struct oto_bytes oto_parquet_id_at(const struct oto_parquet_leaf *leaf, uint32_t
 {
     unsigned size = oto_parquet_leaf_id_size(leaf);
     const uint8_t *values = leaf->column->values;
-    return oto_bytes(values + (size_t)position * size, oto_column_valid(leaf->column, position) ? size : 0);
+    return oto_bytes(values + (size_t)position * size,
+                     oto_column_valid(leaf->column, position) ? size : 0);
 }
 
 struct oto_bytes oto_parquet_distinct_bytes(const struct oto_parquet_leaf *leaf,
@@ -109,13 +114,15 @@ static int is_after(const struct oto_parquet_leaf *leaf, const struct oto_parque
 {
     if (a->key != b->key || leaf->physical != OTO_PARQUET_BYTE_ARRAY)
         return a->key > b->key;
-    struct oto_bytes x = oto_parquet_distinct_bytes(leaf, a), y = oto_parquet_distinct_bytes(leaf, b);
+    struct oto_bytes x = oto_parquet_distinct_bytes(leaf, a),
+                     y = oto_parquet_distinct_bytes(leaf, b);
     size_t common = x.size < y.size ? x.size : y.size;
     int order = common ? memcmp(x.data, y.data, common) : 0;
     return order ? order > 0 : x.size > y.size;
 }
 
-static void insertion_sort(const struct oto_parquet_leaf *leaf, struct oto_parquet_distinct *items, size_t count)
+static void insertion_sort(const struct oto_parquet_leaf *leaf, struct oto_parquet_distinct *items,
+                           size_t count)
 {
     for (size_t i = 1; i < count; i++) {
         struct oto_parquet_distinct item = items[i];
@@ -126,12 +133,13 @@ static void insertion_sort(const struct oto_parquet_leaf *leaf, struct oto_parqu
     }
 }
 
-static void merge(const struct oto_parquet_leaf *leaf, const struct oto_parquet_distinct *from, size_t first,
-                  size_t middle, size_t end, struct oto_parquet_distinct *to)
+static void merge(const struct oto_parquet_leaf *leaf, const struct oto_parquet_distinct *from,
+                  size_t first, size_t middle, size_t end, struct oto_parquet_distinct *to)
 {
     size_t left = first, right = middle;
     for (size_t i = first; i < end; i++) {
-        int take_right = left == middle || (right < end && is_after(leaf, &from[left], &from[right]));
+        int take_right =
+            left == middle || (right < end && is_after(leaf, &from[left], &from[right]));
         to[i] = from[take_right ? right++ : left++];
     }
 }
@@ -146,7 +154,8 @@ static enum oto_status sort_distinct(struct oto_parquet_file *file, struct oto_p
         return OTO_OK;
     struct oto_buffer *distinct = &file->scratch.distinct;
     struct oto_parquet_distinct *from = (void *)distinct->data;
-    struct oto_parquet_distinct *to = oto_parquet_scratch_take(&file->scratch.sorting, count, sizeof *to);
+    struct oto_parquet_distinct *to =
+        oto_parquet_scratch_take(&file->scratch.sorting, count, sizeof *to);
     if (!to)
         return OTO_NO_MEMORY;
     for (size_t i = 0; i < count; i += RUN)
@@ -167,7 +176,8 @@ static enum oto_status sort_distinct(struct oto_parquet_file *file, struct oto_p
 }
 
 // --- text ---
-static void tally_text(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf, uint32_t *counts)
+static void tally_text(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
+                       uint32_t *counts)
 {
     const uint32_t *codes = leaf->column->values;
     const struct oto_column *column = leaf->column;
@@ -187,8 +197,10 @@ static uint64_t packed_bytes(uint32_t distinct_count, uint32_t value_count)
     return distinct_count < 2 ? 0 : (uint64_t)value_count * oto_bit_width(distinct_count - 1) / 8;
 }
 
-// How pages find their codes. Lists that many rows share are turned into the file's codes here, once.
-static enum oto_status code_lists(struct oto_parquet_file *file, struct oto_parquet_plan *plan, const uint32_t *ranks)
+// How pages find their codes. Lists that many rows share are turned into the file's codes here,
+// once.
+static enum oto_status code_lists(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
+                                  const uint32_t *ranks)
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
     int is_list = leaf->outer && !leaf->inner && !leaf->nullable;
@@ -208,7 +220,8 @@ static enum oto_status code_lists(struct oto_parquet_file *file, struct oto_parq
     return OTO_OK;
 }
 
-static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan, uint32_t *counts)
+static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
+                                    uint32_t *counts)
 {
     const struct oto_dictionary *dictionary = plan->leaf->column->dictionary;
     struct oto_parquet_distinct *distinct =
@@ -217,7 +230,8 @@ static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_pa
         return OTO_NO_MEMORY;
     for (uint32_t code = 0, n = 0; code < dictionary->count; code++) {
         if (counts[code])
-            distinct[n++] = (struct oto_parquet_distinct){key_of_bytes(dictionary->entries[code]), code, code};
+            distinct[n++] =
+                (struct oto_parquet_distinct){key_of_bytes(dictionary->entries[code]), code, code};
     }
     OTO_TRY(sort_distinct(file, plan));
     for (uint32_t i = 0; i < plan->distinct_count; i++)
@@ -233,7 +247,8 @@ static enum oto_status survey_text(struct oto_parquet_file *file, struct oto_par
     // Even one that stopped looking values up may have few: hints go on giving codes again.
     if (dictionary->plain && dictionary->count > plan->leaf->column->length / 4 * 3)
         return OTO_OK;
-    uint32_t *counts = oto_parquet_scratch_take(&file->scratch.counts, dictionary->count, sizeof *counts);
+    uint32_t *counts =
+        oto_parquet_scratch_take(&file->scratch.counts, dictionary->count, sizeof *counts);
     if (!counts)
         return OTO_NO_MEMORY;
     memset(counts, 0, (size_t)dictionary->count * sizeof *counts);
@@ -263,15 +278,18 @@ struct table {
     uint32_t probes_left;
 };
 
-static enum oto_status table_init(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
-                                  uint32_t count_max, uint32_t value_count, struct table *table)
+static enum oto_status table_init(struct oto_parquet_file *file,
+                                  const struct oto_parquet_leaf *leaf, uint32_t count_max,
+                                  uint32_t value_count, struct table *table)
 {
     uint32_t slot_count = 64;
     while (slot_count < 2 * count_max)
         slot_count *= 2;
     *table = (struct table){.leaf = leaf, .count_max = count_max, .mask = slot_count - 1};
-    table->probes_left = value_count < UINT32_MAX / 16 ? value_count * TABLE_PROBES_PER_VALUE + 64 : UINT32_MAX;
-    table->distinct = oto_parquet_scratch_take(&file->scratch.distinct, count_max, sizeof *table->distinct);
+    table->probes_left =
+        value_count < UINT32_MAX / 16 ? value_count * TABLE_PROBES_PER_VALUE + 64 : UINT32_MAX;
+    table->distinct =
+        oto_parquet_scratch_take(&file->scratch.distinct, count_max, sizeof *table->distinct);
     table->slots = oto_parquet_scratch_take(&file->scratch.slots, slot_count, sizeof(uint32_t));
     if (!table->distinct || !table->slots)
         return OTO_NO_MEMORY;
@@ -279,9 +297,10 @@ static enum oto_status table_init(struct oto_parquet_file *file, const struct ot
     return OTO_OK;
 }
 
-// The code of a value, made when new; UINT32_MAX when the table is full or too slow. bytes: of an id.
-static inline uint32_t table_code(struct table *table, uint64_t key, uint64_t hash, struct oto_bytes bytes,
-                                  uint32_t position)
+// The code of a value, made when new; UINT32_MAX when the table is full or too slow. bytes: of an
+// id.
+static inline uint32_t table_code(struct table *table, uint64_t key, uint64_t hash,
+                                  struct oto_bytes bytes, uint32_t position)
 {
     uint32_t slot = (uint32_t)(hash >> 32) & table->mask;
     for (; table->slots[slot]; slot = (slot + 1) & table->mask) {
@@ -337,11 +356,13 @@ static int64_t integer_at(const struct oto_parquet_leaf *leaf, uint32_t position
     return ((const int64_t *)leaf->column->values)[position];
 }
 
-static uint32_t value_code(struct table *table, const struct oto_parquet_leaf *leaf, uint32_t position)
+static uint32_t value_code(struct table *table, const struct oto_parquet_leaf *leaf,
+                           uint32_t position)
 {
     if (leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
         struct oto_bytes id = oto_parquet_id_at(leaf, position);
-        uint64_t low = id.size ? oto_load64(id.data) : 1, high = id.size == 16 ? oto_load64(id.data + 8) : 0;
+        uint64_t low = id.size ? oto_load64(id.data) : 1,
+                 high = id.size == 16 ? oto_load64(id.data + 8) : 0;
         return table_code(table, key_of_bytes(id), mix(low ^ mix(high)), id, position);
     }
     uint64_t key = leaf->type == OTO_TYPE_DOUBLE
@@ -384,7 +405,8 @@ static enum oto_status use_table(struct oto_parquet_file *file, struct oto_parqu
                                  const struct table *table)
 {
     OTO_TRY(sort_distinct(file, plan));
-    uint32_t *ranks = oto_parquet_scratch_take(&file->scratch.counts, plan->distinct_count, sizeof *ranks);
+    uint32_t *ranks =
+        oto_parquet_scratch_take(&file->scratch.counts, plan->distinct_count, sizeof *ranks);
     if (!ranks)
         return OTO_NO_MEMORY;
     for (uint32_t i = 0; i < plan->distinct_count; i++)
@@ -394,8 +416,10 @@ static enum oto_status use_table(struct oto_parquet_file *file, struct oto_parqu
 }
 
 // --- ids ---
-// Takes values at even distances: unique ids, the usual case, show themselves before all are hashed.
-static enum oto_status ids_repeat(struct oto_parquet_file *file, const struct oto_parquet_plan *plan, int *ret)
+// Takes values at even distances: unique ids, the usual case, show themselves before all are
+// hashed.
+static enum oto_status ids_repeat(struct oto_parquet_file *file,
+                                  const struct oto_parquet_plan *plan, int *ret)
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
     uint32_t stride = file->group.count / IDS_SAMPLE, repeats = 0;
@@ -426,7 +450,8 @@ static enum oto_status survey_ids(struct oto_parquet_file *file, struct oto_parq
     struct table table;
     OTO_TRY(table_init(file, plan->leaf, count_max, plan->value_count, &table));
     OTO_TRY(code_values(file, plan, &table, &is_worth));
-    uint64_t coded = (uint64_t)table.count * (4 + text_size) + packed_bytes(table.count, plan->value_count);
+    uint64_t coded =
+        (uint64_t)table.count * (4 + text_size) + packed_bytes(table.count, plan->value_count);
     // Digits compress to half.
     if (is_worth && (table.count == 1 || coded < (uint64_t)plan->value_count * text_size / 2))
         return use_table(file, plan, &table);
@@ -438,14 +463,16 @@ static enum oto_status survey_ids(struct oto_parquet_file *file, struct oto_parq
 static uint32_t distinct_max(const struct oto_parquet_plan *plan)
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
-    uint32_t count = plan->value_count / (leaf->type == OTO_TYPE_DOUBLE ? 4 : leaf->type == OTO_TYPE_TIME ? 16 : 8);
+    uint32_t count = plan->value_count / (leaf->type == OTO_TYPE_DOUBLE ? 4
+                                          : leaf->type == OTO_TYPE_TIME ? 16
+                                                                        : 8);
     if (leaf->field->flags & OTO_FIELD_SORTED && count > 8)
         count = 8;
     return count < 1 ? 1 : count < NUMBERS_DISTINCT_MAX ? count : NUMBERS_DISTINCT_MAX;
 }
 
-static void integer_range(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf, int64_t *ret_min,
-                          int64_t *ret_max)
+static void integer_range(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
+                          int64_t *ret_min, int64_t *ret_max)
 {
     struct walk w = walk_begin(file, leaf);
     int64_t min = INT64_MAX, max = INT64_MIN;
@@ -470,7 +497,8 @@ static void integer_range(const struct oto_parquet_file *file, const struct oto_
 }
 
 // Integers near each other: one table by value.
-static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_parquet_plan *plan, uint32_t range)
+static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
+                                    uint32_t range)
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
     uint32_t *marks = oto_parquet_scratch_take(&file->scratch.counts, range, sizeof *marks);
@@ -493,7 +521,8 @@ static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_pa
         count += marks[i];
     if (count > distinct_max(plan))
         return OTO_OK;
-    struct oto_parquet_distinct *distinct = oto_parquet_scratch_take(&file->scratch.distinct, count, sizeof *distinct);
+    struct oto_parquet_distinct *distinct =
+        oto_parquet_scratch_take(&file->scratch.distinct, count, sizeof *distinct);
     if (!distinct)
         return OTO_NO_MEMORY;
     for (uint32_t i = 0, n = 0; i < range; i++) {
@@ -530,7 +559,8 @@ static enum oto_status survey_integers(struct oto_parquet_file *file, struct oto
     return survey_table(file, plan);
 }
 
-enum oto_status oto_parquet_survey(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
+enum oto_status oto_parquet_survey(struct oto_parquet_file *file,
+                                   const struct oto_parquet_leaf *leaf,
                                    struct oto_parquet_plan *ret_plan)
 {
     *ret_plan = (struct oto_parquet_plan){.leaf = leaf, .encoding = OTO_PARQUET_PLAIN};

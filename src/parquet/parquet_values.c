@@ -11,12 +11,14 @@ struct page {
     const struct oto_parquet_page_rows *rows;
     const uint32_t *positions;
     uint32_t count;
+    uint32_t distinct_count; // of the dictionary
     struct oto_buffer *output;
     struct oto_parquet_range *range;
 };
 
 // --- dictionary indices ---
-static void gather_rows(const struct page *page, const struct oto_parquet_plan *plan, uint32_t *codes)
+static void gather_rows(const struct page *page, const struct oto_parquet_plan *plan,
+                        uint32_t *codes)
 {
     const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
     const uint32_t *done = (const void *)page->file->scratch.chunk_codes.data;
@@ -32,8 +34,8 @@ static void gather_rows(const struct page *page, const struct oto_parquet_plan *
     }
 }
 
-static void gather_codes(const struct page *page, const struct oto_parquet_plan *plan, uint32_t value_first,
-                         uint32_t *codes)
+static void gather_codes(const struct page *page, const struct oto_parquet_plan *plan,
+                         uint32_t value_first, uint32_t *codes)
 {
     const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
     const uint32_t *found = (const void *)page->file->scratch.chunk_codes.data;
@@ -80,7 +82,8 @@ static lanes lanes_load(const uint32_t *p)
     return v;
 }
 
-static void edges_of_ranks(const uint32_t *ranks, uint32_t count, uint32_t *ret_min, uint32_t *ret_max)
+static void edges_of_ranks(const uint32_t *ranks, uint32_t count, uint32_t *ret_min,
+                           uint32_t *ret_max)
 {
     uint32_t min = ranks[0], max = ranks[0], i = 0;
     lanes low = {min, min, min, min}, high = low;
@@ -102,33 +105,36 @@ static void edges_of_ranks(const uint32_t *ranks, uint32_t count, uint32_t *ret_
     *ret_max = max;
 }
 
-// Codes of the least and the greatest value.
-static void edges_of_codes(const struct page *page, int is_sorted, const uint32_t *codes, uint32_t count,
-                           uint32_t *ret_min, uint32_t *ret_max)
+// Codes of the least and the greatest value of an unsorted dictionary. Each code is compared once a
+// page.
+static enum oto_status edges_of_codes(const struct page *page, const uint32_t *codes,
+                                      uint32_t *ret_min, uint32_t *ret_max)
 {
     const struct oto_parquet_distinct *distinct = (const void *)page->file->scratch.distinct.data;
-    if (is_sorted) {
-        edges_of_ranks(codes, count, ret_min, ret_max);
-        return;
-    }
+    size_t size = (size_t)page->distinct_count / 8 + 1;
+    uint8_t *seen = oto_parquet_scratch_take(&page->file->scratch.values, size, 1);
+    if (!seen)
+        return OTO_NO_MEMORY;
+    memset(seen, 0, size);
     uint32_t min = codes[0], max = codes[0];
-    for (uint32_t i = 1; i < count; i++) {
+    for (uint32_t i = 1; i < page->count; i++) {
         uint32_t code = codes[i];
         uint64_t key = distinct[code].key;
-        if ((key > distinct[min].key && key < distinct[max].key) || code == min || code == max)
+        if ((key > distinct[min].key && key < distinct[max].key) ||
+            (seen[code >> 3] >> (code & 7) & 1))
             continue;
+        seen[code >> 3] = (uint8_t)(seen[code >> 3] | 1u << (code & 7));
         min = distinct_compare(page, code, min) < 0 ? code : min;
         max = distinct_compare(page, code, max) > 0 ? code : max;
     }
     *ret_min = min;
     *ret_max = max;
+    return OTO_OK;
 }
 
-static void range_of_codes(const struct page *page, int is_sorted, const uint32_t *codes, uint32_t count)
+static void range_of_codes(const struct page *page, uint32_t min, uint32_t max)
 {
     const struct oto_parquet_distinct *distinct = (const void *)page->file->scratch.distinct.data;
-    uint32_t min, max;
-    edges_of_codes(page, is_sorted, codes, count, &min, &max);
     if (page->leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
         page->range->min.bytes = oto_parquet_distinct_bytes(page->leaf, &distinct[min]);
         page->range->max.bytes = oto_parquet_distinct_bytes(page->leaf, &distinct[max]);
@@ -142,7 +148,8 @@ static void range_of_codes(const struct page *page, int is_sorted, const uint32_
 static enum oto_status gather_doubles(const struct page *page, double **ret_values)
 {
     const double *values = page->leaf->column->values;
-    double *gathered = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *gathered);
+    double *gathered =
+        oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *gathered);
     if (!gathered)
         return OTO_NO_MEMORY;
     for (uint32_t i = 0; i < page->count; i++)
@@ -158,16 +165,31 @@ static enum oto_status write_one_code(const struct page *page)
     uint8_t run[8] = {1}; // bit width
     size_t size = 1;
     uint64_t head = (uint64_t)page->count << 1;
-    uint32_t code = 0;
     double *ignored;
     if (page->leaf->type == OTO_TYPE_DOUBLE)
         OTO_TRY(gather_doubles(page, &ignored));
     else if (page->count)
-        range_of_codes(page, 0, &code, 1);
+        range_of_codes(page, 0, 0);
     for (; page->count && head >= 0x80; head >>= 7)
         run[size++] = (uint8_t)(head | 0x80);
     run[size] = (uint8_t)head; // and the value after it, 0
     return oto_buffer_append(page->output, run, page->count ? size + 2 : 1);
+}
+
+static enum oto_status take_range(const struct page *page, int is_sorted, const uint32_t *codes)
+{
+    double *ignored;
+    uint32_t min, max;
+    if (page->leaf->type == OTO_TYPE_DOUBLE) // NaN has a code but no place among the bounds
+        return gather_doubles(page, &ignored);
+    if (!page->count)
+        return OTO_OK;
+    if (is_sorted)
+        edges_of_ranks(codes, page->count, &min, &max);
+    else
+        OTO_TRY(edges_of_codes(page, codes, &min, &max));
+    range_of_codes(page, min, max);
+    return OTO_OK;
 }
 
 static enum oto_status write_codes(const struct page *page, const struct oto_parquet_plan *plan,
@@ -176,15 +198,12 @@ static enum oto_status write_codes(const struct page *page, const struct oto_par
     if (plan->distinct_count == 1) // needs no bit, but readers have mishandled a width of 0
         return write_one_code(page);
     unsigned width = oto_bit_width(plan->distinct_count - 1);
-    uint32_t *codes = oto_parquet_scratch_take(&page->file->scratch.codes, page->count, sizeof *codes);
+    uint32_t *codes =
+        oto_parquet_scratch_take(&page->file->scratch.codes, page->count, sizeof *codes);
     if (!codes)
         return OTO_NO_MEMORY;
     gather_codes(page, plan, value_first, codes);
-    double *ignored;
-    if (page->leaf->type == OTO_TYPE_DOUBLE) // NaN has a code but no place among the bounds
-        OTO_TRY(gather_doubles(page, &ignored));
-    else if (page->count)
-        range_of_codes(page, plan->is_sorted, codes, page->count);
+    OTO_TRY(take_range(page, plan->is_sorted, codes));
     OTO_TRY(oto_buffer_append_byte(page->output, (uint8_t)width));
     return oto_rle_encode(codes, page->count, width, page->output);
 }
@@ -230,43 +249,66 @@ static int wants_hashes(const struct page *page)
     return page->leaf->bloom && page->file->options->bloom;
 }
 
-static enum oto_status write_text(const struct page *page)
+// Rows are sorted, so values lie anywhere in memory: those some steps ahead are asked for early.
+#define PREFETCH_STEPS 12
+
+static enum oto_status gather_text(const struct page *page, struct oto_bytes **ret_values,
+                                   int32_t **ret_sizes, size_t *ret_total)
 {
     const uint32_t *codes = page->leaf->column->values;
     const struct oto_bytes *entries = page->leaf->column->dictionary->entries;
-    int32_t *sizes = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *sizes);
-    uint64_t *hashes = NULL, total = 0;
-    struct edges edges = {.range = page->range};
-    if (!sizes)
+    struct oto_parquet_scratch *scratch = &page->file->scratch;
+    struct oto_bytes *values =
+        oto_parquet_scratch_take(&scratch->values, page->count, sizeof *values);
+    int32_t *sizes = oto_parquet_scratch_take(&scratch->codes, page->count, sizeof *sizes);
+    uint64_t total = 0;
+    if (!values || !sizes)
         return OTO_NO_MEMORY;
+    for (uint32_t i = 0; i < page->count; i++) {
+        values[i] = entries[codes[page->positions[i]]];
+        sizes[i] = (int32_t)values[i].size;
+        total += values[i].size;
+    }
+    *ret_values = values;
+    *ret_sizes = sizes;
+    *ret_total = (size_t)total;
+    return total > INT32_MAX ? OTO_TOO_LARGE : OTO_OK;
+}
+
+static enum oto_status write_text(const struct page *page)
+{
+    struct oto_bytes *values;
+    int32_t *sizes;
+    uint64_t *hashes = NULL;
+    size_t total;
+    struct edges edges = {.range = page->range};
+    OTO_TRY(gather_text(page, &values, &sizes, &total));
     if (wants_hashes(page))
         OTO_TRY(reserve_hashes(page, &hashes));
+    OTO_TRY(oto_delta_encode32(sizes, page->count, page->output));
+    OTO_TRY(oto_buffer_reserve(page->output, total));
+    uint8_t *output = page->output->data + page->output->size;
     for (uint32_t i = 0; i < page->count; i++) {
-        struct oto_bytes value = entries[codes[page->positions[i]]];
-        sizes[i] = (int32_t)value.size;
-        total += value.size;
+        struct oto_bytes value = values[i];
+        if (i + PREFETCH_STEPS < page->count)
+            __builtin_prefetch(values[i + PREFETCH_STEPS].data);
         edges_take(&edges, value);
         if (hashes)
             hashes[i] = oto_xxh64(value.data, value.size, 0);
+        if (value.size)
+            memcpy(output, value.data, value.size);
+        output += value.size;
     }
-    if (total > INT32_MAX)
-        return OTO_TOO_LARGE;
-    OTO_TRY(oto_delta_encode32(sizes, page->count, page->output));
-    OTO_TRY(oto_buffer_reserve(page->output, (size_t)total));
-    uint8_t *output = page->output->data + page->output->size;
-    for (uint32_t i = 0; i < page->count; i++) {
-        if (sizes[i])
-            memcpy(output, entries[codes[page->positions[i]]].data, (size_t)sizes[i]);
-        output += sizes[i];
-    }
-    page->output->size += (size_t)total;
+    page->output->size += total;
     return OTO_OK;
 }
 
 static enum oto_status write_ids(const struct page *page)
 {
     unsigned text_size = 2 * oto_parquet_leaf_id_size(page->leaf);
-    int32_t *sizes = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *sizes);
+    const uint8_t *bytes = page->leaf->column->values;
+    int32_t *sizes =
+        oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *sizes);
     uint64_t *hashes = NULL;
     struct edges edges = {.range = page->range};
     if (!sizes)
@@ -274,12 +316,16 @@ static enum oto_status write_ids(const struct page *page)
     if (wants_hashes(page))
         OTO_TRY(reserve_hashes(page, &hashes));
     for (uint32_t i = 0; i < page->count; i++)
-        sizes[i] = oto_column_valid(page->leaf->column, page->positions[i]) ? (int32_t)text_size : 0;
+        sizes[i] =
+            oto_column_valid(page->leaf->column, page->positions[i]) ? (int32_t)text_size : 0;
     OTO_TRY(oto_delta_encode32(sizes, page->count, page->output));
     OTO_TRY(oto_buffer_reserve(page->output, (size_t)page->count * text_size));
     uint8_t *output = page->output->data + page->output->size;
     for (uint32_t i = 0; i < page->count; i++) {
         struct oto_bytes id = oto_parquet_id_at(page->leaf, page->positions[i]);
+        if (i + PREFETCH_STEPS < page->count)
+            __builtin_prefetch(bytes +
+                               (size_t)page->positions[i + PREFETCH_STEPS] * (text_size / 2));
         oto_hex_encode(id.data, id.size, (char *)output);
         edges_take(&edges, id);
         if (hashes)
@@ -294,7 +340,8 @@ static enum oto_status write_ids(const struct page *page)
 static enum oto_status write_int64(const struct page *page, enum oto_parquet_encoding encoding)
 {
     const int64_t *values = page->leaf->column->values;
-    int64_t *gathered = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *gathered);
+    int64_t *gathered =
+        oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *gathered);
     if (!gathered)
         return OTO_NO_MEMORY;
     for (uint32_t i = 0; i < page->count; i++)
@@ -308,7 +355,8 @@ static enum oto_status write_int64(const struct page *page, enum oto_parquet_enc
 static enum oto_status write_int32(const struct page *page, enum oto_parquet_encoding encoding)
 {
     const int32_t *values = page->leaf->column->values;
-    int32_t *gathered = oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *gathered);
+    int32_t *gathered =
+        oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *gathered);
     if (!gathered)
         return OTO_NO_MEMORY;
     int64_t edges[2] = {INT64_MAX, INT64_MIN};
@@ -352,11 +400,15 @@ static enum oto_status write_doubles(const struct page *page, enum oto_parquet_e
     return oto_byte_stream_split(gathered, page->count, sizeof *gathered, page->output);
 }
 
-enum oto_status oto_parquet_values_write(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
-                                         const struct oto_parquet_page_rows *rows, uint32_t value_first,
-                                         struct oto_buffer *output, struct oto_parquet_range *ret_range)
+enum oto_status oto_parquet_values_write(struct oto_parquet_file *file,
+                                         const struct oto_parquet_plan *plan,
+                                         const struct oto_parquet_page_rows *rows,
+                                         uint32_t value_first, struct oto_buffer *output,
+                                         struct oto_parquet_range *ret_range)
 {
-    struct page page = {file, plan->leaf, rows, rows->positions, rows->value_count, output, ret_range};
+    struct page page = {
+        file,   plan->leaf, rows, rows->positions, rows->value_count, plan->distinct_count,
+        output, ret_range};
     enum oto_parquet_encoding encoding = (enum oto_parquet_encoding)plan->encoding;
     *ret_range = (struct oto_parquet_range){0};
     if (encoding == OTO_PARQUET_RLE_DICTIONARY)
@@ -389,7 +441,8 @@ static enum oto_status append_sized(struct oto_buffer *output, const void *data,
     return oto_buffer_append(output, data, size);
 }
 
-static enum oto_status append_entry(const struct oto_parquet_leaf *leaf, const struct oto_parquet_distinct *distinct,
+static enum oto_status append_entry(const struct oto_parquet_leaf *leaf,
+                                    const struct oto_parquet_distinct *distinct,
                                     struct oto_buffer *output, uint64_t *ret_hash)
 {
     if (leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
@@ -411,7 +464,8 @@ static enum oto_status append_entry(const struct oto_parquet_leaf *leaf, const s
     return oto_buffer_append(output, &bits, size);
 }
 
-enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
+enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,
+                                             const struct oto_parquet_plan *plan,
                                              struct oto_buffer *output)
 {
     struct oto_buffer *hashes = &file->scratch.hashes;

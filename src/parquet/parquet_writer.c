@@ -54,7 +54,8 @@ static void file_release(struct oto_parquet_file *file)
         oto_buffer_release(scratch_buffer(file, i));
 }
 
-static enum oto_status write_row_group(struct oto_parquet_file *file, uint32_t first, uint32_t count)
+static enum oto_status write_row_group(struct oto_parquet_file *file, uint32_t first,
+                                       uint32_t count)
 {
     struct oto_parquet_row_group row_group = {.offset = file->offset, .row_count = count};
     file->group = (struct oto_parquet_group){.first = first, .count = count};
@@ -85,9 +86,10 @@ static enum oto_status write_file(struct oto_parquet_file *file, uint32_t count)
     return oto_parquet_footer_write(file);
 }
 
-enum oto_status oto_parquet_write(const struct oto_batch *batch, const uint32_t *order, uint32_t count,
-                                  const struct oto_parquet_options *options, struct oto_codec *codec,
-                                  const struct oto_allocator *allocator, const struct oto_sink *sink,
+enum oto_status oto_parquet_write(const struct oto_batch *batch, const uint32_t *order,
+                                  uint32_t count, const struct oto_parquet_options *options,
+                                  struct oto_codec *codec, const struct oto_allocator *allocator,
+                                  const struct oto_sink *sink,
                                   struct oto_parquet_result *ret_result, struct oto_error *err)
 {
     struct oto_parquet_file file = {.batch = batch,

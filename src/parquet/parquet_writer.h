@@ -1,6 +1,7 @@
-// Writes one Parquet file from rows of a batch (../shared design: page v1, zstd, one encoding a chunk, page CRC, statistics,
-// column and offset index, bloom filters, sorting_columns, ARROW:schema). Core: bytes go to a sink, column chunk by column chunk, so that
-// memory stays within the largest chunk. The same rows in the same order give the same bytes.
+// Writes one Parquet file from rows of a batch (../shared design: page v1, zstd, one encoding a
+// chunk, page CRC, statistics, column and offset index, bloom filters, sorting_columns,
+// ARROW:schema). Core: bytes go to a sink, column chunk by column chunk, so that memory stays
+// within the largest chunk. The same rows in the same order give the same bytes.
 #ifndef OTO_PARQUET_PARQUET_WRITER_H
 #define OTO_PARQUET_PARQUET_WRITER_H
 
@@ -18,11 +19,11 @@ struct oto_parquet_options {
     uint32_t row_group_rows;          // default 122880
     uint32_t page_rows;               // default 20480, and
     uint32_t page_bytes;              // default 1 MiB before compression
-    uint32_t dictionary_bytes_max;    // default 16 MiB: larger dictionaries are not used for a chunk
-    int page_index;                   // default 1: column and offset index
-    int bloom;                        // default 1
-    int crc;                          // default 1
-    const char *created_by;           // "otolith version 0.1.0 (build …)"
+    uint32_t dictionary_bytes_max; // default 16 MiB: larger dictionaries are not used for a chunk
+    int page_index;                // default 1: column and offset index
+    int bloom;                     // default 1
+    int crc;                       // default 1
+    const char *created_by;        // "otolith version 0.1.0 (build …)"
     // Leaf columns the rows are sorted by, ascending, for sorting_columns; top-level names.
     const char *const *sorted_by;
     uint32_t sorted_by_count;
@@ -36,12 +37,13 @@ struct oto_parquet_result {
     uint32_t row_group_count;
 };
 
-// Writes the rows order[0..count) of batch (order NULL: 0..count) as a whole file. codec: this thread's contexts. Scratch memory comes from
-// allocator. count 0 writes a legal file without row groups. OTO_NO_MEMORY, OTO_TOO_LARGE, or what the sink answers.
-// Ownership: borrows.
-OTO_MUST_CHECK enum oto_status oto_parquet_write(const struct oto_batch *batch, const uint32_t *order, uint32_t count,
-                                                 const struct oto_parquet_options *options, struct oto_codec *codec,
-                                                 const struct oto_allocator *allocator, const struct oto_sink *sink,
-                                                 struct oto_parquet_result *ret_result, struct oto_error *err);
+// Writes the rows order[0..count) of batch (order NULL: 0..count) as a whole file. codec: this
+// thread's contexts. Scratch memory comes from allocator. count 0 writes a legal file without row
+// groups. OTO_NO_MEMORY, OTO_TOO_LARGE, or what the sink answers. Ownership: borrows.
+OTO_MUST_CHECK enum oto_status
+oto_parquet_write(const struct oto_batch *batch, const uint32_t *order, uint32_t count,
+                  const struct oto_parquet_options *options, struct oto_codec *codec,
+                  const struct oto_allocator *allocator, const struct oto_sink *sink,
+                  struct oto_parquet_result *ret_result, struct oto_error *err);
 
 #endif

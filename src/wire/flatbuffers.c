@@ -37,8 +37,10 @@ size_t oto_flat_begin(struct oto_flat_writer *w, struct oto_buffer *output)
     return put_zeros(w, 4, 4);
 }
 
-// Field offsets inside the table: larger fields first, so that no padding stands between them. Returns the size.
-static size_t lay_out(const struct oto_flat_slot *slots, size_t count, uint16_t *offsets, size_t *alignment)
+// Field offsets inside the table: larger fields first, so that no padding stands between them.
+// Returns the size.
+static size_t lay_out(const struct oto_flat_slot *slots, size_t count, uint16_t *offsets,
+                      size_t *alignment)
 {
     size_t size = 4; // the offset of the vtable
     for (unsigned width = 8; width; width /= 2) {
@@ -54,8 +56,8 @@ static size_t lay_out(const struct oto_flat_slot *slots, size_t count, uint16_t 
     return size;
 }
 
-size_t oto_flat_table(struct oto_flat_writer *w, size_t reference, const struct oto_flat_slot *slots,
-                      size_t count)
+size_t oto_flat_table(struct oto_flat_writer *w, size_t reference,
+                      const struct oto_flat_slot *slots, size_t count)
 {
     uint16_t offsets[OTO_FLAT_SLOTS_MAX] = {0};
     size_t alignment = 4;
@@ -94,8 +96,8 @@ void oto_flat_string(struct oto_flat_writer *w, size_t reference, struct oto_byt
     put_zeros(w, 1, 1);
 }
 
-size_t oto_flat_vector(struct oto_flat_writer *w, size_t reference, size_t element_size, size_t count,
-                       size_t alignment)
+size_t oto_flat_vector(struct oto_flat_writer *w, size_t reference, size_t element_size,
+                       size_t count, size_t alignment)
 {
     if (count > UINT32_MAX / 16)
         w->status = OTO_TOO_LARGE;

@@ -1,4 +1,5 @@
 """Our Parquet files, read by Arrow, DuckDB, Polars and ClickHouse."""
+
 import base64
 import collections
 import json
@@ -34,13 +35,18 @@ SHAPES = {
     "no dictionaries": (3000, ["dictionary_bytes=0", "page_rows=1000"]),
     "not compressed": (2000, ["zstd=0", "page_rows=1000"]),
 }
-LARGE = {"large dictionary": (15000, ["row_group=15000", "page_rows=4000"])}  # of Note: not sorted in the file
+LARGE = {
+    "large dictionary": (15000, ["row_group=15000", "page_rows=4000"])
+}  # of Note: not sorted in the file
 
 
 def write(folder, count, *options, rows=True):
     path = folder / "file.parquet"
-    subprocess.run([TOOL, path, folder / "rows.ndjson" if rows else "-", str(count), *options], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [TOOL, path, folder / "rows.ndjson" if rows else "-", str(count), *options],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     return path
 
 
@@ -65,7 +71,7 @@ def files(tmp_path_factory):
 
 
 def canonical(value):
-    """A value that compares: doubles by their text (NaN, -0), bytes as base64, maps as lists of pairs."""
+    """A value that compares: doubles by their text (NaN, -0), bytes as base64, maps as pairs."""
     if isinstance(value, float):
         return {"double": "NaN" if math.isnan(value) else repr(value)}
     if isinstance(value, bytes):
@@ -78,7 +84,7 @@ def canonical(value):
 
 
 def expected_rows(rows):
-    """The tool's JSON has doubles as numbers (3 for 3.0) or as text (NaN); `canonical` wants doubles."""
+    """The tool's JSON has doubles as numbers (3 for 3.0) or as text (NaN): doubles again."""
     doubles = {"Value", "Gauge", "Rate"}
 
     def fix(name, value):
@@ -95,6 +101,7 @@ def expected_rows(rows):
 
 def integers_for_times(table):
     """Times as microseconds, also inside of Events."""
+
     def fix(type_):
         if pyarrow.types.is_timestamp(type_):
             return pyarrow.int64()
@@ -157,17 +164,22 @@ def polars_row(row):
             return int(seconds) * 1000000 + value.microsecond
         return value
 
-    return {name: [list(pair) for pair in value.items()] if name.endswith("Attributes") else fix(value)
-            for name, value in row.items()}
+    return {
+        name: [list(pair) for pair in value.items()] if name.endswith("Attributes") else fix(value)
+        for name, value in row.items()
+    }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_clickhouse_reads_the_same_rows(files, shape):
     file = files(shape)
-    answer = chdb.query(f"SELECT * FROM file('{file.path}', Parquet) "
-                        "SETTINGS output_format_json_quote_64bit_integers=0, output_format_json_quote_denormals=1, "
-                        "output_format_json_map_as_array_of_tuples=1, input_format_parquet_preserve_order=1, "
-                        "output_format_json_named_tuples_as_objects=1", "JSONEachRow")
+    answer = chdb.query(
+        f"SELECT * FROM file('{file.path}', Parquet) "
+        "SETTINGS output_format_json_quote_64bit_integers=0, output_format_json_quote_denormals=1, "
+        "output_format_json_map_as_array_of_tuples=1, input_format_parquet_preserve_order=1, "
+        "output_format_json_named_tuples_as_objects=1",
+        "JSONEachRow",
+    )
     lines = answer.bytes().decode("utf-8", "surrogateescape").splitlines() if file.rows else []
     expected = expected_rows(file.rows)
     assert len(lines) == len(expected)
@@ -181,8 +193,11 @@ def clickhouse_row(row):
 
     def microseconds(text):
         import datetime
+
         whole, _, fraction = text.partition(".")
-        moment = datetime.datetime.strptime(whole, "%Y-%m-%d %H:%M:%S").replace(tzinfo=datetime.timezone.utc)
+        moment = datetime.datetime.strptime(whole, "%Y-%m-%d %H:%M:%S").replace(
+            tzinfo=datetime.timezone.utc
+        )
         return int(moment.timestamp()) * 1000000 + int(fraction.ljust(6, "0"))
 
     def double(value):
@@ -211,19 +226,31 @@ def clickhouse_row(row):
 def test_a_large_file_reads_alike_everywhere(tmp_path):
     path = write(tmp_path, 300000, rows=False)
     ours = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
-    assert [ours.metadata.row_group(i).num_rows for i in range(ours.num_row_groups)] == [122880, 122880, 54240]
+    assert [ours.metadata.row_group(i).num_rows for i in range(ours.num_row_groups)] == [
+        122880,
+        122880,
+        54240,
+    ]
     table = ours.read()
-    names = [name for name in table.column_names if name not in ("Value", "Gauge", "Events")]  # NaN differs from itself
+    names = [
+        name for name in table.column_names if name not in ("Value", "Gauge", "Events")
+    ]  # NaN differs from itself
     connection = duckdb.connect()
     connection.sql("SET TimeZone = 'UTC'")
     other = connection.sql(f"SELECT * FROM '{path}'").to_arrow_table()
     assert integers_for_times(table.select(names)).equals(integers_for_times(other.select(names)))
-    sql = ("SELECT count(), sum(cityHash64(Body, Word, TraceId, SpanId, ServiceName)), sum(length(Events)), "
-           f"sum(isNaN(Value)) FROM file('{path}', Parquet)")
+    sql = (
+        "SELECT count(), sum(cityHash64(Body, Word, TraceId, SpanId, ServiceName)), "
+        "sum(length(Events)), "
+        f"sum(isNaN(Value)) FROM file('{path}', Parquet)"
+    )
     flat = [name for name in names if not pyarrow.types.is_nested(table.schema.field(name).type)]
     again = tmp_path / "again.parquet"
     pyarrow.parquet.write_table(table.select([*flat, "Value", "Events"]), again)
-    assert chdb.query(sql, "CSV").bytes() == chdb.query(sql.replace(str(path), str(again)), "CSV").bytes()
+    assert (
+        chdb.query(sql, "CSV").bytes()
+        == chdb.query(sql.replace(str(path), str(again)), "CSV").bytes()
+    )
     assert polars.read_parquet(path, columns=flat).equals(polars.from_arrow(table.select(flat)))
 
 
@@ -233,6 +260,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
 
 
 # --- the schema ---
+
 
 def test_arrow_finds_its_types_and_field_ids(files):
     schema = pyarrow.parquet.ParquetFile(files("one page").path).schema_arrow
@@ -245,19 +273,35 @@ def test_arrow_finds_its_types_and_field_ids(files):
     assert event.field("Rate").nullable and not event.field("Name").nullable
 
     def ids(field):
-        own = {} if field.metadata is None else {field.name: int(field.metadata[b"PARQUET:field_id"])}
+        own = (
+            {} if field.metadata is None else {field.name: int(field.metadata[b"PARQUET:field_id"])}
+        )
         for i in range(field.type.num_fields):
             own |= {f"{field.name}.{k}": v for k, v in ids(field.type.field(i)).items()}
         return own
 
     assert ids(schema.field("Timestamp")) == {"Timestamp": 10}
     assert set(ids(schema.field("Attributes")).values()) == {40, 41, 42}
-    assert set(ids(schema.field("Events")).values()) == {200, 201, 202, 203, 204, 205, 206, 207, 208, 210, 211}
+    assert set(ids(schema.field("Events")).values()) == {
+        200,
+        201,
+        202,
+        203,
+        204,
+        205,
+        206,
+        207,
+        208,
+        210,
+        211,
+    }
 
 
 def test_the_stored_arrow_schema_is_the_one_of_the_columns(files):
     file = pyarrow.parquet.ParquetFile(files("one page").path)
-    stored = pyarrow.ipc.read_schema(pyarrow.py_buffer(base64.b64decode(file.metadata.metadata[b"ARROW:schema"])))
+    stored = pyarrow.ipc.read_schema(
+        pyarrow.py_buffer(base64.b64decode(file.metadata.metadata[b"ARROW:schema"]))
+    )
     assert stored.names == file.schema_arrow.names
     for field in stored:
         assert field.type == file.schema_arrow.field(field.name).type, field.name
@@ -267,17 +311,25 @@ def test_the_stored_arrow_schema_is_the_one_of_the_columns(files):
 
 def test_duckdb_and_clickhouse_find_their_types(files):
     path = files("one page").path
-    types = dict(duckdb.sql(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM '{path}')").fetchall())
+    types = dict(
+        duckdb.sql(
+            f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM '{path}')"
+        ).fetchall()
+    )
     assert types["Timestamp"] == "TIMESTAMP WITH TIME ZONE"
     assert types["Attributes"] == "MAP(VARCHAR, VARCHAR)"
     assert types["TraceId"] == "VARCHAR" and types["Blob"] == "BLOB" and types["Flag"] == "BOOLEAN"
     lines = chdb.query(f"DESCRIBE file('{path}', Parquet)", "TSV").bytes().decode().splitlines()
     types = dict(line.split("\t")[:2] for line in lines)
-    assert types["Timestamp"].startswith("DateTime64(6") and types["Attributes"] == "Map(String, String)"
+    assert (
+        types["Timestamp"].startswith("DateTime64(6")
+        and types["Attributes"] == "Map(String, String)"
+    )
     assert types["TraceId"] == "String" and types["Note"] == "Nullable(String)"
 
 
 # --- metadata ---
+
 
 def columns_of(metadata):
     for group in range(metadata.num_row_groups):
@@ -292,8 +344,11 @@ def leaf_values(table, path):
     entries = len(array)
     for part in parts[1:]:
         if part in ("key_value", "list"):
-            sizes = pyarrow.compute.list_value_length(array) if part == "list" else pyarrow.array(
-                [len(x) for x in array.to_pylist()], pyarrow.int32())
+            sizes = (
+                pyarrow.compute.list_value_length(array)
+                if part == "list"
+                else pyarrow.array([len(x) for x in array.to_pylist()], pyarrow.int32())
+            )
             entries += sum(max(size, 1) for size in sizes.to_pylist()) - len(array)
         elif part in ("key", "value") and pyarrow.types.is_map(array.type):
             array = array.keys if part == "key" else array.items
@@ -304,7 +359,9 @@ def leaf_values(table, path):
     return array.drop_null(), entries
 
 
-@pytest.mark.parametrize("shape", ["many pages", "no dictionaries", "reverse order", "not compressed", *LARGE])
+@pytest.mark.parametrize(
+    "shape", ["many pages", "no dictionaries", "reverse order", "not compressed", *LARGE]
+)
 def test_statistics_are_those_of_the_values(files, shape):
     file = pyarrow.parquet.ParquetFile(files(shape).path)
     tables = [file.read_row_group(i) for i in range(file.num_row_groups)]
@@ -368,13 +425,19 @@ def test_row_groups_say_how_they_are_sorted(files):
     timestamp = metadata.schema.names.index("Timestamp")
     assert metadata.row_group(0).sorting_columns == (pyarrow.parquet.SortingColumn(timestamp),)
     assert metadata.row_group(0).column(timestamp).path_in_schema == "Timestamp"
-    assert pyarrow.parquet.read_metadata(files("reverse order").path).row_group(0).sorting_columns == ()
+    assert (
+        pyarrow.parquet.read_metadata(files("reverse order").path).row_group(0).sorting_columns
+        == ()
+    )
 
 
 # --- skipping ---
 
+
 def bloom_excluded(path, column, value):
-    probe = duckdb.execute("SELECT bloom_filter_excludes FROM parquet_bloom_probe(?, ?, ?)", [str(path), column, value])
+    probe = duckdb.execute(
+        "SELECT bloom_filter_excludes FROM parquet_bloom_probe(?, ?, ?)", [str(path), column, value]
+    )
     return [row[0] for row in probe.fetchall()]
 
 
@@ -383,11 +446,15 @@ def test_bloom_filters_hold_every_value_and_exclude_most_others(files, shape):
     file = files(shape)
     per_group = pyarrow.parquet.read_metadata(file.path).row_group(0).num_rows
     for column in ("SpanId", "TraceId", "ServiceName"):
-        groups = [file.rows[i:i + per_group] for i in range(0, len(file.rows), per_group)]
+        groups = [file.rows[i : i + per_group] for i in range(0, len(file.rows), per_group)]
         for i, rows in enumerate(groups):
             for row in rows[::97]:
                 assert not bloom_excluded(file.path, column, row[column])[i], (column, row[column])
-    wrong = sum(excluded is False for i in range(300) for excluded in bloom_excluded(file.path, "SpanId", f"{i:016x}"))
+    wrong = sum(
+        excluded is False
+        for i in range(300)
+        for excluded in bloom_excluded(file.path, "SpanId", f"{i:016x}")
+    )
     assert wrong < 300 * len(groups) * 0.05
 
 
@@ -402,16 +469,24 @@ def test_readers_that_skip_find_every_row(files):
         assert duckdb.sql(sql).fetchone()[0] == expected
         sql = f"SELECT count() FROM file('{file.path}', Parquet) WHERE {{}}"
         assert int(chdb.query(sql.format(f"SpanId = '{span}'"), "TSV").bytes()) == expected
-        exact = sql.format(f"toUnixTimestamp64Micro(Timestamp) = {when} AND Timestamp = fromUnixTimestamp64Micro({when}, 'UTC')")
-        assert int(chdb.query(exact, "TSV").bytes()) == sum(other["Timestamp"] == when for other in file.rows)
+        exact = sql.format(
+            f"Timestamp = fromUnixTimestamp64Micro({when}, 'UTC')"
+        )
+        assert int(chdb.query(exact, "TSV").bytes()) == sum(
+            other["Timestamp"] == when for other in file.rows
+        )
     word = "Grüße"
     expected = sum(row["Word"] == word for row in file.rows)
-    assert polars.scan_parquet(file.path).filter(polars.col("Word") == word).collect().height == expected
+    assert (
+        polars.scan_parquet(file.path).filter(polars.col("Word") == word).collect().height
+        == expected
+    )
     table = pyarrow.parquet.read_table(file.path, filters=[("Word", "=", word)], columns=["Word"])
     assert table.num_rows == expected
 
 
 # --- damage ---
+
 
 def test_a_flipped_byte_is_refused(files, tmp_path):
     path = files("many pages").path
@@ -426,6 +501,8 @@ def test_a_flipped_byte_is_refused(files, tmp_path):
         damaged.write_bytes(bad)
         top = name.split(".")[0]
         with pytest.raises(OSError):
-            pyarrow.parquet.ParquetFile(damaged, page_checksum_verification=True).read(columns=[top])
+            pyarrow.parquet.ParquetFile(damaged, page_checksum_verification=True).read(
+                columns=[top]
+            )
         with pytest.raises(Exception):
             chdb.query(f"SELECT {top} FROM file('{damaged}', Parquet) FORMAT Null").bytes()

@@ -1,8 +1,9 @@
-// A synthetic table with every type, as a Parquet file and as the rows that readers must find in it:
+// folders: parquet
+// A synthetic table with every type: a Parquet file and the rows that readers must find in it.
 //   parquet_tool OUT.parquet ROWS.ndjson|- ROWS [key=value…]
-// keys: row_group, page_rows, page_bytes, dictionary_bytes, zstd (0, 1), reverse (1: rows in reverse order), batch (more
-// rows in the batch than are written).
-// In ROWS.ndjson times are microseconds, bytes base64, maps lists of [key, value].
+// keys: row_group, page_rows, page_bytes, dictionary_bytes, zstd (0, 1), reverse (1: rows in
+// reverse order), batch (more rows in the batch than are written). In ROWS.ndjson times are
+// microseconds, bytes base64, maps lists of [key, value].
 #include "parquet/parquet_writer.h"
 
 #include <math.h>
@@ -11,9 +12,14 @@
 
 #include "wire/json.h"
 
-#define OTO_FIELD(n, i, t, l, f) {.name = n, .id = i, .type = t, .level = l, .flags = f}
-#define OTO_FIELD_OF(n, i, t, l, f, c, k) \
-    {.name = n, .id = i, .type = t, .level = l, .flags = f, .child_count = c, .children = k}
+#define OTO_FIELD(n, i, t, l, f)                                                                   \
+    {                                                                                              \
+        .name = n, .id = i, .type = t, .level = l, .flags = f                                      \
+    }
+#define OTO_FIELD_OF(n, i, t, l, f, c, k)                                                          \
+    {                                                                                              \
+        .name = n, .id = i, .type = t, .level = l, .flags = f, .child_count = c, .children = k     \
+    }
 
 static const struct oto_field element_int[] = {OTO_FIELD("element", 0, OTO_TYPE_INT64, 0, 0)};
 static const struct oto_field element_double[] = {OTO_FIELD("element", 0, OTO_TYPE_DOUBLE, 0, 0)};
@@ -27,8 +33,8 @@ static const struct oto_field event_fields[] = {
     OTO_FIELD_OF("Buckets", 210, OTO_TYPE_LIST, 0, 0, 1, element_int),
 };
 
-// Columns with a bloom filter come before the nested ones: DuckDB's parquet_bloom_probe mistakes the column's number
-// for the leaf's.
+// Columns with a bloom filter come before the nested ones: DuckDB's parquet_bloom_probe mistakes
+// the column's number for the leaf's.
 enum column {
     SERVICE,
     TRACE,
@@ -116,7 +122,8 @@ static void must(enum oto_status status)
     exit(1);
 }
 
-static const char *const words[] = {"", "alpha", "beta", "Grüße", "数据", "🦴 otolith", "a", "aa", "\xF4\x8F\xBF\xBF"};
+static const char *const words[] = {
+    "", "alpha", "beta", "Grüße", "数据", "🦴 otolith", "a", "aa", "\xF4\x8F\xBF\xBF"};
 #define WORD_COUNT 9
 
 static struct oto_builder builder;
@@ -178,8 +185,9 @@ static double wild_double(uint32_t row)
 static void put_body(struct oto_column *c, uint32_t row)
 {
     char text[256];
-    int size = snprintf(text, sizeof text, "%08llx %s row %u ", (unsigned long long)random_bits() & 0xFFFFFFFF,
-                        words[row % WORD_COUNT], row);
+    int size =
+        snprintf(text, sizeof text, "%08llx %s row %u ",
+                 (unsigned long long)random_bits() & 0xFFFFFFFF, words[row % WORD_COUNT], row);
     for (uint32_t i = 0; row % 5 == 0 && i < 40 && size < 240; i++)
         size += snprintf(text + size, sizeof text - (size_t)size, "%s", i % 3 ? "ÿ" : "👍");
     put_text(c, text);
@@ -225,14 +233,19 @@ static void put_numbers(struct oto_column *columns, uint32_t row)
     put_i64(&columns[FLAG], row % 3 == 0);
     put_or_null(&columns[MAYBE], row % 5 == 0, row % 2);
     put_i64(&columns[SEVERITY], 1 + row % 24);
-    put_i64(&columns[COUNT], row % 1000 == 1 ? INT64_MIN : row % 1000 == 2 ? INT64_MAX : (int64_t)random_bits());
+    put_i64(&columns[COUNT], row % 1000 == 1   ? INT64_MIN
+                             : row % 1000 == 2 ? INT64_MAX
+                                               : (int64_t)random_bits());
     put_or_null(&columns[FEW], row % 4 == 1, few[random_below(4)]);
     put_i64(&columns[SAME], 42);
     put_double(&columns[VALUE], wild_double(row));
     if (row % 6 == 0)
         put_null(&columns[GAUGE]);
     else
-        put_double(&columns[GAUGE], row % 6 == 1 ? -0.0 : row % 6 == 2 ? NAN : row % 6 == 3 ? 0.0 : row % 6 / 4.0);
+        put_double(&columns[GAUGE], row % 6 == 1   ? -0.0
+                                    : row % 6 == 2 ? NAN
+                                    : row % 6 == 3 ? 0.0
+                                                   : row % 6 / 4.0);
 }
 
 static void put_texts(struct oto_column *columns, uint32_t row)
@@ -371,7 +384,8 @@ static void json_value(struct oto_json_writer *w, const struct oto_column *c, ui
     }
 }
 
-static void write_json(const struct oto_batch *batch, const uint32_t *order, uint32_t count, FILE *file)
+static void write_json(const struct oto_batch *batch, const uint32_t *order, uint32_t count,
+                       FILE *file)
 {
     struct oto_buffer line;
     oto_buffer_init(&line, &oto_allocator_heap, 1 << 24);
@@ -398,7 +412,8 @@ static void write_json(const struct oto_batch *batch, const uint32_t *order, uin
 // --- main ---
 static enum oto_status sink_write(void *state, const void *data, size_t size, struct oto_error *err)
 {
-    return fwrite(data, 1, size, state) == size ? OTO_OK : oto_error_set(err, OTO_IO, "write failed");
+    return fwrite(data, 1, size, state) == size ? OTO_OK
+                                                : oto_error_set(err, OTO_IO, "write failed");
 }
 
 struct arguments {
@@ -419,9 +434,12 @@ static void read_argument(const char *text, struct arguments *a)
     struct {
         const char *name;
         uint32_t *target;
-    } known[] = {{"row_group", &a->options.row_group_rows}, {"page_rows", &a->options.page_rows},
-                 {"page_bytes", &a->options.page_bytes},    {"dictionary_bytes", &a->options.dictionary_bytes_max},
-                 {"zstd", &zstd},                           {"reverse", &reverse},
+    } known[] = {{"row_group", &a->options.row_group_rows},
+                 {"page_rows", &a->options.page_rows},
+                 {"page_bytes", &a->options.page_bytes},
+                 {"dictionary_bytes", &a->options.dictionary_bytes_max},
+                 {"zstd", &zstd},
+                 {"reverse", &reverse},
                  {"batch", &a->batch}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (oto_bytes_equal_text(name, known[i].name))
@@ -442,7 +460,8 @@ int main(int argc, char **argv)
     oto_parquet_options_default(&a.options);
     for (int i = 4; i < argc; i++)
         read_argument(argv[i], &a);
-    uint32_t count = (uint32_t)strtoul(argv[3], NULL, 10), batch_count = count > a.batch ? count : a.batch;
+    uint32_t count = (uint32_t)strtoul(argv[3], NULL, 10),
+             batch_count = count > a.batch ? count : a.batch;
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)
         pointers[i] = &fields[i];
     struct oto_schema schema = {"synthetic", pointers, COLUMN_COUNT, 3};
@@ -467,8 +486,8 @@ int main(int argc, char **argv)
     struct oto_sink sink = {sink_write, file};
     struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
     struct oto_parquet_result result;
-    enum oto_status status = oto_parquet_write(&batch, a.reverse ? order : NULL, count, &a.options, codec,
-                                               &oto_allocator_heap, &sink, &result, &err);
+    enum oto_status status = oto_parquet_write(&batch, a.reverse ? order : NULL, count, &a.options,
+                                               codec, &oto_allocator_heap, &sink, &result, &err);
     if (status != OTO_OK)
         fprintf(stderr, "%s\n", err.message);
     must(status);

@@ -1,5 +1,5 @@
-#include "cmocka_all.h"
 #include "base/utf8.h"
+#include "cmocka_all.h"
 #include "parquet/parquet_internal.h"
 
 // A text of 70 bytes that begins with `count` repetitions of `part`.
@@ -28,7 +28,8 @@ static void long_bounds_are_cut_between_code_points(void **state)
     (void)state;
     uint8_t text[70];
     struct oto_parquet_bound bound;
-    oto_parquet_bound_text(long_text(text, "\xE2\x82\xAC", 22), 1, 0, &bound); // 22 euro signs: the last is cut off
+    oto_parquet_bound_text(long_text(text, "\xE2\x82\xAC", 22), 1, 0,
+                           &bound); // 22 euro signs: the last is cut off
     assert_int_equal(bound.size, 63);
     assert_true(bound.is_set && !bound.is_exact && oto_utf8_valid(bound.data, bound.size));
     oto_parquet_bound_text(long_text(text, "\xE2\x82\xAC", 22), 1, 1, &bound);

@@ -1,15 +1,19 @@
-// What other people's readers cannot show (tests/conformance/test_parquet_readers.py shows the rest): failures.
+// What other people's readers cannot show (tests/conformance/test_parquet_readers.py shows the
+// rest): failures.
 #include "cmocka_all.h"
 #include "parquet/parquet_internal.h"
 #include <stdio.h>
 
 static const struct oto_field time_field = {.name = "Time", .id = 1, .type = OTO_TYPE_TIME};
-static const struct oto_field name_field = {.name = "Name", .id = 2, .type = OTO_TYPE_STRING, .flags = OTO_FIELD_BLOOM};
-static const struct oto_field id_field = {.name = "Id", .id = 3, .type = OTO_TYPE_ID16, .flags = OTO_FIELD_BLOOM};
+static const struct oto_field name_field = {
+    .name = "Name", .id = 2, .type = OTO_TYPE_STRING, .flags = OTO_FIELD_BLOOM};
+static const struct oto_field id_field = {
+    .name = "Id", .id = 3, .type = OTO_TYPE_ID16, .flags = OTO_FIELD_BLOOM};
 static const struct oto_field map_field = {.name = "Map", .id = 4, .type = OTO_TYPE_MAP};
-static const struct oto_field value_field = {.name = "Value", .id = 7, .type = OTO_TYPE_DOUBLE,
-                                             .flags = OTO_FIELD_NULLABLE};
-static const struct oto_field *const fields[] = {&time_field, &name_field, &id_field, &map_field, &value_field};
+static const struct oto_field value_field = {
+    .name = "Value", .id = 7, .type = OTO_TYPE_DOUBLE, .flags = OTO_FIELD_NULLABLE};
+static const struct oto_field *const fields[] = {&time_field, &name_field, &id_field, &map_field,
+                                                 &value_field};
 static const struct oto_schema schema = {"test", fields, 5, 1};
 
 struct fixture {
@@ -111,11 +115,13 @@ static void failing_free(void *state, void *block, size_t size)
     oto_free(&oto_allocator_heap, block, size);
 }
 
-static enum oto_status write_to(struct fixture *f, const struct oto_allocator *allocator, struct limited_sink *limited,
-                                struct oto_parquet_result *result, struct oto_error *err)
+static enum oto_status write_to(struct fixture *f, const struct oto_allocator *allocator,
+                                struct limited_sink *limited, struct oto_parquet_result *result,
+                                struct oto_error *err)
 {
     struct oto_sink sink = {sink_write, limited};
-    return oto_parquet_write(&f->batch, NULL, ROWS, &f->options, f->codec, allocator, &sink, result, err);
+    return oto_parquet_write(&f->batch, NULL, ROWS, &f->options, f->codec, allocator, &sink, result,
+                             err);
 }
 
 static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
@@ -174,8 +180,11 @@ static void lists_three_deep_are_refused(void **state)
 {
     (void)state;
     static const struct oto_field inner[] = {{.name = "Map", .id = 40, .type = OTO_TYPE_MAP}};
-    static const struct oto_field middle[] = {
-        {.name = "Structs", .id = 30, .type = OTO_TYPE_STRUCTS, .child_count = 1, .children = inner}};
+    static const struct oto_field middle[] = {{.name = "Structs",
+                                               .id = 30,
+                                               .type = OTO_TYPE_STRUCTS,
+                                               .child_count = 1,
+                                               .children = inner}};
     static const struct oto_field outer = {
         .name = "Outer", .id = 20, .type = OTO_TYPE_STRUCTS, .child_count = 1, .children = middle};
     const struct oto_field *const deep_fields[] = {&outer};

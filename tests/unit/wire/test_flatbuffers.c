@@ -30,8 +30,9 @@ static void a_message_reads_back(void **state)
     oto_buffer_init(&b, &oto_allocator_heap, 1 << 16);
     assert_int_equal(oto_buffer_append(&b, "prefix!!", 8), OTO_OK);
     size_t root = oto_flat_begin(&w, &b);
-    struct oto_flat_slot slots[] = {OTO_FLAT_SCALAR(1, 7), OTO_FLAT_OFFSET,           OTO_FLAT_ABSENT,
-                                    OTO_FLAT_OFFSET,       OTO_FLAT_SCALAR(8, 1234567), OTO_FLAT_SCALAR(2, 300)};
+    struct oto_flat_slot slots[] = {
+        OTO_FLAT_SCALAR(1, 7),       OTO_FLAT_OFFSET,        OTO_FLAT_ABSENT, OTO_FLAT_OFFSET,
+        OTO_FLAT_SCALAR(8, 1234567), OTO_FLAT_SCALAR(2, 300)};
     size_t table = oto_flat_table(&w, root, slots, 6);
     oto_flat_string(&w, oto_flat_reference(&w, table, 1), oto_bytes_text("name"));
     size_t first = oto_flat_vector(&w, oto_flat_reference(&w, table, 3), 8, 2, 8);
@@ -65,7 +66,8 @@ static void failures_are_kept_until_the_end(void **state)
     size_t root = oto_flat_begin(&w, &b);
     struct oto_flat_slot slots[] = {OTO_FLAT_OFFSET};
     size_t table = oto_flat_table(&w, root, slots, 1);
-    oto_flat_string(&w, oto_flat_reference(&w, table, 0), oto_bytes_text("longer than what is left of the room"));
+    oto_flat_string(&w, oto_flat_reference(&w, table, 0),
+                    oto_bytes_text("longer than what is left of the room"));
     oto_flat_string(&w, oto_flat_reference(&w, table, 0), oto_bytes_text("x"));
     assert_int_equal(oto_flat_finish(&w), OTO_TOO_LARGE);
     oto_buffer_release(&b);
