@@ -167,8 +167,8 @@ static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-// Divides the memory limit. A shard has one segment open and one on its way to disk, each of flush_bytes; a quarter of the budget
-// is left for requests, the log's staging and the flusher.
+// Divides the memory limit. A shard has one segment open and one on its way to disk, each of flush_bytes; three
+// eighths of the budget are left for requests, the log's staging and the flusher.
 static void size_budgets(struct oto_engine *engine)
 {
     struct oto_engine_options *o = &engine->options;
@@ -178,7 +178,7 @@ static void size_budgets(struct oto_engine *engine)
     if (o->flush_rows == 0)
         o->flush_rows = 122880;
     engine->budget_bytes = o->memory_limit_bytes - OTO_ENGINE_BASE_BYTES;
-    uint64_t share = engine->budget_bytes * 3 / 4 / (2 * (uint64_t)shards);
+    uint64_t share = engine->budget_bytes * 5 / 8 / (2 * (uint64_t)shards);
     if (o->flush_bytes == 0)
         o->flush_bytes = clamp(share, 1u << 20, 512u << 20);
     uint64_t staged = clamp(engine->budget_bytes / 4, 8u << 20, UINT64_MAX);

@@ -71,7 +71,7 @@ struct oto_ingest {
     // the engine's own
     uint64_t seq;
     struct oto_ingest *next;
-    uint64_t hash_low, hash_high;
+    uint64_t hash_low, hash_high, staged_bytes;
 };
 void oto_shard_ingest(struct oto_shard *shard, struct oto_ingest *ingest);
 // Runs what other threads left for the shard: commits (calls done), sealing for snapshots, memory pressure.

@@ -160,6 +160,7 @@ static void commit_one(struct oto_shard *shard, struct oto_ingest *ingest)
         count(&shard->engine->rows_hot[i], rows);
     }
     count(&shard->counters.stored[ingest->signal], ingest->result.accepted);
+    atomic_fetch_sub(&shard->engine->memory_bytes, ingest->staged_bytes);
     settle_dedup(shard, ingest);
 }
 
@@ -259,6 +260,7 @@ static void roll_back(struct oto_shard *shard, uint64_t durable_seq, enum oto_st
         for (int i = 0; i < OTO_TABLE_COUNT; i++)
             segment->rows[i] -= (uint32_t)ingest->result.rows[i];
         count(&shard->counters.failed[ingest->signal], ingest->result.accepted);
+        atomic_fetch_sub(&shard->engine->memory_bytes, ingest->staged_bytes);
         forget_dedup(shard, ingest);
     }
     shorten_segments(shard, durable_seq);
@@ -477,6 +479,8 @@ static void add_pending(struct oto_shard *shard, struct oto_ingest *ingest)
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
         segment->rows[i] += (uint32_t)ingest->result.rows[i];
     segment->last_seq = ingest->seq;
+    ingest->staged_bytes = ingest->payload.size; // the log's copy, until it is written
+    atomic_fetch_add(&shard->engine->memory_bytes, ingest->staged_bytes);
     segment->uncounted_bytes += ingest->payload.size;
     if (segment->uncounted_bytes >= SEGMENT_BYTES_STEP || segment->counted_bytes == 0) {
         oto_segment_count_bytes(segment);

@@ -2,8 +2,8 @@
 #include "os/clock.h"
 #include "wal/wal_internal.h"
 
-#define STAGING_KEPT_BYTES (4u << 20) // a larger staging buffer is given back once written
-#define IDLE_NS 5000000000u           // and every one when nothing came for so long
+#define STAGING_KEPT_SHARE 8 // a staging buffer of more than this part of the limit is given back once written,
+#define IDLE_NS 5000000000u  // and every one when nothing came for so long
 
 static void tell(struct oto_wal *wal, uint64_t durable_seq, enum oto_status status,
                  const struct oto_error *err)
@@ -60,7 +60,7 @@ static void commit_group(struct oto_wal *wal, struct oto_wal_group *group)
     group->bytes.size = 0;
     wal->writing_bytes = 0;
     oto_mutex_unlock(&wal->lock);
-    if (group->bytes.capacity > STAGING_KEPT_BYTES)
+    if (group->bytes.capacity > wal->options.staged_bytes_max / STAGING_KEPT_SHARE)
         oto_buffer_release(&group->bytes);
     if (!early)
         tell(wal, last_seq, OTO_OK, NULL);

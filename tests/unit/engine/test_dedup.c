@@ -1,0 +1,116 @@
+// The table of known requests against a plain list that does the same slowly; and its file.
+#include "cmocka_all.h"
+
+#include <stdlib.h>
+
+#include "engine/dedup.h"
+
+#define CAPACITY 64
+#define WINDOW_NS 1000
+#define KEYS 200
+
+// What is known of each key: the slow list.
+struct model {
+    uint64_t received_ns[KEYS];
+    uint8_t state[KEYS];
+};
+
+static struct oto_dedup_entry entry_of(unsigned key, uint64_t now_ns)
+{
+    // Few low bits, so that probing and its repairs are at work.
+    return (struct oto_dedup_entry){.hash_low = key % 7, .hash_high = key, .received_ns = now_ns};
+}
+
+static void it_knows_what_a_list_would_know(void **state)
+{
+    (void)state;
+    struct oto_dedup *d = oto_dedup_new(CAPACITY, WINDOW_NS);
+    struct model model = {0};
+    uint32_t random = 1;
+    uint64_t now_ns = 1;
+    for (int step = 0; step < 200000; step++) {
+        random = random * 1664525u + 1013904223u;
+        unsigned key = (random >> 8) % KEYS;
+        now_ns += (random >> 20) % 50; // some 40 entries a window: fewer than fit
+        struct oto_dedup_entry entry = entry_of(key, now_ns);
+        int live = model.state[key] != OTO_DEDUP_NEW && now_ns - model.received_ns[key] <= WINDOW_NS;
+        enum oto_dedup_state expected = live ? (enum oto_dedup_state)model.state[key] : OTO_DEDUP_NEW;
+        assert_int_equal(oto_dedup_begin(d, &entry), expected);
+        if (expected != OTO_DEDUP_NEW)
+            continue;
+        model.state[key] = OTO_DEDUP_PENDING;
+        model.received_ns[key] = now_ns;
+        if (random % 3 == 0) {
+            oto_dedup_forget(d, entry.hash_low, entry.hash_high);
+            model.state[key] = OTO_DEDUP_NEW;
+        } else if (random % 3 == 1) {
+            entry.item_count = key;
+            oto_dedup_settle(d, &entry);
+            model.state[key] = OTO_DEDUP_STORED;
+        }
+    }
+    oto_dedup_free(d);
+}
+
+static void a_full_table_forgets_the_oldest(void **state)
+{
+    (void)state;
+    struct oto_dedup *d = oto_dedup_new(CAPACITY, 1u << 30);
+    for (unsigned key = 0; key < 2 * CAPACITY; key++) {
+        struct oto_dedup_entry entry = entry_of(key, key);
+        assert_int_equal(oto_dedup_begin(d, &entry), OTO_DEDUP_NEW);
+        oto_dedup_settle(d, &entry);
+    }
+    for (unsigned key = CAPACITY; key < 2 * CAPACITY; key++) {
+        struct oto_dedup_entry entry = entry_of(key, 1000);
+        assert_int_equal(oto_dedup_begin(d, &entry), OTO_DEDUP_STORED);
+    }
+    struct oto_dedup_entry first = entry_of(0, 1000);
+    assert_int_equal(oto_dedup_begin(d, &first), OTO_DEDUP_NEW);
+    oto_dedup_free(d);
+}
+
+static void its_file_has_what_is_stored_up_to_a_record(void **state)
+{
+    (void)state;
+    struct oto_dedup *d = oto_dedup_new(CAPACITY, 1000), *again = oto_dedup_new(CAPACITY, 1000);
+    struct oto_buffer bytes;
+    struct oto_error err;
+    oto_buffer_init(&bytes, &oto_allocator_heap, 1 << 20);
+    for (unsigned key = 0; key < 20; key++) {
+        struct oto_dedup_entry entry = entry_of(key, 100);
+        oto_dedup_begin(d, &entry);
+        entry.seq = key;
+        entry.item_count = 1000 + key;
+        entry.shard = (uint16_t)(key == 7);
+        if (key != 3)
+            oto_dedup_settle(d, &entry);
+    }
+    assert_int_equal(oto_dedup_encode(d, 0, 15, 100, &bytes), OTO_OK);
+    assert_int_equal(oto_dedup_decode(again, oto_buffer_view(&bytes), 0, 12, 100, &err), OTO_OK);
+    for (unsigned key = 0; key < 20; key++) {
+        struct oto_dedup_entry entry = entry_of(key, 101);
+        int kept = key <= 12 && key != 3 && key != 7;
+        assert_int_equal(oto_dedup_begin(again, &entry), kept ? OTO_DEDUP_STORED : OTO_DEDUP_NEW);
+        assert_int_equal(entry.item_count, kept ? 1000 + key : 0);
+    }
+    for (size_t at = 0; at < bytes.size; at++) { // one damaged byte anywhere: nothing is taken
+        bytes.data[at] ^= 0x20;
+        assert_int_equal(oto_dedup_decode(again, oto_buffer_view(&bytes), 0, 12, 100, &err), OTO_CORRUPT);
+        bytes.data[at] ^= 0x20;
+    }
+    assert_int_equal(oto_dedup_decode(again, oto_bytes(bytes.data, bytes.size - 40), 0, 12, 100, &err), OTO_CORRUPT);
+    oto_buffer_release(&bytes);
+    oto_dedup_free(d);
+    oto_dedup_free(again);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_knows_what_a_list_would_know),
+        cmocka_unit_test(a_full_table_forgets_the_oldest),
+        cmocka_unit_test(its_file_has_what_is_stored_up_to_a_record),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
