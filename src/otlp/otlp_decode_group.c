@@ -242,47 +242,40 @@ struct group {
 // Group{1 resource or scope, 2 members, 3 schema_url}, without a look into the members.
 static enum oto_status group_scan(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct group *g)
 {
-    struct oto_pb_cursor whole = *c;
-    uint32_t tag, heads = 0;
-    enum oto_status status;
+    uint32_t heads = 0;
     *g = (struct group){.member_count = 0};
-    while ((status = oto_pb_tag(c, &tag)) == OTO_OK) {
+    for (const uint8_t *at = c->at, *end = c->end; at != end;) {
+        const uint8_t *start = at;
+        struct oto_otlp_read tag = oto_otlp_tag(at, end);
         struct oto_bytes member;
-        if (tag == BYTES_TAG(2)) {
-            OTO_TRY(oto_pb_bytes(c, &member));
+        if (tag.value == BYTES_TAG(2)) {
+            at = oto_otlp_bytes(tag.at, end, &member);
             g->member_count++;
-        } else if (tag == BYTES_TAG(1)) {
-            OTO_TRY(oto_pb_bytes(c, &g->head));
+        } else if (tag.value == BYTES_TAG(1)) {
+            at = oto_otlp_bytes(tag.at, end, &g->head);
             heads++;
-        } else if (tag == BYTES_TAG(3)) {
-            OTO_TRY(oto_pb_bytes(c, &g->schema_url));
+        } else if (tag.value == BYTES_TAG(3)) {
+            at = oto_otlp_bytes(tag.at, end, &g->schema_url);
         } else {
-            OTO_TRY(oto_otlp_other(d, c, tag, 0x0E));
+            at = oto_otlp_other_field(d, tag.at, end, tag.value, 0x0E);
         }
+        if (!at)
+            return oto_otlp_stop(c, start, OTO_INVALID);
     }
-    OTO_TRY(status);
     g->has_head = heads > 0;
-    return heads > 1 ? oto_otlp_merge(d, whole, BYTES_TAG(1), &g->head) : OTO_OK;
+    return heads > 1 ? oto_otlp_merge(d, *c, BYTES_TAG(1), &g->head) : OTO_OK;
 }
 
-// How often a BYTES field of that number comes; 0 without a look when it cannot be over max.
-static uint32_t count_over(struct oto_bytes message, uint32_t wanted, uint32_t max)
+int oto_otlp_count_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t wanted)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     uint32_t tag, count = 0;
-    if (message.size / 2 <= max)
-        return 0;
     while (oto_pb_tag(&c, &tag) == OTO_OK) {
         count += tag == wanted;
         if (oto_pb_skip(&c, tag) < 0)
             break;
     }
-    return count > max ? count : 0;
-}
-
-int oto_otlp_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t tag)
-{
-    return count_over(message, tag, d->limits.attributes_max) > 0;
+    return count > d->limits.attributes_max;
 }
 
 static enum oto_status item_refuse(struct oto_otlp_decoder *d, struct oto_pb_cursor *c)
@@ -310,15 +303,16 @@ static enum oto_status item_read(struct oto_otlp_decoder *d, struct oto_pb_curso
 static enum oto_status each_member(struct oto_otlp_decoder *d, struct oto_bytes message, const char *name,
                                    enum oto_status (*read)(struct oto_otlp_decoder *, struct oto_pb_cursor *))
 {
-    struct oto_pb_cursor c = oto_pb_cursor(message);
-    uint32_t tag, index = 0;
-    while (oto_pb_tag(&c, &tag) == OTO_OK) {
+    const uint8_t *at = message.data, *end = at + message.size;
+    uint32_t index = 0;
+    while (at != end) {
+        struct oto_otlp_read tag = oto_otlp_tag(at, end);
         struct oto_bytes member;
-        if (tag != BYTES_TAG(2)) {
-            OTO_TRY(oto_pb_skip(&c, tag));
+        if (tag.value != BYTES_TAG(2)) {
+            at = oto_otlp_other_field(d, tag.at, end, tag.value, 0);
             continue;
         }
-        OTO_TRY(oto_pb_bytes(&c, &member));
+        at = oto_otlp_bytes(tag.at, end, &member);
         struct oto_pb_cursor inner = oto_pb_cursor(member);
         enum oto_status status = read(d, &inner);
         if (status < 0)

@@ -254,8 +254,13 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_row(struct oto_otlp_table 
     return oto_builder_row(t->builder, next_index);
 }
 
-// 1 when a field of attributes comes more often than the limit allows; costs nothing for short messages.
-int oto_otlp_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t tag);
+// 1 when a field of attributes comes more often than the limit allows. An attribute has two bytes at least, so most
+// messages are too short to be counted.
+int oto_otlp_count_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t tag);
+static inline int oto_otlp_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t tag)
+{
+    return message.size / 2 > d->limits.attributes_max && oto_otlp_count_too_many(d, message, tag);
+}
 
 // --- identities of metric series (otlp_decode_identity.c); for other tables nothing happens ---
 
