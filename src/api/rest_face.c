@@ -69,6 +69,7 @@ static int http_status_of(enum oto_status status)
 {
     switch (status) {
     case OTO_INVALID:
+    case OTO_UNSUPPORTED:
     case OTO_NOT_FOUND:
         return 400;
     case OTO_DENIED:
