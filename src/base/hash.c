@@ -111,7 +111,34 @@ uint64_t oto_xxh64(const void *data, size_t size, uint64_t seed)
     return h ^ h >> 32;
 }
 
+// Each block of 32 bytes goes into two lanes of both words, so that both depend on every byte in ways of their own.
+struct lanes128 {
+    uint64_t low[2];
+    uint64_t high[2];
+};
+
+static inline void hash128_block(struct lanes128 *l, const uint8_t *at)
+{
+    uint64_t w0 = oto_load64(at), w1 = oto_load64(at + 8), w2 = oto_load64(at + 16), w3 = oto_load64(at + 24);
+    l->low[0] = fold(w0 ^ K1, w1 ^ l->low[0]);
+    l->low[1] = fold(w2 ^ K2, w3 ^ l->low[1]);
+    l->high[0] = fold(w1 ^ K3, w0 ^ l->high[0]);
+    l->high[1] = fold(w3 ^ K4, w2 ^ l->high[1]);
+}
+
 struct oto_hash128 oto_hash128(const void *data, size_t size)
 {
-    return (struct oto_hash128){oto_xxh64(data, size, 0), oto_xxh64(data, size, P3 ^ K0)};
+    struct lanes128 l = {{K0, P1}, {P2, P3}};
+    const uint8_t *at = data;
+    size_t left = size;
+    for (; left >= 32; left -= 32, at += 32)
+        hash128_block(&l, at);
+    uint8_t last[32] = {0};
+    if (left)
+        memcpy(last, at, left);
+    hash128_block(&l, last);
+    return (struct oto_hash128){
+        fold(fold(l.low[0] ^ K1, l.low[1] ^ K2) ^ size, l.high[0] ^ rotate(l.high[1], 17) ^ K3),
+        fold(fold(l.high[0] ^ K4, l.high[1] ^ P4) ^ P5, l.low[0] ^ rotate(l.low[1], 29) ^ size),
+    };
 }

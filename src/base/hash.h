@@ -11,7 +11,7 @@ uint64_t oto_hash(const void *data, size_t size, uint64_t seed);
 // XXH64 (xxHash specification), as Parquet's bloom filters use it with seed 0. Stable for ever.
 uint64_t oto_xxh64(const void *data, size_t size, uint64_t seed);
 
-// 128-bit identity hash, stable for ever: two independent XXH64 rounds. Result: low word, high word.
+// 128-bit identity hash, stable for ever (series ids and the log keep it): one pass of multiplications, against chance, not against malice.
 struct oto_hash128 {
     uint64_t low;
     uint64_t high;
