@@ -1,6 +1,5 @@
 """Starts the real server for a test and asks it things; tests/conftest.py has the fixtures."""
 
-import ctypes
 import os
 import pathlib
 import re
@@ -13,15 +12,12 @@ import httpx
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LISTENING = re.compile(r"^listening on (\S+:\d+)", re.MULTILINE)
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error: |WARNING: ThreadSanitizer")
-_libc = ctypes.CDLL(None)
+# No server outlives a killed test run. Not by a preexec_fn: gRPC's threads do not survive a fork.
+DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
 
 
 def binary() -> pathlib.Path:
     return pathlib.Path(os.environ.get("OTOLITH_BIN") or ROOT / "build/otolith")
-
-
-def _die_with_parent():
-    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no server outlives a killed test run
 
 
 class SqlError(Exception):
@@ -55,7 +51,7 @@ class Server:
     def start(self, ready=True, timeout=60) -> "Server":
         assert self.process is None, "already running"
         begin = self.log_path.stat().st_size if self.log_path.exists() else 0
-        command = [binary(), "serve", "--data", self.data]
+        command = [*DIE_WITH_PARENT, binary(), "serve", "--data", self.data]
         for address in self.listen:
             command += ["--listen", address]
         with open(self.log_path, "ab") as log:
@@ -66,7 +62,6 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=_die_with_parent,
             )
         deadline = time.monotonic() + timeout
         while True:

@@ -50,7 +50,7 @@ def test_help_is_complete_and_fits_the_screen():
     ("durability: sometimes\n", "fsync|interval:|none"),
     ("data: a\ndata: b\n", ":2: key given twice: data"),
     ("- a\n", "mapping"),
-    ("a: [\n", "not YAML"),
+    ("data: [\n", "not YAML"),
 ])
 def test_bad_configuration_is_refused_with_file_line_and_key(tmp_path, text, message):
     path = tmp_path / "otolith.yaml"
@@ -201,14 +201,14 @@ def test_spans_endpoint(server):
     one = server()
     now = time.time_ns()
     for i in range(5):
-        send(one, 1, f"s{i}", "traces", service="shop" if i % 2 else "cart", start=now - (5 - i) * 10**9)
+        send(one, 1, f"s{i}", "traces", service="shop" if i % 2 else "cart", start=now - (5 - i) * 60 * 10**9)
     answer = one.get("/spans?limit=3").json()
     assert [span["name"] for span in answer] == ["s4", "s3", "s2"]
-    assert answer[0]["timestamp"] == now - 10**9 and answer[0]["duration_ns"] == 1500
+    assert answer[0]["timestamp"] == now - 60 * 10**9 and answer[0]["duration_ns"] == 1500
     assert answer[0]["attributes"]["http.route"] == "/buy"
     assert [span["name"] for span in one.get("/spans?service=shop").json()] == ["s3", "s1"]
     assert [span["name"] for span in one.get("/spans?trace_id=" + answer[1]["trace_id"].upper()).json()] == ["s3"]
-    assert [span["name"] for span in one.get("/spans", params={"since": "2500ms"}).json()][:2] == ["s4", "s3"]
+    assert [span["name"] for span in one.get("/spans", params={"since": "150s"}).json()] == ["s4", "s3"]
     assert one.get("/spans?since=2000-01-01T00:00:00Z").status_code == 200
     for bad in ("limit=0", "limit=x", "limit=99999999", "since=yesterday-ish", "service=%zz"):
         assert one.get("/spans?" + bad).status_code == 400, bad
@@ -283,12 +283,12 @@ def test_idle_memory(server):
 @pytest.mark.timeout(240)
 def test_the_memory_limit_holds_under_more_load_than_fits(server):
     one = server("--memory-limit", "64MiB", "--request-bytes-max", "32MiB")
-    bodies = [logs(20000, name=f"m{i}" + "z" * 300).SerializeToString() for i in range(8)]  # 8 x about 10 MiB
+    bodies = [logs(5000, name=f"m{i}" + "z" * 300).SerializeToString() for i in range(32)]  # 32 x 3.5 MB
     acked, refused, problems, lock = [0], [0], [], threading.Lock()
 
     def sender(index):
         with httpx.Client(timeout=120) as client:
-            for round_number in range(4):
+            for round_number in range(3):
                 body = bodies[index] + logs(1, name=f"{index}-{round_number}").SerializeToString()
                 while True:
                     try:
@@ -297,7 +297,7 @@ def test_the_memory_limit_holds_under_more_load_than_fits(server):
                         continue
                     with lock:
                         if answer.status_code == 200:
-                            acked[0] += 20001
+                            acked[0] += 5001
                             break
                         refused[0] += 1
                         if answer.status_code not in (503, 429):
@@ -305,7 +305,7 @@ def test_the_memory_limit_holds_under_more_load_than_fits(server):
                             return
                     time.sleep(0.05)
 
-    threads = [threading.Thread(target=sender, args=(i,)) for i in range(8)]
+    threads = [threading.Thread(target=sender, args=(i,)) for i in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
