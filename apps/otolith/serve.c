@@ -1,8 +1,10 @@
 // otolith serve and otolith check-config.
+#define _GNU_SOURCE
 #include "api/service.h"
 #include "commands.h"
 #include "os/process.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,8 +106,8 @@ static void print_welcome(const struct oto_service *service, const struct oto_co
     }
     int size = (int)strcspn(addresses, " ");
     (void)printf("send OTLP (gRPC or HTTP):  export OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s\n"
-                 "ask:                       otolith query --data %s \"SELECT * FROM logs LIMIT 10\"\n",
-                 size, addresses, config->data);
+                 "ask:                       %s query --data %s \"SELECT * FROM logs LIMIT 10\"\n",
+                 size, addresses, program_invocation_name, config->data);
     (void)fflush(stdout);
 }
 
