@@ -108,7 +108,8 @@ static enum oto_status prepare(struct answer *a, struct oto_error *err)
 
 // --- running ---
 
-static enum oto_status run_text(struct answer *a, const struct query_format *format, struct oto_error *err)
+// format NULL: Arrow.
+static enum oto_status run_streaming(struct answer *a, const struct query_format *format, struct oto_error *err)
 {
     struct query_output out = {.fd = a->process->io.fd, .rows_max = a->request->view.rows_max};
     duckdb_result result;
@@ -116,6 +117,8 @@ static enum oto_status run_text(struct answer *a, const struct query_format *for
     enum oto_status status;
     if (duckdb_execute_prepared_streaming(a->statement, &result) == DuckDBError)
         status = query_error_of_result(err, &result, a->text);
+    else if (!format)
+        status = query_arrow_run(&out, &result, &a->process->io, a->text, err);
     else
         status = query_output_run(&out, format, &result, &a->process->io, a->text, err);
     duckdb_destroy_result(&result);
@@ -128,15 +131,17 @@ static enum oto_status run(struct answer *a, struct oto_error *err)
 {
     switch (a->request->view.format) {
     case OTO_QUERY_JSON:
-        return run_text(a, &query_format_json, err);
+        return run_streaming(a, &query_format_json, err);
     case OTO_QUERY_NDJSON:
-        return run_text(a, &query_format_ndjson, err);
+        return run_streaming(a, &query_format_ndjson, err);
     case OTO_QUERY_CSV:
-        return run_text(a, &query_format_csv, err);
+        return run_streaming(a, &query_format_csv, err);
     case OTO_QUERY_TABLE:
         if (duckdb_prepared_statement_type(a->statement) == DUCKDB_STATEMENT_TYPE_EXPLAIN)
-            return run_text(a, &query_format_plan, err);
-        return run_text(a, &query_format_table, err);
+            return run_streaming(a, &query_format_plan, err);
+        return run_streaming(a, &query_format_table, err);
+    case OTO_QUERY_ARROW:
+        return run_streaming(a, NULL, err);
     case OTO_QUERY_PARQUET:
         return query_copy_run(a->process->copy_fd, &a->process->io, a->statement, a->request->view.rows_max, &a->rows, a->text, err);
     default:

@@ -29,7 +29,7 @@ static int is_taken(const struct query_output *out, const char *name)
 }
 
 // Names of columns are made different, or an object of JSON would have a name twice: a, a_1, a_2.
-static enum oto_status init_column(struct query_output *out, duckdb_result *result, uint32_t index, struct oto_error *err)
+static enum oto_status name_column(struct query_output *out, duckdb_result *result, uint32_t index, struct oto_error *err)
 {
     const char *name = duckdb_column_name(result, index);
     char other[300];
@@ -38,18 +38,45 @@ static enum oto_status init_column(struct query_output *out, duckdb_result *resu
         (void)snprintf(other, sizeof(other), "%.280s_%u", name ? name : "", n);
         unique = other;
     }
+    out->columns[index].name = strdup(unique);
+    return out->columns[index].name ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+}
+
+enum oto_status query_output_name(struct query_output *out, duckdb_result *result, struct oto_error *err)
+{
+    out->column_count = (uint32_t)duckdb_column_count(result);
+    out->columns = calloc(out->column_count + 1u, sizeof(*out->columns));
+    if (!out->columns) {
+        out->column_count = 0;
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    }
+    for (uint32_t i = 0; i < out->column_count; i++)
+        OTO_TRY(name_column(out, result, i, err));
+    return OTO_OK;
+}
+
+void query_output_release(struct query_output *out)
+{
+    for (uint32_t i = 0; i < out->column_count; i++)
+        query_column_release(&out->columns[i]);
+    free(out->columns);
+    out->columns = NULL;
+    out->column_count = 0;
+}
+
+static enum oto_status init_column(struct query_output *out, duckdb_result *result, uint32_t index, struct oto_error *err)
+{
+    char *name = out->columns[index].name;
     duckdb_logical_type type = duckdb_column_logical_type(result, index);
-    enum oto_status status = query_column_init(&out->columns[index], unique, type, err);
+    enum oto_status status = query_column_init(&out->columns[index], NULL, type, err);
+    out->columns[index].name = name;
     duckdb_destroy_logical_type(&type);
     return status;
 }
 
 static enum oto_status init_columns(struct query_output *out, duckdb_result *result, struct oto_error *err)
 {
-    out->column_count = (uint32_t)duckdb_column_count(result);
-    out->columns = calloc(out->column_count + 1u, sizeof(*out->columns));
-    if (!out->columns)
-        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    OTO_TRY(query_output_name(out, result, err));
     for (uint32_t i = 0; i < out->column_count; i++)
         OTO_TRY(init_column(out, result, i, err));
     return OTO_OK;
@@ -106,9 +133,6 @@ enum oto_status query_output_run(struct query_output *out, const struct query_fo
         oto_error_set(err, status, "the answer could not be written (%s)", oto_status_name(status));
     if (format->release)
         format->release(out);
-    for (uint32_t i = 0; i < out->column_count; i++)
-        query_column_release(&out->columns[i]);
-    free(out->columns);
-    out->columns = NULL;
+    query_output_release(out);
     return status;
 }

@@ -165,11 +165,19 @@ struct query_format {
 };
 extern const struct query_format query_format_json, query_format_ndjson, query_format_csv, query_format_table,
     query_format_plan; // EXPLAIN for people
+// Makes columns with names that differ; types are not looked at yet.
+OTO_MUST_CHECK enum oto_status query_output_name(struct query_output *out, duckdb_result *result, struct oto_error *err);
+void query_output_release(struct query_output *out);
 // Sends what is complete in pieces; all of it with `last`.
 OTO_MUST_CHECK enum oto_status query_output_flush(struct query_output *out, int last);
 // A streaming result in a text format. OTO_TOO_LARGE beyond rows_max.
 OTO_MUST_CHECK enum oto_status query_output_run(struct query_output *out, const struct query_format *format, duckdb_result *result,
                                                 struct query_io *io, struct oto_bytes sql, struct oto_error *err);
+
+// --- query_arrow.c ---
+
+OTO_MUST_CHECK enum oto_status query_arrow_run(struct query_output *out, duckdb_result *result, struct query_io *io, struct oto_bytes sql,
+                                               struct oto_error *err);
 
 // --- query_copy.c: Parquet ---
 
