@@ -62,7 +62,7 @@ static const char introduction[] =
     "  boolean, `y` bytes, `n` a value of no kind, `-` no value; nested, `[si]` an array and `{b}` a list of pairs.\n"
     "- **Unsigned 64-bit numbers** are longs with the same bits.\n"
     "- **A span's end** is start + `Duration` modulo 2^64; where OTLP had no start, that is 0.\n"
-    "- **SeriesId** is, in hex, high word first, a 128-bit hash (two rounds of XXH64) that stays the same for ever: of the\n"
+    "- **SeriesId** is, in hex, high word first, a 128-bit hash (`oto_hash128`) that stays the same for ever: of the\n"
     "  metric's hash and the point's attributes; the metric's is of the scope's, name, unit, kind, temporality and\n"
     "  monotony; the scope's of the resource's, name, version and attributes; the resource's of its attributes. Attributes\n"
     "  are taken in the order of their keys.\n"
