@@ -1,0 +1,342 @@
+"""SQL over a running server and over the files: formats, parameters, errors, limits, crashes, the command."""
+import csv
+import io
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import httpx
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+import pytest
+
+from harness import SqlError
+
+NOW = 1_760_000_000_123_456_789
+
+
+def logs(count: int, service="shop", start=NOW) -> dict:
+    records = [{"timeUnixNano": str(start + i), "severityNumber": 9, "severityText": "INFO",
+                "body": {"stringValue": f'line "{i}", ü'}, "attributes": [{"key": "n", "value": {"intValue": str(i)}}]}
+               for i in range(count)]
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+    return {"resourceLogs": [{"resource": resource, "scopeLogs": [{"scope": {"name": "s"}, "logRecords": records}]}]}
+
+
+def send(server, path: str, document: dict):
+    answer = server.post(path, json.dumps(document).encode(), "application/json")
+    assert answer.status_code == 200, answer.text
+
+
+def ask(server, sql, accept, **document) -> httpx.Response:
+    return httpx.post(server.http + "/api/v1/sql", headers={"Accept": accept}, json={"sql": sql, **document}, timeout=60)
+
+
+def command(otolith_binary, *args, **kwargs) -> subprocess.CompletedProcess:
+    return subprocess.run([otolith_binary, "query", *args], capture_output=True, timeout=60, **kwargs)
+
+
+def query_pids(server) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(server.pid), "otolith-query"], stdout=subprocess.PIPE, text=True)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+# Rows
+
+def test_rows_are_there_from_their_ack_on(server):
+    one = server()
+    for i in range(5):
+        send(one, "/v1/logs", logs(10, start=NOW + 10 * i))
+        assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": 10 * (i + 1)}]
+
+
+def test_hot_and_cold_rows_come_once_each_while_flushes_go_on(server):
+    one = server("--flush-rows", "500")
+    total = 0
+    for i in range(30):
+        send(one, "/v1/logs", logs(100, start=NOW + 100 * i))
+        total += 100
+        assert one.sql("SELECT count(*) AS n, count(DISTINCT TimeUnixNano) AS d FROM logs") == [{"n": total, "d": total}]
+    assert list(one.data.glob("logs/**/*.parquet")), "nothing was flushed"
+
+
+def test_views_and_tables(server):
+    one = server()
+    send(one, "/v1/logs", logs(2))
+    span = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "GET /", "kind": 2,
+            "startTimeUnixNano": str(NOW), "endTimeUnixNano": str(NOW + 1_500_000)}
+    send(one, "/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    metrics = [{"name": "g", "gauge": {"dataPoints": [{"timeUnixNano": str(NOW), "asDouble": 1.5}]}},
+               {"name": "s", "sum": {"dataPoints": [{"timeUnixNano": str(NOW), "asInt": "7"}]}},
+               {"name": "h", "histogram": {"dataPoints": [{"timeUnixNano": str(NOW), "count": "1", "bucketCounts": ["1"]}]}},
+               {"name": "e", "exponentialHistogram": {"dataPoints": [{"timeUnixNano": str(NOW), "count": "1"}]}},
+               {"name": "q", "summary": {"dataPoints": [{"timeUnixNano": str(NOW), "count": "1", "sum": 2}]}}]
+    send(one, "/v1/metrics", {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]})
+    assert one.sql("SELECT TimeUnixNano FROM logs ORDER BY 1") == [{"TimeUnixNano": NOW}, {"TimeUnixNano": NOW + 1}]
+    assert one.sql("SELECT TimeUnixNano, EndTimeUnixNano, Duration, SpanName FROM traces") == [
+        {"TimeUnixNano": NOW, "EndTimeUnixNano": NOW + 1_500_000, "Duration": 1_500_000, "SpanName": "GET /"}]
+    assert one.sql("SELECT MetricName, MetricType, TimeUnixNano FROM metrics ORDER BY MetricName") == [
+        {"MetricName": name, "MetricType": kind, "TimeUnixNano": NOW}
+        for name, kind in [("e", "exponential_histogram"), ("g", "gauge"), ("h", "histogram"), ("q", "summary"), ("s", "sum")]]
+    tables = {row["name"] for row in one.sql("SHOW TABLES")}
+    assert tables == {"logs", "traces", "metrics", "otel_logs", "otel_traces", "otel_metrics_gauge", "otel_metrics_sum",
+                      "otel_metrics_histogram", "otel_metrics_exponential_histogram", "otel_metrics_summary"}
+
+
+def test_empty_tables_have_their_columns(server):
+    one = server()
+    assert one.sql("SELECT * FROM traces") == []
+    columns = [row["column_name"] for row in one.sql("DESCRIBE otel_logs")]
+    assert columns[0] == "Timestamp" and "LogAttributesTypes" in columns
+
+
+# Formats
+
+VALUES = ("SELECT 1 AS a, 'x' AS a, NULL AS b, 'nan'::DOUBLE AS n, 12345678901234567890123 AS h, -1.50::DECIMAL(5,2) AS d, "
+          "TIMESTAMPTZ '2026-01-02 03:04:05.000006Z' AS t, TIMESTAMP '1969-12-31 23:59:59.5' AS ts, DATE '2026-01-02' AS dt, "
+          "'\\x00\\xFF'::BLOB AS bl, [1, NULL] AS l, {'k': 'v\"'} AS s, MAP {'b': 1, 'a': 2} AS m, 0.1::FLOAT AS f, "
+          "UUID '00112233-4455-6677-8899-aabbccddeeff' AS u, INTERVAL 1 DAY AS i, 9007199254740993 AS big")
+
+
+def test_json(server):
+    answer = ask(server(), VALUES, "application/json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == [{
+        "a": 1, "a_1": "x", "b": None, "n": None, "h": 12345678901234567890123, "d": -1.5, "t": "2026-01-02T03:04:05.000006Z",
+        "ts": "1969-12-31T23:59:59.500000", "dt": "2026-01-02", "bl": "AP8=", "l": [1, None], "s": {"k": 'v"'},
+        "m": {"b": 1, "a": 2}, "f": 0.1, "u": "00112233-4455-6677-8899-aabbccddeeff", "i": "1 day", "big": 9007199254740993}]
+
+
+def test_ndjson_of_many_rows(server):
+    answer = ask(server(), "SELECT range AS r, repeat('ü', 50) AS t FROM range(100000)", "application/x-ndjson")
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert [row["r"] for row in rows] == list(range(100000)) and rows[-1]["t"] == "ü" * 50
+
+
+def test_csv(server):
+    text = ask(server(), "SELECT 'a,\"b\"\n' AS x, NULL AS y, '' AS z, [1] AS l UNION ALL SELECT 'p', 'q', ' r', NULL", "text/csv").text
+    assert text.startswith("x,y,z,l\r\n") and ',,"",' in text
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["x", "y", "z", "l"], ['a,"b"\n', "", "", "[1]"], ["p", "q", " r", ""]]
+
+
+@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+def test_columns_formats(server, kind):
+    one = server()
+    send(one, "/v1/logs", logs(3000))
+    sql = ("SELECT *, TimeUnixNano % 3 = 0 AS third, CASE WHEN TimeUnixNano % 2 = 0 THEN [1, NULL] END AS l, {'a': 1} AS st, "
+           "1 AS third FROM logs WHERE SeverityNumber >= ? ORDER BY TimeUnixNano")
+    accept = {"arrow": "application/vnd.apache.arrow.stream", "parquet": "application/vnd.apache.parquet"}[kind]
+    answer = ask(one, sql, accept, parameters=[9])
+    assert answer.status_code == 200 and answer.headers["content-type"] == accept, answer.text
+    table = pa.ipc.open_stream(answer.content).read_all() if kind == "arrow" else pq.read_table(io.BytesIO(answer.content))
+    table.validate(full=True)
+    assert table.num_rows == 3000
+    assert table["TimeUnixNano"].to_pylist() == list(range(NOW, NOW + 3000))
+    assert table["LogAttributes"][2999].as_py() == [("n", "2999")]
+    assert table["l"].to_pylist() == [[1, None] if (NOW + i) % 2 == 0 else None for i in range(3000)]
+    assert table["third_1"][0].as_py() == 1 and str(table.schema.field("Timestamp").type) == "timestamp[us, tz=UTC]"
+
+
+def test_every_type_as_arrow(server):
+    sql = VALUES + (", 1::TINYINT AS i8, 2::USMALLINT AS u16, 3::UBIGINT AS u64, true AS bo, TIME '01:02:03' AS tm, [1, 2]::INT[2] AS fl, "
+                    "TIMESTAMP_NS '2026-01-01 00:00:00.000000001' AS tn, [{'a': [MAP {1: NULL}]}] AS deep")
+    table = pa.ipc.open_stream(ask(server(), sql, "application/vnd.apache.arrow.stream").content).read_all()
+    table.validate(full=True)
+    row = table.to_pylist()[0]
+    assert row["h"] == 12345678901234567890123 and row["bl"] == b"\x00\xff" and row["deep"] == [{"a": [[(1, None)]]}]
+    assert row["i8"] == 1 and row["u64"] == 3 and row["fl"] == [1, 2] and row["bo"] is True
+
+
+def test_no_rows_in_every_format(server):
+    one = server()
+    sql = "SELECT 1 AS a WHERE false"
+    assert ask(one, sql, "application/json").json() == []
+    assert ask(one, sql, "application/x-ndjson").text == ""
+    assert ask(one, sql, "text/csv").text == "a\r\n"
+    assert pa.ipc.open_stream(ask(one, sql, "application/vnd.apache.arrow.stream").content).read_all().num_rows == 0
+    assert pq.read_table(io.BytesIO(ask(one, sql, "application/vnd.apache.parquet").content)).num_rows == 0
+
+
+# Parameters and errors
+
+def test_parameters(server):
+    one = server()
+    assert one.sql("SELECT ?::BIGINT AS a, ? AS b, ?::DOUBLE AS c, ? AS d, ? AS e", [9007199254740993, "ü\"", 1.5, True, None]) == [
+        {"a": 9007199254740993, "b": 'ü"', "c": 1.5, "d": True, "e": None}]
+    assert one.sql("SELECT $2::VARCHAR AS b, $1::INT AS a", [1, "x"]) == [{"b": "x", "a": 1}]
+    assert one.sql("SELECT $x + $y AS z", {"x": 1, "y": 2}) == [{"z": 3}]
+    for sql, parameters in [("SELECT ?", []), ("SELECT 1", [1]), ("SELECT $a", {"b": 1}), ("SELECT ?", [[1]])]:
+        with pytest.raises(SqlError) as problem:
+            one.sql(sql, parameters)
+        assert problem.value.status == 400
+
+
+@pytest.mark.parametrize("sql,line,column", [
+    ("SELEC 1", 1, 1), ("SELECT nope FROM logs", 1, 8), ("SELECT 1,\n  'ü' || nope(2)", 2, 10), ("SELECT * FROM nowhere", 1, 15),
+    ("SELECT\n\n'a'::INT", 3, 4), ("SELECT * FROM logs WHERE\n Body + 1 = ", 2, 13)])
+def test_errors_have_line_and_column(server, sql, line, column):
+    answer = ask(server(), sql, "application/json")
+    error = answer.json()["error"]
+    assert answer.status_code == 400 and error["status"] == "invalid"
+    assert (error["line"], error["column"]) == (line, column), error
+    assert "read_parquet" not in error["message"] and "\n" not in error["message"]
+
+
+def test_no_sql(server):
+    one = server()
+    for sql in ["", "  ", "-- nothing", ";", "SELECT '\0'"]:
+        assert ask(one, sql, "application/json").status_code == 400
+
+
+# Limits and crashes
+
+def test_a_query_that_runs_away_is_ended_by_time(server):
+    one = server("--query-timeout", "1s")
+    started = time.monotonic()
+    answer = ask(one, "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range * b.range = 7", "application/json")
+    assert answer.status_code == 504 and time.monotonic() - started < 8, answer.text
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+
+
+def test_a_recursive_query_is_ended(server):
+    one = server("--query-timeout", "1s", "--query-memory-limit", "64MiB")
+    answer = ask(one, "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t", "application/json")
+    assert answer.status_code in (422, 504), answer.text
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+
+
+@pytest.mark.parametrize("sql", ["SELECT list(a.range || b.range) FROM range(100000) a, range(10000) b",
+                                 "SELECT * FROM (SELECT range, hash(range) AS h FROM range(50000000)) ORDER BY h",
+                                 "SELECT count(DISTINCT hash(range)) FROM range(50000000)",
+                                 "SELECT repeat('x', 400000000) FROM range(8)"])
+def test_a_query_that_eats_memory_is_ended(server, sql):
+    one = server("--query-memory-limit", "64MiB")
+    answer = ask(one, sql, "application/json")
+    assert answer.status_code in (422, 400) and "memory" in answer.json()["error"]["message"], answer.text
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/vnd.apache.parquet"])
+def test_too_many_rows(server, accept):
+    one = server("--query-rows-max", "100")
+    assert ask(one, "FROM range(100)", accept).status_code == 200
+    answer = ask(one, "FROM range(101)", accept)
+    assert answer.status_code == 422 and "100 rows" in answer.json()["error"]["message"], answer.text
+
+
+def test_an_answer_that_grows_too_long_is_cut_off_visibly(server):
+    one = server("--query-rows-max", "100000")
+    with pytest.raises(httpx.RemoteProtocolError):
+        ask(one, "SELECT range, repeat('x', 100) FROM range(1000000)", "application/json")
+
+
+@pytest.mark.parametrize("while_running", [True, False])
+def test_kill_9_of_the_query_process(server, while_running):
+    one = server()
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+    pids = query_pids(one)
+    assert len(pids) == 1
+    if while_running:
+        running = subprocess.Popen(["curl", "-s", "-H", "Content-Type: application/sql", one.http + "/api/v1/sql", "-d",
+                                    "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range * b.range = 7"],
+                                   stdout=subprocess.PIPE)
+        time.sleep(0.5)
+    os.kill(pids[0], signal.SIGKILL)
+    if while_running:
+        assert json.loads(running.communicate(timeout=20)[0])["error"]["status"] == "internal"
+    assert one.sql("SELECT 2 AS a") == [{"a": 2}]
+    assert query_pids(one) not in ([], pids)
+
+
+def test_a_client_that_goes_away_ends_its_query(server):
+    one = server("--query-workers", "1")
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(one.http + "/api/v1/sql", headers={"Content-Type": "application/sql"}, timeout=0.5,
+                   content="SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range * b.range = 7")
+    started = time.monotonic()
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+    assert time.monotonic() - started < 10
+
+
+def test_the_process_ends_when_idle_and_comes_back(server):
+    one = server("--query-idle", "300ms")
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+    assert query_pids(one)
+    one.wait_for(lambda: not query_pids(one), what="the end of the query process")
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+
+
+def test_no_query_process_outlives_the_server(server):
+    one = server()
+    one.sql("SELECT 1")
+    pids = query_pids(one)
+    one.kill()
+    deadline = time.monotonic() + 10
+    while any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_many_at_once(server):
+    one = server()
+    send(one, "/v1/logs", logs(100))
+    import concurrent.futures
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: one.sql(f"SELECT count(*) + {i} AS n FROM logs"), range(40)))
+    assert answers == [[{"n": 100 + i}] for i in range(40)]
+
+
+# The command
+
+def test_command_with_a_server(server, otolith_binary):
+    one = server()
+    send(one, "/v1/logs", logs(3))
+    done = command(otolith_binary, "--data", one.data, "SELECT ServiceName, count(*) AS n FROM logs GROUP BY 1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().splitlines() == ["ServiceName  n", "───────────  ─", "shop         3", "(1 row)"]
+    done = command(otolith_binary, "--data", one.data, "--format=json", "-", input=b"SELECT 1 AS a")
+    assert json.loads(done.stdout) == [{"a": 1}]
+    done = command(otolith_binary, "--data", one.data, "--format", "parquet", "SELECT * FROM logs")
+    assert pq.read_table(io.BytesIO(done.stdout)).num_rows == 3
+
+
+def test_command_without_a_server_sees_what_a_crash_left(server, otolith_binary):
+    one = server()
+    send(one, "/v1/logs", logs(5))
+    one.kill()
+    for _ in range(2):
+        done = command(otolith_binary, "--data", one.data, "--format", "ndjson", "SELECT count(*) AS n FROM logs")
+        assert done.returncode == 0 and json.loads(done.stdout) == {"n": 5}, done.stderr
+    one.start()
+    assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": 5}]
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_command_shows_where_the_error_is(server, otolith_binary, running):
+    one = server()
+    if not running:
+        one.stop()
+    done = command(otolith_binary, "--data", one.data, "SELECT\n  nope FROM logs")
+    assert done.returncode == 1 and done.stdout == b""
+    lines = done.stderr.decode().splitlines()
+    assert re.match(r"otolith: line 2, column 3: .*nope", lines[0]) and lines[1:] == ["    nope FROM logs", "    ^"]
+
+
+def test_command_wrong_use(otolith_binary, tmp_path):
+    assert command(otolith_binary, "--data", tmp_path / "none", "SELECT 1").returncode == 1
+    assert b"there is no folder" in command(otolith_binary, "--data", tmp_path / "none", "SELECT 1").stderr
+    assert not (tmp_path / "none").exists()
+    for args in [["--format", "xml", "SELECT 1"], ["--nope"], ["SELECT 1", "SELECT 2"]]:
+        assert command(otolith_binary, *args).returncode == 2
+    assert command(otolith_binary, "--help").returncode == 0
+
+
+def test_table_shows_no_control_characters(server, otolith_binary):
+    one = server()
+    out = command(otolith_binary, "--data", one.data, "SELECT 'a\x1b[31m\nb' || chr(155) || repeat('x', 100) AS c").stdout.decode()
+    assert "\x1b" not in out and "\x9b" not in out and "\\n" in out and "…" in out
