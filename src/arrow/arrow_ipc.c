@@ -1,7 +1,6 @@
 #include "arrow/arrow_ipc.h"
 
 #include "wire/flatbuffers.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 #define DEPTH_MAX 64
