@@ -3,8 +3,6 @@
 #include "base/utf8.h"
 #include "otlp/otlp_decode_internal.h"
 
-#include <stdio.h>
-
 #define ARENA_BLOCK_BYTES (16u << 10)
 
 // --- making a decoder ---
@@ -183,10 +181,21 @@ void oto_otlp_rollback(struct oto_otlp_decoder *d, enum oto_signal signal, const
 
 // --- failures and refusals ---
 
+// Puts text before the path, as far as there is room: of a path too long the inner end is lost.
+static void path_prepend(struct oto_otlp_decoder *d, const char *text, size_t size)
+{
+    size_t kept = strlen(d->path), room = sizeof d->path - 1;
+    size = size < room ? size : room;
+    kept = kept < room - size ? kept : room - size;
+    memmove(d->path + size, d->path, kept);
+    memcpy(d->path, text, size);
+    d->path[size + kept] = 0;
+}
+
 enum oto_status oto_otlp_fail(struct oto_otlp_decoder *d, enum oto_status status, const uint8_t *at, const char *name,
                               uint32_t index)
 {
-    char part[60], rest[sizeof d->path - 64];
+    char digits[OTO_TEXT_I64_MAX];
     if (!d->failed_at)
         d->failed_at = at;
     if (!name)
@@ -195,20 +204,24 @@ enum oto_status oto_otlp_fail(struct oto_otlp_decoder *d, enum oto_status status
         d->path_skip--;
         return status;
     }
-    if (index == NO_INDEX)
-        snprintf(part, sizeof part, "%s", name);
-    else
-        snprintf(part, sizeof part, "%s[%u]", name, index);
-    memcpy(rest, d->path, sizeof rest);
-    rest[sizeof rest - 1] = 0; // of a path too long the inner end is lost
-    snprintf(d->path, sizeof d->path, "%s%s%s", part, rest[0] ? "." : "", rest);
+    if (d->path[0])
+        path_prepend(d, ".", 1);
+    if (index != NO_INDEX) {
+        path_prepend(d, "]", 1);
+        path_prepend(d, digits, oto_text_from_u64(index, digits));
+        path_prepend(d, "[", 1);
+    }
+    path_prepend(d, name, strlen(name));
     return status;
 }
 
 void oto_otlp_reject(struct oto_otlp_decoder *d, uint64_t count, const char *reason)
 {
-    if (count && d->result.rejected == 0)
-        snprintf(d->result.message, sizeof d->result.message, "%s", reason);
+    size_t size = strlen(reason), room = sizeof d->result.message - 1;
+    if (count && d->result.rejected == 0) {
+        memcpy(d->result.message, reason, size < room ? size : room);
+        d->result.message[size < room ? size : room] = 0;
+    }
     d->result.rejected += count;
 }
 

@@ -307,7 +307,7 @@ static enum oto_status each_member(struct oto_otlp_decoder *d, struct oto_bytes 
     uint32_t index = 0;
     while (at != end) {
         struct oto_otlp_read tag = oto_otlp_tag(at, end);
-        struct oto_bytes member;
+        struct oto_bytes member = {NULL, 0};
         if (tag.value != BYTES_TAG(2)) {
             at = oto_otlp_other_field(d, tag.at, end, tag.value, 0);
             continue;
