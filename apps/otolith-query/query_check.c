@@ -44,7 +44,7 @@ static const char *const denied_functions[] = {"getenv", "current_setting", "cur
                                                "json_serialize_plan", "json_serialize_sql", "json_deserialize_sql",
                                                "json_execute_serialized_sql", "parse_duckdb_log_message", "query", "query_table",
                                                "col_description", "obj_description", "shobj_description", "set_config", "which_secret",
-                                               "glob", "sniff_csv", "getvariable"};
+                                               "glob", "sniff_csv"};
 static const char *const denied_beginnings[] = {"read_", "duckdb_", "pragma_", "parquet_", "load_", "inet_", "file_", "pg_"};
 static const char *const allowed_despite[] = {"pg_typeof", "pg_size_pretty"};
 

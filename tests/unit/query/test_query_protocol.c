@@ -1,0 +1,101 @@
+#include "cmocka_all.h"
+
+#include "query/query_protocol.h"
+
+static void a_request_comes_back_as_it_was(void **state)
+{
+    (void)state;
+    const struct oto_query_file files[] = {{0, 7, NULL}, {3, -1, "/data/logs/a.parquet"}, {3, 9, NULL}};
+    struct oto_query_request request = {.format = OTO_QUERY_CSV,
+                                        .timeout_ms = 1234,
+                                        .rows_max = 1ull << 40,
+                                        .sql = OTO_BYTES_LITERAL("SELECT 'ü'"),
+                                        .parameters_json = OTO_BYTES_LITERAL("[1]")};
+    struct oto_query_request got;
+    struct oto_buffer frame;
+    enum oto_query_frame type;
+    uint32_t size, table;
+    struct oto_bytes path;
+    oto_buffer_init(&frame, &oto_allocator_heap, 1 << 20);
+    assert_int_equal(oto_query_request_encode(&frame, &request, files, 3), OTO_OK);
+    assert_int_equal(oto_query_header_decode(frame.data, &type, &size), OTO_OK);
+    assert_int_equal(type, OTO_QUERY_FRAME_REQUEST);
+    assert_int_equal(size, frame.size - OTO_QUERY_HEADER_SIZE);
+    assert_int_equal(oto_query_request_decode(oto_bytes(frame.data + OTO_QUERY_HEADER_SIZE, size), &got), OTO_OK);
+    assert_int_equal(got.format, OTO_QUERY_CSV);
+    assert_int_equal(got.timeout_ms, 1234);
+    assert_int_equal(got.rows_max, 1ull << 40);
+    assert_int_equal(got.file_count, 3);
+    assert_true(oto_bytes_equal(got.sql, request.sql));
+    assert_true(oto_bytes_equal(got.parameters_json, request.parameters_json));
+    assert_int_equal(oto_query_file_next(&got.files, &table, &path), OTO_OK);
+    assert_int_equal(table, 0);
+    assert_int_equal(path.size, 0);
+    assert_int_equal(oto_query_file_next(&got.files, &table, &path), OTO_OK);
+    assert_int_equal(table, 3);
+    assert_true(oto_bytes_equal_text(path, "/data/logs/a.parquet"));
+    assert_int_equal(oto_query_file_next(&got.files, &table, &path), OTO_OK);
+    assert_int_equal(oto_query_file_next(&got.files, &table, &path), OTO_END);
+    oto_buffer_release(&frame);
+}
+
+static void a_request_cut_anywhere_is_refused_or_shorter(void **state)
+{
+    (void)state;
+    const struct oto_query_file files[] = {{1, -1, "/data/x"}};
+    struct oto_query_request request = {.sql = OTO_BYTES_LITERAL("SELECT 1")}, got;
+    struct oto_buffer frame;
+    oto_buffer_init(&frame, &oto_allocator_heap, 1 << 20);
+    assert_int_equal(oto_query_request_encode(&frame, &request, files, 1), OTO_OK);
+    size_t full = frame.size - OTO_QUERY_HEADER_SIZE;
+    for (size_t size = 0; size < full; size++) {
+        uint32_t table;
+        struct oto_bytes path;
+        if (oto_query_request_decode(oto_bytes(frame.data + OTO_QUERY_HEADER_SIZE, size), &got) == OTO_OK)
+            assert_int_not_equal(oto_query_file_next(&got.files, &table, &path), OTO_OK);
+    }
+    oto_buffer_release(&frame);
+}
+
+static void an_error_comes_back_as_it_was(void **state)
+{
+    (void)state;
+    struct oto_error err, got;
+    struct oto_buffer payload;
+    oto_error_init(&err);
+    oto_error_set(&err, OTO_DENIED, "no: %s", "ü");
+    err.line = 3;
+    err.column = 17;
+    oto_buffer_init(&payload, &oto_allocator_heap, 1 << 20);
+    assert_int_equal(oto_query_error_encode(&payload, &err), OTO_OK);
+    oto_error_init(&got);
+    assert_int_equal(oto_query_error_decode(oto_buffer_view(&payload), &got), OTO_OK);
+    assert_int_equal(got.status, OTO_DENIED);
+    assert_int_equal(got.line, 3);
+    assert_int_equal(got.column, 17);
+    assert_string_equal(got.message, "no: ü");
+    payload.data[0] = 0; // a status that is no failure
+    payload.data[1] = payload.data[2] = payload.data[3] = 0;
+    assert_int_equal(oto_query_error_decode(oto_buffer_view(&payload), &got), OTO_INVALID);
+    oto_buffer_release(&payload);
+}
+
+static void formats_have_names(void **state)
+{
+    (void)state;
+    enum oto_query_format format;
+    assert_int_equal(oto_query_format_from_name("parquet", &format), OTO_OK);
+    assert_int_equal(format, OTO_QUERY_PARQUET);
+    assert_int_equal(oto_query_format_from_name("xml", &format), OTO_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_comes_back_as_it_was),
+        cmocka_unit_test(a_request_cut_anywhere_is_refused_or_shorter),
+        cmocka_unit_test(an_error_comes_back_as_it_was),
+        cmocka_unit_test(formats_have_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
