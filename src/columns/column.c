@@ -98,6 +98,7 @@ static enum oto_status init_dictionaries(struct oto_builder *b, uint64_t seed)
         if (!has_dictionary(b->columns[i].field->type))
             continue;
         oto_dictionary_init(next, b->arena, seed, 0);
+        next->length = &b->columns[i].length;
         b->columns[i].dictionary = next++;
     }
     return OTO_OK;

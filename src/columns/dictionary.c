@@ -3,8 +3,8 @@
 
 #define CAPACITY_FIRST 16u
 #define CAPACITY_MAX (1u << 26)
-#define LOOKUPS_MIN 16384u // before a dictionary is judged,
-#define WINDOW 4096u       // by the latest so many: at first all values are new
+#define LENGTH_MIN 16384u // of the column before its dictionary is judged,
+#define WINDOW 4096u      // by the latest so many values: at first all are new
 
 void oto_dictionary_init(struct oto_dictionary *d, struct oto_arena *arena, uint64_t seed, int keep)
 {
@@ -86,13 +86,14 @@ static enum oto_status append(struct oto_dictionary *d, struct oto_bytes value, 
 // Asked when a value was new.
 static int useless(struct oto_dictionary *d)
 {
-    uint64_t lookups = d->lookups - d->window_lookups;
-    if (d->keep || lookups < WINDOW)
+    uint32_t length = d->length ? *d->length : d->adds;
+    int64_t appended = (int64_t)length - d->window_length; // negative after a rollback
+    if (d->keep || (appended >= 0 && appended < WINDOW))
         return 0;
-    int64_t added = (int64_t)d->count - d->window_count; // negative after a rollback
-    d->window_lookups = d->lookups;
+    int64_t added = (int64_t)d->count - d->window_count; // likewise
+    d->window_length = length;
     d->window_count = d->count;
-    return d->lookups >= LOOKUPS_MIN && 2 * added > (int64_t)lookups;
+    return length >= LENGTH_MIN && appended > 0 && 2 * added > appended;
 }
 
 // 1 with the code of a value that is there.
@@ -115,7 +116,7 @@ static inline int lookup(const struct oto_dictionary *d, struct oto_bytes value,
 enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes value,
                                    uint32_t *ret_code)
 {
-    d->lookups++;
+    d->adds++;
     if (d->plain)
         return append(d, value, ret_code);
     uint32_t hash = hash_of(d, value);

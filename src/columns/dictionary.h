@@ -20,8 +20,9 @@ struct oto_dictionary {
     uint32_t slot_mask;
     uint64_t seed;
     uint64_t size_bytes;     // sum of entry sizes
-    uint64_t lookups;        // adds that a hint did not answer
-    uint64_t window_lookups; // lookups, and
+    const uint32_t *length;  // of the column whose values these are; NULL: adds are counted
+    uint32_t adds;           // without hints
+    uint32_t window_length;  // length (or adds), and
     uint32_t window_count;   // count, when the latest judgement for the fall-back was made
     int plain;               // 1: no longer deduplicates
     int keep;                // 1: never falls back (identity dictionaries of levels)
@@ -32,7 +33,9 @@ void oto_dictionary_init(struct oto_dictionary *d, struct oto_arena *arena, uint
                          int keep);
 
 // The code of a value, appended (copied) when new. OTO_NO_MEMORY. Falls back to plain, unless
-// `keep`, when after 16384 lookups over half of the last 4096 or so were new.
+// `keep`, when after 16384 values of the column over half of the last 4096 or so were new. (Values
+// count whether a hint knew them or not: a column with one unique value in five keeps its
+// dictionary for the other four.)
 OTO_MUST_CHECK enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes value,
                                                   uint32_t *ret_code);
 
