@@ -73,6 +73,11 @@ void oto_rest_sql(struct oto_call *call);
 void oto_rest_spans(struct oto_call *call);
 void oto_rest_closed(struct oto_call *call); // the peer is gone
 
+// Counts memory for a call until it is closed; 0: refused and answered.
+int oto_call_reserve(struct oto_call *call, uint64_t more);
+// What an export request becomes beside its body: bytes staged for the log, and rows.
+#define OTO_EXPORT_COPIES 2
+
 // --- answers ---
 // A failure in the request's own form: google.rpc.Status in protobuf or JSON, gRPC trailers, or JSON for the rest.
 void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status, uint32_t retry_s, const char *message);

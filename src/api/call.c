@@ -172,16 +172,22 @@ static void on_headers(void *state, struct oto_exchange *exchange)
         refuse_unrouted(call, path_known);
 }
 
+int oto_call_reserve(struct oto_call *call, uint64_t more)
+{
+    if (!oto_engine_reserve(oto_service_engine(call->worker->service), more)) {
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the server's memory limit is reached; retry");
+        return 0;
+    }
+    call->reserved_bytes += more;
+    return 1;
+}
+
 static int on_reserve(void *state, struct oto_exchange *exchange, size_t more)
 {
-    struct oto_worker *worker = state;
+    (void)state;
     struct oto_call *call = *oto_exchange_user(exchange);
-    if (oto_engine_reserve(oto_service_engine(worker->service), more)) {
-        call->reserved_bytes += more;
-        return 1;
-    }
-    oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the server's memory limit is reached; retry");
-    return 0;
+    int is_export = call->route->handle == oto_otlp_handle;
+    return oto_call_reserve(call, is_export ? (1 + OTO_EXPORT_COPIES) * (uint64_t)more : more);
 }
 
 static void on_complete(void *state, struct oto_exchange *exchange)

@@ -148,19 +148,26 @@ static void shrink_scratch(struct oto_worker *worker)
         oto_buffer_release(&worker->transcoded);
 }
 
+// The copies of a body were counted when it was announced; it has turned out larger than that.
+static int reserve_growth(struct oto_call *call, size_t body_size)
+{
+    size_t size = call->ingest.payload.size;
+    return size <= body_size || oto_call_reserve(call, OTO_EXPORT_COPIES * (uint64_t)(size - body_size));
+}
+
 void oto_otlp_handle(struct oto_call *call)
 {
     struct oto_error err;
     oto_error_init(&err);
     call->ingest.signal = call->route->signal;
     call->ingest.done = on_done;
-    enum oto_status status =
-        plain_payload(call, oto_exchange_request(call->exchange)->body, &call->ingest.payload, &err);
+    struct oto_bytes body = oto_exchange_request(call->exchange)->body;
+    enum oto_status status = plain_payload(call, body, &call->ingest.payload, &err);
     struct oto_worker *worker = call->worker;
     if (status < 0) {
         err.status = status;
         oto_call_fail_status(call, &err);
-    } else {
+    } else if (reserve_growth(call, body.size)) {
         call->pending = 1;
         oto_shard_ingest(worker->shard, &call->ingest);
     }

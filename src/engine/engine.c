@@ -145,16 +145,33 @@ static void counted_free(void *state, void *block, size_t size)
     atomic_fetch_sub(&engine->memory_bytes, size);
 }
 
-int oto_engine_reserve(struct oto_engine *engine, uint64_t bytes)
+static int try_reserve(struct oto_engine *engine, uint64_t bytes)
 {
     uint64_t now = atomic_load(&engine->memory_bytes);
     do {
-        if (now + bytes > engine->budget_bytes) {
-            atomic_fetch_add(&engine->refused_memory, 1);
+        if (now + bytes > engine->budget_bytes)
             return 0;
-        }
     } while (!atomic_compare_exchange_weak(&engine->memory_bytes, &now, now + bytes));
     return 1;
+}
+
+// Whoever is refused comes again: until then rows have gone to files.
+static void ask_for_relief(struct oto_engine *engine)
+{
+    atomic_fetch_add(&engine->refused_memory, 1);
+    for (uint32_t i = 0; i < engine->shard_count; i++)
+        atomic_store(&engine->shards[i].pressed, 1);
+}
+
+int oto_engine_reserve(struct oto_engine *engine, uint64_t bytes)
+{
+    if (try_reserve(engine, bytes))
+        return 1;
+    oto_page_pool_trim(&engine->pool, 0);
+    if (try_reserve(engine, bytes))
+        return 1;
+    ask_for_relief(engine);
+    return 0;
 }
 
 void oto_engine_unreserve(struct oto_engine *engine, uint64_t bytes)
@@ -218,7 +235,7 @@ static void init_plain(struct oto_engine *engine)
     oto_mutex_init(&engine->snapshot_lock);
     oto_mutex_init(&engine->flush_lock);
     oto_condition_init(&engine->flush_changed);
-    oto_page_pool_init(&engine->pool);
+    oto_page_pool_init(&engine->pool, &engine->memory_bytes);
     engine->arena_allocator = oto_page_pool_allocator(&engine->pool);
     engine->counted_allocator =
         (struct oto_allocator){counted_alloc, counted_resize, counted_free, engine};

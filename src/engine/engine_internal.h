@@ -141,6 +141,7 @@ struct oto_shard {
     _Atomic int attached; // a thread answers for it
     struct oto_shard_counters counters;
     _Atomic int disk_blocked;
+    _Atomic int pressed; // a request was refused for want of memory
     _Atomic int sealed; // a segment of this shard is with the flusher
 
     // The shard's thread only.

@@ -15,6 +15,7 @@ static void *pool_alloc(void *state, size_t size)
     if (block) {
         memcpy(&pool->blocks, block, sizeof pool->blocks);
         pool->block_count--;
+        atomic_fetch_sub(pool->counted_bytes, OTO_PAGE_POOL_BLOCK_BYTES);
     }
     pool->used_ns = oto_clock_monotonic_ns();
     oto_mutex_unlock(&pool->lock);
@@ -32,6 +33,7 @@ static void pool_free(void *state, void *block, size_t size)
     memcpy(block, &pool->blocks, sizeof pool->blocks);
     pool->blocks = block;
     pool->block_count++;
+    atomic_fetch_add(pool->counted_bytes, OTO_PAGE_POOL_BLOCK_BYTES);
     oto_mutex_unlock(&pool->lock);
 }
 
@@ -46,9 +48,9 @@ static void *pool_resize(void *state, void *block, size_t old_size, size_t size)
     return moved;
 }
 
-void oto_page_pool_init(struct oto_page_pool *pool)
+void oto_page_pool_init(struct oto_page_pool *pool, _Atomic uint64_t *counted_bytes)
 {
-    *pool = (struct oto_page_pool){.blocks = NULL};
+    *pool = (struct oto_page_pool){.counted_bytes = counted_bytes};
     oto_mutex_init(&pool->lock);
 }
 
@@ -71,6 +73,7 @@ void oto_page_pool_trim(struct oto_page_pool *pool, uint64_t idle_ns)
         void *block = blocks;
         memcpy(&blocks, block, sizeof blocks);
         oto_free(&oto_allocator_pages, block, OTO_PAGE_POOL_BLOCK_BYTES);
+        atomic_fetch_sub(pool->counted_bytes, OTO_PAGE_POOL_BLOCK_BYTES);
     }
 }
 

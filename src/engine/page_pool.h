@@ -1,7 +1,10 @@
-// Memory of segments: blocks of one size are kept when a segment is done and given to the next one, since fresh pages cost a fault and a
-// clearing each. Larger blocks go straight back to the system. Any thread.
+// Memory of segments: blocks of one size are kept when a segment is done and given to the next one, since
+// fresh pages cost a fault and a clearing each. Larger blocks go straight back to the system. What is kept
+// is resident, so it counts. Any thread.
 #ifndef OTO_ENGINE_PAGE_POOL_H
 #define OTO_ENGINE_PAGE_POOL_H
+
+#include <stdatomic.h>
 
 #include "base/alloc.h"
 #include "os/thread.h"
@@ -13,9 +16,10 @@ struct oto_page_pool {
     void *blocks; // free ones; each begins with a pointer to the next
     size_t block_count;
     uint64_t used_ns; // monotonic, of the last request
+    _Atomic uint64_t *counted_bytes; // the free blocks count here
 };
 
-void oto_page_pool_init(struct oto_page_pool *pool);
+void oto_page_pool_init(struct oto_page_pool *pool, _Atomic uint64_t *counted_bytes);
 struct oto_allocator oto_page_pool_allocator(struct oto_page_pool *pool);
 // Gives free blocks back when nobody asked for idle_ns.
 void oto_page_pool_trim(struct oto_page_pool *pool, uint64_t idle_ns);

@@ -10,6 +10,7 @@
 #define DISK_RETRY_NS 1000000000u
 #define SEGMENT_BYTES_STEP (64u << 10) // of payload, between two looks at a segment's memory
 #define POOL_IDLE_NS 5000000000u
+#define RELIEF_BYTES (1u << 20) // a segment from this size on is worth giving up for its memory
 
 void oto_shard_init(struct oto_shard *shard, struct oto_engine *engine, uint32_t index)
 {
@@ -370,14 +371,24 @@ int oto_shard_seal(struct oto_shard *shard)
     return 1;
 }
 
+// By age, or because somebody waits for its memory.
+static int is_due(struct oto_shard *shard, uint64_t now_ns)
+{
+    const struct oto_segment *segment = shard->open;
+    uint64_t age_ns = shard->engine->options.flush_age_ms * 1000000ull;
+    int pressed = atomic_exchange(&shard->pressed, 0);
+    if (!segment || !oto_segment_has_rows(segment))
+        return 0;
+    return now_ns - segment->opened_ns >= age_ns || (pressed && segment->counted_bytes >= RELIEF_BYTES);
+}
+
 void oto_shard_tick(struct oto_shard *shard)
 {
     if (atomic_load(&shard->engine->state) != OTO_ENGINE_READY)
         return;
     uint64_t now_ns = oto_clock_monotonic_ns();
-    uint64_t age_ns = shard->engine->options.flush_age_ms * 1000000ull;
     oto_shard_poll(shard);
-    if (shard->open && oto_segment_has_rows(shard->open) && now_ns - shard->open->opened_ns >= age_ns)
+    if (is_due(shard, now_ns))
         oto_shard_seal(shard);
     // Without this a server that nobody dares to send to would never find out that its disk is well again.
     uint64_t free_bytes, wanted = shard->engine->options.wal.disk_free_min;
