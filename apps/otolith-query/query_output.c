@@ -95,6 +95,8 @@ static enum oto_status write_chunk(struct query_output *out, const struct query_
         enum oto_status status = format->row(out, row);
         if (status == OTO_OK && out->buffer.size >= OTO_QUERY_DATA_MAX)
             status = query_output_flush(out, 0);
+        if (status == OTO_TOO_LARGE)
+            return oto_error_set(err, status, "a row of the answer takes more memory than it may");
         if (status < 0)
             return oto_error_set(err, status, "a row of the answer could not be written (%s)", oto_status_name(status));
         out->rows++;
