@@ -45,7 +45,7 @@ run: all                                    ## build, then start the server
 test: bootstrap-test                        ## run every test; the last line is "N passed, N failed"
 	@tools/run-tests $(ARGS)
 
-test-kill: bootstrap-test asan              ## the kill -9 ledger, 1,000 rounds
+test-kill: bootstrap-test                   ## the kill -9 ledger, 1,000 rounds
 	@OTOLITH_KILL_ROUNDS=1000 tools/run-tests kill $(ARGS)
 
 bench: bootstrap-test all                   ## measure the running server; prints JSON

@@ -16,6 +16,11 @@ SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error: |WARNING: Thr
 DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
 
 
+def plain_environment(**more: str) -> dict[str, str]:
+    """The environment without what would be settings, or steers the tests."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("OTOLITH_")} | more
+
+
 def binary() -> pathlib.Path:
     return pathlib.Path(os.environ.get("OTOLITH_BIN") or ROOT / "build/otolith")
 
@@ -40,9 +45,7 @@ class Server:
         self.folder, self.args, self.listen = folder, [str(a) for a in args], list(listen)
         self.data = pathlib.Path(data or folder / "data")
         self.log_path = folder / "server.log"
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("OTOLITH_")} | (
-            env or {}
-        )
+        self.env = plain_environment(**(env or {}))
         self.process: subprocess.Popen | None = None
         self.addresses: list[str] = []
 

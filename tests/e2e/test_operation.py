@@ -10,12 +10,13 @@ import duckdb
 import httpx
 import pytest
 
-from harness import binary
+from harness import binary, plain_environment
 from otlp import JSON, MAKERS, PROTOBUF, TABLES, logs, metrics, to_json, traces
 
 
-def run(*arguments, **kwargs):
-    return subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=60, **kwargs)
+def run(*arguments, env=None):
+    return subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=60,
+                          env=env or plain_environment())
 
 
 def send(server, count, name, signal_name="logs", **kwargs):
@@ -50,7 +51,7 @@ def test_help_is_complete_and_fits_the_screen():
     ("durability: sometimes\n", "fsync|interval:|none"),
     ("data: a\ndata: b\n", ":2: key given twice: data"),
     ("- a\n", "mapping"),
-    ("data: [\n", "not YAML"),
+    ("listen: [\n", "not YAML"),
 ])
 def test_bad_configuration_is_refused_with_file_line_and_key(tmp_path, text, message):
     path = tmp_path / "otolith.yaml"
@@ -69,7 +70,7 @@ def test_flags_win_over_environment_over_file(server, tmp_path):
     lines = [line for line in one.log.splitlines() if line.startswith("{")]
     assert lines and all(json.loads(line)["level"] for line in lines)
     assert run("serve", "--no-such-flag", "1").returncode == 2
-    assert "OTOLITH_NO_SUCH" in run("serve", env={**os.environ, "OTOLITH_NO_SUCH": "1"}).stderr
+    assert "OTOLITH_NO_SUCH" in run("serve", env=plain_environment(OTOLITH_NO_SUCH="1")).stderr
 
 
 def test_a_second_server_on_the_folder_is_refused(server):

@@ -150,6 +150,7 @@ def from_files(data):
         for signal, folder in folders.items()}
 
 
+@pytest.mark.release
 @pytest.mark.kill
 @pytest.mark.timeout(60 + ROUNDS * 30)
 def test_what_was_acknowledged_is_there_once_after_kills(server):
