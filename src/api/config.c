@@ -303,7 +303,7 @@ enum oto_status oto_config_load_flag(struct oto_config *config, int argc, char *
 
 enum oto_status oto_config_load_environment(struct oto_config *config, char *const *environment, struct oto_error *err)
 {
-    static const char *const others[] = {"CONFIG", "CACHE", "BIN", "DUCKDB_DIR", "QUERY_PROGRAM"};
+    static const char *const others[] = {"CONFIG", "CACHE", "QUERY_PROGRAM"};
     for (; *environment; environment++) {
         const char *entry = *environment;
         if (strncmp(entry, "OTOLITH_", 8) != 0)
@@ -313,6 +313,8 @@ enum oto_status oto_config_load_environment(struct oto_config *config, char *con
         int other = 0;
         for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
             other |= strlen(others[i]) == size && strncmp(others[i], entry + 8, size) == 0;
+        // What Kubernetes sets in every pod beside a service that is named otolith.
+        other |= strncmp(entry + 8, "SERVICE_", 8) == 0 || strncmp(entry + 8, "PORT", 4) == 0;
         if (other)
             continue;
         if (!key || entry[8 + size] != '=')
