@@ -53,6 +53,7 @@ static void serve(struct oto_query_worker *worker, struct oto_query *query)
     enum oto_status status = oto_query_worker_run(worker, query, &rows, &err);
     oto_mutex_lock(&client->lock);
     worker->current = NULL;
+    client->idle_workers++; // before the answer is known, or its receiver's next query would start another process
     client->stats.running--;
     client->stats.queries++;
     client->stats.failures += status < 0;
@@ -65,7 +66,6 @@ static struct oto_query *wait_for_query(struct oto_query_worker *worker)
 {
     struct oto_query_client *client = worker->client;
     uint64_t idle_until = oto_clock_monotonic_ns() + client->options.idle_ms * 1000000ull;
-    client->idle_workers++;
     enum oto_status status = OTO_OK;
     while (!client->first && !client->stopping && status != OTO_TIMEOUT) {
         if (worker->child.pid)
@@ -73,9 +73,9 @@ static struct oto_query *wait_for_query(struct oto_query_worker *worker)
         else
             oto_condition_wait(&client->work, &client->lock);
     }
-    client->idle_workers--;
     struct oto_query *query = client->stopping ? NULL : client->first;
     if (query) {
+        client->idle_workers--;
         client->first = query->next;
         client->last = client->first ? client->last : NULL;
         client->stats.waiting--;
@@ -117,6 +117,7 @@ static enum oto_status start_worker(struct oto_query_client *client, struct oto_
     if (status < 0)
         return client->worker_count ? OTO_OK : status;
     client->worker_count++;
+    client->idle_workers++;
     return OTO_OK;
 }
 

@@ -23,7 +23,7 @@ struct oto_query_client {
     struct oto_mutex lock;
     struct oto_condition work;
     struct oto_query *first, *last; // waiting
-    uint32_t idle_workers;
+    uint32_t idle_workers; // threads without a query
     uint32_t worker_count; // threads started
     struct oto_query_worker workers[OTO_QUERY_WORKERS_MAX];
     int stopping;
