@@ -320,6 +320,14 @@ enum oto_status oto_engine_open(const struct oto_engine_options *options,
     return OTO_OK;
 }
 
+void oto_engine_cancel_recovery(struct oto_engine *engine)
+{
+    oto_mutex_lock(&engine->flush_lock);
+    atomic_store(&engine->recovery_cancelled, 1);
+    oto_condition_broadcast(&engine->flush_changed);
+    oto_mutex_unlock(&engine->flush_lock);
+}
+
 enum oto_status oto_engine_announce(struct oto_engine *engine, const char *addresses,
                                     struct oto_error *err)
 {
@@ -385,7 +393,7 @@ int oto_engine_empty_file(struct oto_engine *engine, enum oto_table table)
 // What a shard's thread would do, now that it is gone: the last commits, then everything into the flusher's hands.
 static enum oto_status drain_shard(struct oto_shard *shard, struct oto_error *err)
 {
-    atomic_store(&shard->attached, 0);
+    oto_shard_detach(shard);
     while (shard->pending || shard->closing || shard->open) {
         oto_shard_poll(shard);
         if (!shard->pending && shard->open && !oto_segment_has_rows(shard->open)) {

@@ -46,6 +46,8 @@ OTO_MUST_CHECK enum oto_status oto_engine_open(const struct oto_engine_options *
 // Recovers (replays every shard's log, redoes a begun flush under the same names, flushes the rest) and starts the workers. Blocking; the server calls it on
 // a thread of its own while it already listens. State becomes READY or FAILED.
 OTO_MUST_CHECK enum oto_status oto_engine_recover(struct oto_engine *engine, struct oto_error *err);
+// Makes a recovery that goes on or waits for a full disk give up soon (OTO_UNAVAILABLE; the logs keep everything). Any thread.
+void oto_engine_cancel_recovery(struct oto_engine *engine);
 enum oto_engine_state oto_engine_status(struct oto_engine *engine, char *ret_text, size_t text_size);
 // What a client finds the server by: written into the lock file. addresses: one a line.
 OTO_MUST_CHECK enum oto_status oto_engine_announce(struct oto_engine *engine, const char *addresses, struct oto_error *err);
@@ -58,6 +60,9 @@ void oto_engine_unreserve(struct oto_engine *engine, uint64_t bytes);
 // --- a shard, on its thread ---
 // wake: called from other threads when oto_shard_poll has work; must make the shard's thread call it soon.
 struct oto_shard *oto_engine_shard(struct oto_engine *engine, uint32_t index, void (*wake)(void *state), void *state);
+
+// The shard's thread ends: wake is not called again once this returns. oto_engine_drain does it too. Any thread.
+void oto_shard_detach(struct oto_shard *shard);
 
 // A request on its way; embedded in the caller's own struct and kept until `done`.
 struct oto_ingest {
@@ -104,8 +109,10 @@ void oto_snapshot_release(struct oto_snapshot *snapshot);
 int oto_engine_empty_file(struct oto_engine *engine, enum oto_table table);
 
 // --- the end ---
-// Seals and flushes everything; the shards' threads must no longer ingest. Blocking.
+// Seals and flushes everything; the shards' threads must have ended: calls `done` for what was still on its way. Blocking. Fails when the disk takes no
+// files: the rows are safe in the logs then.
 OTO_MUST_CHECK enum oto_status oto_engine_drain(struct oto_engine *engine, struct oto_error *err);
+// Snapshots must have been released. Requests that have no answer yet get none.
 void oto_engine_close(struct oto_engine *engine);
 
 // --- numbers, any thread ---

@@ -136,6 +136,7 @@ struct oto_shard {
     struct oto_engine *engine;
     uint32_t index;
     struct oto_wal *wal; // there from READY on
+    struct oto_mutex wake_lock; // wake, wake_state: held while wake runs, so that nobody is woken after detaching
     void (*wake)(void *state);
     void *wake_state;
     _Atomic int attached; // a thread answers for it
@@ -171,6 +172,8 @@ struct oto_shard {
 
 void oto_shard_init(struct oto_shard *shard, struct oto_engine *engine, uint32_t index);
 void oto_shard_release(struct oto_shard *shard);
+// Makes the shard's thread poll, if there is one.
+void oto_shard_wake(struct oto_shard *shard);
 // The log's callback.
 void oto_shard_committed(void *shard, uint64_t durable_seq, enum oto_status status, const struct oto_error *err);
 // What a request is known by. Empty ones have no name: {0, 0}.
@@ -203,7 +206,7 @@ struct oto_engine {
     struct oto_mutex state_lock; // state_text
     _Atomic int state;
     char state_text[256];
-    _Atomic int stopping;
+    _Atomic int stopping, recovery_cancelled;
 
     struct oto_mutex catalogue_lock;
     struct oto_catalogue_table tables[OTO_TABLE_COUNT];

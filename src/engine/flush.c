@@ -305,8 +305,7 @@ static enum oto_status flush_one(struct oto_engine *engine, struct oto_segment *
     trim(engine, shard->wal);
     oto_segment_unref(segment);
     atomic_store(&shard->sealed, 0);
-    if (atomic_load(&shard->attached))
-        shard->wake(shard->wake_state);
+    oto_shard_wake(shard);
     return OTO_OK;
 }
 

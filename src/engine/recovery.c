@@ -90,12 +90,12 @@ static enum oto_status wait_and_retry(struct oto_engine *engine, const struct ot
     oto_mutex_lock(&engine->flush_lock);
     engine->flush_error = *err;
     uint64_t until_ns = oto_clock_monotonic_ns() + RETRY_NS;
-    if (!atomic_load(&engine->stopping))
+    if (!atomic_load(&engine->recovery_cancelled))
         oto_condition_wait_until(&engine->flush_changed, &engine->flush_lock, until_ns);
     oto_mutex_unlock(&engine->flush_lock);
     if (first)
         oto_engine_log(engine, "error", "recovery waits: %s", err->message);
-    return atomic_load(&engine->stopping) ? err->status : OTO_OK;
+    return atomic_load(&engine->recovery_cancelled) ? err->status : OTO_OK;
 }
 
 // Writes the segment's rows; a full disk is waited for, since nothing else can be done.
@@ -227,7 +227,7 @@ static enum oto_status visit_record(void *state, const struct oto_wal_record *re
                                     struct oto_error *err)
 {
     struct replay *r = state;
-    if (atomic_load(&r->engine->stopping))
+    if (atomic_load(&r->engine->recovery_cancelled))
         return oto_error_set(err, OTO_UNAVAILABLE, "stopped while recovering");
     if (r->cut_seq > r->flushed_seq && record->seq > r->cut_seq)
         OTO_TRY(finish_piece(r, r->cut_seq, err));

@@ -18,6 +18,7 @@ void oto_shard_init(struct oto_shard *shard, struct oto_engine *engine, uint32_t
     shard->index = index;
     shard->pending_end = &shard->pending;
     oto_mutex_init(&shard->lock);
+    oto_mutex_init(&shard->wake_lock);
     oto_condition_init(&shard->changed);
 }
 
@@ -35,6 +36,7 @@ void oto_shard_release(struct oto_shard *shard)
     oto_segment_unref(shard->closing);
     oto_condition_release(&shard->changed);
     oto_mutex_release(&shard->lock);
+    oto_mutex_release(&shard->wake_lock);
 }
 
 struct oto_shard *oto_engine_shard(struct oto_engine *engine, uint32_t index,
@@ -43,10 +45,31 @@ struct oto_shard *oto_engine_shard(struct oto_engine *engine, uint32_t index,
     if (index >= engine->shard_count)
         return NULL;
     struct oto_shard *shard = &engine->shards[index];
+    oto_mutex_lock(&shard->wake_lock);
     shard->wake = wake;
     shard->wake_state = state;
     atomic_store(&shard->attached, 1);
+    oto_mutex_unlock(&shard->wake_lock);
     return shard;
+}
+
+void oto_shard_detach(struct oto_shard *shard)
+{
+    oto_mutex_lock(&shard->wake_lock);
+    atomic_store(&shard->attached, 0);
+    oto_mutex_unlock(&shard->wake_lock);
+    // A query may wait for this shard's rows.
+    oto_mutex_lock(&shard->lock);
+    oto_condition_broadcast(&shard->changed);
+    oto_mutex_unlock(&shard->lock);
+}
+
+void oto_shard_wake(struct oto_shard *shard)
+{
+    oto_mutex_lock(&shard->wake_lock);
+    if (atomic_load(&shard->attached))
+        shard->wake(shard->wake_state);
+    oto_mutex_unlock(&shard->wake_lock);
 }
 
 static void count(_Atomic uint64_t *counter, uint64_t more)
@@ -303,8 +326,7 @@ void oto_shard_committed(void *state, uint64_t durable_seq, enum oto_status stat
     }
     oto_condition_broadcast(&shard->changed);
     oto_mutex_unlock(&shard->lock);
-    if (atomic_load(&shard->attached))
-        shard->wake(shard->wake_state);
+    oto_shard_wake(shard);
 }
 
 static void show_segments(struct oto_shard *shard, uint32_t tables)

@@ -188,7 +188,7 @@ static void ask_shard(struct oto_shard *shard, uint32_t tables)
     shard->view_tables = tables;
     shard->view_wanted = 1;
     oto_mutex_unlock(&shard->lock);
-    shard->wake(shard->wake_state);
+    oto_shard_wake(shard);
 }
 
 static enum oto_status take_answer(struct oto_shard *shard, uint64_t deadline_ns, struct views *views,

@@ -245,16 +245,39 @@ static void memory_is_admitted_up_to_the_budget(void **state)
     struct oto_engine_stats stats;
     f->options.memory_limit_bytes = 64u << 20;
     fixture_start(f);
-    oto_engine_stats(f->engine, &stats);
-    uint64_t before = stats.memory_bytes;
+    assert_true(f->engine->pool.block_count > 0); // kept from making the empty files
     assert_true(oto_engine_reserve(f->engine, 30u << 20));
     assert_false(oto_engine_reserve(f->engine, 30u << 20));
+    assert_int_equal(f->engine->pool.block_count, 0); // what was kept goes before a request is refused
     oto_engine_stats(f->engine, &stats);
-    assert_int_equal(stats.memory_bytes, before + (30u << 20));
+    uint64_t taken = stats.memory_bytes;
     assert_int_equal(stats.refused_memory, 1);
     oto_engine_unreserve(f->engine, 30u << 20);
+    oto_engine_stats(f->engine, &stats);
+    assert_int_equal(stats.memory_bytes, taken - (30u << 20));
     assert_true(oto_engine_reserve(f->engine, 30u << 20));
     oto_engine_unreserve(f->engine, 30u << 20);
+    fixture_drain(f);
+    fixture_free(f);
+}
+
+static void a_refusal_makes_rows_go_to_files(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct disk_rows disk;
+    f->options.flush_rows = 100000;
+    fixture_start(f);
+    assert_int_equal(store(f, 0, 0), OTO_OK);
+    f->shard->open->counted_bytes += 2u << 20; // as if it were worth it
+    atomic_fetch_add(&f->engine->memory_bytes, 2u << 20);
+    oto_shard_tick(f->shard);
+    assert_non_null(f->shard->open); // nobody asked
+    assert_false(oto_engine_reserve(f->engine, UINT32_MAX));
+    oto_shard_tick(f->shard);
+    wait_flushes(f, 1);
+    count_disk(f, &disk);
+    assert_int_equal(disk.total, ROWS_A_REQUEST);
     fixture_drain(f);
     fixture_free(f);
 }
@@ -364,6 +387,48 @@ static void a_full_disk_stops_ingestion_when_memory_is_full_and_heals(void **sta
     fixture_free(f);
 }
 
+struct recovering {
+    struct oto_engine *engine;
+    enum oto_status status;
+};
+static void *recover_run(void *state)
+{
+    struct recovering *r = state;
+    r->status = oto_engine_recover(r->engine, NULL);
+    return NULL;
+}
+
+static void a_recovery_that_waits_for_a_full_disk_can_be_cancelled(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct oto_thread thread = {0};
+    struct oto_engine_stats stats;
+    fixture_start(f);
+    assert_int_equal(store(f, 0, 0), OTO_OK);
+    oto_engine_close(f->engine);
+    fixture_open(f);
+    broken = *f->engine->store->operations;
+    broken.begin = no_begin;
+    f->engine->store->operations = &broken;
+    struct recovering r = {.engine = f->engine};
+    assert_int_equal(oto_thread_start(&thread, "recover", recover_run, &r, NULL), OTO_OK);
+    do
+        oto_engine_stats(f->engine, &stats);
+    while (stats.flush_failures == 0);
+    oto_engine_cancel_recovery(f->engine);
+    oto_thread_join(&thread);
+    assert_int_equal(r.status, OTO_NO_SPACE);
+    assert_int_equal(oto_engine_status(f->engine, NULL, 0), OTO_ENGINE_FAILED);
+    oto_engine_close(f->engine);
+    fixture_start(f);
+    fixture_drain(f);
+    struct disk_rows disk;
+    count_disk(f, &disk);
+    assert_int_equal(disk.total, ROWS_A_REQUEST);
+    fixture_free(f);
+}
+
 // --- promotions ---
 
 static void a_promoted_attribute_keeps_its_id(void **state)
@@ -398,8 +463,10 @@ int main(void)
         cmocka_unit_test(before_recovery_and_while_draining_requests_are_told_to_come_again),
         cmocka_unit_test(old_rows_are_flushed_by_age),
         cmocka_unit_test(memory_is_admitted_up_to_the_budget),
+        cmocka_unit_test(a_refusal_makes_rows_go_to_files),
         cmocka_unit_test(a_failed_log_undoes_rows_and_answers_retryably),
         cmocka_unit_test(a_full_disk_stops_ingestion_when_memory_is_full_and_heals),
+        cmocka_unit_test(a_recovery_that_waits_for_a_full_disk_can_be_cancelled),
         cmocka_unit_test(a_promoted_attribute_keeps_its_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
