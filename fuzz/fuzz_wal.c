@@ -1,7 +1,8 @@
 // folders: wal
-// Recovery from damaged segments. The first byte says how many good records two segments hold; the rest is damage:
-// three bytes each, an offset and a value. Whatever is damaged: no crash, records in order, each one as it was
-// written or not at all. The same bytes go to the record reader as they are.
+// Recovery from damaged segments. The first byte says how many good records two segments hold; the
+// rest is damage: three bytes each, an offset and a value. Whatever is damaged: no crash, records
+// in order, each one as it was written or not at all. The same bytes go to the record reader as
+// they are.
 #include "wal/wal_internal.h"
 
 #include <stdio.h>
@@ -21,8 +22,8 @@ static const char *folder(void)
 {
     static char path[64];
     if (path[0] == 0) {
-        snprintf(path, sizeof path, "%s/fuzz-wal-%ld", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-                 (long)getpid());
+        snprintf(path, sizeof path, "%s/fuzz-wal-%ld",
+                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (long)getpid());
         must(oto_folder_create(path, NULL) == OTO_OK);
     }
     return path;
@@ -36,7 +37,8 @@ static size_t payload_of(uint64_t seq, uint8_t *payload)
     return size;
 }
 
-static enum oto_status check_record(void *state, const struct oto_wal_record *record, struct oto_error *err)
+static enum oto_status check_record(void *state, const struct oto_wal_record *record,
+                                    struct oto_error *err)
 {
     uint64_t *last_seq = state;
     uint8_t payload[64];
@@ -51,13 +53,15 @@ static enum oto_status check_record(void *state, const struct oto_wal_record *re
 
 static void make_segment(uint8_t *bytes, uint64_t ordinal, uint64_t first_seq, unsigned count)
 {
-    struct oto_wal_segment_header header = {.salt = 99 + ordinal, .first_seq = first_seq, .ordinal = ordinal};
+    struct oto_wal_segment_header header = {
+        .salt = 99 + ordinal, .first_seq = first_seq, .ordinal = ordinal};
     uint8_t *at = bytes + OTO_WAL_SEGMENT_HEADER_BYTES;
     memset(bytes, 0, SEGMENT_BYTES);
     oto_wal_segment_header_encode(&header, bytes);
     for (unsigned i = 0; i < count; i++) {
         uint8_t payload[64];
-        struct oto_wal_record record = {.seq = first_seq + i, .received_ns = (first_seq + i) * 1000};
+        struct oto_wal_record record = {.seq = first_seq + i,
+                                        .received_ns = (first_seq + i) * 1000};
         record.payload = oto_bytes(payload, payload_of(record.seq, payload));
         oto_wal_record_encode(&record, at);
         at += oto_wal_record_seal(at, header.salt);
@@ -116,9 +120,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     make_segment(segments[1], 2, first + 1, second);
     for (size_t i = 1; i + 3 <= size; i += 3) {
         unsigned at = oto_load16(data + i) % (2 * 2048);
-        // Damage in the empty part of a header would change nothing: offsets past 128 are in the records.
+        // Damage in the empty part of a header would change nothing: offsets past 128 are in the
+        // records.
         unsigned within = at % 2048;
-        unsigned offset = within < 128 ? within : OTO_WAL_SEGMENT_HEADER_BYTES + (within - 128) % 1024;
+        unsigned offset =
+            within < 128 ? within : OTO_WAL_SEGMENT_HEADER_BYTES + (within - 128) % 1024;
         segments[at / 2048][offset] = data[i + 2];
     }
     write_segment(1, segments[0]);

@@ -1,4 +1,5 @@
-// The files of the tables: their names, which say all that recovery needs, and the list that queries choose from.
+// The files of the tables: their names, which say all that recovery needs, and the list that
+// queries choose from.
 #include "engine/engine_internal.h"
 
 #include <inttypes.h>
@@ -12,7 +13,8 @@ struct civil {
     unsigned month, day, hour;
 };
 
-// The proleptic Gregorian date of an hour since 1970: days are counted from 0000-03-01, so that the leap day ends a year.
+// The proleptic Gregorian date of an hour since 1970: days are counted from 0000-03-01, so that the
+// leap day ends a year.
 static struct civil civil_of_hour(int64_t hour)
 {
     int64_t days = hour / 24 - (hour % 24 < 0);
@@ -35,7 +37,8 @@ static int64_t hour_of_civil(const struct civil *c)
     int64_t year = c->year - (c->month <= 2);
     int64_t era = (year >= 0 ? year : year - 399) / 400;
     unsigned year_of_era = (unsigned)(year - era * 400);
-    unsigned day_of_year = (153 * (c->month > 2 ? c->month - 3 : c->month + 9) + 2) / 5 + c->day - 1;
+    unsigned day_of_year =
+        (153 * (c->month > 2 ? c->month - 3 : c->month + 9) + 2) / 5 + c->day - 1;
     unsigned day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return (era * 146097 + (int64_t)day_of_era - 719468) * 24 + c->hour;
 }
@@ -57,8 +60,8 @@ void oto_catalogue_name(enum oto_table table, const struct oto_partition *partit
     snprintf(ret_name, size,
              "%s/year=%04" PRId64 "/month=%02u/day=%02u/hour=%02u/"
              "%04" PRId64 "%02u%02uT%02u%02u%02u.%06uZ-%u-%" PRIu64 "-%" PRIu64 ".parquet",
-             oto_table_folder(table), folder.year, folder.month, folder.day, folder.hour, first.year,
-             first.month, first.day, first.hour, (unsigned)(rest_us / 60000000),
+             oto_table_folder(table), folder.year, folder.month, folder.day, folder.hour,
+             first.year, first.month, first.day, first.hour, (unsigned)(rest_us / 60000000),
              (unsigned)(rest_us / 1000000 % 60), (unsigned)(rest_us % 1000000), shard, first_seq,
              last_seq);
 }
@@ -81,7 +84,8 @@ enum oto_status oto_catalogue_parse(enum oto_table table, const char *name,
         return OTO_INVALID;
     ret_file->time_min_us = INT64_MIN;
     ret_file->time_max_us = INT64_MAX;
-    if (c.year > 0 && c.year < 200000 && c.month >= 1 && c.month <= 12 && c.day <= 31 && c.hour < 24) {
+    if (c.year > 0 && c.year < 200000 && c.month >= 1 && c.month <= 12 && c.day <= 31 &&
+        c.hour < 24) {
         ret_file->time_min_us = hour_of_civil(&c) * HOUR_US;
         ret_file->time_max_us = ret_file->time_min_us + HOUR_US - 1;
     }

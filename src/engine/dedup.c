@@ -11,7 +11,8 @@
 #define ENTRY_BYTES 40
 #define SLOT_EMPTY 0u
 
-// Entries lie in a ring in order of arrival; slots are an open-addressing index of ring positions + 1.
+// Entries lie in a ring in order of arrival; slots are an open-addressing index of ring positions
+// + 1.
 struct oto_dedup {
     struct oto_mutex lock;
     struct oto_dedup_entry *entries;
@@ -90,7 +91,8 @@ static void remove_entry(struct oto_dedup *d, struct oto_dedup_entry *entry)
     entry->state = STATE_GONE;
 }
 
-static int is_expired(const struct oto_dedup *d, const struct oto_dedup_entry *entry, uint64_t now_ns)
+static int is_expired(const struct oto_dedup *d, const struct oto_dedup_entry *entry,
+                      uint64_t now_ns)
 {
     return now_ns > entry->received_ns && now_ns - entry->received_ns > d->window_ns;
 }

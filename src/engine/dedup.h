@@ -1,5 +1,5 @@
-// Requests seen lately, by a 128-bit hash: a client that repeats a request because the answer got lost must not make its rows double.
-// Fixed capacity, oldest out first. Any thread.
+// Requests seen lately, by a 128-bit hash: a client that repeats a request because the answer got
+// lost must not make its rows double. Fixed capacity, oldest out first. Any thread.
 #ifndef OTO_ENGINE_DEDUP_H
 #define OTO_ENGINE_DEDUP_H
 
@@ -27,7 +27,8 @@ enum oto_dedup_state {
 struct oto_dedup *oto_dedup_new(uint32_t capacity, uint64_t window_ns);
 void oto_dedup_free(struct oto_dedup *dedup);
 
-// Looks a request up and notes it as pending when it is new. entry: hash, received_ns, shard; item_count is set when it is STORED.
+// Looks a request up and notes it as pending when it is new. entry: hash, received_ns, shard;
+// item_count is set when it is STORED.
 enum oto_dedup_state oto_dedup_begin(struct oto_dedup *dedup, struct oto_dedup_entry *entry);
 // Its outcome: stored as record seq, or (forget) as if it had never been.
 void oto_dedup_settle(struct oto_dedup *dedup, const struct oto_dedup_entry *entry);
@@ -35,14 +36,17 @@ void oto_dedup_forget(struct oto_dedup *dedup, uint64_t hash_low, uint64_t hash_
 // At replay: notes a stored one. 1 when the same request is there already: the record is a repeat.
 int oto_dedup_restore(struct oto_dedup *dedup, const struct oto_dedup_entry *entry);
 
-// Makes one shard's entries another's, of no particular record: their log is gone, the requests are still known.
+// Makes one shard's entries another's, of no particular record: their log is gone, the requests are
+// still known.
 void oto_dedup_adopt(struct oto_dedup *dedup, uint32_t from_shard, uint32_t to_shard);
 
 // The shard's stored entries up to last_seq, and back (docs/WAL.md).
-OTO_MUST_CHECK enum oto_status oto_dedup_encode(struct oto_dedup *dedup, uint32_t shard, uint64_t last_seq, uint64_t now_ns,
+OTO_MUST_CHECK enum oto_status oto_dedup_encode(struct oto_dedup *dedup, uint32_t shard,
+                                                uint64_t last_seq, uint64_t now_ns,
                                                 struct oto_buffer *output);
 // OTO_CORRUPT: nothing was taken.
-OTO_MUST_CHECK enum oto_status oto_dedup_decode(struct oto_dedup *dedup, struct oto_bytes bytes, uint32_t shard, uint64_t flushed_seq,
+OTO_MUST_CHECK enum oto_status oto_dedup_decode(struct oto_dedup *dedup, struct oto_bytes bytes,
+                                                uint32_t shard, uint64_t flushed_seq,
                                                 uint64_t now_ns, struct oto_error *err);
 size_t oto_dedup_memory_bytes(const struct oto_dedup *dedup);
 

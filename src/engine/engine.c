@@ -184,8 +184,9 @@ static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-// Divides the memory limit. A shard has one segment open and one on its way to disk, each of flush_bytes; three
-// eighths of the budget are left for requests, the log's staging and the flusher.
+// Divides the memory limit. A shard has one segment open and one on its way to disk, each of
+// flush_bytes; three eighths of the budget are left for requests, the log's staging and the
+// flusher.
 static void size_budgets(struct oto_engine *engine)
 {
     struct oto_engine_options *o = &engine->options;
@@ -264,8 +265,7 @@ static enum oto_status make_dedup(struct oto_engine *engine, struct oto_error *e
     uint64_t capacity = clamp(engine->options.memory_limit_bytes / 1024, 1024, 1u << 20);
     if (engine->options.dedup_window_ms == 0)
         return OTO_OK;
-    engine->dedup =
-        oto_dedup_new((uint32_t)capacity, engine->options.dedup_window_ms * 1000000ull);
+    engine->dedup = oto_dedup_new((uint32_t)capacity, engine->options.dedup_window_ms * 1000000ull);
     if (!engine->dedup)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory to remember requests");
     atomic_fetch_add(&engine->memory_bytes, oto_dedup_memory_bytes(engine->dedup));
@@ -283,8 +283,8 @@ static enum oto_status open_all(struct oto_engine *engine, struct oto_error *err
     OTO_TRY(oto_file_lock(&engine->lock_file, path, err));
     OTO_TRY(oto_engine_announce(engine, "", err));
     OTO_TRY(oto_engine_load_promotions(engine, err));
-    engine->schemas = oto_schemas_new(&oto_allocator_heap, engine->promotions,
-                                      engine->promotion_count, err);
+    engine->schemas =
+        oto_schemas_new(&oto_allocator_heap, engine->promotions, engine->promotion_count, err);
     if (!engine->schemas)
         return err ? err->status : OTO_NO_MEMORY;
     OTO_TRY(oto_store_open_disk(engine->data_path, &engine->store, err));
@@ -390,7 +390,8 @@ int oto_engine_empty_file(struct oto_engine *engine, enum oto_table table)
 
 // --- the end ---
 
-// What a shard's thread would do, now that it is gone: the last commits, then everything into the flusher's hands.
+// What a shard's thread would do, now that it is gone: the last commits, then everything into the
+// flusher's hands.
 static enum oto_status drain_shard(struct oto_shard *shard, struct oto_error *err)
 {
     oto_shard_detach(shard);

@@ -1,6 +1,7 @@
 // The engine's inside: shared by the files of engine/ and their tests only.
 //
-// Locks, in the order in which they may be taken: snapshot_lock, catalogue_lock, then any one of the others (each held briefly, alone).
+// Locks, in the order in which they may be taken: snapshot_lock, catalogue_lock, then any one of
+// the others (each held briefly, alone).
 #ifndef OTO_ENGINE_ENGINE_INTERNAL_H
 #define OTO_ENGINE_ENGINE_INTERNAL_H
 
@@ -18,7 +19,8 @@
 
 #define OTO_ENGINE_PATH_MAX 4096
 #define OTO_ENGINE_PARTITIONS_MAX 64
-#define OTO_ENGINE_BASE_BYTES (12u << 20) // of the memory limit: code, stacks, connections, what is not counted
+#define OTO_ENGINE_BASE_BYTES                                                                      \
+    (12u << 20) // of the memory limit: code, stacks, connections, what is not counted
 
 // Where a crash may fall in a flush; a test stops the process there.
 enum oto_flush_point {
@@ -36,7 +38,7 @@ enum oto_flush_point {
 // --- the catalogue: which files there are ---
 
 struct oto_catalogue_file {
-    char *name; // in the store
+    char *name;                     // in the store
     uint64_t size_bytes, row_count; // row_count 0: unknown (found at start)
     int64_t time_min_us, time_max_us;
     uint32_t shard;
@@ -49,12 +51,16 @@ struct oto_catalogue_table {
 };
 
 // "<folder>/year=…/…/<first timestamp>-<shard>-<first seq>-<last seq>.parquet".
-void oto_catalogue_name(enum oto_table table, const struct oto_partition *partition, uint32_t shard, uint64_t first_seq,
-                        uint64_t last_seq, char *ret_name, size_t size);
-// Shard, range and hour of a name; OTO_INVALID for a file that is not ours (others may put some there).
-enum oto_status oto_catalogue_parse(enum oto_table table, const char *name, struct oto_catalogue_file *ret_file);
-// Takes file->name, also on failure. A file of the same name is replaced. Lock held, or nobody else there.
-OTO_MUST_CHECK enum oto_status oto_catalogue_add(struct oto_catalogue_table *table, const struct oto_catalogue_file *file);
+void oto_catalogue_name(enum oto_table table, const struct oto_partition *partition, uint32_t shard,
+                        uint64_t first_seq, uint64_t last_seq, char *ret_name, size_t size);
+// Shard, range and hour of a name; OTO_INVALID for a file that is not ours (others may put some
+// there).
+enum oto_status oto_catalogue_parse(enum oto_table table, const char *name,
+                                    struct oto_catalogue_file *ret_file);
+// Takes file->name, also on failure. A file of the same name is replaced. Lock held, or nobody else
+// there.
+OTO_MUST_CHECK enum oto_status oto_catalogue_add(struct oto_catalogue_table *table,
+                                                 const struct oto_catalogue_file *file);
 void oto_catalogue_remove(struct oto_catalogue_table *table, size_t index);
 void oto_catalogue_release(struct oto_catalogue_table *table);
 OTO_MUST_CHECK enum oto_status oto_catalogue_load(struct oto_engine *engine, struct oto_error *err);
@@ -74,7 +80,8 @@ struct oto_hot_piece {
 
 struct oto_segment {
     _Atomic uint32_t refs;
-    _Atomic uint32_t views; // being read while its shard still appends: rows must not be rolled back meanwhile
+    _Atomic uint32_t
+        views; // being read while its shard still appends: rows must not be rolled back meanwhile
     struct oto_engine *engine;
     struct oto_segment *next; // in the flush queue
     uint32_t shard;
@@ -82,12 +89,13 @@ struct oto_segment {
     uint64_t opened_ns;           // monotonic
     struct oto_arena arena;
     struct oto_builder builders[OTO_TABLE_COUNT];
-    struct oto_otlp_decoder *decoder; // NULL once sealed
+    struct oto_otlp_decoder *decoder;         // NULL once sealed
     uint32_t rows[OTO_TABLE_COUNT];           // appended; the shard's own
-    uint32_t committed_rows[OTO_TABLE_COUNT]; // of them durable in the log; the shard's own, then constant
-    uint64_t counted_bytes;                   // in the engine's budget; the shard's own, then constant
-    uint64_t uncounted_bytes;                 // of payload since then
-    int flushed;                              // catalogue_lock: the catalogue has its files
+    uint32_t committed_rows[OTO_TABLE_COUNT]; // of them durable in the log; the shard's own, then
+                                              // constant
+    uint64_t counted_bytes;   // in the engine's budget; the shard's own, then constant
+    uint64_t uncounted_bytes; // of payload since then
+    int flushed;              // catalogue_lock: the catalogue has its files
     // snapshot_lock:
     struct oto_hot_piece *pieces[OTO_TABLE_COUNT];
     uint32_t piece_rows[OTO_TABLE_COUNT]; // rows that the pieces hold
@@ -98,7 +106,8 @@ struct oto_segment {
 struct oto_segment *oto_segment_new(struct oto_engine *engine, uint32_t shard, uint64_t first_seq);
 void oto_segment_ref(struct oto_segment *segment);
 void oto_segment_unref(struct oto_segment *segment);
-// Brings the engine's budget up to date with the arena: memory that was handed out, less what no column has touched yet.
+// Brings the engine's budget up to date with the arena: memory that was handed out, less what no
+// column has touched yet.
 void oto_segment_count_bytes(struct oto_segment *segment);
 int oto_segment_is_full(const struct oto_segment *segment);
 int oto_segment_has_rows(const struct oto_segment *segment);
@@ -113,18 +122,21 @@ struct oto_segment_view {
     struct oto_batch batches[OTO_TABLE_COUNT];
 };
 // Shard's thread, or any once sealed. tables: those to look at. OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_segment_view(struct oto_segment *segment, uint32_t tables, struct oto_segment_view *ret_view);
+OTO_MUST_CHECK enum oto_status oto_segment_view(struct oto_segment *segment, uint32_t tables,
+                                                struct oto_segment_view *ret_view);
 void oto_segment_view_release(struct oto_segment_view *view);
 
 // --- shards ---
 
 struct oto_shard_counters {
-    _Atomic uint64_t received[OTO_SIGNAL_COUNT], stored[OTO_SIGNAL_COUNT], rejected[OTO_SIGNAL_COUNT],
-        deduplicated[OTO_SIGNAL_COUNT], failed[OTO_SIGNAL_COUNT], requests[OTO_SIGNAL_COUNT], request_bytes[OTO_SIGNAL_COUNT];
+    _Atomic uint64_t received[OTO_SIGNAL_COUNT], stored[OTO_SIGNAL_COUNT],
+        rejected[OTO_SIGNAL_COUNT], deduplicated[OTO_SIGNAL_COUNT], failed[OTO_SIGNAL_COUNT],
+        requests[OTO_SIGNAL_COUNT], request_bytes[OTO_SIGNAL_COUNT];
     _Atomic uint64_t refused;
 };
 
-// Where to roll back to when a commit group fails: the state before the first record of the group, by signal.
+// Where to roll back to when a commit group fails: the state before the first record of the group,
+// by signal.
 struct oto_commit_group {
     uint64_t first_seq;
     struct oto_segment *segment; // a group that spans two segments has two of these
@@ -135,15 +147,16 @@ struct oto_commit_group {
 struct oto_shard {
     struct oto_engine *engine;
     uint32_t index;
-    struct oto_wal *wal; // there from READY on
-    struct oto_mutex wake_lock; // wake, wake_state: held while wake runs, so that nobody is woken after detaching
+    struct oto_wal *wal;        // there from READY on
+    struct oto_mutex wake_lock; // wake, wake_state: held while wake runs, so that nobody is woken
+                                // after detaching
     void (*wake)(void *state);
     void *wake_state;
     _Atomic int attached; // a thread answers for it
     struct oto_shard_counters counters;
     _Atomic int disk_blocked;
     _Atomic int pressed; // a request was refused for want of memory
-    _Atomic int sealed; // a segment of this shard is with the flusher
+    _Atomic int sealed;  // a segment of this shard is with the flusher
 
     // The shard's thread only.
     struct oto_segment *open, *closing; // closing: full, waits for its last commits
@@ -175,7 +188,8 @@ void oto_shard_release(struct oto_shard *shard);
 // Makes the shard's thread poll, if there is one.
 void oto_shard_wake(struct oto_shard *shard);
 // The log's callback.
-void oto_shard_committed(void *shard, uint64_t durable_seq, enum oto_status status, const struct oto_error *err);
+void oto_shard_committed(void *shard, uint64_t durable_seq, enum oto_status status,
+                         const struct oto_error *err);
 // What a request is known by. Empty ones have no name: {0, 0}.
 struct oto_hash128 oto_request_hash(enum oto_signal signal, struct oto_bytes payload);
 // Hands the open segment on; 0 when the one before is still on its way.
@@ -210,7 +224,8 @@ struct oto_engine {
 
     struct oto_mutex catalogue_lock;
     struct oto_catalogue_table tables[OTO_TABLE_COUNT];
-    struct oto_segment *queue, **queue_end; // sealed, oldest first; a segment leaves it when the catalogue has its files
+    struct oto_segment *queue,
+        **queue_end; // sealed, oldest first; a segment leaves it when the catalogue has its files
 
     struct oto_mutex snapshot_lock;
     struct oto_codec *snapshot_codec;
@@ -233,7 +248,8 @@ struct oto_engine {
     void *hook_state;
 };
 
-void oto_engine_log(struct oto_engine *engine, const char *level, const char *format, ...) OTO_PRINTF(3, 4);
+void oto_engine_log(struct oto_engine *engine, const char *level, const char *format, ...)
+    OTO_PRINTF(3, 4);
 void oto_engine_set_state(struct oto_engine *engine, enum oto_engine_state state, const char *text);
 static inline void oto_engine_hook(struct oto_engine *engine, enum oto_flush_point point)
 {
@@ -241,28 +257,38 @@ static inline void oto_engine_hook(struct oto_engine *engine, enum oto_flush_poi
         engine->hook(engine->hook_state, point);
 }
 // Writes a whole file of the data folder atomically and durably.
-OTO_MUST_CHECK enum oto_status oto_engine_write_file(const char *path, struct oto_bytes content, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status oto_engine_write_file(const char *path, struct oto_bytes content,
+                                                     struct oto_error *err);
 // Reads one whole; OTO_NOT_FOUND. content is emptied first.
-OTO_MUST_CHECK enum oto_status oto_engine_read_file(const char *path, struct oto_buffer *content, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status oto_engine_read_file(const char *path, struct oto_buffer *content,
+                                                    struct oto_error *err);
 void oto_engine_dedup_path(const struct oto_engine *engine, uint32_t shard, char *ret_path);
-// Ids of configured promoted attributes: those that the data folder knows, and new ones, remembered there.
-OTO_MUST_CHECK enum oto_status oto_engine_load_promotions(struct oto_engine *engine, struct oto_error *err);
+// Ids of configured promoted attributes: those that the data folder knows, and new ones, remembered
+// there.
+OTO_MUST_CHECK enum oto_status oto_engine_load_promotions(struct oto_engine *engine,
+                                                          struct oto_error *err);
 
-// One whole flush: marks the cut, writes the files, switches queries over, marks, trims. Goes on where an earlier try failed. The caller
-// keeps its reference.
-OTO_MUST_CHECK enum oto_status oto_engine_flush_segment(struct oto_engine *engine, struct oto_wal *wal, struct oto_segment *segment,
+// One whole flush: marks the cut, writes the files, switches queries over, marks, trims. Goes on
+// where an earlier try failed. The caller keeps its reference.
+OTO_MUST_CHECK enum oto_status oto_engine_flush_segment(struct oto_engine *engine,
+                                                        struct oto_wal *wal,
+                                                        struct oto_segment *segment,
                                                         struct oto_error *err);
-void oto_engine_queue_flush(struct oto_engine *engine, struct oto_segment *segment); // takes the reference
-OTO_MUST_CHECK enum oto_status oto_engine_start_flusher(struct oto_engine *engine, struct oto_error *err);
+void oto_engine_queue_flush(struct oto_engine *engine,
+                            struct oto_segment *segment); // takes the reference
+OTO_MUST_CHECK enum oto_status oto_engine_start_flusher(struct oto_engine *engine,
+                                                        struct oto_error *err);
 void oto_engine_stop_flusher(struct oto_engine *engine);
 // Until nothing waits to be flushed; or a flush fails, which is then the answer.
-OTO_MUST_CHECK enum oto_status oto_engine_wait_flushed(struct oto_engine *engine, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status oto_engine_wait_flushed(struct oto_engine *engine,
+                                                       struct oto_error *err);
 
 // One file of rows to a sink; cold: compressed, with all that makes it quick to search.
-OTO_MUST_CHECK enum oto_status oto_engine_encode(struct oto_engine *engine, enum oto_table table, const struct oto_batch *batch,
-                                                 const uint32_t *order, uint32_t count, int cold, struct oto_codec *codec,
-                                                 const struct oto_sink *sink, struct oto_parquet_result *ret_result,
-                                                 struct oto_error *err);
+OTO_MUST_CHECK enum oto_status
+oto_engine_encode(struct oto_engine *engine, enum oto_table table, const struct oto_batch *batch,
+                  const uint32_t *order, uint32_t count, int cold, struct oto_codec *codec,
+                  const struct oto_sink *sink, struct oto_parquet_result *ret_result,
+                  struct oto_error *err);
 void oto_hot_piece_unref(struct oto_hot_piece *piece);
 
 #endif

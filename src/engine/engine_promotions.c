@@ -1,4 +1,5 @@
-// Promoted attributes: "id<TAB>attribute" lines in <data>/promoted. An id is given once and never to another attribute.
+// Promoted attributes: "id<TAB>attribute" lines in <data>/promoted. An id is given once and never
+// to another attribute.
 #include "engine/engine_internal.h"
 
 #include "base/text.h"

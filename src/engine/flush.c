@@ -1,8 +1,11 @@
-// From sealed rows to files. The order of the steps is what makes a crash at any point lose and double nothing:
+// From sealed rows to files. The order of the steps is what makes a crash at any point lose and
+// double nothing:
 //   1. the log's cut mark says which records the files will hold;
 //   2. the files are written, each atomically, under names that follow from rows and records alone;
-//   3. the catalogue takes the files and lets go of the rows in one step, so that a query sees each row once;
-//   4. hashes of the requests and the log's flushed mark are saved: from here on the records are not needed;
+//   3. the catalogue takes the files and lets go of the rows in one step, so that a query sees each
+//   row once;
+//   4. hashes of the requests and the log's flushed mark are saved: from here on the records are
+//   not needed;
 //   5. the log is trimmed.
 // A crash before 4 does the same again from the log under the same names.
 #include "engine/engine_internal.h"
@@ -88,8 +91,8 @@ static enum oto_status write_file(struct oto_engine *engine, enum oto_table tabl
     struct upload_sink upload = {.store = engine->store->operations};
     struct oto_sink sink = {.write = write_to_upload, .state = &upload};
     struct oto_parquet_result result;
-    oto_catalogue_name(table, partition, segment->shard, segment->first_seq, segment->last_seq, name,
-                       sizeof name);
+    oto_catalogue_name(table, partition, segment->shard, segment->first_seq, segment->last_seq,
+                       name, sizeof name);
     OTO_TRY(upload.store->begin(engine->store, name, &upload.upload, err));
     enum oto_status status =
         oto_engine_encode(engine, table, batch, order + partition->first, partition->count, 1,

@@ -1,6 +1,6 @@
-// Memory of segments: blocks of one size are kept when a segment is done and given to the next one, since
-// fresh pages cost a fault and a clearing each. Larger blocks go straight back to the system. What is kept
-// is resident, so it counts. Any thread.
+// Memory of segments: blocks of one size are kept when a segment is done and given to the next one,
+// since fresh pages cost a fault and a clearing each. Larger blocks go straight back to the system.
+// What is kept is resident, so it counts. Any thread.
 #ifndef OTO_ENGINE_PAGE_POOL_H
 #define OTO_ENGINE_PAGE_POOL_H
 
@@ -15,7 +15,7 @@ struct oto_page_pool {
     struct oto_mutex lock;
     void *blocks; // free ones; each begins with a pointer to the next
     size_t block_count;
-    uint64_t used_ns; // monotonic, of the last request
+    uint64_t used_ns;                // monotonic, of the last request
     _Atomic uint64_t *counted_bytes; // the free blocks count here
 };
 

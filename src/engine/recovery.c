@@ -22,7 +22,8 @@ struct replay {
 
 // --- a begun flush ---
 
-// Names of the files that the begun flush left, to remove those that its second run does not write again.
+// Names of the files that the begun flush left, to remove those that its second run does not write
+// again.
 struct old_files {
     char **names;
     enum oto_table *tables;
@@ -56,7 +57,8 @@ static enum oto_status find_old_files(const struct replay *r, struct old_files *
     return OTO_OK;
 }
 
-// A file of the begun flush that was written anew has a known row count; the others hold rows that are elsewhere now.
+// A file of the begun flush that was written anew has a known row count; the others hold rows that
+// are elsewhere now.
 static enum oto_status remove_old_files(struct replay *r, const struct old_files *old,
                                         struct oto_error *err)
 {
@@ -142,18 +144,19 @@ static enum oto_status finish_piece(struct replay *r, uint64_t last_seq, struct 
 
 // --- records ---
 
-// A record that was good when it was logged and is not now: kept aside, so that one bad record does not hold up all others.
+// A record that was good when it was logged and is not now: kept aside, so that one bad record does
+// not hold up all others.
 static enum oto_status quarantine(struct replay *r, const struct oto_wal_record *record,
                                   const struct oto_error *why, struct oto_error *err)
 {
     char path[OTO_ENGINE_PATH_MAX];
     snprintf(path, sizeof path, "%s/wal/quarantine", r->engine->data_path);
     OTO_TRY(oto_folder_create(path, err));
-    snprintf(path, sizeof path, "%s/wal/quarantine/%u-%" PRIu64 ".bin", r->engine->data_path, r->shard,
-             record->seq);
+    snprintf(path, sizeof path, "%s/wal/quarantine/%u-%" PRIu64 ".bin", r->engine->data_path,
+             r->shard, record->seq);
     OTO_TRY(oto_engine_write_file(path, record->payload, err));
-    oto_engine_log(r->engine, "error", "a logged request cannot be read any more, kept as %s: %s", path,
-                   why->message);
+    oto_engine_log(r->engine, "error", "a logged request cannot be read any more, kept as %s: %s",
+                   path, why->message);
     return OTO_OK;
 }
 
@@ -250,16 +253,17 @@ static void load_dedup(struct replay *r)
     oto_buffer_init(&bytes, &oto_allocator_heap, SIZE_MAX / 2);
     enum oto_status status = oto_engine_read_file(path, &bytes, &err);
     if (status >= 0)
-        status = oto_dedup_decode(r->engine->dedup, oto_buffer_view(&bytes), r->shard, r->flushed_seq,
-                                  oto_clock_wall_ns(), &err);
+        status = oto_dedup_decode(r->engine->dedup, oto_buffer_view(&bytes), r->shard,
+                                  r->flushed_seq, oto_clock_wall_ns(), &err);
     if (status < 0 && status != OTO_NOT_FOUND)
-        oto_engine_log(r->engine, "warn", "%s is not used, repeated requests may be stored twice: %s", path,
+        oto_engine_log(r->engine, "warn",
+                       "%s is not used, repeated requests may be stored twice: %s", path,
                        err.message);
     oto_buffer_release(&bytes);
 }
 
-// A log without marks whose shard has files already was lost or removed: it must go on counting after them, else new files could take
-// the names of old ones.
+// A log without marks whose shard has files already was lost or removed: it must go on counting
+// after them, else new files could take the names of old ones.
 static enum oto_status adopt_files(struct replay *r, struct oto_error *err)
 {
     uint64_t last_seq = 0;
@@ -324,7 +328,8 @@ static enum oto_status remove_entry(void *state, const struct oto_folder_entry *
     return oto_path_remove(path, err);
 }
 
-// The log of a shard that there is no thread for any more. The requests in it stay known, as shard 0's.
+// The log of a shard that there is no thread for any more. The requests in it stay known, as shard
+// 0's.
 static void remove_log(struct oto_engine *engine, uint32_t index, char *path)
 {
     struct oto_error err;

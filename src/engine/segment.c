@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-// The reserve of a column that never gets rows costs address space only; the arena's own limit must leave room for it.
+// The reserve of a column that never gets rows costs address space only; the arena's own limit must
+// leave room for it.
 #define COLUMNS_MAX 512u
 
 static enum oto_status init_builders(struct oto_segment *segment)
@@ -14,8 +15,8 @@ static enum oto_status init_builders(struct oto_segment *segment)
     for (int i = 0; i < OTO_TABLE_COUNT; i++) {
         const struct oto_schema *schema = oto_schemas_table(engine->schemas, (enum oto_table)i);
         builders[i] = &segment->builders[i];
-        OTO_TRY(oto_builder_init(builders[i], schema, &segment->arena, engine->hash_seed,
-                                 rows, NULL));
+        OTO_TRY(
+            oto_builder_init(builders[i], schema, &segment->arena, engine->hash_seed, rows, NULL));
     }
     segment->decoder = oto_otlp_decoder_new(&oto_allocator_heap, engine->schemas, builders);
     return segment->decoder ? OTO_OK : OTO_NO_MEMORY;
@@ -133,7 +134,8 @@ enum oto_status oto_segment_view(struct oto_segment *segment, uint32_t tables,
     for (int i = 0; i < OTO_TABLE_COUNT; i++) {
         if (!(tables & (1u << i)) || segment->committed_rows[i] == 0)
             continue;
-        if (oto_builder_view(&segment->builders[i], &oto_allocator_heap, &ret_view->batches[i]) < 0) {
+        if (oto_builder_view(&segment->builders[i], &oto_allocator_heap, &ret_view->batches[i]) <
+            0) {
             oto_segment_view_release(ret_view);
             return OTO_NO_MEMORY;
         }

@@ -1,7 +1,8 @@
 // A shard: requests in, rows into the open segment, answers once the log has them.
 //
-// A request is decoded first and logged then, so that only what can be replayed is in the log. Its rows count from the moment the log is
-// durable; when the log fails, everything after the last durable record is rolled back, and the clients are told to come again.
+// A request is decoded first and logged then, so that only what can be replayed is in the log. Its
+// rows count from the moment the log is durable; when the log fails, everything after the last
+// durable record is rolled back, and the clients are told to come again.
 #include "engine/engine_internal.h"
 
 #include <assert.h>
@@ -112,7 +113,8 @@ static int reserve_group(struct oto_shard *shard)
     return 1;
 }
 
-// Notes where the group of the record just appended begins. The scratch mark was taken before it was decoded.
+// Notes where the group of the record just appended begins. The scratch mark was taken before it
+// was decoded.
 static void note_group(struct oto_shard *shard, enum oto_signal signal, uint64_t seq)
 {
     struct oto_commit_group *group =
@@ -239,7 +241,8 @@ static void commit_until(struct oto_shard *shard, uint64_t durable_seq)
 
 static void roll_back_groups(struct oto_shard *shard, uint64_t durable_seq)
 {
-    while (shard->group_count > 0 && shard->groups[shard->group_count - 1].first_seq > durable_seq) {
+    while (shard->group_count > 0 &&
+           shard->groups[shard->group_count - 1].first_seq > durable_seq) {
         struct oto_commit_group *group = &shard->groups[--shard->group_count];
         for (int signal = 0; signal < OTO_SIGNAL_COUNT; signal++)
             if (group->marked[signal])
@@ -253,7 +256,8 @@ static struct oto_segment *segment_of(struct oto_shard *shard, uint64_t seq)
     return shard->closing && seq <= shard->closing->last_seq ? shard->closing : shard->open;
 }
 
-// A segment whose last records were undone ends earlier; one without any is dropped, and the open one takes over its place.
+// A segment whose last records were undone ends earlier; one without any is dropped, and the open
+// one takes over its place.
 static void shorten_segments(struct oto_shard *shard, uint64_t durable_seq)
 {
     if (shard->closing && shard->closing->last_seq > durable_seq) {
@@ -294,8 +298,9 @@ static void roll_back(struct oto_shard *shard, uint64_t durable_seq, enum oto_st
     atomic_store(&shard->disk_blocked, 1);
     oto_wal_reset(shard->wal);
     hand_over(shard);
-    oto_engine_log(shard->engine, "error", "the log of shard %u failed, requests will be retried: %s",
-                   shard->index, err->message);
+    oto_engine_log(shard->engine, "error",
+                   "the log of shard %u failed, requests will be retried: %s", shard->index,
+                   err->message);
     while (undone) {
         struct oto_ingest *ingest = undone;
         undone = ingest->next;
@@ -304,7 +309,8 @@ static void roll_back(struct oto_shard *shard, uint64_t durable_seq, enum oto_st
     }
 }
 
-// Rows that a query reads at this moment must not be taken back under it; the failure waits until it is done.
+// Rows that a query reads at this moment must not be taken back under it; the failure waits until
+// it is done.
 static int is_being_read(const struct oto_shard *shard)
 {
     return (shard->open && atomic_load(&shard->open->views)) ||
@@ -401,7 +407,8 @@ static int is_due(struct oto_shard *shard, uint64_t now_ns)
     int pressed = atomic_exchange(&shard->pressed, 0);
     if (!segment || !oto_segment_has_rows(segment))
         return 0;
-    return now_ns - segment->opened_ns >= age_ns || (pressed && segment->counted_bytes >= RELIEF_BYTES);
+    return now_ns - segment->opened_ns >= age_ns ||
+           (pressed && segment->counted_bytes >= RELIEF_BYTES);
 }
 
 void oto_shard_tick(struct oto_shard *shard)
@@ -412,7 +419,8 @@ void oto_shard_tick(struct oto_shard *shard)
     oto_shard_poll(shard);
     if (is_due(shard, now_ns))
         oto_shard_seal(shard);
-    // Without this a server that nobody dares to send to would never find out that its disk is well again.
+    // Without this a server that nobody dares to send to would never find out that its disk is well
+    // again.
     uint64_t free_bytes, wanted = shard->engine->options.wal.disk_free_min;
     if (atomic_load(&shard->disk_blocked) && now_ns >= shard->retry_ns &&
         oto_disk_free(shard->engine->data_path, &free_bytes, NULL) >= 0 && free_bytes >= wanted)
@@ -450,7 +458,8 @@ static enum oto_status make_room(struct oto_shard *shard, struct oto_error *err)
         int disk = atomic_load(&shard->engine->flush_blocked);
         count(&shard->counters.refused, 1);
         return oto_error_set(err, disk ? OTO_NO_SPACE : OTO_UNAVAILABLE,
-                             disk ? "the server's disk refuses writes" : "the server's disk cannot keep up");
+                             disk ? "the server's disk refuses writes"
+                                  : "the server's disk cannot keep up");
     }
     if (!shard->open)
         shard->open = oto_segment_new(shard->engine, shard->index, shard->next_first_seq);
@@ -492,7 +501,8 @@ static enum oto_status append(struct oto_shard *shard, struct oto_ingest *ingest
     enum oto_status status = oto_wal_append(shard->wal, (uint8_t)ingest->signal, 0, received_ns,
                                             ingest->payload, &ingest->seq, err);
     if (status < 0) {
-        oto_otlp_rollback(shard->open->decoder, ingest->signal, shard->scratch_marks[ingest->signal]);
+        oto_otlp_rollback(shard->open->decoder, ingest->signal,
+                          shard->scratch_marks[ingest->signal]);
         count(&shard->counters.failed[ingest->signal], ingest->result.accepted);
         if (status == OTO_NO_SPACE) {
             atomic_store(&shard->disk_blocked, 1);

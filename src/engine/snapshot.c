@@ -1,11 +1,12 @@
-// What a query sees: files on disk, and for rows that are not in one yet a Parquet file in memory. Each row is encoded once, however many
-// queries come: what a segment gained since the last one becomes a further piece.
+// What a query sees: files on disk, and for rows that are not in one yet a Parquet file in memory.
+// Each row is encoded once, however many queries come: what a segment gained since the last one
+// becomes a further piece.
 #include "engine/engine_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PIECES_MAX 8          // of a table in a segment; more are made one
+#define PIECES_MAX 8 // of a table in a segment; more are made one
 #define VIEW_WAIT_NS 10000000000u
 #define SINK_BYTES (128u << 10)
 
@@ -191,8 +192,8 @@ static void ask_shard(struct oto_shard *shard, uint32_t tables)
     oto_shard_wake(shard);
 }
 
-static enum oto_status take_answer(struct oto_shard *shard, uint64_t deadline_ns, struct views *views,
-                                   struct oto_error *err)
+static enum oto_status take_answer(struct oto_shard *shard, uint64_t deadline_ns,
+                                   struct views *views, struct oto_error *err)
 {
     enum oto_status status = OTO_OK;
     OTO_TRY(views_reserve(views, 2, err));
@@ -406,7 +407,8 @@ enum oto_status oto_engine_snapshot(struct oto_engine *engine, uint32_t tables, 
         free(list);
         return status;
     }
-    *ret_snapshot = (struct oto_snapshot){.files = list->files, .file_count = list->count, .own = list};
+    *ret_snapshot =
+        (struct oto_snapshot){.files = list->files, .file_count = list->count, .own = list};
     return OTO_OK;
 }
 

@@ -1,5 +1,6 @@
-// A store that is a folder. A file is written under a hidden name in the folder's root, synced, renamed into place; then the folders that
-// learnt a new name are synced, so that it stays there after a power cut.
+// A store that is a folder. A file is written under a hidden name in the folder's root, synced,
+// renamed into place; then the folders that learnt a new name are synced, so that it stays there
+// after a power cut.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,7 +27,8 @@ struct oto_store_upload {
     uint8_t buffer[WRITE_BUFFER_BYTES];
 };
 
-// Names are relative, go down only, and hide nothing: they come from our own code and from folder listings.
+// Names are relative, go down only, and hide nothing: they come from our own code and from folder
+// listings.
 static int name_is_good(const char *name)
 {
     if (name[0] == 0 || name[0] == '/' || name[0] == '.' || strstr(name, "/.") != NULL)
@@ -56,9 +58,9 @@ static enum oto_status disk_begin(struct oto_store *base, const char *name,
     upload->written = upload->buffered = 0;
     enum oto_status status = full_path(store, name, upload->name, err);
     if (status >= 0) {
-        int size = snprintf(upload->temporary, sizeof upload->temporary,
-                            "%s/" TEMPORARY_PREFIX "%llu", store->path,
-                            (unsigned long long)store->uploads++);
+        int size =
+            snprintf(upload->temporary, sizeof upload->temporary, "%s/" TEMPORARY_PREFIX "%llu",
+                     store->path, (unsigned long long)store->uploads++);
         if (size < 0 || (size_t)size >= sizeof upload->temporary)
             status = oto_error_set(err, OTO_INVALID, "the store's path is too long");
     }
@@ -177,7 +179,8 @@ static enum oto_status disk_publish(struct oto_store_upload *upload, int replace
 
 struct listing {
     struct disk_store *store;
-    enum oto_status (*visit)(void *state, const struct oto_store_entry *entry, struct oto_error *err);
+    enum oto_status (*visit)(void *state, const struct oto_store_entry *entry,
+                             struct oto_error *err);
     void *state;
     char name[PATH_MAX_BYTES]; // of the folder being read, then of an entry
     unsigned depth;
@@ -285,8 +288,7 @@ static enum oto_status remove_leftover(void *state, const struct oto_folder_entr
 {
     const struct disk_store *store = state;
     char path[PATH_MAX_BYTES];
-    if (!entry->is_file ||
-        strncmp(entry->name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
+    if (!entry->is_file || strncmp(entry->name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
         return OTO_OK;
     snprintf(path, sizeof path, "%s/%s", store->path, entry->name);
     return oto_path_remove(path, err);

@@ -142,7 +142,8 @@ enum oto_status oto_wal_start(struct oto_wal *wal, struct oto_error *err)
     return status;
 }
 
-// Asks the file system now and then, so that the log never takes the last bytes of a disk that others need too.
+// Asks the file system now and then, so that the log never takes the last bytes of a disk that
+// others need too.
 static int disk_is_low(struct oto_wal *wal)
 {
     uint64_t now_ns = oto_clock_monotonic_ns(), free_bytes;
@@ -151,8 +152,8 @@ static int disk_is_low(struct oto_wal *wal)
     if (wal->free_checked_ns != 0 && now_ns - wal->free_checked_ns < FREE_CHECK_NS)
         return wal->free_low;
     wal->free_checked_ns = now_ns;
-    wal->free_low = oto_disk_free(wal->path, &free_bytes, NULL) >= 0 &&
-                    free_bytes < wal->options.disk_free_min;
+    wal->free_low =
+        oto_disk_free(wal->path, &free_bytes, NULL) >= 0 && free_bytes < wal->options.disk_free_min;
     return wal->free_low;
 }
 

@@ -1,9 +1,11 @@
-// The committer thread: takes what was staged while the last group was on its way to the disk, writes it, syncs it, tells the owner.
+// The committer thread: takes what was staged while the last group was on its way to the disk,
+// writes it, syncs it, tells the owner.
 #include "os/clock.h"
 #include "wal/wal_internal.h"
 
-#define STAGING_KEPT_SHARE 8 // a staging buffer of more than this part of the limit is given back once written,
-#define IDLE_NS 5000000000u  // and every one when nothing came for so long
+#define STAGING_KEPT_SHARE                                                                         \
+    8 // a staging buffer of more than this part of the limit is given back once written,
+#define IDLE_NS 5000000000u // and every one when nothing came for so long
 
 static void tell(struct oto_wal *wal, uint64_t durable_seq, enum oto_status status,
                  const struct oto_error *err)
@@ -12,7 +14,8 @@ static void tell(struct oto_wal *wal, uint64_t durable_seq, enum oto_status stat
         wal->options.committed(wal->options.state, durable_seq, status, err);
 }
 
-// Lock held. Everything appended after durable_seq is lost; appends stop until the owner has undone it.
+// Lock held. Everything appended after durable_seq is lost; appends stop until the owner has undone
+// it.
 static uint64_t fail(struct oto_wal *wal)
 {
     wal->failed = 1;

@@ -6,7 +6,8 @@
 #define CHECKPOINT_MAGIC "OTOCKP\r\n"
 #define RECORD_MAGIC 0x524c544fu // "OTLR"
 
-// Segment header: magic 8, version 4, first record's offset 4, salt 8, first seq 8, ordinal 8, created 8, zero 12, CRC-32C 4.
+// Segment header: magic 8, version 4, first record's offset 4, salt 8, first seq 8, ordinal 8,
+// created 8, zero 12, CRC-32C 4.
 #define SEGMENT_HEADER_USED 64
 
 void oto_wal_segment_header_encode(const struct oto_wal_segment_header *header, uint8_t *output)
@@ -52,8 +53,8 @@ enum oto_status oto_wal_segment_header_decode(struct oto_bytes bytes,
     return OTO_OK;
 }
 
-// Record header: magic 4, kind 1, flags 1, zero 2, payload size 4, CRC-32C 4, seq 8, received 8, salt 8. The checksum covers the
-// first 12 bytes and everything after itself, the length included.
+// Record header: magic 4, kind 1, flags 1, zero 2, payload size 4, CRC-32C 4, seq 8, received 8,
+// salt 8. The checksum covers the first 12 bytes and everything after itself, the length included.
 static uint32_t record_crc(const uint8_t *record, size_t payload_size)
 {
     uint32_t crc = oto_crc32c(0, record, 12);

@@ -7,7 +7,8 @@
 #include "wal/wal_format.h"
 
 #define OTO_WAL_PATH_MAX 4096
-#define OTO_WAL_SPARE_MAX 2 // segments kept for reuse: written once, so that a commit into them changes no file size
+#define OTO_WAL_SPARE_MAX                                                                          \
+    2 // segments kept for reuse: written once, so that a commit into them changes no file size
 
 // One file of the log.
 struct oto_wal_segment {
@@ -21,7 +22,8 @@ struct oto_wal_segment {
 
 // The calls that a test makes fail.
 struct oto_wal_disk {
-    enum oto_status (*write)(struct oto_file *f, uint64_t offset, const void *data, size_t size, struct oto_error *err);
+    enum oto_status (*write)(struct oto_file *f, uint64_t offset, const void *data, size_t size,
+                             struct oto_error *err);
     enum oto_status (*sync)(struct oto_file *f, struct oto_error *err);
 };
 
@@ -48,9 +50,10 @@ struct oto_wal {
     uint64_t next_seq;
     int failed; // waits for reset
     uint64_t durable_seq;
-    uint64_t synced_seq;    // on disk for sure (durable_seq runs ahead of it in the modes interval and none)
-    int sync_wanted;        // a checkpoint waits for synced_seq
-    uint64_t lost_seq;      // records up to here will never be synced: they failed
+    uint64_t synced_seq; // on disk for sure (durable_seq runs ahead of it in the modes interval and
+                         // none)
+    int sync_wanted;     // a checkpoint waits for synced_seq
+    uint64_t lost_seq;   // records up to here will never be synced: they failed
     uint64_t free_checked_ns; // the appender's own
     int free_low;             // the appender's own
 
@@ -75,13 +78,17 @@ struct oto_wal {
 };
 
 // "<folder>/<ordinal as 16 hex digits>.<extension>".
-void oto_wal_segment_path(const struct oto_wal *wal, uint64_t ordinal, const char *extension, char *output);
+void oto_wal_segment_path(const struct oto_wal *wal, uint64_t ordinal, const char *extension,
+                          char *output);
 
-// Begins a segment whose first record will be first_seq: a spare one or a new file, under its name for good when this returns; the
-// header is written, not yet synced. The committer's thread.
-OTO_MUST_CHECK enum oto_status oto_wal_segment_begin(struct oto_wal *wal, uint64_t first_seq, struct oto_error *err);
+// Begins a segment whose first record will be first_seq: a spare one or a new file, under its name
+// for good when this returns; the header is written, not yet synced. The committer's thread.
+OTO_MUST_CHECK enum oto_status oto_wal_segment_begin(struct oto_wal *wal, uint64_t first_seq,
+                                                     struct oto_error *err);
 // Writes a group and, where the mode asks for it, syncs it.
-OTO_MUST_CHECK enum oto_status oto_wal_segment_write(struct oto_wal *wal, const struct oto_wal_group *group, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status oto_wal_segment_write(struct oto_wal *wal,
+                                                     const struct oto_wal_group *group,
+                                                     struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_wal_segment_sync(struct oto_wal *wal, struct oto_error *err);
 // Cuts off what was not committed, as far as the disk lets us, and never writes that file again.
 void oto_wal_segment_abandon(struct oto_wal *wal);

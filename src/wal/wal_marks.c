@@ -21,7 +21,8 @@ static enum oto_status write_whole(const char *path, const void *bytes, size_t s
     return status >= 0 ? closed : status;
 }
 
-// In the modes that run ahead of the disk: waits until the records up to seq are on it, or are known to be lost.
+// In the modes that run ahead of the disk: waits until the records up to seq are on it, or are
+// known to be lost.
 static void wait_synced(struct oto_wal *wal, uint64_t seq)
 {
     oto_mutex_lock(&wal->lock);

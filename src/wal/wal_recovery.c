@@ -1,4 +1,5 @@
-// Recovery: finds the segments, reads their records in order, tells a torn end from damage in the middle.
+// Recovery: finds the segments, reads their records in order, tells a torn end from damage in the
+// middle.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ struct reader {
     uint64_t limit_seq;
     struct oto_buffer window;
     uint64_t window_at; // offset in the file of window.data[0]
-    enum oto_status (*visit)(void *state, const struct oto_wal_record *record, struct oto_error *err);
+    enum oto_status (*visit)(void *state, const struct oto_wal_record *record,
+                             struct oto_error *err);
     void *state;
     struct oto_wal_recovery *recovery;
 };
@@ -45,8 +47,9 @@ static enum oto_status window_show(struct reader *r, uint64_t offset, size_t siz
 }
 
 // The record at offset: OTO_OK, or OTO_END where there is none that is whole.
-static enum oto_status record_at(struct reader *r, uint64_t offset, struct oto_wal_record *ret_record,
-                                 size_t *ret_size, struct oto_error *err)
+static enum oto_status record_at(struct reader *r, uint64_t offset,
+                                 struct oto_wal_record *ret_record, size_t *ret_size,
+                                 struct oto_error *err)
 {
     struct oto_bytes bytes;
     size_t size = OTO_WAL_RECORD_HEADER_BYTES;
@@ -64,7 +67,8 @@ static enum oto_status record_at(struct reader *r, uint64_t offset, struct oto_w
     }
 }
 
-// The next whole record from offset on with a sequence number past the last: OTO_OK with its offset, or OTO_END.
+// The next whole record from offset on with a sequence number past the last: OTO_OK with its
+// offset, or OTO_END.
 static enum oto_status resync(struct reader *r, uint64_t offset, uint64_t *ret_offset,
                               struct oto_error *err)
 {
@@ -96,7 +100,8 @@ static enum oto_status deliver(struct reader *r, const struct oto_wal_record *re
     return OTO_OK;
 }
 
-// Bytes of a record that was begun at offset but is not whole; 0 where nothing of this life was written.
+// Bytes of a record that was begun at offset but is not whole; 0 where nothing of this life was
+// written.
 static enum oto_status torn_bytes(struct reader *r, uint64_t offset, uint64_t *ret_bytes,
                                   struct oto_error *err)
 {
@@ -110,14 +115,16 @@ static enum oto_status torn_bytes(struct reader *r, uint64_t offset, uint64_t *r
         size = size < rest ? size : (size_t)rest;
     while (end > 0 && bytes.data[end - 1] == 0)
         end--;
-    // A salt of this life in the header's place says that the bytes belong to it; else only a file that ends here has a torn header.
+    // A salt of this life in the header's place says that the bytes belong to it; else only a file
+    // that ends here has a torn header.
     int ours = bytes.size >= OTO_WAL_RECORD_HEADER_BYTES && oto_load64(bytes.data + 32) == r->salt;
     if (end > 0 && (ours || bytes.size < OTO_WAL_RECORD_HEADER_BYTES))
         *ret_bytes = size > end ? size : end;
     return OTO_OK;
 }
 
-// No whole record follows in this segment. That is its end, unless records are missing before the next one begins.
+// No whole record follows in this segment. That is its end, unless records are missing before the
+// next one begins.
 static enum oto_status finish(struct reader *r, uint64_t offset, struct oto_error *err)
 {
     int last = !r->segment->next;
@@ -148,7 +155,8 @@ static enum oto_status read_records(struct reader *r, struct oto_error *err)
         enum oto_status status = record_at(r, offset, &record, &size, err);
         if (status < 0)
             return status;
-        int good = status == OTO_OK && (record.seq == r->segment->last_seq + 1 || r->segment->corrupt);
+        int good =
+            status == OTO_OK && (record.seq == r->segment->last_seq + 1 || r->segment->corrupt);
         if (good && record.seq > r->segment->last_seq) {
             if (record.seq >= r->limit_seq)
                 break;
@@ -181,7 +189,8 @@ static enum oto_status open_reader(struct reader *r, struct oto_error *err)
     return status;
 }
 
-// Reads one header. A file whose header belongs to another life holds nothing that was ever acknowledged: *ret_stale.
+// Reads one header. A file whose header belongs to another life holds nothing that was ever
+// acknowledged: *ret_stale.
 static enum oto_status read_header(struct reader *r, int *ret_stale, struct oto_error *err)
 {
     struct oto_bytes bytes;
@@ -305,7 +314,8 @@ static enum oto_status list_segments(struct reader *r, struct oto_error *err)
     return status;
 }
 
-// Records from there on are void: a later segment begins with that number, since theirs were never committed.
+// Records from there on are void: a later segment begins with that number, since theirs were never
+// committed.
 static uint64_t limit_of(const struct oto_wal_segment *segment)
 {
     uint64_t limit = UINT64_MAX;
@@ -336,12 +346,11 @@ static enum oto_status read_segment(struct reader *r, struct oto_wal_segment *se
     return status;
 }
 
-enum oto_status oto_wal_replay(struct oto_wal *wal,
-                               enum oto_status (*visit)(void *state,
-                                                        const struct oto_wal_record *record,
-                                                        struct oto_error *err),
-                               void *state, struct oto_wal_recovery *ret_recovery,
-                               struct oto_error *err)
+enum oto_status
+oto_wal_replay(struct oto_wal *wal,
+               enum oto_status (*visit)(void *state, const struct oto_wal_record *record,
+                                        struct oto_error *err),
+               void *state, struct oto_wal_recovery *ret_recovery, struct oto_error *err)
 {
     struct oto_wal_recovery recovery = {0};
     struct reader r = {.wal = wal, .visit = visit, .state = state, .recovery = &recovery};

@@ -6,8 +6,8 @@
 #include "os/clock.h"
 #include "wal/wal_internal.h"
 
-// Small groups are written into space that already holds zeros: a sync that changes no file size takes half the time. Larger
-// ones would only pay for writing everything twice.
+// Small groups are written into space that already holds zeros: a sync that changes no file size
+// takes half the time. Larger ones would only pay for writing everything twice.
 #define AHEAD_BYTES (1u << 20)
 #define AHEAD_GROUP_MAX (256u << 10)
 
@@ -104,7 +104,8 @@ enum oto_status oto_wal_segment_begin(struct oto_wal *wal, uint64_t first_seq,
     return OTO_OK;
 }
 
-// Zeros after the records, so that the next groups find written space. Best effort: a full disk is told by the records' own write.
+// Zeros after the records, so that the next groups find written space. Best effort: a full disk is
+// told by the records' own write.
 static void write_ahead(struct oto_wal *wal)
 {
     uint64_t end = wal->current_size + AHEAD_BYTES;
@@ -178,8 +179,8 @@ void oto_wal_segment_abandon(struct oto_wal *wal)
     wal->dirty = 0;
     if (wal->current.fd < 0)
         return;
-    // After a failed sync the kernel may call lost pages clean, so neither success nor failure here is believed: what counts is that the
-    // next segment's first_seq makes void whatever is left.
+    // After a failed sync the kernel may call lost pages clean, so neither success nor failure here
+    // is believed: what counts is that the next segment's first_seq makes void whatever is left.
     int cut = oto_file_truncate(&wal->current, wal->current_durable, NULL) >= 0;
     int synced = wal->disk.sync(&wal->current, NULL) >= 0;
     oto_file_close(&wal->current, NULL);

@@ -1,4 +1,5 @@
-// An engine in a folder of its own, driven from the test's thread as its shard's; requests whose rows are told apart by their hour.
+// An engine in a folder of its own, driven from the test's thread as its shard's; requests whose
+// rows are told apart by their hour.
 #ifndef OTO_TESTS_ENGINE_FIXTURE_H
 #define OTO_TESTS_ENGINE_FIXTURE_H
 
@@ -111,7 +112,8 @@ static inline void fixture_free(struct fixture *f)
 
 // --- requests ---
 
-static inline size_t put_message(uint8_t *output, uint8_t field, const uint8_t *message, size_t size)
+static inline size_t put_message(uint8_t *output, uint8_t field, const uint8_t *message,
+                                 size_t size)
 {
     size_t at = 0;
     output[at++] = (uint8_t)(field << 3 | 2);
@@ -129,7 +131,8 @@ static inline void request_make(struct request *r, unsigned hour, unsigned salt)
     size_t size = 0;
     memset(r, 0, sizeof *r);
     for (unsigned i = 0; i < ROWS_A_REQUEST; i++) {
-        uint64_t time_ns = ((uint64_t)BASE_HOUR + hour) * 3600000000000u + i * 1000u + salt * 1000000u;
+        uint64_t time_ns =
+            ((uint64_t)BASE_HOUR + hour) * 3600000000000u + i * 1000u + salt * 1000000u;
         int length = snprintf((char *)text, sizeof text, "hour %u row %u", hour, i);
         size_t body_size = put_message(body, 1, text, (size_t)length);
         record[0] = 1 << 3 | 1;
@@ -262,7 +265,8 @@ static inline enum oto_status add_disk_file(void *state, const struct oto_store_
     assert_true(hour >= 0 && hour < HOURS);
     uint8_t *bytes = malloc(entry->size_bytes);
     size_t size;
-    OTO_TRY(disk->store->operations->read(disk->store, entry->name, 0, bytes, entry->size_bytes, &size, err));
+    OTO_TRY(disk->store->operations->read(disk->store, entry->name, 0, bytes, entry->size_bytes,
+                                          &size, err));
     uint64_t rows = parquet_rows(bytes, size);
     free(bytes);
     disk->by_hour[hour] += rows;
@@ -275,7 +279,8 @@ static inline void count_disk(const struct fixture *f, struct disk_rows *disk)
 {
     memset(disk, 0, sizeof *disk);
     assert_int_equal(oto_store_open_disk(f->path, &disk->store, NULL), OTO_OK);
-    assert_int_equal(disk->store->operations->list(disk->store, "logs", add_disk_file, disk, NULL), OTO_OK);
+    assert_int_equal(disk->store->operations->list(disk->store, "logs", add_disk_file, disk, NULL),
+                     OTO_OK);
     disk->store->operations->close(disk->store);
 }
 

@@ -9,16 +9,21 @@
 static void a_name_reads_back(void **state)
 {
     (void)state;
-    for (int64_t hour = 0; hour < 5200000; hour += 991) { // to the year 2563, past what 64 bits of nanoseconds hold
-        struct oto_partition partition = {.hour = hour, .time_min_us = hour * 3600000000 + 3540000001};
+    for (int64_t hour = 0; hour < 5200000;
+         hour += 991) { // to the year 2563, past what 64 bits of nanoseconds hold
+        struct oto_partition partition = {.hour = hour,
+                                          .time_min_us = hour * 3600000000 + 3540000001};
         struct oto_catalogue_file file;
         char name[256], expected[128];
         time_t seconds = (time_t)(hour * 3600);
         struct tm tm;
         gmtime_r(&seconds, &tm);
-        oto_catalogue_name(OTO_TABLE_EXPONENTIAL_HISTOGRAM, &partition, 3, 17, UINT64_MAX, name, sizeof name);
+        oto_catalogue_name(OTO_TABLE_EXPONENTIAL_HISTOGRAM, &partition, 3, 17, UINT64_MAX, name,
+                           sizeof name);
         strftime(expected, sizeof expected,
-                 "metrics/exponential_histogram/year=%Y/month=%m/day=%d/hour=%H/%Y%m%dT%H5900.000001Z-3-17-", &tm);
+                 "metrics/exponential_histogram/year=%Y/month=%m/day=%d/hour=%H/"
+                 "%Y%m%dT%H5900.000001Z-3-17-",
+                 &tm);
         assert_memory_equal(name, expected, strlen(expected));
         assert_int_equal(oto_catalogue_parse(OTO_TABLE_EXPONENTIAL_HISTOGRAM, name, &file), OTO_OK);
         assert_int_equal(file.time_min_us, hour * 3600000000);
@@ -36,7 +41,8 @@ static void the_overflow_partition_covers_all_times(void **state)
     struct oto_catalogue_file file;
     char name[256];
     oto_catalogue_name(OTO_TABLE_LOGS, &partition, 0, 1, 2, name, sizeof name);
-    assert_string_equal(name, "logs/year=0000/month=00/day=00/hour=00/19700101T000000.000005Z-0-1-2.parquet");
+    assert_string_equal(
+        name, "logs/year=0000/month=00/day=00/hour=00/19700101T000000.000005Z-0-1-2.parquet");
     assert_int_equal(oto_catalogue_parse(OTO_TABLE_LOGS, name, &file), OTO_OK);
     assert_true(file.time_min_us == INT64_MIN && file.time_max_us == INT64_MAX);
 }

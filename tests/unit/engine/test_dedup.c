@@ -33,8 +33,10 @@ static void it_knows_what_a_list_would_know(void **state)
         unsigned key = (random >> 8) % KEYS;
         now_ns += (random >> 20) % 50; // some 40 entries a window: fewer than fit
         struct oto_dedup_entry entry = entry_of(key, now_ns);
-        int live = model.state[key] != OTO_DEDUP_NEW && now_ns - model.received_ns[key] <= WINDOW_NS;
-        enum oto_dedup_state expected = live ? (enum oto_dedup_state)model.state[key] : OTO_DEDUP_NEW;
+        int live =
+            model.state[key] != OTO_DEDUP_NEW && now_ns - model.received_ns[key] <= WINDOW_NS;
+        enum oto_dedup_state expected =
+            live ? (enum oto_dedup_state)model.state[key] : OTO_DEDUP_NEW;
         assert_int_equal(oto_dedup_begin(d, &entry), expected);
         if (expected != OTO_DEDUP_NEW)
             continue;
@@ -96,10 +98,13 @@ static void its_file_has_what_is_stored_up_to_a_record(void **state)
     }
     for (size_t at = 0; at < bytes.size; at++) { // one damaged byte anywhere: nothing is taken
         bytes.data[at] ^= 0x20;
-        assert_int_equal(oto_dedup_decode(again, oto_buffer_view(&bytes), 0, 12, 100, &err), OTO_CORRUPT);
+        assert_int_equal(oto_dedup_decode(again, oto_buffer_view(&bytes), 0, 12, 100, &err),
+                         OTO_CORRUPT);
         bytes.data[at] ^= 0x20;
     }
-    assert_int_equal(oto_dedup_decode(again, oto_bytes(bytes.data, bytes.size - 40), 0, 12, 100, &err), OTO_CORRUPT);
+    assert_int_equal(
+        oto_dedup_decode(again, oto_bytes(bytes.data, bytes.size - 40), 0, 12, 100, &err),
+        OTO_CORRUPT);
     oto_buffer_release(&bytes);
     oto_dedup_free(d);
     oto_dedup_free(again);

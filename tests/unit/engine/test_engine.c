@@ -17,7 +17,8 @@ static void *query_run(void *state)
 {
     struct query *q = state;
     struct oto_error err;
-    q->status = oto_engine_snapshot(q->f->engine, 1u << OTO_TABLE_LOGS, q->from_us, q->to_us, &q->snapshot, &err);
+    q->status = oto_engine_snapshot(q->f->engine, 1u << OTO_TABLE_LOGS, q->from_us, q->to_us,
+                                    &q->snapshot, &err);
     atomic_store(&q->over, 1);
     fixture_wake(q->f);
     return NULL;
@@ -120,7 +121,9 @@ static void a_time_range_prunes_files(void **state)
     fixture_start(f);
     snapshot_of(f, (BASE_HOUR + 3) * hour_us, (BASE_HOUR + 4) * hour_us - 1, &snapshot);
     assert_int_equal(snapshot.file_count, 1);
-    assert_non_null(strstr(snapshot.files[0].path, "/year=2026/month=01/day=01/hour=03/20260101T030000.000000Z-0-1-4.parquet"));
+    assert_non_null(
+        strstr(snapshot.files[0].path,
+               "/year=2026/month=01/day=01/hour=03/20260101T030000.000000Z-0-1-4.parquet"));
     oto_snapshot_release(&snapshot);
     fixture_drain(f);
     fixture_free(f);
@@ -132,7 +135,8 @@ static void each_table_has_an_empty_file(void **state)
     struct fixture *f = fixture_new();
     fixture_start(f);
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
-        assert_int_equal(file_rows(oto_engine_empty_file(f->engine, (enum oto_table)table), NULL), 0);
+        assert_int_equal(file_rows(oto_engine_empty_file(f->engine, (enum oto_table)table), NULL),
+                         0);
     fixture_drain(f);
     fixture_free(f);
 }
@@ -248,7 +252,8 @@ static void memory_is_admitted_up_to_the_budget(void **state)
     assert_true(f->engine->pool.block_count > 0); // kept from making the empty files
     assert_true(oto_engine_reserve(f->engine, 30u << 20));
     assert_false(oto_engine_reserve(f->engine, 30u << 20));
-    assert_int_equal(f->engine->pool.block_count, 0); // what was kept goes before a request is refused
+    assert_int_equal(f->engine->pool.block_count,
+                     0); // what was kept goes before a request is refused
     oto_engine_stats(f->engine, &stats);
     uint64_t taken = stats.memory_bytes;
     assert_int_equal(stats.refused_memory, 1);
@@ -296,7 +301,8 @@ static enum oto_status failing_write(struct oto_file *file, uint64_t offset, con
 static void a_failed_log_undoes_rows_and_answers_retryably(void **state)
 {
     (void)state;
-    for (unsigned before = 0; before <= 4; before++) { // how full the segment is when the log fails: up to sealing with it
+    for (unsigned before = 0; before <= 4;
+         before++) { // how full the segment is when the log fails: up to sealing with it
         struct fixture *f = fixture_new();
         struct request r[6];
         struct oto_engine_stats stats;
@@ -337,7 +343,8 @@ static void a_failed_log_undoes_rows_and_answers_retryably(void **state)
         struct disk_rows disk;
         count_disk(f, &disk);
         for (unsigned hour = 0; hour < HOURS; hour++)
-            assert_int_equal(disk.by_hour[hour], hour < before || (hour >= 10 && hour < 16) ? ROWS_A_REQUEST : 0);
+            assert_int_equal(disk.by_hour[hour],
+                             hour < before || (hour >= 10 && hour < 16) ? ROWS_A_REQUEST : 0);
         fixture_free(f);
     }
 }
@@ -345,8 +352,8 @@ static void a_failed_log_undoes_rows_and_answers_retryably(void **state)
 // --- a disk that takes no files ---
 
 static struct oto_store_operations broken;
-static enum oto_status no_begin(struct oto_store *s, const char *name, struct oto_store_upload **upload,
-                                struct oto_error *err)
+static enum oto_status no_begin(struct oto_store *s, const char *name,
+                                struct oto_store_upload **upload, struct oto_error *err)
 {
     (void)s, (void)upload;
     return oto_error_set(err, OTO_NO_SPACE, "%s: no space left on device", name);
@@ -445,7 +452,8 @@ static void a_promoted_attribute_keeps_its_id(void **state)
     oto_engine_close(f->engine);
     f->options.promote = second;
     fixture_open(f);
-    assert_int_equal(f->engine->promotions[0].field_id, 10002); // never an id that had another meaning
+    assert_int_equal(f->engine->promotions[0].field_id,
+                     10002); // never an id that had another meaning
     assert_int_equal(f->engine->promotions[1].field_id, 10001);
     oto_engine_close(f->engine);
     fixture_free(f);

@@ -1,4 +1,5 @@
-// Two shards on threads of their own, flushes in the background, queries all the while; and a disk that is really full.
+// Two shards on threads of their own, flushes in the background, queries all the while; and a disk
+// that is really full.
 #include "engine_fixture.h"
 
 #include <sys/mount.h>
@@ -48,7 +49,8 @@ static uint64_t seen_rows(struct oto_engine *engine)
     struct oto_snapshot snapshot;
     struct oto_error err;
     uint64_t rows = 0;
-    if (oto_engine_snapshot(engine, 1u << OTO_TABLE_LOGS, INT64_MIN, INT64_MAX, &snapshot, &err) < 0)
+    if (oto_engine_snapshot(engine, 1u << OTO_TABLE_LOGS, INT64_MIN, INT64_MAX, &snapshot, &err) <
+        0)
         fail_msg("%s", err.message);
     for (size_t i = 0; i < snapshot.file_count; i++)
         rows += snapshot.files[i].row_count;

@@ -1,4 +1,5 @@
-// What was acknowledged is there once, wherever the process dies: every step of a flush, during recovery too, and in between.
+// What was acknowledged is there once, wherever the process dies: every step of a flush, during
+// recovery too, and in between.
 #include "engine_fixture.h"
 
 #include <sys/mman.h>
@@ -24,7 +25,8 @@ static void maybe_die(void *state, enum oto_flush_point point)
 
 static struct ledger *ledger_new(void)
 {
-    struct ledger *ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct ledger *ledger =
+        mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(ledger != MAP_FAILED);
     return ledger;
 }
@@ -235,7 +237,8 @@ static void an_unreadable_record_is_kept_aside(void **state)
     snprintf(path, sizeof path, "%s/wal/0", f->path);
     assert_int_equal(oto_wal_open(path, &f->options.wal, &wal, NULL), OTO_OK);
     assert_int_equal(oto_wal_start(wal, NULL), OTO_OK);
-    assert_int_equal(oto_wal_append(wal, 0, 0, 5, OTO_BYTES_LITERAL("\xff\xff poison"), &seq, NULL), OTO_OK);
+    assert_int_equal(oto_wal_append(wal, 0, 0, 5, OTO_BYTES_LITERAL("\xff\xff poison"), &seq, NULL),
+                     OTO_OK);
     assert_int_equal(oto_wal_close(wal, NULL), OTO_OK);
     fixture_start(f);
     assert_int_equal(store(f, 2, 0), OTO_OK);
@@ -255,7 +258,8 @@ static void a_second_owner_is_refused(void **state)
     struct oto_engine *second;
     struct oto_error err;
     fixture_open(f);
-    assert_int_equal(oto_engine_announce(f->engine, "127.0.0.1:4317\n127.0.0.1:4318", NULL), OTO_OK);
+    assert_int_equal(oto_engine_announce(f->engine, "127.0.0.1:4317\n127.0.0.1:4318", NULL),
+                     OTO_OK);
     assert_int_equal(oto_engine_open(&f->options, &second, &err), OTO_EXISTS);
     char pid[32];
     snprintf(pid, sizeof pid, "%ld", (long)getpid());

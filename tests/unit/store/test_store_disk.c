@@ -48,7 +48,8 @@ static void assert_content(const char *name, const char *text)
 {
     char content[64] = {0};
     size_t size;
-    assert_int_equal(store->operations->read(store, name, 0, content, sizeof content, &size, NULL), OTO_OK);
+    assert_int_equal(store->operations->read(store, name, 0, content, sizeof content, &size, NULL),
+                     OTO_OK);
     assert_int_equal(size, strlen(text));
     assert_string_equal(content, text);
 }
@@ -60,9 +61,12 @@ static void a_published_file_is_read_back(void **state)
     size_t size;
     assert_int_equal(put("logs/year=2026/a.parquet", "hello", 0), OTO_OK);
     assert_content("logs/year=2026/a.parquet", "hello");
-    assert_int_equal(store->operations->read(store, "logs/year=2026/a.parquet", 1, part, 3, &size, NULL), OTO_OK);
+    assert_int_equal(
+        store->operations->read(store, "logs/year=2026/a.parquet", 1, part, 3, &size, NULL),
+        OTO_OK);
     assert_memory_equal(part, "ell", 3);
-    assert_int_equal(store->operations->read(store, "logs/none", 0, part, 3, &size, NULL), OTO_NOT_FOUND);
+    assert_int_equal(store->operations->read(store, "logs/none", 0, part, 3, &size, NULL),
+                     OTO_NOT_FOUND);
 }
 
 static void a_taken_name_is_replaced_only_on_demand(void **state)
@@ -79,7 +83,8 @@ struct found {
     int count;
     uint64_t size_bytes;
 };
-static enum oto_status count(void *state, const struct oto_store_entry *entry, struct oto_error *err)
+static enum oto_status count(void *state, const struct oto_store_entry *entry,
+                             struct oto_error *err)
 {
     struct found *found = state;
     (void)err;
@@ -124,7 +129,8 @@ static void leftovers_of_an_earlier_life_go(void **state)
 static void names_that_leave_the_folder_are_refused(void **state)
 {
     (void)state;
-    static const char *const names[] = {"", "/etc/passwd", "../x", "logs/../../x", "logs//x", ".hidden", "logs/.x"};
+    static const char *const names[] = {"",        "/etc/passwd", "../x",   "logs/../../x",
+                                        "logs//x", ".hidden",     "logs/.x"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct oto_store_upload *upload;
         assert_int_equal(store->operations->begin(store, names[i], &upload, NULL), OTO_INVALID);
@@ -145,7 +151,8 @@ static void large_and_small_pieces_keep_their_order(void **state)
     assert_int_equal(store->operations->write(upload, big, sizeof big, NULL), OTO_OK);
     assert_int_equal(store->operations->write(upload, "tail", 4, NULL), OTO_OK);
     assert_int_equal(store->operations->publish(upload, 0, NULL), OTO_OK);
-    assert_int_equal(store->operations->read(store, "logs/big", 0, back, sizeof back, &size, NULL), OTO_OK);
+    assert_int_equal(store->operations->read(store, "logs/big", 0, back, sizeof back, &size, NULL),
+                     OTO_OK);
     assert_int_equal(size, sizeof big + 8);
     assert_memory_equal(back, "head", 4);
     assert_memory_equal(back + 4, big, sizeof big);

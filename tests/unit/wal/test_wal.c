@@ -1,4 +1,5 @@
-// What the log promises: committed records come back, in order and once; torn, stale and failed ones never do.
+// What the log promises: committed records come back, in order and once; torn, stale and failed
+// ones never do.
 #include "cmocka_all.h"
 
 #include <fcntl.h>
@@ -432,7 +433,8 @@ static enum oto_status no_truncate_sync(struct oto_file *f, struct oto_error *er
     return oto_error_set(err, OTO_IO, "sync: input/output error");
 }
 
-static void after_a_failure_the_same_numbers_hold_other_records(struct owner *o, enum oto_status expected)
+static void after_a_failure_the_same_numbers_hold_other_records(struct owner *o,
+                                                                enum oto_status expected)
 {
     uint64_t seq;
     append(o, "lost 4");
@@ -515,7 +517,8 @@ static void a_file_size_limit_is_a_full_disk(void **state)
     setrlimit(RLIMIT_FSIZE, &limit);
     static uint8_t big[3500000];
     uint64_t seq;
-    assert_int_equal(oto_wal_append(o->wal, 0, 0, 0, oto_bytes(big, sizeof big), &seq, NULL), OTO_OK);
+    assert_int_equal(oto_wal_append(o->wal, 0, 0, 0, oto_bytes(big, sizeof big), &seq, NULL),
+                     OTO_OK);
     wait_failures(o, 1);
     assert_int_equal(o->status, OTO_NO_SPACE);
     oto_wal_reset(o->wal);
@@ -535,7 +538,8 @@ static void a_nearly_full_disk_refuses_appends(void **state)
     uint64_t seq;
     o->options.disk_free_min = UINT64_MAX;
     start(o);
-    assert_int_equal(oto_wal_append(o->wal, 0, 0, 0, oto_bytes_text("x"), &seq, NULL), OTO_NO_SPACE);
+    assert_int_equal(oto_wal_append(o->wal, 0, 0, 0, oto_bytes_text("x"), &seq, NULL),
+                     OTO_NO_SPACE);
     stop(o);
     owner_free(o);
 }
@@ -549,7 +553,8 @@ static void staging_is_bounded(void **state)
     static uint8_t part[20000];
     uint64_t seq, refused = 0, last = 0;
     for (int i = 0; i < 200; i++) {
-        enum oto_status status = oto_wal_append(o->wal, 0, 0, 0, oto_bytes(part, sizeof part), &seq, NULL);
+        enum oto_status status =
+            oto_wal_append(o->wal, 0, 0, 0, oto_bytes(part, sizeof part), &seq, NULL);
         if (status == OTO_UNAVAILABLE)
             refused++;
         else
