@@ -217,7 +217,8 @@ static enum oto_status copy_options(struct oto_query_client *client, const struc
     client->tables = calloc(options->table_count + 1u, sizeof(*client->tables));
     if (!client->program || !client->data_path || !client->tables)
         return OTO_NO_MEMORY;
-    memcpy(client->tables, options->tables, options->table_count * sizeof(*client->tables));
+    for (uint32_t i = 0; i < options->table_count; i++)
+        client->tables[i] = options->tables[i];
     client->options.program = client->program;
     client->options.data_path = client->data_path;
     client->options.tables = client->tables;

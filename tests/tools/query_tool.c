@@ -66,7 +66,9 @@ static void finished(struct oto_query *query, enum oto_status status, uint64_t r
 static void log_line(void *state, const char *level, const char *message)
 {
     struct tool *tool = state;
+    oto_mutex_lock(&tool->lock);
     (void)sscanf(message, "otolith-query %d: sandbox", &tool->pid);
+    oto_mutex_unlock(&tool->lock);
     (void)fprintf(stderr, "%s %s\n", level, message);
 }
 
@@ -115,7 +117,9 @@ static void run(struct tool *tool, struct oto_query_client *client, enum oto_que
         oto_query_submit(client, &query);
         if (kill_it) {
             usleep(300000);
+            oto_mutex_lock(&tool->lock);
             kill(tool->pid, SIGKILL);
+            oto_mutex_unlock(&tool->lock);
         }
         oto_mutex_lock(&tool->lock);
         while (!tool->done)
