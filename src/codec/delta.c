@@ -93,6 +93,18 @@ static uint8_t *put_miniblock32(uint8_t *at, const uint32_t deltas[MINIBLOCK], u
 ENCODER(oto_delta_encode64, int64_t, uint64_t, INT64_MAX, 64)
 ENCODER(oto_delta_encode32, int32_t, uint32_t, INT32_MAX, 32)
 
+// Each block says that its least delta is 0, and that nothing more is to be read.
+enum oto_status oto_delta_encode_same32(int32_t value, size_t count, struct oto_buffer *output)
+{
+    size_t size = count ? (count - 1 + BLOCK - 1) / BLOCK * (1 + MINIBLOCKS) : 0;
+    OTO_TRY(put_header(count, count ? value : 0, output));
+    OTO_TRY(oto_buffer_reserve(output, size));
+    if (size)
+        memset(output->data + output->size, 0, size);
+    output->size += size;
+    return OTO_OK;
+}
+
 struct delta_reader {
     const uint8_t *at, *end;
     uint64_t miniblocks;

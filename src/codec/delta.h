@@ -12,6 +12,9 @@ OTO_MUST_CHECK enum oto_status oto_delta_encode64(const int64_t *values, size_t 
 // The same for int32 (Parquet INT32: deltas and minimum wrap at 32 bits).
 OTO_MUST_CHECK enum oto_status oto_delta_encode32(const int32_t *values, size_t count,
                                                   struct oto_buffer *output);
+// What oto_delta_encode32 appends for count times the same value.
+OTO_MUST_CHECK enum oto_status oto_delta_encode_same32(int32_t value, size_t count,
+                                                       struct oto_buffer *output);
 // Decodes exactly count values; OTO_CORRUPT otherwise. ret_consumed may be NULL.
 OTO_MUST_CHECK enum oto_status oto_delta_decode64(struct oto_bytes input, int64_t *values, size_t count,
                                                   size_t *ret_consumed);

@@ -3,9 +3,9 @@
 #include "parquet/parquet_internal.h"
 
 #define BLOCK_BYTES 32
+#define PREFETCH_STEPS 8
 #define FILTER_BYTES_MAX (1u << 24)
-#define BITS_PER_VALUE                                                                             \
-    9 // at least, up to twice that: sizes are powers of two. 2 % false positives at worst
+#define BITS_PER_VALUE 8 // at least, up to twice that: sizes are powers of two
 
 static const uint32_t salts[8] = {0x47b6137bu, 0x44974d91u, 0x8824ad5bu, 0xa2b7289du,
                                   0x705495c7u, 0x2df1424bu, 0x9efc4947u, 0x5c6bfb31u};
@@ -36,10 +36,47 @@ static uint32_t *block_of(uint32_t *filter, uint64_t block_count, uint64_t hash)
     return filter + ((hash >> 32) * block_count >> 32) * 8;
 }
 
-static void insert(uint32_t *block, uint32_t low)
+void oto_parquet_bloom_insert_plain(const uint64_t *hashes, size_t count, uint32_t *filter,
+                                    uint64_t block_count)
 {
-    for (unsigned i = 0; i < 8; i++)
-        block[i] |= 1u << (low * salts[i] >> 27);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t *block = block_of(filter, block_count, hashes[i]), low = (uint32_t)hashes[i];
+        if (i + PREFETCH_STEPS < count)
+            __builtin_prefetch(block_of(filter, block_count, hashes[i + PREFETCH_STEPS]), 1);
+#pragma GCC unroll 8
+        for (unsigned k = 0; k < 8; k++)
+            block[k] |= 1u << (low * salts[k] >> 27);
+    }
+}
+
+#if defined(__x86_64__)
+typedef uint32_t lanes8 __attribute__((vector_size(32)));
+
+__attribute__((target("avx2"))) static void
+insert_avx2(const uint64_t *hashes, size_t count, uint32_t *filter, uint64_t block_count)
+{
+    lanes8 factors, bits;
+    memcpy(&factors, salts, sizeof factors);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t *block = block_of(filter, block_count, hashes[i]);
+        if (i + PREFETCH_STEPS < count)
+            __builtin_prefetch(block_of(filter, block_count, hashes[i + PREFETCH_STEPS]), 1);
+        memcpy(&bits, block, sizeof bits);
+        bits |= (lanes8){1, 1, 1, 1, 1, 1, 1, 1} << ((uint32_t)hashes[i] * factors >> 27);
+        memcpy(block, &bits, sizeof bits);
+    }
+}
+#endif
+
+static void insert(const uint64_t *hashes, size_t count, uint32_t *filter, uint64_t block_count)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        insert_avx2(hashes, count, filter, block_count);
+        return;
+    }
+#endif
+    oto_parquet_bloom_insert_plain(hashes, count, filter, block_count);
 }
 
 enum oto_status oto_parquet_bloom_write(const uint64_t *hashes, size_t count,
@@ -55,11 +92,7 @@ enum oto_status oto_parquet_bloom_write(const uint64_t *hashes, size_t count,
     size_t gap = (4 - output->size % 4) % 4;
     uint32_t *filter = (uint32_t *)(void *)(output->data + output->size + gap);
     memset(filter, 0, size);
-    for (size_t i = 0; i < count; i++) {
-        if (i + 8 < count) // the blocks lie anywhere
-            __builtin_prefetch(block_of(filter, size / BLOCK_BYTES, hashes[i + 8]), 1);
-        insert(block_of(filter, size / BLOCK_BYTES, hashes[i]), (uint32_t)hashes[i]);
-    }
+    insert(hashes, count, filter, size / BLOCK_BYTES);
     memmove(output->data + output->size, filter, size);
     output->size += size;
     return OTO_OK;

@@ -1,6 +1,7 @@
 // A column chunk: dictionary page and data pages (v1), compressed, each with its CRC, then what the
 // indexes need.
 #include "codec/crc.h"
+#include "codec/hex_frame.h"
 #include "parquet/parquet_internal.h"
 
 #define TINY_CHUNK_BYTES 256 // a chunk that says one thing in so little is not compressed
@@ -20,6 +21,21 @@ static enum oto_status compress(struct writing *c, const struct oto_buffer *raw)
     const struct oto_parquet_options *options = c->file->options;
     return oto_compress(c->file->codec, options->compression, options->compression_level,
                         oto_buffer_view(raw), &c->file->scratch.packed, c->file->err);
+}
+
+// A data page: scratch.raw, and the digits of scratch.ids.
+static size_t page_size(const struct writing *c)
+{
+    return c->file->scratch.raw.size + 2 * c->file->scratch.ids.size;
+}
+
+static enum oto_status compress_page(struct writing *c)
+{
+    struct oto_parquet_scratch *scratch = &c->file->scratch;
+    if (!scratch->ids.size)
+        return compress(c, &scratch->raw);
+    return oto_hex_frame(oto_buffer_view(&scratch->raw), oto_buffer_view(&scratch->ids),
+                         &scratch->packed);
 }
 
 static void write_page_header(struct writing *c, struct oto_thrift_writer *w, int type,
@@ -77,7 +93,7 @@ static enum oto_status emit_data(struct writing *c, const struct oto_parquet_pag
     if (!c->chunk.page_count++)
         c->chunk.data_offset = c->file->offset + first;
     OTO_TRY(
-        emit_page(c, OTO_PARQUET_DATA_PAGE, rows->entry_count, c->file->scratch.raw.size, body));
+        emit_page(c, OTO_PARQUET_DATA_PAGE, rows->entry_count, page_size(c), body));
     struct oto_parquet_page page = {.offset = c->file->offset + first,
                                     .size_bytes = (uint32_t)(chunk->size - first),
                                     .first_row = rows->first_row,
@@ -106,19 +122,21 @@ static enum oto_status emit_first(struct writing *c, const struct oto_parquet_pa
     struct oto_parquet_scratch *scratch = &c->file->scratch;
     struct oto_bytes dictionary = oto_buffer_view(&scratch->dictionary),
                      data = oto_buffer_view(&scratch->raw);
-    size_t raw_size = dictionary.size + data.size;
+    size_t raw_size = dictionary.size + page_size(c);
     scratch->packed.size = 0;
     if (c->file->options->compression == OTO_COMPRESSION_ZSTD && !is_tiny(c)) {
         if (dictionary.size)
             OTO_TRY(compress(c, &scratch->dictionary));
         size_t middle = scratch->packed.size;
-        OTO_TRY(compress(c, &scratch->raw));
+        OTO_TRY(compress_page(c));
         if (raw_size < TRIAL_BYTES_MIN || scratch->packed.size < raw_size / 100 * TRIAL_PERCENT) {
             c->chunk.codec = OTO_PARQUET_CODEC_ZSTD;
             dictionary = oto_bytes(scratch->packed.data, middle);
             data = oto_bytes(scratch->packed.data + middle, scratch->packed.size - middle);
         }
     }
+    if (c->chunk.codec == OTO_PARQUET_CODEC_NONE)
+        c->plan.is_random = 0; // the next pages need digits
     if (c->plan.encoding == OTO_PARQUET_RLE_DICTIONARY)
         OTO_TRY(emit_dictionary(c, dictionary));
     return emit_data(c, rows, range, data);
@@ -129,7 +147,7 @@ static enum oto_status write_page(struct writing *c, const struct oto_parquet_pa
 {
     struct oto_parquet_scratch *scratch = &c->file->scratch;
     struct oto_parquet_range range;
-    scratch->raw.size = 0;
+    scratch->raw.size = scratch->ids.size = 0;
     OTO_TRY(oto_parquet_levels_write(&rows->repetition, rows->entry_count, c->leaf->max_repetition,
                                      &scratch->raw));
     OTO_TRY(oto_parquet_levels_write(&rows->definition, rows->entry_count, c->leaf->max_definition,
@@ -140,7 +158,7 @@ static enum oto_status write_page(struct writing *c, const struct oto_parquet_pa
     scratch->packed.size = 0;
     if (c->chunk.codec == OTO_PARQUET_CODEC_NONE)
         return emit_data(c, rows, &range, oto_buffer_view(&scratch->raw));
-    OTO_TRY(compress(c, &scratch->raw));
+    OTO_TRY(compress_page(c));
     return emit_data(c, rows, &range, oto_buffer_view(&scratch->packed));
 }
 

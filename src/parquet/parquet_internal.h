@@ -190,7 +190,8 @@ struct oto_parquet_scratch {
     struct oto_buffer sorting;     // as distinct, for the merge
     struct oto_buffer slots;       // hash table
     struct oto_buffer hashes;      // uint64_t: for the bloom filter
-    struct oto_buffer raw;         // a page before compression
+    struct oto_buffer raw;         // a page before compression,
+    struct oto_buffer ids;         // and ids whose digits follow it (plan.is_random)
     struct oto_buffer dictionary;  // the dictionary page before compression
     struct oto_buffer packed;      // a page compressed
     struct oto_buffer pages;       // struct oto_parquet_page
@@ -270,6 +271,7 @@ struct oto_parquet_plan {
     uint8_t encoding;
     uint8_t code_source;
     uint8_t is_sorted;       // the dictionary: its codes are ranks
+    uint8_t is_random;       // ids: no repetitions for a compressor to find
     uint32_t distinct_count; // of the dictionary
     int64_t number_min;
 };
@@ -314,7 +316,7 @@ OTO_MUST_CHECK enum oto_status oto_parquet_levels_write(const struct oto_parquet
                                                         struct oto_buffer *output);
 
 // Appends a page's values in the plan's encoding and takes them into range. value_first: ordinal of
-// its first value.
+// its first value. Random ids go to scratch.ids as bytes: their digits belong behind output.
 OTO_MUST_CHECK enum oto_status
 oto_parquet_values_write(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
                          const struct oto_parquet_page_rows *rows, uint32_t value_first,
@@ -334,6 +336,9 @@ OTO_MUST_CHECK enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *
 // Appends header and bitset of a split-block bloom filter over hashes (XXH64 of the values).
 OTO_MUST_CHECK enum oto_status oto_parquet_bloom_write(const uint64_t *hashes, size_t count,
                                                        struct oto_buffer *output);
+// What it does on machines without vectors of eight words: puts hashes into zeroed blocks of as many.
+void oto_parquet_bloom_insert_plain(const uint64_t *hashes, size_t count, uint32_t *filter,
+                                    uint64_t block_count);
 
 // Bloom filters, indexes and the footer with its magic.
 OTO_MUST_CHECK enum oto_status oto_parquet_footer_write(struct oto_parquet_file *file);

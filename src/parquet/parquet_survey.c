@@ -416,24 +416,39 @@ static enum oto_status use_table(struct oto_parquet_file *file, struct oto_parqu
 }
 
 // --- ids ---
-// Takes values at even distances: unique ids, the usual case, show themselves before all are
-// hashed.
-static enum oto_status ids_repeat(struct oto_parquet_file *file,
-                                  const struct oto_parquet_plan *plan, int *ret)
+// How many of IDS_SAMPLE values, so many rows from each other, stand among them already.
+static enum oto_status ids_sample(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
+                                  uint32_t stride, uint32_t *ret_repeats, uint32_t *ret_distinct)
 {
-    const struct oto_parquet_leaf *leaf = plan->leaf;
-    uint32_t stride = file->group.count / IDS_SAMPLE, repeats = 0;
-    *ret = 1;
-    if (leaf->outer || leaf->level || stride < 8)
-        return OTO_OK;
     struct table table;
     OTO_TRY(table_init(file, leaf, IDS_SAMPLE, IDS_SAMPLE, &table));
+    *ret_repeats = 0;
     for (uint32_t i = 0; i < IDS_SAMPLE; i++) {
         uint32_t position = file->group.indices[0][i * stride], count = table.count;
         if (oto_column_valid(leaf->column, position))
-            repeats += value_code(&table, leaf, position) < count;
+            *ret_repeats += value_code(&table, leaf, position) < count;
     }
-    *ret = repeats >= IDS_SAMPLE_REPEATS_MIN || table.count < IDS_SAMPLE / 64;
+    *ret_distinct = table.count;
+    return OTO_OK;
+}
+
+// Whether a dictionary may be worth it: unique ids, the usual case, show themselves in a sample
+// before all are hashed. When they repeat neither far nor near, there is nothing to compress.
+static enum oto_status ids_repeat(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
+                                  int *ret)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    uint32_t stride = file->group.count / IDS_SAMPLE, repeats, distinct;
+    *ret = 1;
+    if (leaf->outer || leaf->level || stride < 8)
+        return OTO_OK;
+    OTO_TRY(ids_sample(file, leaf, stride, &repeats, &distinct));
+    *ret = repeats >= IDS_SAMPLE_REPEATS_MIN || distinct < IDS_SAMPLE / 64;
+    if (*ret || (leaf->column->validity && leaf->column->null_count))
+        return OTO_OK;
+    OTO_TRY(ids_sample(file, leaf, 1, &repeats, &distinct));
+    plan->is_random =
+        repeats < IDS_SAMPLE / 64 && file->options->compression == OTO_COMPRESSION_ZSTD;
     return OTO_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "codec/delta.h"
+#include "codec/hex_frame.h"
 #include "codec/rle.h"
 #include "parquet/parquet_internal.h"
 
@@ -303,29 +304,53 @@ static enum oto_status write_text(const struct page *page)
     return OTO_OK;
 }
 
-static enum oto_status write_ids(const struct page *page)
+static enum oto_status write_id_sizes(const struct page *page, unsigned text_size)
 {
-    unsigned text_size = 2 * oto_parquet_leaf_id_size(page->leaf);
-    const uint8_t *bytes = page->leaf->column->values;
+    const struct oto_column *column = page->leaf->column;
+    if (!column->validity || !column->null_count)
+        return oto_delta_encode_same32((int32_t)text_size, page->count, page->output);
     int32_t *sizes =
         oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *sizes);
-    uint64_t *hashes = NULL;
-    struct edges edges = {.range = page->range};
     if (!sizes)
         return OTO_NO_MEMORY;
-    if (wants_hashes(page))
-        OTO_TRY(reserve_hashes(page, &hashes));
     for (uint32_t i = 0; i < page->count; i++)
-        sizes[i] =
-            oto_column_valid(page->leaf->column, page->positions[i]) ? (int32_t)text_size : 0;
-    OTO_TRY(oto_delta_encode32(sizes, page->count, page->output));
-    OTO_TRY(oto_buffer_reserve(page->output, (size_t)page->count * text_size));
-    uint8_t *output = page->output->data + page->output->size;
+        sizes[i] = oto_column_valid(column, page->positions[i]) ? (int32_t)text_size : 0;
+    return oto_delta_encode32(sizes, page->count, page->output);
+}
+
+// All there: bytes, where a compressor makes the digits (codec/hex_frame.h). The filter still wants
+// to have seen them.
+static void write_raw_ids(const struct page *page, unsigned id_size, uint64_t *hashes,
+                          uint8_t *output)
+{
+    const uint8_t *bytes = page->leaf->column->values;
+    struct edges edges = {.range = page->range};
+    char digits[32];
+    for (uint32_t i = 0; i < page->count; i++, output += id_size) {
+        const uint8_t *id = bytes + (size_t)page->positions[i] * id_size;
+        if (i + PREFETCH_STEPS < page->count)
+            __builtin_prefetch(bytes + (size_t)page->positions[i + PREFETCH_STEPS] * id_size);
+        if (id_size == 16)
+            memcpy(output, id, 16);
+        else
+            memcpy(output, id, 8);
+        edges_take(&edges, oto_bytes(id, id_size));
+        if (hashes) {
+            oto_hex_encode(id, id_size, digits);
+            hashes[i] = oto_xxh64(digits, 2 * id_size, 0);
+        }
+    }
+}
+
+static void write_id_digits(const struct page *page, unsigned id_size, uint64_t *hashes,
+                            uint8_t *output)
+{
+    const uint8_t *bytes = page->leaf->column->values;
+    struct edges edges = {.range = page->range};
     for (uint32_t i = 0; i < page->count; i++) {
         struct oto_bytes id = oto_parquet_id_at(page->leaf, page->positions[i]);
         if (i + PREFETCH_STEPS < page->count)
-            __builtin_prefetch(bytes +
-                               (size_t)page->positions[i + PREFETCH_STEPS] * (text_size / 2));
+            __builtin_prefetch(bytes + (size_t)page->positions[i + PREFETCH_STEPS] * id_size);
         oto_hex_encode(id.data, id.size, (char *)output);
         edges_take(&edges, id);
         if (hashes)
@@ -333,6 +358,25 @@ static enum oto_status write_ids(const struct page *page)
         output += 2 * id.size;
     }
     page->output->size = (size_t)(output - page->output->data);
+}
+
+static enum oto_status write_ids(const struct page *page, const struct oto_parquet_plan *plan)
+{
+    unsigned id_size = oto_parquet_leaf_id_size(page->leaf);
+    size_t size = (size_t)page->count * id_size;
+    struct oto_buffer *ids = &page->file->scratch.ids;
+    uint64_t *hashes = NULL;
+    if (wants_hashes(page))
+        OTO_TRY(reserve_hashes(page, &hashes));
+    OTO_TRY(write_id_sizes(page, 2 * id_size));
+    if (plan->is_random && size >= OTO_HEX_FRAME_RAW_MIN) {
+        OTO_TRY(oto_buffer_reserve(ids, size));
+        write_raw_ids(page, id_size, hashes, ids->data);
+        ids->size = size;
+        return OTO_OK;
+    }
+    OTO_TRY(oto_buffer_reserve(page->output, 2 * size));
+    write_id_digits(page, id_size, hashes, page->output->data + page->output->size);
     return OTO_OK;
 }
 
@@ -427,7 +471,7 @@ enum oto_status oto_parquet_values_write(struct oto_parquet_file *file,
         return write_doubles(&page, encoding);
     case OTO_TYPE_ID16:
     case OTO_TYPE_ID8:
-        return write_ids(&page);
+        return write_ids(&page, plan);
     default:
         return write_text(&page);
     }
