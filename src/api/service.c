@@ -438,6 +438,7 @@ enum oto_status oto_service_run(struct oto_service *service, struct oto_error *e
     oto_stop_signal_wait(&service->stop);
     oto_log_write(&service->log, OTO_LOG_INFO, "draining");
     atomic_store(&service->draining, 1);
+    oto_engine_cancel_recovery(service->engine); // it may be waiting for a full disk
     oto_thread_join(&service->recovery);
     service->recovery.started = 0;
     stop_workers(service);
