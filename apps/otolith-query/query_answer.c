@@ -1,4 +1,5 @@
-// One request: the SQL is taken apart and checked, views are brought up to date, it runs, and its answer goes out.
+// One request: the SQL is taken apart and checked, views are brought up to date, it runs, and its
+// answer goes out.
 #include "query_process.h"
 
 #include "base/utf8.h"
@@ -21,7 +22,8 @@ struct answer {
 static enum oto_status copy_sql(struct answer *a, struct oto_error *err)
 {
     struct oto_bytes sql = a->request->view.sql;
-    if (!oto_utf8_valid(sql.data, sql.size) || memchr(sql.data ? (const void *)sql.data : "", 0, sql.size))
+    if (!oto_utf8_valid(sql.data, sql.size) ||
+        memchr(sql.data ? (const void *)sql.data : "", 0, sql.size))
         return oto_error_set(err, OTO_INVALID, "the SQL is not UTF-8 text");
     a->sql = malloc(sql.size + 1);
     if (!a->sql)
@@ -34,7 +36,8 @@ static enum oto_status copy_sql(struct answer *a, struct oto_error *err)
 }
 
 // Parses SQL: there must be exactly one statement.
-static enum oto_status extract(struct answer *a, const char *sql, duckdb_extracted_statements *ret_statements, struct oto_error *err)
+static enum oto_status extract(struct answer *a, const char *sql,
+                               duckdb_extracted_statements *ret_statements, struct oto_error *err)
 {
     idx_t count = duckdb_extract_statements(a->process->db.user, sql, ret_statements);
     if (count == 1)
@@ -44,7 +47,8 @@ static enum oto_status extract(struct answer *a, const char *sql, duckdb_extract
         return query_error_set(err, problem, DUCKDB_ERROR_PARSER, a->text);
     if (count == 0)
         return oto_error_set(err, OTO_INVALID, "there is no SQL");
-    return oto_error_set(err, OTO_DENIED, "only one statement is allowed, there are %llu", (unsigned long long)count);
+    return oto_error_set(err, OTO_DENIED, "only one statement is allowed, there are %llu",
+                         (unsigned long long)count);
 }
 
 // Checks what is asked, and brings the views of the tables it needs up to date.
@@ -55,17 +59,21 @@ static enum oto_status check(struct answer *a, struct oto_buffer *rewritten, str
     if (!wanted)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     int select_only = a->request->view.format == OTO_QUERY_PARQUET;
-    enum oto_status status = query_check(&p->db, &p->settings, a->text, wanted, select_only, rewritten, err);
+    enum oto_status status =
+        query_check(&p->db, &p->settings, a->text, wanted, select_only, rewritten, err);
     if (status == OTO_OK)
         status = query_views_update(&p->views, &p->db, a->request, wanted, err);
     free(wanted);
     return status;
 }
 
-static enum oto_status prepare_extracted(struct answer *a, duckdb_extracted_statements statements, struct oto_error *err)
+static enum oto_status prepare_extracted(struct answer *a, duckdb_extracted_statements statements,
+                                         struct oto_error *err)
 {
-    if (duckdb_prepare_extracted_statement(a->process->db.user, statements, 0, &a->statement) == DuckDBError)
-        return query_error_set(err, duckdb_prepare_error(a->statement), DUCKDB_ERROR_BINDER, a->text);
+    if (duckdb_prepare_extracted_statement(a->process->db.user, statements, 0, &a->statement) ==
+        DuckDBError)
+        return query_error_set(err, duckdb_prepare_error(a->statement), DUCKDB_ERROR_BINDER,
+                               a->text);
     duckdb_statement_type type = duckdb_prepared_statement_type(a->statement);
     int copies = type == DUCKDB_STATEMENT_TYPE_COPY && a->request->view.format == OTO_QUERY_PARQUET;
     if (type != DUCKDB_STATEMENT_TYPE_SELECT && type != DUCKDB_STATEMENT_TYPE_EXPLAIN && !copies)
@@ -74,11 +82,13 @@ static enum oto_status prepare_extracted(struct answer *a, duckdb_extracted_stat
 }
 
 // Puts the checked SELECT into the statement that writes Parquet.
-static enum oto_status wrap_copy(struct answer *a, struct oto_buffer *rewritten, struct oto_error *err)
+static enum oto_status wrap_copy(struct answer *a, struct oto_buffer *rewritten,
+                                 struct oto_error *err)
 {
     struct oto_buffer copy;
     oto_buffer_init(&copy, &oto_allocator_heap, 1u << 30);
-    enum oto_status status = query_copy_sql(a->process->copy_fd, (const char *)rewritten->data, a->request->view.rows_max, &copy);
+    enum oto_status status = query_copy_sql(a->process->copy_fd, (const char *)rewritten->data,
+                                            a->request->view.rows_max, &copy);
     oto_buffer_release(rewritten);
     *rewritten = copy;
     return status < 0 ? oto_error_set(err, status, "out of memory") : OTO_OK;
@@ -109,7 +119,8 @@ static enum oto_status prepare(struct answer *a, struct oto_error *err)
 // --- running ---
 
 // format NULL: Arrow.
-static enum oto_status run_streaming(struct answer *a, const struct query_format *format, struct oto_error *err)
+static enum oto_status run_streaming(struct answer *a, const struct query_format *format,
+                                     struct oto_error *err)
 {
     struct query_output out = {.fd = a->process->io.fd, .rows_max = a->request->view.rows_max};
     duckdb_result result;
@@ -143,7 +154,8 @@ static enum oto_status run(struct answer *a, struct oto_error *err)
     case OTO_QUERY_ARROW:
         return run_streaming(a, NULL, err);
     case OTO_QUERY_PARQUET:
-        return query_copy_run(a->process->copy_fd, &a->process->io, a->statement, a->request->view.rows_max, &a->rows, a->text, err);
+        return query_copy_run(a->process->copy_fd, &a->process->io, a->statement,
+                              a->request->view.rows_max, &a->rows, a->text, err);
     default:
         return oto_error_set(err, OTO_UNSUPPORTED, "this format is not offered");
     }
@@ -158,7 +170,8 @@ static enum oto_status explain_stop(struct answer *a, enum oto_status status, st
     oto_error_init(err);
     if (stop == QUERY_CANCELLED)
         return oto_error_set(err, OTO_UNAVAILABLE, "the query was cancelled");
-    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms", a->request->view.timeout_ms);
+    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms",
+                         a->request->view.timeout_ms);
 }
 
 static void send_outcome(struct answer *a, enum oto_status status, const struct oto_error *err)

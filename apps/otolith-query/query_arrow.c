@@ -1,5 +1,5 @@
-// Arrow: DuckDB exports chunks by the C Data Interface, and they go out as an IPC stream. Chunks are put together into batches no
-// larger than DuckDB makes them.
+// Arrow: DuckDB exports chunks by the C Data Interface, and they go out as an IPC stream. Chunks
+// are put together into batches no larger than DuckDB makes them.
 #include "arrow/arrow_ipc.h"
 #include "query_process.h"
 
@@ -20,12 +20,14 @@ static enum oto_status take_error(duckdb_error_data data, struct oto_error *err)
 {
     enum oto_status status = OTO_OK;
     if (data && duckdb_error_data_has_error(data))
-        status = query_error_set(err, duckdb_error_data_message(data), duckdb_error_data_error_type(data), (struct oto_bytes){0});
+        status = query_error_set(err, duckdb_error_data_message(data),
+                                 duckdb_error_data_error_type(data), (struct oto_bytes){0});
     duckdb_destroy_error_data(&data);
     return status;
 }
 
-static enum oto_status make_schema(struct arrow_answer *a, duckdb_result *result, struct oto_error *err)
+static enum oto_status make_schema(struct arrow_answer *a, duckdb_result *result,
+                                   struct oto_error *err)
 {
     a->count = (uint32_t)duckdb_column_count(result);
     a->types = calloc(a->count + 1u, sizeof(*a->types));
@@ -37,7 +39,9 @@ static enum oto_status make_schema(struct arrow_answer *a, duckdb_result *result
         a->names[i] = a->out->columns[i].name;
     }
     a->options = duckdb_result_get_arrow_options(result);
-    return take_error(duckdb_to_arrow_schema(a->options, a->types, (const char **)a->names, a->count, &a->schema), err);
+    return take_error(
+        duckdb_to_arrow_schema(a->options, a->types, (const char **)a->names, a->count, &a->schema),
+        err);
 }
 
 static void release_answer(struct arrow_answer *a)
@@ -51,13 +55,15 @@ static void release_answer(struct arrow_answer *a)
     free(a->names);
 }
 
-static enum oto_status write_chunk(struct arrow_answer *a, duckdb_data_chunk chunk, struct oto_error *err)
+static enum oto_status write_chunk(struct arrow_answer *a, duckdb_data_chunk chunk,
+                                   struct oto_error *err)
 {
     struct ArrowArray array = {.length = 0};
     struct query_output *out = a->out;
     out->rows += duckdb_data_chunk_get_size(chunk);
     if (out->rows > out->rows_max)
-        return oto_error_set(err, OTO_TOO_LARGE, "the answer has more than %llu rows: narrow it or add LIMIT",
+        return oto_error_set(err, OTO_TOO_LARGE,
+                             "the answer has more than %llu rows: narrow it or add LIMIT",
                              (unsigned long long)out->rows_max);
     enum oto_status status = take_error(duckdb_data_chunk_to_arrow(a->options, chunk, &array), err);
     if (status == OTO_OK)
@@ -69,7 +75,8 @@ static enum oto_status write_chunk(struct arrow_answer *a, duckdb_data_chunk chu
     return status;
 }
 
-static enum oto_status write_chunks(struct arrow_answer *a, duckdb_result *result, struct query_io *io, struct oto_bytes sql,
+static enum oto_status write_chunks(struct arrow_answer *a, duckdb_result *result,
+                                    struct query_io *io, struct oto_bytes sql,
                                     struct oto_error *err)
 {
     enum oto_status status = oto_arrow_ipc_schema(&a->schema, &a->out->buffer, err);
@@ -79,7 +86,9 @@ static enum oto_status write_chunks(struct arrow_answer *a, duckdb_result *resul
             return query_error_of_result(err, result, sql);
         if (!chunk)
             break;
-        status = query_io_stopped(io) == QUERY_GOES_ON ? write_chunk(a, chunk, err) : oto_error_set(err, OTO_TIMEOUT, "interrupted");
+        status = query_io_stopped(io) == QUERY_GOES_ON
+                     ? write_chunk(a, chunk, err)
+                     : oto_error_set(err, OTO_TIMEOUT, "interrupted");
         duckdb_destroy_data_chunk(&chunk);
     }
     OTO_TRY(status);
@@ -87,8 +96,8 @@ static enum oto_status write_chunks(struct arrow_answer *a, duckdb_result *resul
     return query_output_flush(a->out, 1);
 }
 
-enum oto_status query_arrow_run(struct query_output *out, duckdb_result *result, struct query_io *io, struct oto_bytes sql,
-                                struct oto_error *err)
+enum oto_status query_arrow_run(struct query_output *out, duckdb_result *result,
+                                struct query_io *io, struct oto_bytes sql, struct oto_error *err)
 {
     struct arrow_answer a = {.out = out};
     enum oto_status status = query_output_name(out, result, err);

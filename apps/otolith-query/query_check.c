@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
-// What may be asked. The SQL's syntax tree is walked: tables must be ours or the query's own WITH names, table functions must be on
-// a list, and scalar functions must not be on another. The sandbox and DuckDB's settings stand behind this; here the message is
-// made that a user can act on.
+// What may be asked. The SQL's syntax tree is walked: tables must be ours or the query's own WITH
+// names, table functions must be on a list, and scalar functions must not be on another. The
+// sandbox and DuckDB's settings stand behind this; here the message is made that a user can act on.
 #include "query_process.h"
 
 #include "base/text.h"
@@ -27,8 +27,16 @@ static int begins(struct oto_bytes name, const char *word)
 // --- functions ---
 
 // They make rows from their arguments alone.
-static const char *const table_functions[] = {"range",     "generate_series", "unnest", "json_each", "json_tree", "repeat",
-                                              "repeat_row", "regexp_split_to_table", "generate_subscripts", "pg_timezone_names"};
+static const char *const table_functions[] = {"range",
+                                              "generate_series",
+                                              "unnest",
+                                              "json_each",
+                                              "json_tree",
+                                              "repeat",
+                                              "repeat_row",
+                                              "regexp_split_to_table",
+                                              "generate_subscripts",
+                                              "pg_timezone_names"};
 
 int query_table_function_is_allowed(struct oto_bytes name)
 {
@@ -38,14 +46,35 @@ int query_table_function_is_allowed(struct oto_bytes name)
     return 0;
 }
 
-// They tell of the process, its settings, files or other queries, write a log, wait, or run SQL hidden in text.
-static const char *const denied_functions[] = {"getenv", "current_setting", "current_query", "current_query_id", "current_transaction_id",
-                                               "current_connection_id", "txid_current", "nextval", "currval", "write_log", "sleep_ms",
-                                               "json_serialize_plan", "json_serialize_sql", "json_deserialize_sql",
-                                               "json_execute_serialized_sql", "parse_duckdb_log_message", "query", "query_table",
-                                               "col_description", "obj_description", "shobj_description", "set_config", "which_secret",
-                                               "glob", "sniff_csv"};
-static const char *const denied_beginnings[] = {"read_", "duckdb_", "pragma_", "parquet_", "load_", "inet_", "file_", "pg_"};
+// They tell of the process, its settings, files or other queries, write a log, wait, or run SQL
+// hidden in text.
+static const char *const denied_functions[] = {"getenv",
+                                               "current_setting",
+                                               "current_query",
+                                               "current_query_id",
+                                               "current_transaction_id",
+                                               "current_connection_id",
+                                               "txid_current",
+                                               "nextval",
+                                               "currval",
+                                               "write_log",
+                                               "sleep_ms",
+                                               "json_serialize_plan",
+                                               "json_serialize_sql",
+                                               "json_deserialize_sql",
+                                               "json_execute_serialized_sql",
+                                               "parse_duckdb_log_message",
+                                               "query",
+                                               "query_table",
+                                               "col_description",
+                                               "obj_description",
+                                               "shobj_description",
+                                               "set_config",
+                                               "which_secret",
+                                               "glob",
+                                               "sniff_csv"};
+static const char *const denied_beginnings[] = {"read_", "duckdb_", "pragma_", "parquet_",
+                                                "load_", "inet_",   "file_",   "pg_"};
 static const char *const allowed_despite[] = {"pg_typeof", "pg_size_pretty"};
 
 int query_function_is_denied(struct oto_bytes name)
@@ -67,7 +96,8 @@ int query_function_is_denied(struct oto_bytes name)
 // Where a value stands, as far as that changes what it means.
 enum role { PLAIN, WITH_MAP, WITH_ENTRIES, TABLE_FUNCTION };
 
-// A table as the query names it; WITH names may come later in the tree, so tables are judged at the end.
+// A table as the query names it; WITH names may come later in the tree, so tables are judged at the
+// end.
 struct named {
     size_t at, size; // in walk.names
     uint64_t location;
@@ -92,10 +122,11 @@ struct object {
 };
 
 // "before NAME after"
-static enum oto_status deny(struct walk *w, enum oto_status status, uint64_t location, const char *before, struct oto_bytes name,
-                            const char *after)
+static enum oto_status deny(struct walk *w, enum oto_status status, uint64_t location,
+                            const char *before, struct oto_bytes name, const char *after)
 {
-    oto_error_set(w->err, status, "%s%.*s%s", before, (int)(name.size < 100 ? name.size : 100), (const char *)name.data, after);
+    oto_error_set(w->err, status, "%s%.*s%s", before, (int)(name.size < 100 ? name.size : 100),
+                  (const char *)name.data, after);
     if (location != UINT64_MAX)
         query_error_locate(w->err, w->sql, (size_t)location + w->shift);
     w->denied = status;
@@ -109,7 +140,8 @@ static enum oto_status keep_string(struct walk *w, struct oto_bytes *ret_string)
 {
     struct oto_json_string string;
     OTO_TRY(oto_json_string(&w->r, &string));
-    if (oto_buffer_reserve(&w->names, string.raw.size) < 0) // never moves: as large as the whole tree from the start
+    if (oto_buffer_reserve(&w->names, string.raw.size) <
+        0) // never moves: as large as the whole tree from the start
         return OTO_NO_MEMORY;
     uint8_t *at = w->names.data + w->names.size;
     size_t size = oto_json_unescape(string.raw, at);
@@ -118,7 +150,8 @@ static enum oto_status keep_string(struct walk *w, struct oto_bytes *ret_string)
     return OTO_OK;
 }
 
-static enum oto_status keep_named(struct walk *w, struct named **list, size_t *count, struct oto_bytes name, uint64_t location)
+static enum oto_status keep_named(struct walk *w, struct named **list, size_t *count,
+                                  struct oto_bytes name, uint64_t location)
 {
     if ((*count & (*count - 1)) == 0) {
         struct named *grown = realloc(*list, (*count ? *count * 2 : 1) * sizeof(**list));
@@ -176,7 +209,8 @@ static enum oto_status walk_member(struct walk *w, enum role role, struct object
 
 static enum oto_status check_show(struct walk *w, const struct object *o)
 {
-    if (oto_bytes_equal_text(o->table_name, "\"tables\"") || oto_bytes_equal_text(o->table_name, "__show_tables_expanded"))
+    if (oto_bytes_equal_text(o->table_name, "\"tables\"") ||
+        oto_bytes_equal_text(o->table_name, "__show_tables_expanded"))
         return OTO_OK;
     return deny(w, OTO_DENIED, o->location, "SHOW ", o->table_name, " is not allowed");
 }
@@ -197,7 +231,8 @@ static enum oto_status check_object(struct walk *w, enum role role, const struct
     if (role == TABLE_FUNCTION && !query_table_function_is_allowed(o->function_name))
         return deny(w, OTO_DENIED, o->location, "function ", o->function_name,
                     " is not allowed: it could read what is not telemetry");
-    if (role != TABLE_FUNCTION && o->function_name.size && query_function_is_denied(o->function_name))
+    if (role != TABLE_FUNCTION && o->function_name.size &&
+        query_function_is_denied(o->function_name))
         return deny(w, OTO_DENIED, o->location, "function ", o->function_name, " is not allowed");
     if (oto_bytes_equal_text(o->type, "SHOW_REF"))
         return o->table_name.size ? check_show(w, o) : OTO_OK;
@@ -251,7 +286,8 @@ static int is_plain_word(struct oto_bytes name)
     for (size_t i = 0; i < name.size; i++)
         if (!isalnum(name.data[i]) && name.data[i] != '_' && name.data[i] < 0x80)
             return 0;
-    return !begins(name, "duckdb_") && !begins(name, "pg_") && !begins(name, "sqlite_") && !begins(name, "pragma_");
+    return !begins(name, "duckdb_") && !begins(name, "pg_") && !begins(name, "sqlite_") &&
+           !begins(name, "pragma_");
 }
 
 static int same_name(struct oto_bytes a, struct oto_bytes b)
@@ -274,7 +310,8 @@ static int is_table(const struct walk *w, struct oto_bytes name)
     for (size_t i = 0; i < w->settings->table_count; i++) {
         const char *table = w->settings->tables[i];
         int view = strncmp(table, "otel_", 5) == 0 &&
-                   (matches(name, table + 5) || (matches(name, "metrics") && strncmp(table + 5, "metrics_", 8) == 0));
+                   (matches(name, table + 5) ||
+                    (matches(name, "metrics") && strncmp(table + 5, "metrics_", 8) == 0));
         if (!matches(name, table) && !view)
             continue;
         w->wanted[i] = 1;
@@ -285,11 +322,13 @@ static int is_table(const struct walk *w, struct oto_bytes name)
 
 static enum oto_status check_tables(struct walk *w)
 {
-    // A WITH name is visible in a part of the query only, so it must not be something that means a file or a system table elsewhere.
+    // A WITH name is visible in a part of the query only, so it must not be something that means a
+    // file or a system table elsewhere.
     for (size_t i = 0; i < w->with_count; i++) {
         struct oto_bytes name = name_of(w, &w->withs[i]);
         if (!is_plain_word(name))
-            return deny(w, OTO_DENIED, w->withs[i].location, "WITH \"", name, "\": use letters, digits and _ for the name");
+            return deny(w, OTO_DENIED, w->withs[i].location, "WITH \"", name,
+                        "\": use letters, digits and _ for the name");
     }
     for (size_t i = 0; i < w->table_count; i++) {
         struct oto_bytes name = name_of(w, &w->tables[i]);
@@ -299,7 +338,8 @@ static enum oto_status check_tables(struct walk *w)
             return deny(w, OTO_DENIED, w->tables[i].location, "table \"", name,
                         "\" is not allowed: only the tables of the telemetry are");
         return deny(w, OTO_INVALID, w->tables[i].location, "there is no table \"", name,
-                    "\"; there are logs, traces, metrics, otel_logs, otel_traces, otel_metrics_gauge, …_sum, …_histogram, "
+                    "\"; there are logs, traces, metrics, otel_logs, otel_traces, "
+                    "otel_metrics_gauge, …_sum, …_histogram, "
                     "…_exponential_histogram and …_summary");
     }
     return OTO_OK;
@@ -352,8 +392,10 @@ static enum oto_status walk_tree(struct walk *w, struct oto_bytes tree)
 {
     // {"error":true,…}: no SELECT. {"error":false,"statements":[…]}
     if (memmem(tree.data, tree.size < 16 ? tree.size : 16, "\"error\":true", 12))
-        return oto_error_set(w->err, OTO_DENIED, "only one SELECT statement is allowed (also WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, "
-                                                 "SHOW TABLES and EXPLAIN)");
+        return oto_error_set(
+            w->err, OTO_DENIED,
+            "only one SELECT statement is allowed (also WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, "
+            "SHOW TABLES and EXPLAIN)");
     if (oto_buffer_reserve(&w->names, tree.size) < 0)
         return oto_error_set(w->err, OTO_NO_MEMORY, "out of memory");
     oto_json_reader_init(&w->r, tree, OTO_JSON_DEPTH_MAX);
@@ -361,7 +403,9 @@ static enum oto_status walk_tree(struct walk *w, struct oto_bytes tree)
     if (status == OTO_OK)
         status = check_tables(w);
     if (status < 0 && w->denied == OTO_OK)
-        oto_error_set(w->err, status, status == OTO_TOO_LARGE ? "the SQL is nested too deeply" : "the SQL could not be checked");
+        oto_error_set(w->err, status,
+                      status == OTO_TOO_LARGE ? "the SQL is nested too deeply"
+                                              : "the SQL could not be checked");
     return status;
 }
 
@@ -374,8 +418,8 @@ static size_t skip_explain(struct oto_bytes sql, const char **ret_words)
     return after;
 }
 
-static enum oto_status rewrite(struct query_database *db, const char *words, struct oto_bytes sql, struct oto_buffer *rewritten,
-                               struct oto_error *err)
+static enum oto_status rewrite(struct query_database *db, const char *words, struct oto_bytes sql,
+                               struct oto_buffer *rewritten, struct oto_error *err)
 {
     if (oto_buffer_append(rewritten, words, strlen(words)) < 0)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
@@ -385,15 +429,21 @@ static enum oto_status rewrite(struct query_database *db, const char *words, str
     return OTO_OK;
 }
 
-enum oto_status query_check(struct query_database *db, const struct query_settings *settings, struct oto_bytes sql, uint8_t *wanted,
-                            int select_only, struct oto_buffer *rewritten, struct oto_error *err)
+enum oto_status query_check(struct query_database *db, const struct query_settings *settings,
+                            struct oto_bytes sql, uint8_t *wanted, int select_only,
+                            struct oto_buffer *rewritten, struct oto_error *err)
 {
     const char *words;
     size_t shift = skip_explain(sql, &words);
     if (words && select_only)
         return oto_error_set(err, OTO_UNSUPPORTED, "EXPLAIN is answered as text only");
     struct oto_bytes checked = oto_bytes(sql.data + shift, sql.size - shift);
-    struct walk w = {.settings = settings, .sql = sql, .shift = shift, .wanted = wanted, .err = err, .denied = OTO_OK};
+    struct walk w = {.settings = settings,
+                     .sql = sql,
+                     .shift = shift,
+                     .wanted = wanted,
+                     .err = err,
+                     .denied = OTO_OK};
     struct oto_buffer tree;
     oto_buffer_init(&tree, &oto_allocator_heap, 1u << 30);
     oto_buffer_init(&w.names, &oto_allocator_heap, 1u << 30);

@@ -1,4 +1,5 @@
-// Parquet: DuckDB writes it into a file in memory that was opened before the sandbox closed, and that is sent.
+// Parquet: DuckDB writes it into a file in memory that was opened before the sandbox closed, and
+// that is sent.
 #define _GNU_SOURCE
 #include "query_process.h"
 
@@ -14,10 +15,12 @@ enum oto_status query_copy_open(int *ret_fd, struct oto_error *err)
 }
 
 // One row more than allowed shows that there are too many.
-enum oto_status query_copy_sql(int fd, const char *select, uint64_t rows_max, struct oto_buffer *sql)
+enum oto_status query_copy_sql(int fd, const char *select, uint64_t rows_max,
+                               struct oto_buffer *sql)
 {
-    OTO_TRY(oto_buffer_append_format(sql, "COPY (SELECT * FROM (%s) LIMIT %llu) TO '/proc/self/fd/%d' "
-                                          "(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)",
+    OTO_TRY(oto_buffer_append_format(sql,
+                                     "COPY (SELECT * FROM (%s) LIMIT %llu) TO '/proc/self/fd/%d' "
+                                     "(FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)",
                                      select, (unsigned long long)rows_max + 1, fd));
     return oto_buffer_append_byte(sql, 0);
 }
@@ -44,8 +47,9 @@ static uint64_t copied_rows(duckdb_result *result)
     return rows;
 }
 
-enum oto_status query_copy_run(int fd, struct query_io *io, duckdb_prepared_statement statement, uint64_t rows_max, uint64_t *ret_rows,
-                               struct oto_bytes sql, struct oto_error *err)
+enum oto_status query_copy_run(int fd, struct query_io *io, duckdb_prepared_statement statement,
+                               uint64_t rows_max, uint64_t *ret_rows, struct oto_bytes sql,
+                               struct oto_error *err)
 {
     duckdb_result result;
     enum oto_status status = OTO_OK;
@@ -55,7 +59,9 @@ enum oto_status query_copy_run(int fd, struct query_io *io, duckdb_prepared_stat
         *ret_rows = copied_rows(&result);
     duckdb_destroy_result(&result);
     if (status == OTO_OK && *ret_rows > rows_max)
-        status = oto_error_set(err, OTO_TOO_LARGE, "the answer has more than %llu rows: narrow it or add LIMIT", (unsigned long long)rows_max);
+        status = oto_error_set(err, OTO_TOO_LARGE,
+                               "the answer has more than %llu rows: narrow it or add LIMIT",
+                               (unsigned long long)rows_max);
     if (status == OTO_OK && (status = send_file(fd, io->fd)) < 0)
         oto_error_set(err, status, "the answer could not be sent");
     if (ftruncate(fd, 0) != 0 && status == OTO_OK)

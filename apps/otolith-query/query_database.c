@@ -14,16 +14,18 @@ static enum oto_status run_on(duckdb_connection connection, const char *sql, str
     return status;
 }
 
-enum oto_status query_database_run(struct query_database *db, const char *sql, struct oto_error *err)
+enum oto_status query_database_run(struct query_database *db, const char *sql,
+                                   struct oto_error *err)
 {
     return run_on(db->own, sql, err);
 }
 
-enum oto_status query_database_text(duckdb_prepared_statement statement, struct oto_bytes parameter, struct oto_buffer *output,
-                                    struct oto_error *err)
+enum oto_status query_database_text(duckdb_prepared_statement statement, struct oto_bytes parameter,
+                                    struct oto_buffer *output, struct oto_error *err)
 {
     duckdb_result result;
-    if (duckdb_bind_varchar_length(statement, 1, (const char *)parameter.data, parameter.size) == DuckDBError)
+    if (duckdb_bind_varchar_length(statement, 1, (const char *)parameter.data, parameter.size) ==
+        DuckDBError)
         return oto_error_set(err, OTO_INVALID, "the SQL is not UTF-8");
     if (duckdb_execute_prepared(statement, &result) == DuckDBError) {
         enum oto_status failed = query_error_of_result(err, &result, (struct oto_bytes){0});
@@ -34,7 +36,8 @@ enum oto_status query_database_text(duckdb_prepared_statement statement, struct 
     duckdb_data_chunk chunk = duckdb_fetch_chunk(result);
     if (chunk && duckdb_data_chunk_get_size(chunk) == 1) {
         duckdb_string_t *text = duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
-        status = oto_buffer_append(output, duckdb_string_t_data(text), duckdb_string_t_length(*text));
+        status =
+            oto_buffer_append(output, duckdb_string_t_data(text), duckdb_string_t_length(*text));
     }
     if (status < 0)
         oto_error_set(err, status, "the SQL could not be taken apart");
@@ -48,7 +51,8 @@ enum oto_status query_database_text(duckdb_prepared_statement statement, struct 
 // The folders that may be read, and the files in memory.
 static enum oto_status write_folders(const struct query_settings *settings, struct oto_buffer *sql)
 {
-    OTO_TRY(oto_buffer_append_format(sql, "SET threads=%u; SET allowed_directories=['/proc/self/fd/'", settings->threads));
+    OTO_TRY(oto_buffer_append_format(
+        sql, "SET threads=%u; SET allowed_directories=['/proc/self/fd/'", settings->threads));
     for (size_t i = 0; i < settings->folder_count; i++) {
         OTO_TRY(oto_buffer_append_format(sql, ", '"));
         for (const char *c = settings->folders[i]; *c; c++)
@@ -61,7 +65,8 @@ static enum oto_status write_folders(const struct query_settings *settings, stru
 // Settings of a connection cannot be set any more once the configuration is locked.
 static const char connection_settings[] = "SET errors_as_json=true; SET enable_progress_bar=false;";
 
-// No caches of files: hot files come and go under the same names. No spilling: the process may not write.
+// No caches of files: hot files come and go under the same names. No spilling: the process may not
+// write.
 static const char fixed_settings[] = "SET TimeZone='UTC';"
                                      "SET temp_directory='';"
                                      "SET max_temp_directory_size='0KB';"
@@ -74,7 +79,8 @@ static const char fixed_settings[] = "SET TimeZone='UTC';"
                                      "SET enable_external_access=false;"
                                      "SET lock_configuration=true;";
 
-static enum oto_status apply_settings(struct query_database *db, const struct query_settings *settings, struct oto_error *err)
+static enum oto_status apply_settings(struct query_database *db,
+                                      const struct query_settings *settings, struct oto_error *err)
 {
     struct oto_buffer sql;
     oto_buffer_init(&sql, &oto_allocator_heap, 1 << 20);
@@ -92,11 +98,12 @@ static enum oto_status apply_settings(struct query_database *db, const struct qu
 
 // --- opening ---
 
-static enum oto_status prepare(struct query_database *db, const char *sql, duckdb_prepared_statement *ret_statement,
-                               struct oto_error *err)
+static enum oto_status prepare(struct query_database *db, const char *sql,
+                               duckdb_prepared_statement *ret_statement, struct oto_error *err)
 {
     if (duckdb_prepare(db->own, sql, ret_statement) == DuckDBError)
-        return query_error_set(err, duckdb_prepare_error(*ret_statement), DUCKDB_ERROR_INTERNAL, (struct oto_bytes){0});
+        return query_error_set(err, duckdb_prepare_error(*ret_statement), DUCKDB_ERROR_INTERNAL,
+                               (struct oto_bytes){0});
     return OTO_OK;
 }
 
@@ -113,12 +120,14 @@ static enum oto_status make_config(const struct query_settings *settings, duckdb
     return OTO_OK;
 }
 
-enum oto_status query_database_open(struct query_database *db, const struct query_settings *settings, struct oto_error *err)
+enum oto_status query_database_open(struct query_database *db,
+                                    const struct query_settings *settings, struct oto_error *err)
 {
     char *message = NULL;
     duckdb_config config = NULL;
     enum oto_status status = make_config(settings, &config);
-    duckdb_state opened = status < 0 ? DuckDBError : duckdb_open_ext(NULL, &db->database, config, &message);
+    duckdb_state opened =
+        status < 0 ? DuckDBError : duckdb_open_ext(NULL, &db->database, config, &message);
     duckdb_destroy_config(&config);
     if (opened == DuckDBError) {
         oto_error_set(err, OTO_INTERNAL, "DuckDB: %s", message ? message : "cannot be opened");
@@ -128,11 +137,17 @@ enum oto_status query_database_open(struct query_database *db, const struct quer
     return OTO_OK;
 }
 
-enum oto_status query_database_lock(struct query_database *db, const struct query_settings *settings, struct oto_error *err)
+enum oto_status query_database_lock(struct query_database *db,
+                                    const struct query_settings *settings, struct oto_error *err)
 {
-    if (duckdb_connect(db->database, &db->own) == DuckDBError || duckdb_connect(db->database, &db->user) == DuckDBError)
+    if (duckdb_connect(db->database, &db->own) == DuckDBError ||
+        duckdb_connect(db->database, &db->user) == DuckDBError)
         return oto_error_set(err, OTO_INTERNAL, "DuckDB: no connection");
     OTO_TRY(apply_settings(db, settings, err));
-    OTO_TRY(prepare(db, "SELECT json_serialize_sql(?::VARCHAR, skip_empty := true, skip_default := true)::VARCHAR", &db->tree, err));
-    return prepare(db, "SELECT json_deserialize_sql(json_serialize_sql(?::VARCHAR))", &db->text, err);
+    OTO_TRY(prepare(
+        db,
+        "SELECT json_serialize_sql(?::VARCHAR, skip_empty := true, skip_default := true)::VARCHAR",
+        &db->tree, err));
+    return prepare(db, "SELECT json_deserialize_sql(json_serialize_sql(?::VARCHAR))", &db->text,
+                   err);
 }

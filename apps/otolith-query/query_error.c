@@ -1,4 +1,5 @@
-// DuckDB's errors come as JSON objects (errors_as_json): type, message and the byte where it went wrong.
+// DuckDB's errors come as JSON objects (errors_as_json): type, message and the byte where it went
+// wrong.
 #include "query_process.h"
 
 #include "wire/json.h"
@@ -68,7 +69,8 @@ static enum oto_status read_details(struct oto_bytes json, struct details *ret_d
 }
 
 // One line: what follows a line break stands after ". " or "; ".
-static void set_message(struct oto_error *err, enum oto_status status, struct oto_bytes type, char *text)
+static void set_message(struct oto_error *err, enum oto_status status, struct oto_bytes type,
+                        char *text)
 {
     size_t to = 0;
     for (size_t from = 0; text[from]; from++) {
@@ -87,7 +89,8 @@ static void set_message(struct oto_error *err, enum oto_status status, struct ot
         oto_error_set(err, status, "%s", text);
 }
 
-enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_error_type type, struct oto_bytes sql)
+enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_error_type type,
+                                struct oto_bytes sql)
 {
     struct details details = {{0}, {0}, {0}};
     enum oto_status status = status_of(type);
@@ -99,14 +102,17 @@ enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_
         free(copy);
         return status;
     }
-    if (oto_bytes_equal_text(details.type, "INTERNAL") || oto_bytes_equal_text(details.type, "FATAL"))
+    if (oto_bytes_equal_text(details.type, "INTERNAL") ||
+        oto_bytes_equal_text(details.type, "FATAL"))
         status = OTO_INTERNAL;
     else if (oto_bytes_equal_text(details.type, "Out of Memory"))
         status = OTO_TOO_LARGE;
     else if (oto_bytes_equal_text(details.type, "Permission"))
         status = OTO_DENIED;
     if (status == OTO_TOO_LARGE) // DuckDB's advice names settings that are locked
-        return oto_error_set(err, status, "the query needs more memory than it may use (query_memory_limit): narrow it");
+        return oto_error_set(
+            err, status,
+            "the query needs more memory than it may use (query_memory_limit): narrow it");
     char *message = malloc(details.message.size + 1);
     if (!message)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
@@ -118,7 +124,8 @@ enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_
     return status;
 }
 
-enum oto_status query_error_of_result(struct oto_error *err, duckdb_result *result, struct oto_bytes sql)
+enum oto_status query_error_of_result(struct oto_error *err, duckdb_result *result,
+                                      struct oto_bytes sql)
 {
     return query_error_set(err, duckdb_result_error(result), duckdb_result_error_type(result), sql);
 }

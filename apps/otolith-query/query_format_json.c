@@ -69,7 +69,8 @@ static enum oto_status end_nothing(struct query_output *out)
     return OTO_OK;
 }
 
-const struct query_format query_format_ndjson = {begin_objects, row_ndjson, end_nothing, release_names};
+const struct query_format query_format_ndjson = {begin_objects, row_ndjson, end_nothing,
+                                                 release_names};
 
 // --- CSV (RFC 4180): NULL is nothing, an empty string "" ---
 
@@ -78,7 +79,8 @@ static int needs_quotes(struct oto_bytes text)
     if (text.size == 0 || text.data[0] == ' ' || text.data[text.size - 1] == ' ')
         return 1;
     for (size_t i = 0; i < text.size; i++)
-        if (text.data[i] == '"' || text.data[i] == ',' || text.data[i] == '\n' || text.data[i] == '\r')
+        if (text.data[i] == '"' || text.data[i] == ',' || text.data[i] == '\n' ||
+            text.data[i] == '\r')
             return 1;
     return 0;
 }
@@ -111,7 +113,8 @@ static enum oto_status begin_csv(struct query_output *out)
         if (i)
             OTO_TRY(oto_buffer_append_byte(&out->buffer, ','));
         size_t start = out->buffer.size;
-        OTO_TRY(oto_buffer_append(&out->buffer, out->columns[i].name, strlen(out->columns[i].name)));
+        OTO_TRY(
+            oto_buffer_append(&out->buffer, out->columns[i].name, strlen(out->columns[i].name)));
         OTO_TRY(quote_field(&out->buffer, start));
     }
     return oto_buffer_append(&out->buffer, "\r\n", 2);

@@ -1,11 +1,11 @@
-// A table for people: columns aligned, long cells cut, control characters shown. The first rows decide the widths, so that a long answer
-// still streams.
+// A table for people: columns aligned, long cells cut, control characters shown. The first rows
+// decide the widths, so that a long answer still streams.
 #include "query_process.h"
 
 #include "base/utf8.h"
 #include <stdlib.h>
 
-#define CELL_WIDTH_MAX 60   // characters
+#define CELL_WIDTH_MAX 60 // characters
 #define ROWS_MEASURED 200
 
 struct table {
@@ -51,7 +51,11 @@ static enum oto_status append_shown(struct oto_buffer *to, const uint8_t *text, 
 {
     for (size_t i = 0; i < size; i++) {
         if (text[i] == '\n' || text[i] == '\t' || text[i] == '\r')
-            OTO_TRY(oto_buffer_append(to, text[i] == '\n' ? "\\n" : text[i] == '\t' ? "\\t" : "\\r", 2));
+            OTO_TRY(oto_buffer_append(to,
+                                      text[i] == '\n'   ? "\\n"
+                                      : text[i] == '\t' ? "\\t"
+                                                        : "\\r",
+                                      2));
         else if (text[i] < 0x20 || text[i] == 0x7f)
             OTO_TRY(oto_buffer_append(to, "\xef\xbf\xbd", 3));
         else if (text[i] == 0xc2 && i + 1 < size && text[i + 1] < 0xa0) {
@@ -80,15 +84,17 @@ static size_t cut_at(const uint8_t *text, size_t size)
 }
 
 // A cell as shown, ready to be padded; raw is scratch.
-static enum oto_status append_cell(const struct query_column *column, idx_t row, struct oto_buffer *raw, struct oto_buffer *to)
+static enum oto_status append_cell(const struct query_column *column, idx_t row,
+                                   struct oto_buffer *raw, struct oto_buffer *to)
 {
     raw->size = 0;
     if (query_column_is_null(column, row))
         return OTO_OK;
     OTO_TRY(query_value_text(column, row, raw));
     size_t start = to->size;
-    OTO_TRY(append_shown(to, raw->data, raw->size < 4096 ? oto_utf8_valid_prefix(raw->data, raw->size)
-                                                         : oto_utf8_valid_prefix(raw->data, 4096)));
+    OTO_TRY(append_shown(to, raw->data,
+                         raw->size < 4096 ? oto_utf8_valid_prefix(raw->data, raw->size)
+                                          : oto_utf8_valid_prefix(raw->data, 4096)));
     size_t cut = cut_at(to->data + start, to->size - start);
     if (start + cut == to->size)
         return OTO_OK;
@@ -103,7 +109,8 @@ static enum oto_status append_spaces(struct oto_buffer *to, uint32_t count)
     return OTO_OK;
 }
 
-static enum oto_status print_cell(struct query_output *out, uint32_t column, const uint8_t *text, size_t size)
+static enum oto_status print_cell(struct query_output *out, uint32_t column, const uint8_t *text,
+                                  size_t size)
 {
     const struct table *t = out->own;
     uint32_t width = width_of(text, size);
@@ -114,7 +121,8 @@ static enum oto_status print_cell(struct query_output *out, uint32_t column, con
     OTO_TRY(oto_buffer_append(&out->buffer, text, size));
     if (!t->numbers[column] && !last)
         OTO_TRY(append_spaces(&out->buffer, padding));
-    return last ? oto_buffer_append_byte(&out->buffer, '\n') : oto_buffer_append(&out->buffer, "  ", 2);
+    return last ? oto_buffer_append_byte(&out->buffer, '\n')
+                : oto_buffer_append(&out->buffer, "  ", 2);
 }
 
 // --- the format ---
@@ -142,11 +150,13 @@ static enum oto_status print_head(struct query_output *out)
 {
     const struct table *t = out->own;
     for (uint32_t i = 0; i < out->column_count; i++)
-        OTO_TRY(print_cell(out, i, (const uint8_t *)out->columns[i].name, strlen(out->columns[i].name)));
+        OTO_TRY(print_cell(out, i, (const uint8_t *)out->columns[i].name,
+                           strlen(out->columns[i].name)));
     for (uint32_t i = 0; i < out->column_count; i++) {
         for (uint32_t n = 0; n < t->widths[i]; n++)
             OTO_TRY(oto_buffer_append(&out->buffer, "\xe2\x94\x80", 3));
-        OTO_TRY(oto_buffer_append(&out->buffer, i + 1 == out->column_count ? "\n" : "  ", i + 1 == out->column_count ? 1 : 2));
+        OTO_TRY(oto_buffer_append(&out->buffer, i + 1 == out->column_count ? "\n" : "  ",
+                                  i + 1 == out->column_count ? 1 : 2));
     }
     return OTO_OK;
 }
@@ -181,7 +191,8 @@ static enum oto_status hold_row(struct query_output *out, idx_t row, struct oto_
     return ++t->held_rows == ROWS_MEASURED ? print_held(out) : OTO_OK;
 }
 
-static enum oto_status print_row(struct query_output *out, idx_t row, struct oto_buffer *raw, struct oto_buffer *cell)
+static enum oto_status print_row(struct query_output *out, idx_t row, struct oto_buffer *raw,
+                                 struct oto_buffer *cell)
 {
     for (uint32_t i = 0; i < out->column_count; i++) {
         cell->size = 0;
@@ -197,7 +208,8 @@ static enum oto_status row_table(struct query_output *out, idx_t row)
     struct oto_buffer raw, cell;
     oto_buffer_init(&raw, &oto_allocator_heap, out->buffer.size_max);
     oto_buffer_init(&cell, &oto_allocator_heap, out->buffer.size_max);
-    enum oto_status status = t->printed ? print_row(out, row, &raw, &cell) : hold_row(out, row, &raw);
+    enum oto_status status =
+        t->printed ? print_row(out, row, &raw, &cell) : hold_row(out, row, &raw);
     oto_buffer_release(&raw);
     oto_buffer_release(&cell);
     return status;
@@ -208,7 +220,8 @@ static enum oto_status end_table(struct query_output *out)
     const struct table *t = out->own;
     if (!t->printed)
         OTO_TRY(print_held(out));
-    return oto_buffer_append_format(&out->buffer, "(%llu row%s)\n", (unsigned long long)out->rows, out->rows == 1 ? "" : "s");
+    return oto_buffer_append_format(&out->buffer, "(%llu row%s)\n", (unsigned long long)out->rows,
+                                    out->rows == 1 ? "" : "s");
 }
 
 static void release_table(struct query_output *out)

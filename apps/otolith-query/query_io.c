@@ -1,5 +1,5 @@
-// Frames in and out. A thread listens: it takes requests in, and while one runs it interrupts when the server cancels or the
-// time is up. When the server is gone, the process ends.
+// Frames in and out. A thread listens: it takes requests in, and while one runs it interrupts when
+// the server cancels or the time is up. When the server is gone, the process ends.
 #include "query_process.h"
 
 #include "os/clock.h"
@@ -18,14 +18,16 @@ static void read_bytes(struct query_io *io, void *data, size_t size)
     while (size) {
         int received[OTO_QUERY_DESCRIPTORS_MAX];
         size_t got, count;
-        if (oto_socket_receive(io->fd, at, size, &got, received, OTO_QUERY_DESCRIPTORS_MAX, &count, NULL) != OTO_OK)
+        if (oto_socket_receive(io->fd, at, size, &got, received, OTO_QUERY_DESCRIPTORS_MAX, &count,
+                               NULL) != OTO_OK)
             _exit(0);
         at += got;
         size -= got;
         if (!count)
             continue;
         struct query_request *request = &io->request;
-        int *grown = realloc(request->descriptors, (request->descriptor_count + count) * sizeof(int));
+        int *grown =
+            realloc(request->descriptors, (request->descriptor_count + count) * sizeof(int));
         if (!grown)
             _exit(1);
         memcpy(grown + request->descriptor_count, received, count * sizeof(int));
@@ -97,7 +99,8 @@ static void *listen(void *state)
     return NULL;
 }
 
-enum oto_status query_io_start(struct query_io *io, int fd, duckdb_connection interrupted, struct oto_error *err)
+enum oto_status query_io_start(struct query_io *io, int fd, duckdb_connection interrupted,
+                               struct oto_error *err)
 {
     io->fd = fd;
     io->interrupted = interrupted;

@@ -1,5 +1,5 @@
-// otolith-query: answers SQL over Parquet files that otolith hands it, in a sandbox. Not for people: otolith starts it, with a socket
-// as descriptor 3.
+// otolith-query: answers SQL over Parquet files that otolith hands it, in a sandbox. Not for
+// people: otolith starts it, with a socket as descriptor 3.
 #include "os/sandbox.h"
 #include "query_process.h"
 
@@ -56,7 +56,8 @@ static void prepare_process(void)
     mallopt(M_ARENA_MAX, 2);
 }
 
-// What DuckDB may use, and what it uses beside that. A sanitizer's shadow memory would count as data: no limit then.
+// What DuckDB may use, and what it uses beside that. A sanitizer's shadow memory would count as
+// data: no limit then.
 static uint64_t data_bytes_max(const struct query_settings *settings)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -67,7 +68,8 @@ static uint64_t data_bytes_max(const struct query_settings *settings)
 #endif
 }
 
-static enum oto_status enter_sandbox(const struct query_settings *settings, char *text, size_t text_size, struct oto_error *err)
+static enum oto_status enter_sandbox(const struct query_settings *settings, char *text,
+                                     size_t text_size, struct oto_error *err)
 {
     struct oto_sandbox_options options = {.folders = settings->folders,
                                           .folder_count = settings->folder_count,
@@ -76,12 +78,14 @@ static enum oto_status enter_sandbox(const struct query_settings *settings, char
                                           .nice = 5};
     struct oto_sandbox_report report;
     OTO_TRY(oto_sandbox_enter(&options, &report, err));
-    (void)snprintf(text, text_size, "sandbox: landlock %s (version %d), seccomp %s", report.landlock_version ? "on" : "not in this kernel",
-                   report.landlock_version, report.seccomp ? "on" : "not in this kernel");
+    (void)snprintf(text, text_size, "sandbox: landlock %s (version %d), seccomp %s",
+                   report.landlock_version ? "on" : "not in this kernel", report.landlock_version,
+                   report.seccomp ? "on" : "not in this kernel");
     return OTO_OK;
 }
 
-static enum oto_status start(struct query_process *process, char *text, size_t text_size, struct oto_error *err)
+static enum oto_status start(struct query_process *process, char *text, size_t text_size,
+                             struct oto_error *err)
 {
     prepare_process();
     OTO_TRY(query_database_open(&process->db, &process->settings, err));

@@ -1,4 +1,5 @@
-// From a streaming result to DATA frames: chunk by chunk, so that memory stays bounded however long the answer is.
+// From a streaming result to DATA frames: chunk by chunk, so that memory stays bounded however long
+// the answer is.
 #include "query_process.h"
 
 #include <stdio.h>
@@ -10,7 +11,8 @@ enum oto_status query_output_flush(struct query_output *out, int last)
     while (out->buffer.size - at >= OTO_QUERY_DATA_MAX || (last && at < out->buffer.size)) {
         size_t rest = out->buffer.size - at;
         size_t size = rest < OTO_QUERY_DATA_MAX ? rest : OTO_QUERY_DATA_MAX;
-        OTO_TRY(query_io_send(out->fd, OTO_QUERY_FRAME_DATA, oto_bytes(out->buffer.data + at, size)));
+        OTO_TRY(
+            query_io_send(out->fd, OTO_QUERY_FRAME_DATA, oto_bytes(out->buffer.data + at, size)));
         at += size;
     }
     if (at) {
@@ -29,7 +31,8 @@ static int is_taken(const struct query_output *out, const char *name)
 }
 
 // Names of columns are made different, or an object of JSON would have a name twice: a, a_1, a_2.
-static enum oto_status name_column(struct query_output *out, duckdb_result *result, uint32_t index, struct oto_error *err)
+static enum oto_status name_column(struct query_output *out, duckdb_result *result, uint32_t index,
+                                   struct oto_error *err)
 {
     const char *name = duckdb_column_name(result, index);
     char other[300];
@@ -42,7 +45,8 @@ static enum oto_status name_column(struct query_output *out, duckdb_result *resu
     return out->columns[index].name ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "out of memory");
 }
 
-enum oto_status query_output_name(struct query_output *out, duckdb_result *result, struct oto_error *err)
+enum oto_status query_output_name(struct query_output *out, duckdb_result *result,
+                                  struct oto_error *err)
 {
     out->column_count = (uint32_t)duckdb_column_count(result);
     out->columns = calloc(out->column_count + 1u, sizeof(*out->columns));
@@ -64,7 +68,8 @@ void query_output_release(struct query_output *out)
     out->column_count = 0;
 }
 
-static enum oto_status init_column(struct query_output *out, duckdb_result *result, uint32_t index, struct oto_error *err)
+static enum oto_status init_column(struct query_output *out, duckdb_result *result, uint32_t index,
+                                   struct oto_error *err)
 {
     char *name = out->columns[index].name;
     duckdb_logical_type type = duckdb_column_logical_type(result, index);
@@ -74,7 +79,8 @@ static enum oto_status init_column(struct query_output *out, duckdb_result *resu
     return status;
 }
 
-static enum oto_status init_columns(struct query_output *out, duckdb_result *result, struct oto_error *err)
+static enum oto_status init_columns(struct query_output *out, duckdb_result *result,
+                                    struct oto_error *err)
 {
     OTO_TRY(query_output_name(out, result, err));
     for (uint32_t i = 0; i < out->column_count; i++)
@@ -82,15 +88,16 @@ static enum oto_status init_columns(struct query_output *out, duckdb_result *res
     return OTO_OK;
 }
 
-static enum oto_status write_chunk(struct query_output *out, const struct query_format *format, duckdb_data_chunk chunk,
-                                   struct oto_error *err)
+static enum oto_status write_chunk(struct query_output *out, const struct query_format *format,
+                                   duckdb_data_chunk chunk, struct oto_error *err)
 {
     idx_t count = duckdb_data_chunk_get_size(chunk);
     for (uint32_t i = 0; i < out->column_count; i++)
         query_column_attach(&out->columns[i], duckdb_data_chunk_get_vector(chunk, i));
     for (idx_t row = 0; row < count; row++) {
         if (out->rows == out->rows_max)
-            return oto_error_set(err, OTO_TOO_LARGE, "the answer has more than %llu rows: narrow it or add LIMIT",
+            return oto_error_set(err, OTO_TOO_LARGE,
+                                 "the answer has more than %llu rows: narrow it or add LIMIT",
                                  (unsigned long long)out->rows_max);
         enum oto_status status = format->row(out, row);
         if (status == OTO_OK && out->buffer.size >= OTO_QUERY_DATA_MAX)
@@ -98,14 +105,16 @@ static enum oto_status write_chunk(struct query_output *out, const struct query_
         if (status == OTO_TOO_LARGE)
             return oto_error_set(err, status, "a row of the answer takes more memory than it may");
         if (status < 0)
-            return oto_error_set(err, status, "a row of the answer could not be written (%s)", oto_status_name(status));
+            return oto_error_set(err, status, "a row of the answer could not be written (%s)",
+                                 oto_status_name(status));
         out->rows++;
     }
     return OTO_OK;
 }
 
-static enum oto_status write_chunks(struct query_output *out, const struct query_format *format, duckdb_result *result,
-                                    struct query_io *io, struct oto_bytes sql, struct oto_error *err)
+static enum oto_status write_chunks(struct query_output *out, const struct query_format *format,
+                                    duckdb_result *result, struct query_io *io,
+                                    struct oto_bytes sql, struct oto_error *err)
 {
     for (;;) {
         duckdb_data_chunk chunk = duckdb_fetch_chunk(*result);
@@ -114,15 +123,18 @@ static enum oto_status write_chunks(struct query_output *out, const struct query
         if (query_io_stopped(io) != QUERY_GOES_ON)
             duckdb_destroy_data_chunk(&chunk);
         if (!chunk)
-            return query_io_stopped(io) == QUERY_GOES_ON ? OTO_OK : oto_error_set(err, OTO_TIMEOUT, "interrupted");
+            return query_io_stopped(io) == QUERY_GOES_ON
+                       ? OTO_OK
+                       : oto_error_set(err, OTO_TIMEOUT, "interrupted");
         enum oto_status status = write_chunk(out, format, chunk, err);
         duckdb_destroy_data_chunk(&chunk);
         OTO_TRY(status);
     }
 }
 
-enum oto_status query_output_run(struct query_output *out, const struct query_format *format, duckdb_result *result,
-                                 struct query_io *io, struct oto_bytes sql, struct oto_error *err)
+enum oto_status query_output_run(struct query_output *out, const struct query_format *format,
+                                 duckdb_result *result, struct query_io *io, struct oto_bytes sql,
+                                 struct oto_error *err)
 {
     enum oto_status status = init_columns(out, result, err);
     if (status == OTO_OK && (status = format->begin(out)) < 0)

@@ -5,7 +5,8 @@
 #include "wire/json.h"
 #include <stdlib.h>
 
-static enum oto_status bind_string(duckdb_prepared_statement statement, idx_t index, struct oto_json_string string)
+static enum oto_status bind_string(duckdb_prepared_statement statement, idx_t index,
+                                   struct oto_json_string string)
 {
     char *text = malloc(string.raw.size + 1);
     if (!text)
@@ -17,13 +18,15 @@ static enum oto_status bind_string(duckdb_prepared_statement statement, idx_t in
 }
 
 // Whole numbers as BIGINT or UBIGINT where they fit, others as DOUBLE.
-static enum oto_status bind_number(duckdb_prepared_statement statement, idx_t index, struct oto_bytes text)
+static enum oto_status bind_number(duckdb_prepared_statement statement, idx_t index,
+                                   struct oto_bytes text)
 {
     int64_t whole;
     uint64_t large;
     double number;
     duckdb_state state;
-    int fraction = memchr(text.data, '.', text.size) || memchr(text.data, 'e', text.size) || memchr(text.data, 'E', text.size);
+    int fraction = memchr(text.data, '.', text.size) || memchr(text.data, 'e', text.size) ||
+                   memchr(text.data, 'E', text.size);
     if (!fraction && oto_json_to_i64(text, &whole) == OTO_OK)
         state = duckdb_bind_int64(statement, index, whole);
     else if (!fraction && oto_json_to_u64(text, &large) == OTO_OK)
@@ -35,7 +38,8 @@ static enum oto_status bind_number(duckdb_prepared_statement statement, idx_t in
     return state == DuckDBSuccess ? OTO_OK : OTO_INVALID;
 }
 
-static enum oto_status bind_value(duckdb_prepared_statement statement, idx_t index, struct oto_json_reader *r)
+static enum oto_status bind_value(duckdb_prepared_statement statement, idx_t index,
+                                  struct oto_json_reader *r)
 {
     struct oto_json_string string;
     struct oto_bytes number;
@@ -47,7 +51,8 @@ static enum oto_status bind_value(duckdb_prepared_statement statement, idx_t ind
     case 't':
     case 'f':
         OTO_TRY(oto_json_literal(r));
-        return duckdb_bind_boolean(statement, index, byte == 't') == DuckDBSuccess ? OTO_OK : OTO_INVALID;
+        return duckdb_bind_boolean(statement, index, byte == 't') == DuckDBSuccess ? OTO_OK
+                                                                                   : OTO_INVALID;
     case 'n':
         OTO_TRY(oto_json_literal(r));
         return duckdb_bind_null(statement, index) == DuckDBSuccess ? OTO_OK : OTO_INVALID;
@@ -60,7 +65,8 @@ static enum oto_status bind_value(duckdb_prepared_statement statement, idx_t ind
     }
 }
 
-static enum oto_status bind_array(duckdb_prepared_statement statement, struct oto_json_reader *r, idx_t *ret_count)
+static enum oto_status bind_array(duckdb_prepared_statement statement, struct oto_json_reader *r,
+                                  idx_t *ret_count)
 {
     idx_t wanted = duckdb_nparams(statement);
     enum oto_status status;
@@ -72,7 +78,8 @@ static enum oto_status bind_array(duckdb_prepared_statement statement, struct ot
     return status < 0 ? status : oto_json_finish(r);
 }
 
-static enum oto_status bind_object(duckdb_prepared_statement statement, struct oto_json_reader *r, idx_t *ret_count)
+static enum oto_status bind_object(duckdb_prepared_statement statement, struct oto_json_reader *r,
+                                   idx_t *ret_count)
 {
     enum oto_status status;
     while ((status = oto_json_member(r)) == OTO_OK) {
@@ -91,7 +98,8 @@ static enum oto_status bind_object(duckdb_prepared_statement statement, struct o
     return status < 0 ? status : oto_json_finish(r);
 }
 
-enum oto_status query_parameters_bind(duckdb_prepared_statement statement, struct oto_bytes json, struct oto_error *err)
+enum oto_status query_parameters_bind(duckdb_prepared_statement statement, struct oto_bytes json,
+                                      struct oto_error *err)
 {
     idx_t wanted = duckdb_nparams(statement), count = 0;
     struct oto_json_reader r;
@@ -107,9 +115,10 @@ enum oto_status query_parameters_bind(duckdb_prepared_statement statement, struc
     if (status == OTO_NO_MEMORY)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     if (status < 0)
-        return oto_error_set(err, OTO_INVALID, "parameters: %s", r.problem ? r.problem : "a value does not fit");
+        return oto_error_set(err, OTO_INVALID, "parameters: %s",
+                             r.problem ? r.problem : "a value does not fit");
     if (count < wanted)
-        return oto_error_set(err, OTO_INVALID, "the SQL has %llu parameters, %llu were given", (unsigned long long)wanted,
-                             (unsigned long long)count);
+        return oto_error_set(err, OTO_INVALID, "the SQL has %llu parameters, %llu were given",
+                             (unsigned long long)wanted, (unsigned long long)count);
     return OTO_OK;
 }

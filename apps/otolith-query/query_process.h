@@ -1,5 +1,5 @@
-// What the files of otolith-query share. One thread executes (query_main.c, query_answer.c and what they call); another
-// listens to the server meanwhile and interrupts (query_io.c).
+// What the files of otolith-query share. One thread executes (query_main.c, query_answer.c and what
+// they call); another listens to the server meanwhile and interrupts (query_io.c).
 #ifndef OTO_APPS_QUERY_PROCESS_H
 #define OTO_APPS_QUERY_PROCESS_H
 
@@ -45,13 +45,15 @@ struct query_io {
     uint64_t deadline_ns;
 };
 
-OTO_MUST_CHECK enum oto_status query_io_start(struct query_io *io, int fd, duckdb_connection interrupted, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status query_io_start(struct query_io *io, int fd,
+                                              duckdb_connection interrupted, struct oto_error *err);
 // Waits for the next request and moves it out.
 void query_io_take(struct query_io *io, struct query_request *ret_request);
 enum query_stop query_io_stopped(struct query_io *io);
 // The request's answer is complete.
 void query_io_done(struct query_io *io);
-OTO_MUST_CHECK enum oto_status query_io_send(int fd, enum oto_query_frame type, struct oto_bytes payload);
+OTO_MUST_CHECK enum oto_status query_io_send(int fd, enum oto_query_frame type,
+                                             struct oto_bytes payload);
 void query_request_release(struct query_request *request);
 
 // --- query_database.c: DuckDB, opened and locked ---
@@ -64,16 +66,22 @@ struct query_database {
     duckdb_prepared_statement text; // SQL -> the same without comments and ';'
 };
 // Opens it with one thread; it then looks at the machine, so this comes before the sandbox.
-OTO_MUST_CHECK enum oto_status query_database_open(struct query_database *db, const struct query_settings *settings,
+OTO_MUST_CHECK enum oto_status query_database_open(struct query_database *db,
+                                                   const struct query_settings *settings,
                                                    struct oto_error *err);
-// Connects, takes from DuckDB what no query needs, and locks its configuration: after the sandbox, before any SQL of a user.
-OTO_MUST_CHECK enum oto_status query_database_lock(struct query_database *db, const struct query_settings *settings,
+// Connects, takes from DuckDB what no query needs, and locks its configuration: after the sandbox,
+// before any SQL of a user.
+OTO_MUST_CHECK enum oto_status query_database_lock(struct query_database *db,
+                                                   const struct query_settings *settings,
                                                    struct oto_error *err);
 // Runs SQL of our own.
-OTO_MUST_CHECK enum oto_status query_database_run(struct query_database *db, const char *sql, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status query_database_run(struct query_database *db, const char *sql,
+                                                  struct oto_error *err);
 // Runs a prepared statement of one text parameter and one text result, appended to output.
-OTO_MUST_CHECK enum oto_status query_database_text(duckdb_prepared_statement statement, struct oto_bytes parameter,
-                                                   struct oto_buffer *output, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status query_database_text(duckdb_prepared_statement statement,
+                                                   struct oto_bytes parameter,
+                                                   struct oto_buffer *output,
+                                                   struct oto_error *err);
 
 // --- query_views.c: the tables of a request ---
 
@@ -84,36 +92,44 @@ struct query_views {
     int *held;  // the request's descriptors where the views name them
     size_t held_count;
 };
-OTO_MUST_CHECK enum oto_status query_views_init(struct query_views *views, const struct query_settings *settings);
-// Makes the views of the tables that `wanted` marks name the request's files. Takes the request's descriptors.
-OTO_MUST_CHECK enum oto_status query_views_update(struct query_views *views, struct query_database *db, struct query_request *request,
+OTO_MUST_CHECK enum oto_status query_views_init(struct query_views *views,
+                                                const struct query_settings *settings);
+// Makes the views of the tables that `wanted` marks name the request's files. Takes the request's
+// descriptors.
+OTO_MUST_CHECK enum oto_status query_views_update(struct query_views *views,
+                                                  struct query_database *db,
+                                                  struct query_request *request,
                                                   const uint8_t *wanted, struct oto_error *err);
 // Closes the request's files in memory.
 void query_views_let_go(struct query_views *views);
 
 // --- query_check.c: what may be asked ---
 
-// Says whether a SELECT (or EXPLAIN of one) keeps to the tables and harmless functions. wanted: set to 1 for each table that it needs.
-// rewritten: the SQL that has to run in its place, NUL-terminated: for EXPLAIN, and with select_only, which refuses EXPLAIN; else left
-// empty. OTO_DENIED or OTO_INVALID with line
-// and column.
-OTO_MUST_CHECK enum oto_status query_check(struct query_database *db, const struct query_settings *settings, struct oto_bytes sql,
-                                           uint8_t *wanted, int select_only, struct oto_buffer *rewritten, struct oto_error *err);
+// Says whether a SELECT (or EXPLAIN of one) keeps to the tables and harmless functions. wanted: set
+// to 1 for each table that it needs. rewritten: the SQL that has to run in its place,
+// NUL-terminated: for EXPLAIN, and with select_only, which refuses EXPLAIN; else left empty.
+// OTO_DENIED or OTO_INVALID with line and column.
+OTO_MUST_CHECK enum oto_status query_check(struct query_database *db,
+                                           const struct query_settings *settings,
+                                           struct oto_bytes sql, uint8_t *wanted, int select_only,
+                                           struct oto_buffer *rewritten, struct oto_error *err);
 int query_function_is_denied(struct oto_bytes name);
 int query_table_function_is_allowed(struct oto_bytes name);
 
 // --- query_error.c: from DuckDB's errors to ours ---
 
 // text: DuckDB's message (errors_as_json). sql: for line and column; may be empty.
-enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_error_type type, struct oto_bytes sql);
-enum oto_status query_error_of_result(struct oto_error *err, duckdb_result *result, struct oto_bytes sql);
+enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_error_type type,
+                                struct oto_bytes sql);
+enum oto_status query_error_of_result(struct oto_error *err, duckdb_result *result,
+                                      struct oto_bytes sql);
 // Sets line and column (in characters) from a byte offset.
 void query_error_locate(struct oto_error *err, struct oto_bytes sql, size_t offset);
 
 // --- query_parameters.c ---
 
-OTO_MUST_CHECK enum oto_status query_parameters_bind(duckdb_prepared_statement statement, struct oto_bytes json,
-                                                     struct oto_error *err);
+OTO_MUST_CHECK enum oto_status query_parameters_bind(duckdb_prepared_statement statement,
+                                                     struct oto_bytes json, struct oto_error *err);
 
 // --- query_value.c: values as text ---
 
@@ -122,8 +138,8 @@ struct query_column {
     duckdb_type internal; // of DECIMAL, ENUM
     uint8_t scale;
     uint32_t array_size;
-    char *name;         // of a column, struct field or union member; owned
-    char **words;       // of an ENUM; owned
+    char *name;   // of a column, struct field or union member; owned
+    char **words; // of an ENUM; owned
     uint32_t word_count;
     struct query_column *children;
     uint32_t child_count;
@@ -133,8 +149,8 @@ struct query_column {
     const uint64_t *validity;
 };
 // OTO_UNSUPPORTED: a type that has no text here. type: destroyed by the caller.
-OTO_MUST_CHECK enum oto_status query_column_init(struct query_column *column, const char *name, duckdb_logical_type type,
-                                                 struct oto_error *err);
+OTO_MUST_CHECK enum oto_status query_column_init(struct query_column *column, const char *name,
+                                                 duckdb_logical_type type, struct oto_error *err);
 void query_column_release(struct query_column *column);
 void query_column_attach(struct query_column *column, duckdb_vector vector);
 static inline int query_column_is_null(const struct query_column *column, idx_t row)
@@ -142,9 +158,11 @@ static inline int query_column_is_null(const struct query_column *column, idx_t 
     return column->validity && !((column->validity[row / 64] >> (row % 64)) & 1);
 }
 // The value of a row as JSON; NULL, NaN and infinities are null.
-OTO_MUST_CHECK enum oto_status query_value_json(const struct query_column *column, idx_t row, struct oto_buffer *output);
+OTO_MUST_CHECK enum oto_status query_value_json(const struct query_column *column, idx_t row,
+                                                struct oto_buffer *output);
 // The value of a row as bare text: no quotes around strings and times; nothing for NULL.
-OTO_MUST_CHECK enum oto_status query_value_text(const struct query_column *column, idx_t row, struct oto_buffer *output);
+OTO_MUST_CHECK enum oto_status query_value_text(const struct query_column *column, idx_t row,
+                                                struct oto_buffer *output);
 
 // --- query_output.c, query_format_*.c: the answer ---
 
@@ -163,29 +181,37 @@ struct query_format {
     enum oto_status (*end)(struct query_output *out);
     void (*release)(struct query_output *out); // may be NULL
 };
-extern const struct query_format query_format_json, query_format_ndjson, query_format_csv, query_format_table,
+extern const struct query_format query_format_json, query_format_ndjson, query_format_csv,
+    query_format_table,
     query_format_plan; // EXPLAIN for people
 // Makes columns with names that differ; types are not looked at yet.
-OTO_MUST_CHECK enum oto_status query_output_name(struct query_output *out, duckdb_result *result, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status query_output_name(struct query_output *out, duckdb_result *result,
+                                                 struct oto_error *err);
 void query_output_release(struct query_output *out);
 // Sends what is complete in pieces; all of it with `last`.
 OTO_MUST_CHECK enum oto_status query_output_flush(struct query_output *out, int last);
 // A streaming result in a text format. OTO_TOO_LARGE beyond rows_max.
-OTO_MUST_CHECK enum oto_status query_output_run(struct query_output *out, const struct query_format *format, duckdb_result *result,
-                                                struct query_io *io, struct oto_bytes sql, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status query_output_run(struct query_output *out,
+                                                const struct query_format *format,
+                                                duckdb_result *result, struct query_io *io,
+                                                struct oto_bytes sql, struct oto_error *err);
 
 // --- query_arrow.c ---
 
-OTO_MUST_CHECK enum oto_status query_arrow_run(struct query_output *out, duckdb_result *result, struct query_io *io, struct oto_bytes sql,
+OTO_MUST_CHECK enum oto_status query_arrow_run(struct query_output *out, duckdb_result *result,
+                                               struct query_io *io, struct oto_bytes sql,
                                                struct oto_error *err);
 
 // --- query_copy.c: Parquet ---
 
 OTO_MUST_CHECK enum oto_status query_copy_open(int *ret_fd, struct oto_error *err);
 // The statement that writes what `select` gives into fd, NUL-terminated.
-OTO_MUST_CHECK enum oto_status query_copy_sql(int fd, const char *select, uint64_t rows_max, struct oto_buffer *sql);
-OTO_MUST_CHECK enum oto_status query_copy_run(int fd, struct query_io *io, duckdb_prepared_statement statement, uint64_t rows_max,
-                                              uint64_t *ret_rows, struct oto_bytes sql, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status query_copy_sql(int fd, const char *select, uint64_t rows_max,
+                                              struct oto_buffer *sql);
+OTO_MUST_CHECK enum oto_status query_copy_run(int fd, struct query_io *io,
+                                              duckdb_prepared_statement statement,
+                                              uint64_t rows_max, uint64_t *ret_rows,
+                                              struct oto_bytes sql, struct oto_error *err);
 
 // --- query_answer.c: a request from SQL to END ---
 

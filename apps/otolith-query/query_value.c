@@ -1,4 +1,5 @@
-// Values of DuckDB's vectors as JSON and as bare text. A column's type is taken apart once; a chunk only attaches its vectors.
+// Values of DuckDB's vectors as JSON and as bare text. A column's type is taken apart once; a chunk
+// only attaches its vectors.
 #include "query_process.h"
 
 #include "base/text.h"
@@ -10,7 +11,8 @@
 
 // --- types ---
 
-static enum oto_status add_children(struct query_column *column, uint32_t count, struct oto_error *err)
+static enum oto_status add_children(struct query_column *column, uint32_t count,
+                                    struct oto_error *err)
 {
     column->children = calloc(count + 1u, sizeof(*column->children));
     if (!column->children)
@@ -19,7 +21,8 @@ static enum oto_status add_children(struct query_column *column, uint32_t count,
     return OTO_OK;
 }
 
-static enum oto_status init_child(struct query_column *child, char *name, duckdb_logical_type type, struct oto_error *err)
+static enum oto_status init_child(struct query_column *child, char *name, duckdb_logical_type type,
+                                  struct oto_error *err)
 {
     enum oto_status status = query_column_init(child, name, type, err);
     duckdb_free(name);
@@ -27,7 +30,8 @@ static enum oto_status init_child(struct query_column *child, char *name, duckdb
     return status;
 }
 
-static enum oto_status init_enum(struct query_column *column, duckdb_logical_type type, struct oto_error *err)
+static enum oto_status init_enum(struct query_column *column, duckdb_logical_type type,
+                                 struct oto_error *err)
 {
     column->internal = duckdb_enum_internal_type(type);
     uint32_t count = duckdb_enum_dictionary_size(type);
@@ -40,31 +44,37 @@ static enum oto_status init_enum(struct query_column *column, duckdb_logical_typ
     return OTO_OK;
 }
 
-static enum oto_status init_struct(struct query_column *column, duckdb_logical_type type, struct oto_error *err)
+static enum oto_status init_struct(struct query_column *column, duckdb_logical_type type,
+                                   struct oto_error *err)
 {
     OTO_TRY(add_children(column, (uint32_t)duckdb_struct_type_child_count(type), err));
     for (uint32_t i = 0; i < column->child_count; i++)
-        OTO_TRY(init_child(&column->children[i], duckdb_struct_type_child_name(type, i), duckdb_struct_type_child_type(type, i), err));
+        OTO_TRY(init_child(&column->children[i], duckdb_struct_type_child_name(type, i),
+                           duckdb_struct_type_child_type(type, i), err));
     return OTO_OK;
 }
 
 // A union's vector is a struct's: the tag, then the members.
-static enum oto_status init_union(struct query_column *column, duckdb_logical_type type, struct oto_error *err)
+static enum oto_status init_union(struct query_column *column, duckdb_logical_type type,
+                                  struct oto_error *err)
 {
     OTO_TRY(add_children(column, (uint32_t)duckdb_union_type_member_count(type), err));
     for (uint32_t i = 0; i < column->child_count; i++)
-        OTO_TRY(init_child(&column->children[i], duckdb_union_type_member_name(type, i), duckdb_union_type_member_type(type, i), err));
+        OTO_TRY(init_child(&column->children[i], duckdb_union_type_member_name(type, i),
+                           duckdb_union_type_member_type(type, i), err));
     return OTO_OK;
 }
 
-static enum oto_status init_map(struct query_column *column, duckdb_logical_type type, struct oto_error *err)
+static enum oto_status init_map(struct query_column *column, duckdb_logical_type type,
+                                struct oto_error *err)
 {
     OTO_TRY(add_children(column, 2, err));
     OTO_TRY(init_child(&column->children[0], NULL, duckdb_map_type_key_type(type), err));
     return init_child(&column->children[1], NULL, duckdb_map_type_value_type(type), err);
 }
 
-static enum oto_status init_nested(struct query_column *column, duckdb_logical_type type, struct oto_error *err)
+static enum oto_status init_nested(struct query_column *column, duckdb_logical_type type,
+                                   struct oto_error *err)
 {
     switch (column->type) {
     case DUCKDB_TYPE_STRUCT:
@@ -89,13 +99,15 @@ static enum oto_status init_nested(struct query_column *column, duckdb_logical_t
     case DUCKDB_TYPE_VARIANT:
     case DUCKDB_TYPE_GEOMETRY:
     case DUCKDB_TYPE_INVALID:
-        return oto_error_set(err, OTO_UNSUPPORTED, "a column has a type without a text form: cast it to VARCHAR");
+        return oto_error_set(err, OTO_UNSUPPORTED,
+                             "a column has a type without a text form: cast it to VARCHAR");
     default:
         return OTO_OK;
     }
 }
 
-enum oto_status query_column_init(struct query_column *column, const char *name, duckdb_logical_type type, struct oto_error *err)
+enum oto_status query_column_init(struct query_column *column, const char *name,
+                                  duckdb_logical_type type, struct oto_error *err)
 {
     *column = (struct query_column){.type = duckdb_get_type_id(type)};
     if (name && !(column->name = strdup(name)))
@@ -129,7 +141,8 @@ void query_column_attach(struct query_column *column, duckdb_vector vector)
     case DUCKDB_TYPE_UNION:
         column->data = duckdb_vector_get_data(duckdb_struct_vector_get_child(vector, 0));
         for (uint32_t i = 0; i < column->child_count; i++)
-            query_column_attach(&column->children[i], duckdb_struct_vector_get_child(vector, i + 1));
+            query_column_attach(&column->children[i],
+                                duckdb_struct_vector_get_child(vector, i + 1));
         break;
     case DUCKDB_TYPE_LIST:
         query_column_attach(&column->children[0], duckdb_list_vector_get_child(vector));
@@ -220,7 +233,8 @@ static __int128 from_huge(duckdb_hugeint value)
     return (__int128)(((unsigned __int128)(uint64_t)value.upper << 64) | value.lower);
 }
 
-static enum oto_status append_decimal(const struct query_column *column, idx_t row, struct oto_buffer *output)
+static enum oto_status append_decimal(const struct query_column *column, idx_t row,
+                                      struct oto_buffer *output)
 {
     switch (column->internal) {
     case DUCKDB_TYPE_SMALLINT:
@@ -230,30 +244,61 @@ static enum oto_status append_decimal(const struct query_column *column, idx_t r
     case DUCKDB_TYPE_BIGINT:
         return append_scaled(output, ((const int64_t *)column->data)[row], column->scale);
     default:
-        return append_scaled(output, from_huge(((const duckdb_hugeint *)column->data)[row]), column->scale);
+        return append_scaled(output, from_huge(((const duckdb_hugeint *)column->data)[row]),
+                             column->scale);
     }
 }
 
 // 1 when the type is a number; *ret_status then tells how it went.
-static int append_number(const struct query_column *c, idx_t row, struct oto_buffer *output, int json, enum oto_status *ret_status)
+static int append_number(const struct query_column *c, idx_t row, struct oto_buffer *output,
+                         int json, enum oto_status *ret_status)
 {
     enum oto_status status;
+    // clang-format off: a type a line
     switch (c->type) {
-    case DUCKDB_TYPE_TINYINT: status = append_i64(output, ((const int8_t *)c->data)[row]); break;
-    case DUCKDB_TYPE_SMALLINT: status = append_i64(output, ((const int16_t *)c->data)[row]); break;
-    case DUCKDB_TYPE_INTEGER: status = append_i64(output, ((const int32_t *)c->data)[row]); break;
-    case DUCKDB_TYPE_BIGINT: status = append_i64(output, ((const int64_t *)c->data)[row]); break;
-    case DUCKDB_TYPE_UTINYINT: status = append_u64(output, ((const uint8_t *)c->data)[row]); break;
-    case DUCKDB_TYPE_USMALLINT: status = append_u64(output, ((const uint16_t *)c->data)[row]); break;
-    case DUCKDB_TYPE_UINTEGER: status = append_u64(output, ((const uint32_t *)c->data)[row]); break;
-    case DUCKDB_TYPE_UBIGINT: status = append_u64(output, ((const uint64_t *)c->data)[row]); break;
-    case DUCKDB_TYPE_HUGEINT: status = append_scaled(output, from_huge(((const duckdb_hugeint *)c->data)[row]), 0); break;
-    case DUCKDB_TYPE_UHUGEINT: status = append_unsigned_huge(output, ((const duckdb_uhugeint *)c->data)[row]); break;
-    case DUCKDB_TYPE_DECIMAL: status = append_decimal(c, row, output); break;
-    case DUCKDB_TYPE_FLOAT: status = append_float(output, ((const float *)c->data)[row], json); break;
-    case DUCKDB_TYPE_DOUBLE: status = append_double(output, ((const double *)c->data)[row], json); break;
-    default: return 0;
+    case DUCKDB_TYPE_TINYINT:
+        status = append_i64(output, ((const int8_t *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_SMALLINT:
+        status = append_i64(output, ((const int16_t *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_INTEGER:
+        status = append_i64(output, ((const int32_t *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_BIGINT:
+        status = append_i64(output, ((const int64_t *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_UTINYINT:
+        status = append_u64(output, ((const uint8_t *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_USMALLINT:
+        status = append_u64(output, ((const uint16_t *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_UINTEGER:
+        status = append_u64(output, ((const uint32_t *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_UBIGINT:
+        status = append_u64(output, ((const uint64_t *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_HUGEINT:
+        status = append_scaled(output, from_huge(((const duckdb_hugeint *)c->data)[row]), 0);
+        break;
+    case DUCKDB_TYPE_UHUGEINT:
+        status = append_unsigned_huge(output, ((const duckdb_uhugeint *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_DECIMAL:
+        status = append_decimal(c, row, output);
+        break;
+    case DUCKDB_TYPE_FLOAT:
+        status = append_float(output, ((const float *)c->data)[row], json);
+        break;
+    case DUCKDB_TYPE_DOUBLE:
+        status = append_double(output, ((const double *)c->data)[row], json);
+        break;
+    default:
+        return 0;
     }
+    // clang-format on
     *ret_status = status;
     return 1;
 }
@@ -261,7 +306,8 @@ static int append_number(const struct query_column *c, idx_t row, struct oto_buf
 // --- times ---
 
 // "2026-11-21T16:07:48" and a fraction of so many digits.
-static enum oto_status append_time(struct oto_buffer *output, int64_t count, int64_t per_second, int digits, const char *zone)
+static enum oto_status append_time(struct oto_buffer *output, int64_t count, int64_t per_second,
+                                   int digits, const char *zone)
 {
     if (count == INT64_MAX || count == -INT64_MAX)
         return oto_buffer_append_format(output, "%s", count > 0 ? "infinity" : "-infinity");
@@ -276,8 +322,9 @@ static enum oto_status append_time(struct oto_buffer *output, int64_t count, int
         days--;
     }
     duckdb_date_struct date = duckdb_from_date((duckdb_date){(int32_t)days});
-    OTO_TRY(oto_buffer_append_format(output, "%04d-%02d-%02dT%02d:%02d:%02d", date.year, date.month, date.day, (int)(second / 3600),
-                                     (int)(second / 60 % 60), (int)(second % 60)));
+    OTO_TRY(oto_buffer_append_format(output, "%04d-%02d-%02dT%02d:%02d:%02d", date.year, date.month,
+                                     date.day, (int)(second / 3600), (int)(second / 60 % 60),
+                                     (int)(second % 60)));
     if (digits)
         OTO_TRY(oto_buffer_append_format(output, ".%0*lld", digits, (long long)rest));
     return oto_buffer_append(output, zone, strlen(zone));
@@ -319,8 +366,9 @@ static duckdb_value rare_value(const struct query_column *c, idx_t row)
         uuid.upper ^= 1ull << 63;
         return duckdb_create_uuid(uuid);
     case DUCKDB_TYPE_BIT:
-        return duckdb_create_bit((duckdb_bit){(uint8_t *)(uintptr_t)duckdb_string_t_data(&strings[row]),
-                                              duckdb_string_t_length(strings[row])});
+        return duckdb_create_bit(
+            (duckdb_bit){(uint8_t *)(uintptr_t)duckdb_string_t_data(&strings[row]),
+                         duckdb_string_t_length(strings[row])});
     default:
         return duckdb_create_null_value();
     }
@@ -348,7 +396,8 @@ static const char *word_at(const struct query_column *c, idx_t row)
 }
 
 // What stands between quotes in JSON and needs no escapes.
-static enum oto_status append_plain(const struct query_column *c, idx_t row, struct oto_buffer *output)
+static enum oto_status append_plain(const struct query_column *c, idx_t row,
+                                    struct oto_buffer *output)
 {
     switch (c->type) {
     case DUCKDB_TYPE_TIMESTAMP_TZ:
@@ -377,7 +426,8 @@ static enum oto_status append_literal(struct oto_buffer *output, const char *tex
     return oto_buffer_append(output, text, strlen(text));
 }
 
-static enum oto_status append_list(const struct query_column *child, idx_t first, idx_t count, struct oto_buffer *output)
+static enum oto_status append_list(const struct query_column *child, idx_t first, idx_t count,
+                                   struct oto_buffer *output)
 {
     OTO_TRY(oto_buffer_append_byte(output, '['));
     for (idx_t i = 0; i < count; i++) {
@@ -388,7 +438,8 @@ static enum oto_status append_list(const struct query_column *child, idx_t first
     return oto_buffer_append_byte(output, ']');
 }
 
-static enum oto_status append_struct(const struct query_column *c, idx_t row, struct oto_buffer *output)
+static enum oto_status append_struct(const struct query_column *c, idx_t row,
+                                     struct oto_buffer *output)
 {
     OTO_TRY(oto_buffer_append_byte(output, '{'));
     for (uint32_t i = 0; i < c->child_count; i++) {
@@ -402,7 +453,8 @@ static enum oto_status append_struct(const struct query_column *c, idx_t row, st
 }
 
 // Keys that are not strings stand as the text of their value.
-static enum oto_status append_key(const struct query_column *key, idx_t row, struct oto_buffer *output)
+static enum oto_status append_key(const struct query_column *key, idx_t row,
+                                  struct oto_buffer *output)
 {
     if (key->type == DUCKDB_TYPE_VARCHAR)
         return oto_json_append_string(output, string_at(key, row));
@@ -415,7 +467,8 @@ static enum oto_status append_key(const struct query_column *key, idx_t row, str
     return status;
 }
 
-static enum oto_status append_map(const struct query_column *c, idx_t row, struct oto_buffer *output)
+static enum oto_status append_map(const struct query_column *c, idx_t row,
+                                  struct oto_buffer *output)
 {
     duckdb_list_entry entry = ((const duckdb_list_entry *)c->data)[row];
     OTO_TRY(oto_buffer_append_byte(output, '{'));

@@ -1,5 +1,6 @@
-// The tables as views over the files of a request. Files in memory are known to DuckDB as /proc/self/fd/N, with the same N from one
-// request to the next, so that a view whose text did not change need not be made again.
+// The tables as views over the files of a request. Files in memory are known to DuckDB as
+// /proc/self/fd/N, with the same N from one request to the next, so that a view whose text did not
+// change need not be made again.
 #include "query_process.h"
 
 #include <fcntl.h>
@@ -20,31 +21,50 @@ enum oto_status query_views_init(struct query_views *views, const struct query_s
 
 #define NANOSECONDS(column) "TRY(epoch_us(" column ") * 1000 + coalesce(" column "NanoOfMicro, 0))"
 // The rest of the columns but for those that only serve to give OTLP back as it was.
-#define OTHERS(named)                                                                                                   \
-    "COLUMNS(c -> NOT regexp_matches(c, '(Types|BodyType|NanoOfMicro|SchemaUrl|DroppedAttrCount|DroppedCount|EntityRefs)$') " \
+#define OTHERS(named)                                                                              \
+    "COLUMNS(c -> NOT regexp_matches(c, "                                                          \
+    "'(Types|BodyType|NanoOfMicro|SchemaUrl|DroppedAttrCount|DroppedCount|EntityRefs)$') "         \
     "AND c NOT IN (" named "))"
-#define METRICS(kind)                                                                                              \
-    "SELECT TimeUnix, ServiceName, MetricName, '" kind "' AS MetricType, MetricUnit, Attributes, "                 \
-    NANOSECONDS("TimeUnix") " AS TimeUnixNano, "                                                                   \
-    OTHERS("'TimeUnix', 'ServiceName', 'MetricName', 'MetricUnit', 'Attributes'") " FROM otel_metrics_" kind
+#define METRICS(kind)                                                                              \
+    "SELECT TimeUnix, ServiceName, MetricName, '" kind                                             \
+    "' AS MetricType, MetricUnit, Attributes, " NANOSECONDS(                                       \
+        "TimeUnix") " AS TimeUnixNano, " OTHERS("'TimeUnix', 'ServiceName', 'MetricName', "        \
+                                                "'MetricUnit', 'Attributes'") " FROM "             \
+                                                                              "otel_metrics_" kind
 #define AND_METRICS(kind) " UNION ALL BY NAME " METRICS(kind)
 
 static const struct {
     const char *table; // has to be there
     const char *sql;
-} people_views[] = {
-    {"otel_logs", "CREATE OR REPLACE VIEW logs AS SELECT Timestamp, ServiceName, SeverityText, Body, LogAttributes, TraceId, SpanId, "
-                  "SeverityNumber, EventName, ResourceAttributes, ScopeName, " NANOSECONDS("Timestamp") " AS TimeUnixNano, "
-                  OTHERS("'Timestamp', 'ServiceName', 'SeverityText', 'Body', 'LogAttributes', 'TraceId', 'SpanId', 'SeverityNumber', "
-                         "'EventName', 'ResourceAttributes', 'ScopeName'") " FROM otel_logs"},
-    {"otel_traces", "CREATE OR REPLACE VIEW traces AS SELECT Timestamp, ServiceName, SpanName, SpanKind, Duration, StatusCode, "
-                    "StatusMessage, TraceId, SpanId, ParentSpanId, SpanAttributes, ResourceAttributes, ScopeName, Events, Links, "
-                    NANOSECONDS("Timestamp") " AS TimeUnixNano, TRY(" NANOSECONDS("Timestamp") " + Duration) AS EndTimeUnixNano, "
-                    OTHERS("'Timestamp', 'ServiceName', 'SpanName', 'SpanKind', 'Duration', 'StatusCode', 'StatusMessage', 'TraceId', "
-                           "'SpanId', 'ParentSpanId', 'SpanAttributes', 'ResourceAttributes', 'ScopeName', 'Events', 'Links'")
-                    " FROM otel_traces"},
-    {"otel_metrics_summary", "CREATE OR REPLACE VIEW metrics AS " METRICS("gauge") AND_METRICS("sum") AND_METRICS("histogram")
-                             AND_METRICS("exponential_histogram") AND_METRICS("summary")},
+} people_views[] =
+    {
+        {"otel_logs",
+         "CREATE OR REPLACE VIEW logs AS SELECT Timestamp, ServiceName, SeverityText, Body, "
+         "LogAttributes, TraceId, SpanId, "
+         "SeverityNumber, EventName, ResourceAttributes, ScopeName, " NANOSECONDS(
+             "Timestamp") " AS TimeUnixNano, " OTHERS("'Timestamp', 'ServiceName', 'SeverityText', "
+                                                      "'Body', 'LogAttributes', 'TraceId', "
+                                                      "'SpanId', 'SeverityNumber', "
+                                                      "'EventName', 'ResourceAttributes', "
+                                                      "'ScopeName'") " FROM otel_logs"},
+        {"otel_traces",
+         "CREATE OR REPLACE VIEW traces AS SELECT Timestamp, ServiceName, SpanName, SpanKind, "
+         "Duration, StatusCode, "
+         "StatusMessage, TraceId, SpanId, ParentSpanId, SpanAttributes, ResourceAttributes, "
+         "ScopeName, Events, Links, " NANOSECONDS("Timestamp") " AS TimeUnixNano, TRY(" NANOSECONDS(
+             "Timestamp") " + Duration) AS EndTimeUnixNano, " OTHERS("'Timestamp', 'ServiceName', "
+                                                                     "'SpanName', 'SpanKind', "
+                                                                     "'Duration', 'StatusCode', "
+                                                                     "'StatusMessage', 'TraceId', "
+                                                                     "'SpanId', 'ParentSpanId', "
+                                                                     "'SpanAttributes', "
+                                                                     "'ResourceAttributes', "
+                                                                     "'ScopeName', 'Events', "
+                                                                     "'Links'") " FROM "
+                                                                                "otel_traces"},
+        {"otel_metrics_summary",
+         "CREATE OR REPLACE VIEW metrics AS " METRICS("gauge") AND_METRICS("sum")
+             AND_METRICS("histogram") AND_METRICS("exponential_histogram") AND_METRICS("summary")},
 };
 
 static int has_table(const struct query_settings *settings, const char *name)
@@ -69,12 +89,15 @@ static enum oto_status append_quoted(struct oto_buffer *sql, struct oto_bytes te
 }
 
 // Moves the request's descriptors to where the views look for them.
-static enum oto_status place_descriptors(struct query_views *views, struct query_request *request, struct oto_error *err)
+static enum oto_status place_descriptors(struct query_views *views, struct query_request *request,
+                                         struct oto_error *err)
 {
     for (size_t i = 0; i < request->descriptor_count; i++) {
         int placed = fcntl(request->descriptors[i], F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR);
         if (placed < 0)
-            return oto_error_set(err, OTO_TOO_LARGE, "%zu files in memory are more than the query process can open", request->descriptor_count);
+            return oto_error_set(err, OTO_TOO_LARGE,
+                                 "%zu files in memory are more than the query process can open",
+                                 request->descriptor_count);
         close(request->descriptors[i]);
         request->descriptors[i] = placed;
     }
@@ -94,7 +117,8 @@ void query_views_let_go(struct query_views *views)
     views->held_count = 0;
 }
 
-static enum oto_status write_file(struct query_views *views, struct oto_bytes path, size_t *next_descriptor, struct oto_buffer *sql)
+static enum oto_status write_file(struct query_views *views, struct oto_bytes path,
+                                  size_t *next_descriptor, struct oto_buffer *sql)
 {
     char name[40];
     if (path.size == 0) {
@@ -108,7 +132,8 @@ static enum oto_status write_file(struct query_views *views, struct oto_bytes pa
 }
 
 // One buffer a table: the text of its view.
-static enum oto_status write_views(struct query_views *views, const struct query_request *request, struct oto_buffer *sql)
+static enum oto_status write_views(struct query_views *views, const struct query_request *request,
+                                   struct oto_buffer *sql)
 {
     struct oto_bytes files = request->view.files, path;
     size_t next_descriptor = 0;
@@ -126,13 +151,15 @@ static enum oto_status write_views(struct query_views *views, const struct query
     }
     OTO_TRY(status);
     for (size_t i = 0; i < views->settings->table_count; i++) {
-        OTO_TRY(oto_buffer_append_format(&sql[i], "], union_by_name=true, hive_partitioning=false)"));
+        OTO_TRY(
+            oto_buffer_append_format(&sql[i], "], union_by_name=true, hive_partitioning=false)"));
         OTO_TRY(oto_buffer_append_byte(&sql[i], 0));
     }
     return OTO_OK;
 }
 
-static enum oto_status make_view(struct query_views *views, struct query_database *db, size_t table, const char *sql, struct oto_error *err)
+static enum oto_status make_view(struct query_views *views, struct query_database *db, size_t table,
+                                 const char *sql, struct oto_error *err)
 {
     if (views->sql[table] && strcmp(views->sql[table], sql) == 0)
         return OTO_OK;
@@ -154,12 +181,15 @@ static void make_people_views(const struct query_views *views, struct query_data
 {
     struct oto_error err;
     for (size_t i = 0; i < sizeof(people_views) / sizeof(people_views[0]); i++)
-        if (has_table(views->settings, people_views[i].table) && query_database_run(db, people_views[i].sql, &err) < 0)
-            (void)fprintf(stderr, "otolith-query: a view over %s: %s\n", people_views[i].table, err.message);
+        if (has_table(views->settings, people_views[i].table) &&
+            query_database_run(db, people_views[i].sql, &err) < 0)
+            (void)fprintf(stderr, "otolith-query: a view over %s: %s\n", people_views[i].table,
+                          err.message);
 }
 
-static enum oto_status make_views(struct query_views *views, struct query_database *db, const struct oto_buffer *sql,
-                                  const uint8_t *wanted, struct oto_error *err)
+static enum oto_status make_views(struct query_views *views, struct query_database *db,
+                                  const struct oto_buffer *sql, const uint8_t *wanted,
+                                  struct oto_error *err)
 {
     for (size_t i = 0; i < views->settings->table_count; i++)
         if (!views->made || wanted[i])
@@ -170,8 +200,9 @@ static enum oto_status make_views(struct query_views *views, struct query_databa
     return OTO_OK;
 }
 
-enum oto_status query_views_update(struct query_views *views, struct query_database *db, struct query_request *request,
-                                   const uint8_t *wanted, struct oto_error *err)
+enum oto_status query_views_update(struct query_views *views, struct query_database *db,
+                                   struct query_request *request, const uint8_t *wanted,
+                                   struct oto_error *err)
 {
     OTO_TRY(place_descriptors(views, request, err));
     size_t count = views->settings->table_count;

@@ -1,4 +1,5 @@
-// otolith query: asks the running server of a data folder, or, when there is none, the files themselves.
+// otolith query: asks the running server of a data folder, or, when there is none, the files
+// themselves.
 #include "api/query_source.h"
 #include "commands.h"
 #include "net/http_client.h"
@@ -22,18 +23,25 @@ struct request {
 
 static int print_help(void)
 {
-    (void)puts("Usage: otolith query [--data DIR] [--format table|json|ndjson|csv|arrow|parquet] SQL\n\n"
-               "Asks with SQL (DuckDB's). When a server runs on the data folder, it answers, and rows that it has just taken\n"
-               "are there too; otherwise the files are read, after what a crashed server left in its log was put into files.\n\n"
-               "  --data DIR       the data folder (default ./otolith-data; also OTOLITH_DATA)\n"
-               "  --format FORMAT  table (default), json (one array of objects), ndjson, csv, arrow (IPC stream), parquet\n"
-               "  SQL              one SELECT; - or nothing: read from standard input\n\n"
-               "Tables: logs, traces, metrics for people; otel_logs, otel_traces, otel_metrics_gauge, …_sum, …_histogram,\n"
-               "…_exponential_histogram, …_summary as they are kept. `DESCRIBE logs` shows the columns.\n\n"
-               "Examples:\n"
-               "  otolith query \"SELECT ServiceName, count(*) FROM logs GROUP BY 1\"\n"
-               "  otolith query --format csv \"SELECT * FROM traces WHERE StatusCode = 'Error'\" > errors.csv\n\n"
-               "Exit status: 0 answered, 1 failed, 2 wrong usage.");
+    (void)puts(
+        "Usage: otolith query [--data DIR] [--format table|json|ndjson|csv|arrow|parquet] SQL\n\n"
+        "Asks with SQL (DuckDB's). When a server runs on the data folder, it answers, and rows "
+        "that it has just taken\n"
+        "are there too; otherwise the files are read, after what a crashed server left in its log "
+        "was put into files.\n\n"
+        "  --data DIR       the data folder (default ./otolith-data; also OTOLITH_DATA)\n"
+        "  --format FORMAT  table (default), json (one array of objects), ndjson, csv, arrow (IPC "
+        "stream), parquet\n"
+        "  SQL              one SELECT; - or nothing: read from standard input\n\n"
+        "Tables: logs, traces, metrics for people; otel_logs, otel_traces, otel_metrics_gauge, "
+        "…_sum, …_histogram,\n"
+        "…_exponential_histogram, …_summary as they are kept. `DESCRIBE logs` shows the "
+        "columns.\n\n"
+        "Examples:\n"
+        "  otolith query \"SELECT ServiceName, count(*) FROM logs GROUP BY 1\"\n"
+        "  otolith query --format csv \"SELECT * FROM traces WHERE StatusCode = 'Error'\" > "
+        "errors.csv\n\n"
+        "Exit status: 0 answered, 1 failed, 2 wrong usage.");
     return 0;
 }
 
@@ -58,7 +66,8 @@ static const char *option(const char *name, int argc, char **argv, int *at)
     return strcmp(argv[*at], name) == 0 && *at + 1 < argc ? argv[++*at] : NULL;
 }
 
-static enum oto_status read_arguments(struct request *request, int argc, char **argv, struct oto_error *err)
+static enum oto_status read_arguments(struct request *request, int argc, char **argv,
+                                      struct oto_error *err)
 {
     const char *sql = NULL, *value;
     int plain = 0;
@@ -69,9 +78,13 @@ static enum oto_status read_arguments(struct request *request, int argc, char **
             request->data = value;
         else if (!plain && (value = option("--format", argc, argv, &i))) {
             if (oto_query_format_from_name(value, &request->format) < 0)
-                return oto_error_set(err, OTO_INVALID, "'%s' is not a format: table, json, ndjson, csv, arrow or parquet", value);
+                return oto_error_set(
+                    err, OTO_INVALID,
+                    "'%s' is not a format: table, json, ndjson, csv, arrow or parquet", value);
         } else if (!plain && argv[i][0] == '-' && argv[i][1] == '-')
-            return oto_error_set(err, OTO_INVALID, "'%s' is not an option, or lacks its value; see otolith query --help", argv[i]);
+            return oto_error_set(
+                err, OTO_INVALID,
+                "'%s' is not an option, or lacks its value; see otolith query --help", argv[i]);
         else if (sql)
             return oto_error_set(err, OTO_INVALID, "more than one SQL: put it in quotes");
         else
@@ -94,7 +107,8 @@ static void print_error(const struct request *request, const struct oto_error *e
         (void)fprintf(stderr, "otolith: %s\n", err->message);
         return;
     }
-    (void)fprintf(stderr, "otolith: line %u, column %u: %s\n", err->line, err->column, err->message);
+    (void)fprintf(stderr, "otolith: line %u, column %u: %s\n", err->line, err->column,
+                  err->message);
     const char *at = (const char *)request->sql.data, *end = at + request->sql.size;
     for (uint32_t line = 1; line < err->line; line++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
@@ -120,7 +134,8 @@ static enum oto_status take_answer(void *state, int status, struct oto_bytes byt
 {
     struct remote *remote = state;
     if (status != 200)
-        return oto_buffer_append(&remote->problem, bytes.data, bytes.size) < 0 ? OTO_TOO_LARGE : OTO_OK;
+        return oto_buffer_append(&remote->problem, bytes.data, bytes.size) < 0 ? OTO_TOO_LARGE
+                                                                               : OTO_OK;
     remote->broken = fwrite(bytes.data, 1, bytes.size, stdout) != bytes.size;
     return remote->broken ? OTO_IO : OTO_OK;
 }
@@ -141,7 +156,8 @@ static enum oto_status read_problem(struct oto_json_reader *r, struct oto_error 
         } else if (byte == '"' && oto_bytes_equal_text(name.raw, "message")) {
             OTO_TRY(oto_json_string(r, &text));
             uint8_t message[OTO_ERROR_MESSAGE_MAX];
-            size_t size = text.raw.size < sizeof(message) ? oto_json_unescape(text.raw, message) : 0;
+            size_t size =
+                text.raw.size < sizeof(message) ? oto_json_unescape(text.raw, message) : 0;
             oto_error_set(err, OTO_INVALID, "%.*s", (int)size, (const char *)message);
         } else if (byte >= '0' && byte <= '9') {
             OTO_TRY(oto_json_number(r, &digits));
@@ -157,18 +173,21 @@ static enum oto_status read_problem(struct oto_json_reader *r, struct oto_error 
     return status;
 }
 
-static enum oto_status explain_problem(const struct remote *remote, int http_status, struct oto_error *err)
+static enum oto_status explain_problem(const struct remote *remote, int http_status,
+                                       struct oto_error *err)
 {
     struct oto_json_reader r;
     oto_error_init(err);
     oto_json_reader_init(&r, oto_buffer_view(&remote->problem), 8);
     if (oto_json_peek(&r) == '{' && read_problem(&r, err) == OTO_END && err->message[0])
         return OTO_INVALID;
-    return oto_error_set(err, OTO_IO, "the server answered %d: %.*s", http_status, (int)(remote->problem.size < 300 ? remote->problem.size : 300),
+    return oto_error_set(err, OTO_IO, "the server answered %d: %.*s", http_status,
+                         (int)(remote->problem.size < 300 ? remote->problem.size : 300),
                          (const char *)remote->problem.data);
 }
 
-static enum oto_status ask_server(const struct request *request, const char *address, struct oto_error *err)
+static enum oto_status ask_server(const struct request *request, const char *address,
+                                  struct oto_error *err)
 {
     struct remote remote = {.broken = 0};
     oto_buffer_init(&remote.problem, &oto_allocator_heap, 1 << 20);
@@ -186,7 +205,8 @@ static enum oto_status ask_server(const struct request *request, const char *add
     else if (status == OTO_OK && http_status != 200)
         status = explain_problem(&remote, http_status, err);
     else if (status == OTO_CORRUPT && http_status == 200)
-        oto_error_set(err, status, "the answer broke off: the query failed on its way, or the server ended");
+        oto_error_set(err, status,
+                      "the answer broke off: the query failed on its way, or the server ended");
     oto_buffer_release(&remote.problem);
     return status;
 }
@@ -200,7 +220,8 @@ static int read_lock(const char *data, char *text, size_t text_size, struct oto_
     struct oto_file lock;
     size_t size = 0;
     (void)snprintf(path, sizeof(path), "%s/lock", data);
-    if (oto_file_lock(&lock, path, err) != OTO_EXISTS) { // nobody's, or not to be had: opening the folder will tell
+    if (oto_file_lock(&lock, path, err) !=
+        OTO_EXISTS) { // nobody's, or not to be had: opening the folder will tell
         if (lock.fd >= 0)
             (void)oto_file_close(&lock, NULL);
         return 0;
@@ -228,13 +249,16 @@ static int query_address(const char *line, size_t size, char *address)
     return 1;
 }
 
-static enum oto_status ask_holder(const struct request *request, const char *text, struct oto_error *err)
+static enum oto_status ask_holder(const struct request *request, const char *text,
+                                  struct oto_error *err)
 {
     char address[ADDRESS_MAX];
     size_t pid_size = strcspn(text, "\n");
     enum oto_status status = OTO_NOT_FOUND;
-    oto_error_set(err, OTO_NOT_FOUND, "process %.*s holds %s, and serves queries nowhere", (int)pid_size, text, request->data);
-    for (const char *line = text + pid_size; *line && (status == OTO_NOT_FOUND || status == OTO_UNAVAILABLE);) {
+    oto_error_set(err, OTO_NOT_FOUND, "process %.*s holds %s, and serves queries nowhere",
+                  (int)pid_size, text, request->data);
+    for (const char *line = text + pid_size;
+         *line && (status == OTO_NOT_FOUND || status == OTO_UNAVAILABLE);) {
         size_t size = strcspn(++line, "\n");
         if (query_address(line, size, address))
             status = ask_server(request, address, err);
@@ -260,7 +284,8 @@ static enum oto_status print_piece(struct oto_query *query, struct oto_bytes byt
     return fwrite(bytes.data, 1, bytes.size, stdout) == bytes.size ? OTO_OK : OTO_IO;
 }
 
-static void end_query(struct oto_query *query, enum oto_status status, uint64_t rows, const struct oto_error *err)
+static void end_query(struct oto_query *query, enum oto_status status, uint64_t rows,
+                      const struct oto_error *err)
 {
     (void)rows;
     struct local *local = query->state;
@@ -273,7 +298,8 @@ static void end_query(struct oto_query *query, enum oto_status status, uint64_t 
     oto_mutex_unlock(&local->lock);
 }
 
-static enum oto_status ask_client(struct oto_query_client *client, const struct request *request, struct oto_error *err)
+static enum oto_status ask_client(struct oto_query_client *client, const struct request *request,
+                                  struct oto_error *err)
 {
     struct local local = {.query = {.sql = oto_buffer_view(&request->sql),
                                     .format = request->format,
@@ -301,7 +327,8 @@ static void print_log(void *state, const char *level, const char *message)
         (void)fprintf(stderr, "otolith: %s: %s\n", level, message);
 }
 
-static enum oto_status ask_engine(struct oto_engine *engine, const char *data_path, const struct request *request, struct oto_error *err)
+static enum oto_status ask_engine(struct oto_engine *engine, const char *data_path,
+                                  const struct request *request, struct oto_error *err)
 {
     char own_path[4096], program[4096 + 32];
     struct oto_query_table tables[OTO_TABLE_COUNT];
@@ -352,9 +379,12 @@ static enum oto_status ask(const struct request *request, struct oto_error *err)
     int exists;
     OTO_TRY(oto_path_exists(request->data, &exists, err));
     if (!exists)
-        return oto_error_set(err, OTO_NOT_FOUND, "there is no folder %s: name the server's with --data", request->data);
+        return oto_error_set(err, OTO_NOT_FOUND,
+                             "there is no folder %s: name the server's with --data", request->data);
     oto_memory_tune();
-    enum oto_status status = read_lock(request->data, text, sizeof(text), err) ? ask_holder(request, text, err) : ask_files(request, err);
+    enum oto_status status = read_lock(request->data, text, sizeof(text), err)
+                                 ? ask_holder(request, text, err)
+                                 : ask_files(request, err);
     if (status == OTO_OK && fflush(stdout) != 0)
         return oto_error_set(err, OTO_IO, "standard output cannot be written");
     return status;

@@ -14,22 +14,26 @@ static enum oto_status list_files(struct oto_engine *engine, struct query_files 
     if (!token->files)
         return OTO_NO_MEMORY;
     for (uint32_t t = 0; t < OTO_TABLE_COUNT; t++)
-        token->files[t] = (struct oto_query_file){t, oto_engine_empty_file(engine, (enum oto_table)t), NULL};
+        token->files[t] =
+            (struct oto_query_file){t, oto_engine_empty_file(engine, (enum oto_table)t), NULL};
     for (size_t i = 0; i < token->snapshot.file_count; i++) {
         const struct oto_snapshot_file *file = &token->snapshot.files[i];
-        token->files[OTO_TABLE_COUNT + i] = (struct oto_query_file){file->table, file->hot ? file->fd : -1, file->hot ? NULL : file->path};
+        token->files[OTO_TABLE_COUNT + i] = (struct oto_query_file){
+            file->table, file->hot ? file->fd : -1, file->hot ? NULL : file->path};
     }
     return OTO_OK;
 }
 
-static enum oto_status acquire(void *state, int64_t from_us, int64_t to_us, const struct oto_query_file **ret_files, size_t *ret_count,
+static enum oto_status acquire(void *state, int64_t from_us, int64_t to_us,
+                               const struct oto_query_file **ret_files, size_t *ret_count,
                                void **ret_token, struct oto_error *err)
 {
     struct oto_engine *engine = state;
     struct query_files *token = calloc(1, sizeof(*token));
     if (!token)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
-    enum oto_status status = oto_engine_snapshot(engine, (1u << OTO_TABLE_COUNT) - 1, from_us, to_us, &token->snapshot, err);
+    enum oto_status status = oto_engine_snapshot(engine, (1u << OTO_TABLE_COUNT) - 1, from_us,
+                                                 to_us, &token->snapshot, err);
     if (status == OTO_OK && list_files(engine, token) < 0) {
         oto_snapshot_release(&token->snapshot);
         status = oto_error_set(err, OTO_NO_MEMORY, "out of memory");
@@ -71,5 +75,6 @@ void oto_query_program_find(const char *program_path, char *output, size_t outpu
     if (given)
         (void)snprintf(output, output_size, "%s", given);
     else
-        (void)snprintf(output, output_size, "%.*s/otolith-query", slash ? (int)(slash - program_path) : 1, slash ? program_path : ".");
+        (void)snprintf(output, output_size, "%.*s/otolith-query",
+                       slash ? (int)(slash - program_path) : 1, slash ? program_path : ".");
 }

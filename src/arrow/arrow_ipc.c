@@ -10,19 +10,31 @@
 
 // --- formats: "i", "u", "tsu:UTC", "+l" … ---
 
+// clang-format off
 enum flat_type { // Arrow's Schema.fbs, union Type
     FLAT_NULL = 1, FLAT_INT, FLAT_FLOAT, FLAT_BINARY, FLAT_UTF8, FLAT_BOOL, FLAT_DECIMAL, FLAT_DATE, FLAT_TIME, FLAT_TIMESTAMP,
     FLAT_INTERVAL, FLAT_LIST, FLAT_STRUCT, FLAT_UNION, FLAT_FIXED_BINARY, FLAT_FIXED_LIST, FLAT_MAP, FLAT_DURATION,
     FLAT_LARGE_BINARY, FLAT_LARGE_UTF8, FLAT_LARGE_LIST
 };
+// clang-format on
 
-enum layout { LAYOUT_NONE, LAYOUT_BITS, LAYOUT_FIXED, LAYOUT_TEXT, LAYOUT_LARGE_TEXT, LAYOUT_LIST, LAYOUT_LARGE_LIST, LAYOUT_STRUCT };
+enum layout {
+    LAYOUT_NONE,
+    LAYOUT_BITS,
+    LAYOUT_FIXED,
+    LAYOUT_TEXT,
+    LAYOUT_LARGE_TEXT,
+    LAYOUT_LIST,
+    LAYOUT_LARGE_LIST,
+    LAYOUT_STRUCT
+};
 
 struct kind {
     enum flat_type type;
     enum layout layout;
     uint32_t width; // bytes of a LAYOUT_FIXED value
-    // The fields of the type's table, in its order; slot_count of them. An offset slot holds `zone`.
+    // The fields of the type's table, in its order; slot_count of them. An offset slot holds
+    // `zone`.
     struct oto_flat_slot slots[3];
     size_t slot_count;
     const char *zone;
@@ -76,9 +88,11 @@ static int parse_plain(const char *format, struct kind *kind)
     return 0;
 }
 
-static void set_fixed(struct kind *kind, enum flat_type type, uint32_t width, struct oto_flat_slot first)
+static void set_fixed(struct kind *kind, enum flat_type type, uint32_t width,
+                      struct oto_flat_slot first)
 {
-    *kind = (struct kind){.type = type, .layout = LAYOUT_FIXED, .width = width, .slots = {first}, .slot_count = 1};
+    *kind = (struct kind){
+        .type = type, .layout = LAYOUT_FIXED, .width = width, .slots = {first}, .slot_count = 1};
 }
 
 // s, m, u, n -> 0, 1, 2, 3; -1 for another letter.
@@ -113,8 +127,13 @@ static int parse_time(const char *format, struct kind *kind)
         set_fixed(kind, FLAT_DURATION, 8, OTO_FLAT_SCALAR(2, unit));
         return unit >= 0;
     case 'i': // months, days and milliseconds, months with days and nanoseconds
-        set_fixed(kind, FLAT_INTERVAL, format[2] == 'M' ? 4 : format[2] == 'D' ? 8 : 16,
-                  OTO_FLAT_SCALAR(2, format[2] == 'M' ? 0 : format[2] == 'D' ? 1 : 2));
+        set_fixed(kind, FLAT_INTERVAL,
+                  format[2] == 'M'   ? 4
+                  : format[2] == 'D' ? 8
+                                     : 16,
+                  OTO_FLAT_SCALAR(2, format[2] == 'M'   ? 0
+                                     : format[2] == 'D' ? 1
+                                                        : 2));
         return format[2] == 'M' || format[2] == 'D' || format[2] == 'n';
     default:
         return 0;
@@ -159,7 +178,8 @@ static int parse_nested(const struct ArrowSchema *schema, struct kind *kind)
         return schema->n_children == 1;
     case 'w': // only validity of its own, as a struct
         kind->type = FLAT_FIXED_LIST;
-        kind->slots[kind->slot_count++] = OTO_FLAT_SCALAR(4, format[2] == ':' ? strtoul(format + 3, NULL, 10) : 0);
+        kind->slots[kind->slot_count++] =
+            OTO_FLAT_SCALAR(4, format[2] == ':' ? strtoul(format + 3, NULL, 10) : 0);
         return format[2] == ':' && schema->n_children == 1;
     default:
         return 0;
@@ -175,17 +195,22 @@ static int parse_fixed_binary(const char *format, struct kind *kind)
     return 1;
 }
 
-static enum oto_status parse_format(const struct ArrowSchema *schema, struct kind *kind, struct oto_error *err)
+static enum oto_status parse_format(const struct ArrowSchema *schema, struct kind *kind,
+                                    struct oto_error *err)
 {
     const char *format = schema->format;
     int known = !schema->dictionary &&
-                (parse_plain(format, kind) || (format[0] == 't' && format[1] && format[2] && parse_time(format, kind)) ||
-                 (format[0] == 'd' && parse_decimal(format, kind)) || (format[0] == 'w' && parse_fixed_binary(format, kind)) ||
+                (parse_plain(format, kind) ||
+                 (format[0] == 't' && format[1] && format[2] && parse_time(format, kind)) ||
+                 (format[0] == 'd' && parse_decimal(format, kind)) ||
+                 (format[0] == 'w' && parse_fixed_binary(format, kind)) ||
                  (format[0] == '+' && parse_nested(schema, kind)));
     if (known)
         return OTO_OK;
-    return oto_error_set(err, OTO_UNSUPPORTED, "column %s has a type that Arrow streams are not given in (%s%s): cast it to VARCHAR",
-                         schema->name ? schema->name : "", format, schema->dictionary ? ", a dictionary" : "");
+    return oto_error_set(
+        err, OTO_UNSUPPORTED,
+        "column %s has a type that Arrow streams are not given in (%s%s): cast it to VARCHAR",
+        schema->name ? schema->name : "", format, schema->dictionary ? ", a dictionary" : "");
 }
 
 // --- the schema ---
@@ -216,7 +241,8 @@ static int has_metadata(const struct ArrowSchema *schema)
     return count > 0;
 }
 
-static enum oto_status write_field(struct oto_flat_writer *w, size_t reference, const struct ArrowSchema *schema, unsigned depth,
+static enum oto_status write_field(struct oto_flat_writer *w, size_t reference,
+                                   const struct ArrowSchema *schema, unsigned depth,
                                    struct oto_error *err)
 {
     struct kind kind;
@@ -224,19 +250,22 @@ static enum oto_status write_field(struct oto_flat_writer *w, size_t reference, 
         return oto_error_set(err, OTO_TOO_LARGE, "a column is nested too deeply");
     OTO_TRY(parse_format(schema, &kind, err));
     int metadata = has_metadata(schema);
-    const struct oto_flat_slot slots[7] = {OTO_FLAT_OFFSET,
-                                           OTO_FLAT_SCALAR(1, (schema->flags & ARROW_FLAG_NULLABLE) != 0),
-                                           OTO_FLAT_SCALAR(1, kind.type),
-                                           OTO_FLAT_OFFSET,
-                                           OTO_FLAT_ABSENT,
-                                           OTO_FLAT_OFFSET,
-                                           metadata ? OTO_FLAT_OFFSET : OTO_FLAT_ABSENT};
+    const struct oto_flat_slot slots[7] = {
+        OTO_FLAT_OFFSET,
+        OTO_FLAT_SCALAR(1, (schema->flags & ARROW_FLAG_NULLABLE) != 0),
+        OTO_FLAT_SCALAR(1, kind.type),
+        OTO_FLAT_OFFSET,
+        OTO_FLAT_ABSENT,
+        OTO_FLAT_OFFSET,
+        metadata ? OTO_FLAT_OFFSET : OTO_FLAT_ABSENT};
     size_t table = oto_flat_table(w, reference, slots, metadata ? 7 : 6);
-    oto_flat_string(w, oto_flat_reference(w, table, 0), oto_bytes_text(schema->name ? schema->name : ""));
+    oto_flat_string(w, oto_flat_reference(w, table, 0),
+                    oto_bytes_text(schema->name ? schema->name : ""));
     size_t type = oto_flat_table(w, oto_flat_reference(w, table, 3), kind.slots, kind.slot_count);
     if (kind.zone)
         oto_flat_string(w, oto_flat_reference(w, type, 1), oto_bytes_text(kind.zone));
-    size_t children = oto_flat_vector(w, oto_flat_reference(w, table, 5), 4, (size_t)schema->n_children, 4);
+    size_t children =
+        oto_flat_vector(w, oto_flat_reference(w, table, 5), 4, (size_t)schema->n_children, 4);
     for (int64_t i = 0; i < schema->n_children; i++)
         OTO_TRY(write_field(w, children + 4 * (size_t)i, schema->children[i], depth + 1, err));
     if (metadata)
@@ -245,19 +274,21 @@ static enum oto_status write_field(struct oto_flat_writer *w, size_t reference, 
 }
 
 // Begins a message: the marks before it and its table. Returns the reference of its header.
-static enum oto_status begin_message(struct oto_flat_writer *w, struct oto_buffer *output, unsigned header, uint64_t body_size,
-                                     size_t *ret_reference)
+static enum oto_status begin_message(struct oto_flat_writer *w, struct oto_buffer *output,
+                                     unsigned header, uint64_t body_size, size_t *ret_reference)
 {
     OTO_TRY(oto_buffer_append(output, "\xff\xff\xff\xff\0\0\0\0", 8));
     size_t root = oto_flat_begin(w, output);
-    const struct oto_flat_slot slots[4] = {OTO_FLAT_SCALAR(2, VERSION_V5), OTO_FLAT_SCALAR(1, header), OTO_FLAT_OFFSET,
+    const struct oto_flat_slot slots[4] = {OTO_FLAT_SCALAR(2, VERSION_V5),
+                                           OTO_FLAT_SCALAR(1, header), OTO_FLAT_OFFSET,
                                            OTO_FLAT_SCALAR(8, body_size)};
     size_t message = oto_flat_table(w, root, slots, 4);
     *ret_reference = oto_flat_reference(w, message, 2);
     return OTO_OK;
 }
 
-static enum oto_status finish_message(struct oto_flat_writer *w, struct oto_buffer *output, size_t start, struct oto_error *err)
+static enum oto_status finish_message(struct oto_flat_writer *w, struct oto_buffer *output,
+                                      size_t start, struct oto_error *err)
 {
     enum oto_status status = oto_flat_finish(w);
     if (status < 0)
@@ -266,7 +297,8 @@ static enum oto_status finish_message(struct oto_flat_writer *w, struct oto_buff
     return OTO_OK;
 }
 
-enum oto_status oto_arrow_ipc_schema(const struct ArrowSchema *schema, struct oto_buffer *output, struct oto_error *err)
+enum oto_status oto_arrow_ipc_schema(const struct ArrowSchema *schema, struct oto_buffer *output,
+                                     struct oto_error *err)
 {
     struct oto_flat_writer w;
     size_t start = output->size, header;
@@ -275,7 +307,8 @@ enum oto_status oto_arrow_ipc_schema(const struct ArrowSchema *schema, struct ot
     OTO_TRY(begin_message(&w, output, HEADER_SCHEMA, 0, &header));
     const struct oto_flat_slot slots[2] = {OTO_FLAT_SCALAR(2, 0), OTO_FLAT_OFFSET};
     size_t table = oto_flat_table(&w, header, slots, 2);
-    size_t fields = oto_flat_vector(&w, oto_flat_reference(&w, table, 1), 4, (size_t)schema->n_children, 4);
+    size_t fields =
+        oto_flat_vector(&w, oto_flat_reference(&w, table, 1), 4, (size_t)schema->n_children, 4);
     for (int64_t i = 0; i < schema->n_children; i++)
         OTO_TRY(write_field(&w, fields + 4 * (size_t)i, schema->children[i], 0, err));
     return finish_message(&w, output, start, err);
@@ -309,7 +342,9 @@ static enum oto_status add_part(struct batch *b, const void *data, uint64_t size
 
 static enum oto_status add_node(struct batch *b, const struct ArrowArray *array, enum layout layout)
 {
-    int64_t nulls = layout == LAYOUT_NONE ? array->length : array->buffers[0] ? array->null_count : 0;
+    int64_t nulls = layout == LAYOUT_NONE ? array->length
+                    : array->buffers[0]   ? array->null_count
+                                          : 0;
     if (nulls < 0) { // unknown: counted
         nulls = 0;
         for (int64_t i = 0; i < array->length; i++)
@@ -323,7 +358,8 @@ static enum oto_status add_node(struct batch *b, const struct ArrowArray *array,
 }
 
 // Offsets, and for text the bytes they point into.
-static enum oto_status add_offsets(struct batch *b, const struct ArrowArray *array, int large, int text)
+static enum oto_status add_offsets(struct batch *b, const struct ArrowArray *array, int large,
+                                   int text)
 {
     static const uint8_t zero[8];
     uint64_t rows = (uint64_t)array->length, width = large ? 8 : 4, last = 0;
@@ -336,7 +372,8 @@ static enum oto_status add_offsets(struct batch *b, const struct ArrowArray *arr
     return text ? add_part(b, array->buffers[2], last) : OTO_OK;
 }
 
-static enum oto_status add_own_parts(struct batch *b, const struct kind *kind, const struct ArrowArray *array)
+static enum oto_status add_own_parts(struct batch *b, const struct kind *kind,
+                                     const struct ArrowArray *array)
 {
     uint64_t rows = (uint64_t)array->length;
     switch (kind->layout) {
@@ -355,7 +392,8 @@ static enum oto_status add_own_parts(struct batch *b, const struct kind *kind, c
     }
 }
 
-static enum oto_status add_array(struct batch *b, const struct ArrowSchema *schema, const struct ArrowArray *array, unsigned depth,
+static enum oto_status add_array(struct batch *b, const struct ArrowSchema *schema,
+                                 const struct ArrowArray *array, unsigned depth,
                                  struct oto_error *err)
 {
     struct kind kind;
@@ -363,7 +401,8 @@ static enum oto_status add_array(struct batch *b, const struct ArrowSchema *sche
         return oto_error_set(err, OTO_TOO_LARGE, "a column is nested too deeply");
     OTO_TRY(parse_format(schema, &kind, err));
     if (array->offset || array->n_children != schema->n_children)
-        return oto_error_set(err, OTO_INVALID, "column %s is not as its schema says, or is a slice", schema->name ? schema->name : "");
+        return oto_error_set(err, OTO_INVALID, "column %s is not as its schema says, or is a slice",
+                             schema->name ? schema->name : "");
     OTO_TRY(add_node(b, array, kind.layout));
     OTO_TRY(add_own_parts(b, &kind, array));
     for (int64_t i = 0; i < array->n_children; i++)
@@ -371,14 +410,16 @@ static enum oto_status add_array(struct batch *b, const struct ArrowSchema *sche
     return OTO_OK;
 }
 
-static enum oto_status write_batch_message(const struct batch *b, int64_t length, struct oto_buffer *output, struct oto_error *err)
+static enum oto_status write_batch_message(const struct batch *b, int64_t length,
+                                           struct oto_buffer *output, struct oto_error *err)
 {
     struct oto_flat_writer w;
     size_t start = output->size, header;
     const struct part *parts = (const struct part *)(const void *)b->parts.data;
     size_t node_count = b->nodes.size / 16, part_count = b->parts.size / sizeof(*parts);
     OTO_TRY(begin_message(&w, output, HEADER_BATCH, b->body_size, &header));
-    const struct oto_flat_slot slots[3] = {OTO_FLAT_SCALAR(8, length), OTO_FLAT_OFFSET, OTO_FLAT_OFFSET};
+    const struct oto_flat_slot slots[3] = {OTO_FLAT_SCALAR(8, length), OTO_FLAT_OFFSET,
+                                           OTO_FLAT_OFFSET};
     size_t table = oto_flat_table(&w, header, slots, 3);
     size_t nodes = oto_flat_vector(&w, oto_flat_reference(&w, table, 1), 16, node_count, 8);
     if (b->nodes.size)
@@ -405,7 +446,8 @@ static enum oto_status write_body(const struct batch *b, struct oto_buffer *outp
     return OTO_OK;
 }
 
-enum oto_status oto_arrow_ipc_batch(const struct ArrowSchema *schema, const struct ArrowArray *array, struct oto_buffer *output,
+enum oto_status oto_arrow_ipc_batch(const struct ArrowSchema *schema,
+                                    const struct ArrowArray *array, struct oto_buffer *output,
                                     struct oto_error *err)
 {
     struct batch b = {.body_size = 0};

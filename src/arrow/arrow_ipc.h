@@ -1,5 +1,6 @@
-// Arrow's C Data Interface -> the IPC stream format: a schema message, a record batch message for each array, an end. What a
-// producer such as DuckDB exports goes out as it lies in memory. Core: no system call; buffers grow by their own allocator.
+// Arrow's C Data Interface -> the IPC stream format: a schema message, a record batch message for
+// each array, an end. What a producer such as DuckDB exports goes out as it lies in memory. Core:
+// no system call; buffers grow by their own allocator.
 #ifndef OTO_ARROW_ARROW_IPC_H
 #define OTO_ARROW_ARROW_IPC_H
 
@@ -39,13 +40,17 @@ struct ArrowArray {
 };
 #endif
 
-// The message that begins the stream. schema: a struct ("+s") whose children are the columns. Borrows. output: empty, or ending at a
-// multiple of 8. OTO_UNSUPPORTED: dictionaries, unions, views, run ends; OTO_INVALID, OTO_NO_MEMORY, OTO_TOO_LARGE. Arrow format,
-// "IPC Streaming Format".
-OTO_MUST_CHECK enum oto_status oto_arrow_ipc_schema(const struct ArrowSchema *schema, struct oto_buffer *output, struct oto_error *err);
+// The message that begins the stream. schema: a struct ("+s") whose children are the columns.
+// Borrows. output: empty, or ending at a multiple of 8. OTO_UNSUPPORTED: dictionaries, unions,
+// views, run ends; OTO_INVALID, OTO_NO_MEMORY, OTO_TOO_LARGE. Arrow format, "IPC Streaming Format".
+OTO_MUST_CHECK enum oto_status oto_arrow_ipc_schema(const struct ArrowSchema *schema,
+                                                    struct oto_buffer *output,
+                                                    struct oto_error *err);
 // The message of a batch of rows. array: as schema says, without an offset. Borrows.
-OTO_MUST_CHECK enum oto_status oto_arrow_ipc_batch(const struct ArrowSchema *schema, const struct ArrowArray *array,
-                                                   struct oto_buffer *output, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status oto_arrow_ipc_batch(const struct ArrowSchema *schema,
+                                                   const struct ArrowArray *array,
+                                                   struct oto_buffer *output,
+                                                   struct oto_error *err);
 // What ends the stream.
 OTO_MUST_CHECK enum oto_status oto_arrow_ipc_end(struct oto_buffer *output);
 

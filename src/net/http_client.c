@@ -7,7 +7,8 @@
 
 #define HEAD_MAX (64u * 1024)
 
-void oto_http_answer_init(struct oto_http_answer *answer, enum oto_status (*data)(void *state, int status, struct oto_bytes bytes),
+void oto_http_answer_init(struct oto_http_answer *answer,
+                          enum oto_status (*data)(void *state, int status, struct oto_bytes bytes),
                           void *state)
 {
     *answer = (struct oto_http_answer){.state = OTO_ANSWER_HEAD, .data = data, .data_state = state};
@@ -34,7 +35,8 @@ static struct oto_bytes header(struct oto_bytes head, const char *name)
     while (at < end) {
         const uint8_t *stop = memchr(at, '\n', (size_t)(end - at));
         stop = stop ? stop : end;
-        if ((size_t)(stop - at) > name_size && at[name_size] == ':' && strncasecmp((const char *)at, name, name_size) == 0) {
+        if ((size_t)(stop - at) > name_size && at[name_size] == ':' &&
+            strncasecmp((const char *)at, name, name_size) == 0) {
             for (at += name_size + 1; at < stop && (*at == ' ' || *at == '\t'); at++)
                 ;
             const uint8_t *last = stop;
@@ -51,12 +53,14 @@ static enum oto_status read_head(struct oto_http_answer *answer, struct oto_erro
 {
     struct oto_bytes head = oto_buffer_view(&answer->line);
     uint64_t status;
-    if (head.size < 12 || memcmp(head.data, "HTTP/1.", 7) != 0 || oto_text_to_u64(oto_bytes(head.data + 9, 3), &status) < 0)
+    if (head.size < 12 || memcmp(head.data, "HTTP/1.", 7) != 0 ||
+        oto_text_to_u64(oto_bytes(head.data + 9, 3), &status) < 0)
         return broken(err, "no status line");
     if (status < 200) // an interim answer; the final one follows
         return OTO_OK;
     answer->status = (int)status;
-    struct oto_bytes coding = header(head, "transfer-encoding"), length = header(head, "content-length");
+    struct oto_bytes coding = header(head, "transfer-encoding"),
+                     length = header(head, "content-length");
     if (coding.data) {
         if (coding.size != 7 || strncasecmp((const char *)coding.data, "chunked", 7) != 0)
             return broken(err, "an unknown transfer encoding");
@@ -87,7 +91,10 @@ static enum oto_status read_chunk_size(struct oto_http_answer *answer, struct ot
     size_t i = 0;
     for (; i < answer->line.size; i++) {
         int c = answer->line.data[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0)
             break;
         if (size >> 56)
@@ -113,7 +120,8 @@ static enum oto_status read_line(struct oto_http_answer *answer, struct oto_erro
         break;
     case OTO_ANSWER_CHUNK_END:
         answer->state = OTO_ANSWER_CHUNK_SIZE;
-        status = answer->line.size == 2 ? OTO_OK : broken(err, "a chunk that is longer than its size");
+        status =
+            answer->line.size == 2 ? OTO_OK : broken(err, "a chunk that is longer than its size");
         break;
     default: // trailers, until an empty line
         if (answer->line.size == 2)
@@ -143,10 +151,12 @@ static enum oto_status pass_on(struct oto_http_answer *answer, struct oto_bytes 
     return OTO_OK;
 }
 
-enum oto_status oto_http_answer_feed(struct oto_http_answer *answer, struct oto_bytes bytes, struct oto_error *err)
+enum oto_status oto_http_answer_feed(struct oto_http_answer *answer, struct oto_bytes bytes,
+                                     struct oto_error *err)
 {
     while (bytes.size && answer->state != OTO_ANSWER_DONE) {
-        if (answer->state == OTO_ANSWER_LENGTH || answer->state == OTO_ANSWER_CHUNK || answer->state == OTO_ANSWER_UNTIL_CLOSE) {
+        if (answer->state == OTO_ANSWER_LENGTH || answer->state == OTO_ANSWER_CHUNK ||
+            answer->state == OTO_ANSWER_UNTIL_CLOSE) {
             OTO_TRY(pass_on(answer, &bytes));
             continue;
         }
@@ -169,15 +179,17 @@ enum oto_status oto_http_answer_close(struct oto_http_answer *answer, struct oto
 
 // --- over a socket ---
 
-static enum oto_status send_request(const struct oto_http_call_options *options, int fd, struct oto_error *err)
+static enum oto_status send_request(const struct oto_http_call_options *options, int fd,
+                                    struct oto_error *err)
 {
     struct oto_buffer head;
     oto_buffer_init(&head, &oto_allocator_heap, HEAD_MAX);
     const char *host = strncmp(options->address, "unix:", 5) == 0 ? "localhost" : options->address;
-    enum oto_status status = oto_buffer_append_format(&head,
-                                                      "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\n"
-                                                      "Content-Length: %zu\r\nConnection: close\r\n\r\n",
-                                                      options->path, host, options->content_type, options->accept, options->body.size);
+    enum oto_status status = oto_buffer_append_format(
+        &head,
+        "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\n"
+        "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+        options->path, host, options->content_type, options->accept, options->body.size);
     if (status < 0)
         oto_error_set(err, status, "the request's head is too long");
     if (status == OTO_OK)
@@ -188,8 +200,8 @@ static enum oto_status send_request(const struct oto_http_call_options *options,
     return status;
 }
 
-static enum oto_status receive_answer(const struct oto_http_call_options *options, int fd, struct oto_http_answer *answer,
-                                      struct oto_error *err)
+static enum oto_status receive_answer(const struct oto_http_call_options *options, int fd,
+                                      struct oto_http_answer *answer, struct oto_error *err)
 {
     uint8_t block[16 * 1024];
     enum oto_status status = OTO_AGAIN;
@@ -206,7 +218,8 @@ static enum oto_status receive_answer(const struct oto_http_call_options *option
     return status;
 }
 
-enum oto_status oto_http_post(const struct oto_http_call_options *options, int *ret_status, struct oto_error *err)
+enum oto_status oto_http_post(const struct oto_http_call_options *options, int *ret_status,
+                              struct oto_error *err)
 {
     int fd;
     OTO_TRY(oto_socket_connect(options->address, &fd, err));

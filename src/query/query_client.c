@@ -1,4 +1,5 @@
-// The queue of queries and the threads that take from it. What a thread does with a query: query_worker.c.
+// The queue of queries and the threads that take from it. What a thread does with a query:
+// query_worker.c.
 #include "query/query_internal.h"
 
 #include "os/clock.h"
@@ -15,7 +16,8 @@ void oto_query_options_default(struct oto_query_options *options)
                                           .idle_ms = 60000};
 }
 
-void oto_query_client_log(struct oto_query_client *client, const char *level, const char *format, ...)
+void oto_query_client_log(struct oto_query_client *client, const char *level, const char *format,
+                          ...)
 {
     char message[OTO_ERROR_MESSAGE_MAX];
     va_list arguments;
@@ -53,7 +55,8 @@ static void serve(struct oto_query_worker *worker, struct oto_query *query)
     enum oto_status status = oto_query_worker_run(worker, query, &rows, &err);
     oto_mutex_lock(&client->lock);
     worker->current = NULL;
-    client->idle_workers++; // before the answer is known, or its receiver's next query would start another process
+    client->idle_workers++; // before the answer is known, or its receiver's next query would start
+                            // another process
     client->stats.running--;
     client->stats.queries++;
     client->stats.failures += status < 0;
@@ -61,7 +64,8 @@ static void serve(struct oto_query_worker *worker, struct oto_query *query)
     query->finished(query, status, rows, status < 0 ? &err : NULL);
 }
 
-// Takes the next query; waits for one at most until the process has been idle for long. NULL: look again.
+// Takes the next query; waits for one at most until the process has been idle for long. NULL: look
+// again.
 static struct oto_query *wait_for_query(struct oto_query_worker *worker)
 {
     struct oto_query_client *client = worker->client;
@@ -107,7 +111,8 @@ static void *run_worker(void *state)
 // Under the lock. A thread more when all are busy.
 static enum oto_status start_worker(struct oto_query_client *client, struct oto_error *err)
 {
-    if (client->idle_workers > client->stats.waiting || client->worker_count == client->options.workers)
+    if (client->idle_workers > client->stats.waiting ||
+        client->worker_count == client->options.workers)
         return OTO_OK;
     struct oto_query_worker *worker = &client->workers[client->worker_count];
     char name[16];
@@ -124,12 +129,14 @@ static enum oto_status start_worker(struct oto_query_client *client, struct oto_
 // --- the queue ---
 
 // Under the lock.
-static enum oto_status enqueue(struct oto_query_client *client, struct oto_query *query, struct oto_error *err)
+static enum oto_status enqueue(struct oto_query_client *client, struct oto_query *query,
+                               struct oto_error *err)
 {
     if (client->stopping)
         return oto_error_set(err, OTO_UNAVAILABLE, "the server is stopping");
     if (client->stats.waiting >= client->options.queue_max)
-        return oto_error_set(err, OTO_UNAVAILABLE, "%llu queries are waiting already; try again later",
+        return oto_error_set(err, OTO_UNAVAILABLE,
+                             "%llu queries are waiting already; try again later",
                              (unsigned long long)client->stats.waiting);
     OTO_TRY(start_worker(client, err));
     query->next = NULL;
@@ -209,7 +216,8 @@ void oto_query_client_stats(struct oto_query_client *client, struct oto_query_st
 
 // --- life ---
 
-static enum oto_status copy_options(struct oto_query_client *client, const struct oto_query_options *options)
+static enum oto_status copy_options(struct oto_query_client *client,
+                                    const struct oto_query_options *options)
 {
     client->options = *options;
     client->program = strdup(options->program);
@@ -229,8 +237,8 @@ static enum oto_status copy_options(struct oto_query_client *client, const struc
     return OTO_OK;
 }
 
-enum oto_status oto_query_client_new(const struct oto_query_options *options, struct oto_query_client **ret_client,
-                                     struct oto_error *err)
+enum oto_status oto_query_client_new(const struct oto_query_options *options,
+                                     struct oto_query_client **ret_client, struct oto_error *err)
 {
     struct oto_query_client *client = calloc(1, sizeof(*client));
     if (!client || copy_options(client, options) < 0) {

@@ -1,5 +1,6 @@
-// The server's side of queries: starts otolith-query when the first query comes, hands it a snapshot and SQL, passes its answer on, ends it when idle, starts it
-// again after a crash. Blocking calls on worker threads of its own; results come through callbacks on those threads.
+// The server's side of queries: starts otolith-query when the first query comes, hands it a
+// snapshot and SQL, passes its answer on, ends it when idle, starts it again after a crash.
+// Blocking calls on worker threads of its own; results come through callbacks on those threads.
 #ifndef OTO_QUERY_QUERY_CLIENT_H
 #define OTO_QUERY_QUERY_CLIENT_H
 
@@ -11,8 +12,10 @@ struct oto_query_client;
 // Where the rows come from. Called on a worker thread. The client knows nothing of the engine.
 struct oto_query_source {
     void *state;
-    // All files (and one empty file a table, so that every table has its columns). release gives them back.
-    enum oto_status (*acquire)(void *state, int64_t from_us, int64_t to_us, const struct oto_query_file **ret_files, size_t *ret_count,
+    // All files (and one empty file a table, so that every table has its columns). release gives
+    // them back.
+    enum oto_status (*acquire)(void *state, int64_t from_us, int64_t to_us,
+                               const struct oto_query_file **ret_files, size_t *ret_count,
                                void **ret_token, struct oto_error *err);
     void (*release)(void *state, void *token);
 };
@@ -25,19 +28,20 @@ struct oto_query_options {
     const struct oto_query_table *tables;
     uint32_t table_count;
     struct oto_query_source source;
-    uint32_t workers;           // processes at most; default 2
-    uint32_t queue_max;         // waiting queries; beyond it OTO_UNAVAILABLE. Default 64
-    uint64_t memory_bytes_max;  // DuckDB's memory_limit; default 1 GiB
-    uint32_t threads;           // DuckDB threads; 0: cores
-    uint32_t timeout_ms;        // default 60000
-    uint64_t rows_max;          // default 1000000; an answer beyond it ends in an error
-    uint32_t idle_ms;           // default 60000
+    uint32_t workers;          // processes at most; default 2
+    uint32_t queue_max;        // waiting queries; beyond it OTO_UNAVAILABLE. Default 64
+    uint64_t memory_bytes_max; // DuckDB's memory_limit; default 1 GiB
+    uint32_t threads;          // DuckDB threads; 0: cores
+    uint32_t timeout_ms;       // default 60000
+    uint64_t rows_max;         // default 1000000; an answer beyond it ends in an error
+    uint32_t idle_ms;          // default 60000
     void (*log)(void *state, const char *level, const char *message);
     void *log_state;
 };
 void oto_query_options_default(struct oto_query_options *options);
 
-OTO_MUST_CHECK enum oto_status oto_query_client_new(const struct oto_query_options *options, struct oto_query_client **ret_client,
+OTO_MUST_CHECK enum oto_status oto_query_client_new(const struct oto_query_options *options,
+                                                    struct oto_query_client **ret_client,
                                                     struct oto_error *err);
 void oto_query_client_free(struct oto_query_client *client); // cancels what runs
 
@@ -49,9 +53,11 @@ struct oto_query {
     int64_t from_us, to_us; // time range known beforehand, for pruning; INT64_MIN, INT64_MAX: all
     // The next bytes; may block for backpressure. Negative: cancel.
     enum oto_status (*data)(struct oto_query *query, struct oto_bytes bytes);
-    // Last call: OTO_OK and rows, or err (line and column of the SQL where known). OTO_INVALID: the SQL; OTO_DENIED: not allowed; OTO_TIMEOUT,
-    // OTO_TOO_LARGE (rows, memory), OTO_UNAVAILABLE (queue full, cancelled, the program cannot be started), OTO_INTERNAL (process died).
-    void (*finished)(struct oto_query *query, enum oto_status status, uint64_t rows, const struct oto_error *err);
+    // Last call: OTO_OK and rows, or err (line and column of the SQL where known). OTO_INVALID: the
+    // SQL; OTO_DENIED: not allowed; OTO_TIMEOUT, OTO_TOO_LARGE (rows, memory), OTO_UNAVAILABLE
+    // (queue full, cancelled, the program cannot be started), OTO_INTERNAL (process died).
+    void (*finished)(struct oto_query *query, enum oto_status status, uint64_t rows,
+                     const struct oto_error *err);
     void *state;
     // the client's own
     struct oto_query *next;

@@ -28,14 +28,15 @@ enum oto_status oto_query_format_from_name(const char *name, enum oto_query_form
     return OTO_INVALID;
 }
 
-void oto_query_header_encode(uint8_t output[OTO_QUERY_HEADER_SIZE], enum oto_query_frame type, uint32_t size)
+void oto_query_header_encode(uint8_t output[OTO_QUERY_HEADER_SIZE], enum oto_query_frame type,
+                             uint32_t size)
 {
     oto_store32(output, size);
     oto_store32(output + 4, (uint32_t)type);
 }
 
-enum oto_status oto_query_header_decode(const uint8_t input[OTO_QUERY_HEADER_SIZE], enum oto_query_frame *ret_type,
-                                        uint32_t *ret_size)
+enum oto_status oto_query_header_decode(const uint8_t input[OTO_QUERY_HEADER_SIZE],
+                                        enum oto_query_frame *ret_type, uint32_t *ret_size)
 {
     uint32_t type = oto_load32(input + 4);
     if (type < OTO_QUERY_FRAME_REQUEST || type > OTO_QUERY_FRAME_FILES)
@@ -62,12 +63,14 @@ static enum oto_status append_file(struct oto_buffer *output, const struct oto_q
     return size ? oto_buffer_append(output, file->path, size) : OTO_OK;
 }
 
-enum oto_status oto_query_request_encode(struct oto_buffer *output, const struct oto_query_request *request,
+enum oto_status oto_query_request_encode(struct oto_buffer *output,
+                                         const struct oto_query_request *request,
                                          const struct oto_query_file *files, size_t count)
 {
     size_t start = output->size;
     uint8_t fixed[OTO_QUERY_HEADER_SIZE + REQUEST_FIXED_SIZE];
-    if (request->sql.size > OTO_QUERY_REQUEST_MAX || request->parameters_json.size > OTO_QUERY_REQUEST_MAX)
+    if (request->sql.size > OTO_QUERY_REQUEST_MAX ||
+        request->parameters_json.size > OTO_QUERY_REQUEST_MAX)
         return OTO_TOO_LARGE;
     uint8_t *at = fixed + OTO_QUERY_HEADER_SIZE;
     oto_store32(at, (uint32_t)request->format);
@@ -78,7 +81,8 @@ enum oto_status oto_query_request_encode(struct oto_buffer *output, const struct
     oto_store32(at + 24, (uint32_t)count);
     OTO_TRY(oto_buffer_append(output, fixed, sizeof(fixed)));
     OTO_TRY(oto_buffer_append(output, request->sql.data, request->sql.size));
-    OTO_TRY(oto_buffer_append(output, request->parameters_json.data, request->parameters_json.size));
+    OTO_TRY(
+        oto_buffer_append(output, request->parameters_json.data, request->parameters_json.size));
     for (size_t i = 0; i < count; i++)
         OTO_TRY(append_file(output, &files[i]));
     size_t payload = output->size - start - OTO_QUERY_HEADER_SIZE;
@@ -98,7 +102,8 @@ static enum oto_status take(struct oto_bytes *from, size_t size, struct oto_byte
     return OTO_OK;
 }
 
-enum oto_status oto_query_request_decode(struct oto_bytes payload, struct oto_query_request *ret_request)
+enum oto_status oto_query_request_decode(struct oto_bytes payload,
+                                         struct oto_query_request *ret_request)
 {
     struct oto_bytes fixed;
     OTO_TRY(take(&payload, REQUEST_FIXED_SIZE, &fixed));
@@ -116,7 +121,8 @@ enum oto_status oto_query_request_decode(struct oto_bytes payload, struct oto_qu
     return OTO_OK;
 }
 
-enum oto_status oto_query_file_next(struct oto_bytes *files, uint32_t *ret_table, struct oto_bytes *ret_path)
+enum oto_status oto_query_file_next(struct oto_bytes *files, uint32_t *ret_table,
+                                    struct oto_bytes *ret_path)
 {
     struct oto_bytes fixed;
     if (files->size == 0)
@@ -144,7 +150,8 @@ enum oto_status oto_query_error_decode(struct oto_bytes payload, struct oto_erro
     int32_t status = (int32_t)oto_load32(fixed.data);
     if (status >= 0 || status < OTO_INTERNAL)
         return OTO_INVALID;
-    oto_error_set(ret_err, (enum oto_status)status, "%.*s", (int)payload.size, (const char *)payload.data);
+    oto_error_set(ret_err, (enum oto_status)status, "%.*s", (int)payload.size,
+                  (const char *)payload.data);
     ret_err->line = oto_load32(fixed.data + 4);
     ret_err->column = oto_load32(fixed.data + 8);
     return OTO_OK;

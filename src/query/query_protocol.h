@@ -1,6 +1,7 @@
-// What otolith and otolith-query say to each other over a socket pair: frames of an 8-byte header (u32 little-endian
-// size, u8 type, 3 zero bytes) and a payload. One request at a time a process. Files in memory are passed as
-// descriptors beside FILES frames, which come right before their REQUEST. A CANCEL that comes too late is ignored.
+// What otolith and otolith-query say to each other over a socket pair: frames of an 8-byte header
+// (u32 little-endian size, u8 type, 3 zero bytes) and a payload. One request at a time a process.
+// Files in memory are passed as descriptors beside FILES frames, which come right before their
+// REQUEST. A CANCEL that comes too late is ignored.
 #ifndef OTO_QUERY_QUERY_PROTOCOL_H
 #define OTO_QUERY_QUERY_PROTOCOL_H
 
@@ -17,7 +18,8 @@ enum oto_query_format {
 };
 const char *oto_query_format_content_type(enum oto_query_format format);
 // "table", "json", "ndjson", "csv", "arrow", "parquet". OTO_INVALID for another name.
-OTO_MUST_CHECK enum oto_status oto_query_format_from_name(const char *name, enum oto_query_format *ret_format);
+OTO_MUST_CHECK enum oto_status oto_query_format_from_name(const char *name,
+                                                          enum oto_query_format *ret_format);
 
 enum oto_query_frame {
     OTO_QUERY_FRAME_REQUEST = 1, // to the query process: struct oto_query_request
@@ -30,14 +32,16 @@ enum oto_query_frame {
 };
 
 #define OTO_QUERY_HEADER_SIZE 8
-#define OTO_QUERY_DATA_MAX (64u * 1024)         // payload of a DATA frame
+#define OTO_QUERY_DATA_MAX (64u * 1024)           // payload of a DATA frame
 #define OTO_QUERY_REQUEST_MAX (64u * 1024 * 1024) // payload of a REQUEST
-#define OTO_QUERY_DESCRIPTORS_MAX 200           // beside one FILES frame
+#define OTO_QUERY_DESCRIPTORS_MAX 200             // beside one FILES frame
 
-void oto_query_header_encode(uint8_t output[OTO_QUERY_HEADER_SIZE], enum oto_query_frame type, uint32_t size);
+void oto_query_header_encode(uint8_t output[OTO_QUERY_HEADER_SIZE], enum oto_query_frame type,
+                             uint32_t size);
 // OTO_INVALID: not a header.
 OTO_MUST_CHECK enum oto_status oto_query_header_decode(const uint8_t input[OTO_QUERY_HEADER_SIZE],
-                                                       enum oto_query_frame *ret_type, uint32_t *ret_size);
+                                                       enum oto_query_frame *ret_type,
+                                                       uint32_t *ret_size);
 
 // One file of a snapshot; table: index into oto_query_options.tables.
 struct oto_query_file {
@@ -46,8 +50,9 @@ struct oto_query_file {
     const char *path; // else a path
 };
 
-// Payload: u32 format, u32 timeout_ms, u64 rows_max, u32 sql size, u32 parameters size, u32 file count, the SQL, the
-// parameters, then a file: u32 table, u32 path size, path. A path of no bytes: the next descriptor.
+// Payload: u32 format, u32 timeout_ms, u64 rows_max, u32 sql size, u32 parameters size, u32 file
+// count, the SQL, the parameters, then a file: u32 table, u32 path size, path. A path of no bytes:
+// the next descriptor.
 struct oto_query_request {
     enum oto_query_format format;
     uint32_t timeout_ms;
@@ -57,16 +62,24 @@ struct oto_query_request {
     uint32_t file_count;
     struct oto_bytes files; // decoded: what oto_query_file_next reads
 };
-// Appends header and payload; request->files is ignored, files are taken. OTO_TOO_LARGE, OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_query_request_encode(struct oto_buffer *output, const struct oto_query_request *request,
-                                                        const struct oto_query_file *files, size_t count);
+// Appends header and payload; request->files is ignored, files are taken. OTO_TOO_LARGE,
+// OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_query_request_encode(struct oto_buffer *output,
+                                                        const struct oto_query_request *request,
+                                                        const struct oto_query_file *files,
+                                                        size_t count);
 // Ownership: returns views into payload. OTO_INVALID.
-OTO_MUST_CHECK enum oto_status oto_query_request_decode(struct oto_bytes payload, struct oto_query_request *ret_request);
-// The next file of request->files, which moves on; an empty path: a descriptor. OTO_END, OTO_INVALID.
-OTO_MUST_CHECK enum oto_status oto_query_file_next(struct oto_bytes *files, uint32_t *ret_table, struct oto_bytes *ret_path);
+OTO_MUST_CHECK enum oto_status oto_query_request_decode(struct oto_bytes payload,
+                                                        struct oto_query_request *ret_request);
+// The next file of request->files, which moves on; an empty path: a descriptor. OTO_END,
+// OTO_INVALID.
+OTO_MUST_CHECK enum oto_status oto_query_file_next(struct oto_bytes *files, uint32_t *ret_table,
+                                                   struct oto_bytes *ret_path);
 
 // An ERROR frame's payload from err and back.
-OTO_MUST_CHECK enum oto_status oto_query_error_encode(struct oto_buffer *output, const struct oto_error *err);
-OTO_MUST_CHECK enum oto_status oto_query_error_decode(struct oto_bytes payload, struct oto_error *ret_err);
+OTO_MUST_CHECK enum oto_status oto_query_error_encode(struct oto_buffer *output,
+                                                      const struct oto_error *err);
+OTO_MUST_CHECK enum oto_status oto_query_error_decode(struct oto_bytes payload,
+                                                      struct oto_error *ret_err);
 
 #endif

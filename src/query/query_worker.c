@@ -1,4 +1,5 @@
-// One query on its way through a process: start it, hand it files and SQL, pass its answer on, tell how it went.
+// One query on its way through a process: start it, hand it files and SQL, pass its answer on, tell
+// how it went.
 #include "query/query_internal.h"
 
 #include "os/clock.h"
@@ -56,7 +57,8 @@ static enum oto_status read_frame(struct oto_query_worker *worker, enum oto_quer
     return status;
 }
 
-static enum oto_status make_folders(const char *data_path, char folders[3][4096], struct oto_error *err)
+static enum oto_status make_folders(const char *data_path, char folders[3][4096],
+                                    struct oto_error *err)
 {
     static const char *const names[3] = {"logs", "traces", "metrics"};
     for (int i = 0; i < 3; i++) {
@@ -75,7 +77,8 @@ static enum oto_status start_process(struct oto_query_worker *worker, struct oto
     char folders[3][4096], memory[24], threads[12];
     OTO_TRY(make_folders(options->data_path, folders, err));
     (void)snprintf(memory, sizeof(memory), "%llu", (unsigned long long)options->memory_bytes_max);
-    (void)snprintf(threads, sizeof(threads), "%u", options->threads ? options->threads : oto_cpu_count());
+    (void)snprintf(threads, sizeof(threads), "%u",
+                   options->threads ? options->threads : oto_cpu_count());
     const char **arguments = calloc(12 + 2 * (size_t)options->table_count, sizeof(*arguments));
     if (!arguments)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
@@ -97,25 +100,31 @@ static enum oto_status await_ready(struct oto_query_worker *worker, struct oto_e
 {
     enum oto_query_frame type;
     struct oto_bytes text;
-    enum oto_status status = read_frame(worker, &type, &text, oto_clock_monotonic_ns() + START_MAX_MS * 1000000ull);
+    enum oto_status status =
+        read_frame(worker, &type, &text, oto_clock_monotonic_ns() + START_MAX_MS * 1000000ull);
     if (status == OTO_OK && type == OTO_QUERY_FRAME_READY) {
-        oto_query_client_log(worker->client, "info", "otolith-query %d: %.*s", worker->child.pid, (int)text.size, (const char *)text.data);
+        oto_query_client_log(worker->client, "info", "otolith-query %d: %.*s", worker->child.pid,
+                             (int)text.size, (const char *)text.data);
         return OTO_OK;
     }
-    if (status == OTO_OK && type == OTO_QUERY_FRAME_ERROR && oto_query_error_decode(text, err) == OTO_OK) {
+    if (status == OTO_OK && type == OTO_QUERY_FRAME_ERROR &&
+        oto_query_error_decode(text, err) == OTO_OK) {
         oto_query_worker_end(worker);
         return OTO_UNAVAILABLE;
     }
     int exit_status = oto_child_end(&worker->child);
     oto_query_worker_end(worker);
-    return oto_error_set(err, OTO_UNAVAILABLE, "%s did not start (exit status %d)", worker->client->options.program, exit_status);
+    return oto_error_set(err, OTO_UNAVAILABLE, "%s did not start (exit status %d)",
+                         worker->client->options.program, exit_status);
 }
 
 // A live process: the one there is, unless it died while idle, or a new one.
 static enum oto_status ensure_process(struct oto_query_worker *worker, struct oto_error *err)
 {
     if (worker->child.pid && oto_socket_wait(worker->child.socket_fd, 0) != OTO_TIMEOUT) {
-        oto_query_client_log(worker->client, "warn", "otolith-query %d ended while idle; starting another", worker->child.pid);
+        oto_query_client_log(worker->client, "warn",
+                             "otolith-query %d ended while idle; starting another",
+                             worker->child.pid);
         oto_query_client_count(worker->client, &worker->client->stats.processes_crashed);
         oto_query_worker_end(worker);
     }
@@ -137,7 +146,8 @@ static enum oto_status ensure_process(struct oto_query_worker *worker, struct ot
 // --- the request ---
 
 // The descriptors of all files in memory, in frames of at most OTO_QUERY_DESCRIPTORS_MAX.
-static enum oto_status send_descriptors(int fd, const struct oto_query_file *files, size_t count, struct oto_error *err)
+static enum oto_status send_descriptors(int fd, const struct oto_query_file *files, size_t count,
+                                        struct oto_error *err)
 {
     int batch[OTO_QUERY_DESCRIPTORS_MAX];
     uint8_t frame[OTO_QUERY_HEADER_SIZE + 4];
@@ -155,7 +165,8 @@ static enum oto_status send_descriptors(int fd, const struct oto_query_file *fil
 }
 
 static enum oto_status send_request(struct oto_query_worker *worker, const struct oto_query *query,
-                                    const struct oto_query_file *files, size_t count, struct oto_error *err)
+                                    const struct oto_query_file *files, size_t count,
+                                    struct oto_error *err)
 {
     const struct oto_query_options *options = &worker->client->options;
     struct oto_query_request request = {.format = query->format,
@@ -181,8 +192,8 @@ static enum oto_status send_request(struct oto_query_worker *worker, const struc
 struct exchange {
     struct oto_query_worker *worker;
     struct oto_query *query;
-    uint64_t deadline_ns;   // the process is killed then
-    int cancelled;          // it was told to end
+    uint64_t deadline_ns;    // the process is killed then
+    int cancelled;           // it was told to end
     enum oto_status refused; // what query->data said, when negative
     uint64_t rows;
 };
@@ -190,12 +201,14 @@ struct exchange {
 static enum oto_status kill_process(struct exchange *x, struct oto_error *err)
 {
     struct oto_query_client *client = x->worker->client;
-    oto_query_client_log(client, "warn", "otolith-query %d did not end its query; killed", x->worker->child.pid);
+    oto_query_client_log(client, "warn", "otolith-query %d did not end its query; killed",
+                         x->worker->child.pid);
     oto_query_client_count(client, &client->stats.processes_crashed);
     oto_query_worker_end(x->worker);
     if (x->cancelled)
         return oto_error_set(err, OTO_UNAVAILABLE, "the query was cancelled");
-    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms", client->options.timeout_ms);
+    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms",
+                         client->options.timeout_ms);
 }
 
 static enum oto_status report_death(struct exchange *x, struct oto_error *err)
@@ -204,9 +217,13 @@ static enum oto_status report_death(struct exchange *x, struct oto_error *err)
     int pid = x->worker->child.pid;
     int exit_status = oto_child_end(&x->worker->child);
     oto_query_worker_end(x->worker);
-    oto_query_client_log(client, "error", "otolith-query %d died with status %d while running a query", pid, exit_status);
+    oto_query_client_log(client, "error",
+                         "otolith-query %d died with status %d while running a query", pid,
+                         exit_status);
     oto_query_client_count(client, &client->stats.processes_crashed);
-    return oto_error_set(err, OTO_INTERNAL, "the query process died (status %d); another one takes the next query", exit_status);
+    return oto_error_set(err, OTO_INTERNAL,
+                         "the query process died (status %d); another one takes the next query",
+                         exit_status);
 }
 
 static void tell_to_cancel(struct exchange *x)
@@ -247,7 +264,8 @@ static void pass_on(struct exchange *x, struct oto_bytes bytes)
 }
 
 // OTO_AGAIN: there is more to come.
-static enum oto_status take_frame(struct exchange *x, enum oto_query_frame type, struct oto_bytes payload, struct oto_error *err)
+static enum oto_status take_frame(struct exchange *x, enum oto_query_frame type,
+                                  struct oto_bytes payload, struct oto_error *err)
 {
     switch (type) {
     case OTO_QUERY_FRAME_DATA:
@@ -266,7 +284,8 @@ static enum oto_status take_frame(struct exchange *x, enum oto_query_frame type,
         break;
     }
     oto_query_worker_end(x->worker);
-    return oto_error_set(err, OTO_INTERNAL, "the query process said something that is not in the protocol");
+    return oto_error_set(err, OTO_INTERNAL,
+                         "the query process said something that is not in the protocol");
 }
 
 static enum oto_status receive_answer(struct exchange *x, struct oto_error *err)
@@ -277,7 +296,8 @@ static enum oto_status receive_answer(struct exchange *x, struct oto_error *err)
         struct oto_bytes payload;
         status = await_frame(x);
         if (status == OTO_OK)
-            status = read_frame(x->worker, &type, &payload, oto_clock_monotonic_ns() + GRACE_MS * 1000000ull);
+            status = read_frame(x->worker, &type, &payload,
+                                oto_clock_monotonic_ns() + GRACE_MS * 1000000ull);
         if (status == OTO_TIMEOUT)
             return kill_process(x, err);
         if (status != OTO_OK)
@@ -291,10 +311,12 @@ static enum oto_status receive_answer(struct exchange *x, struct oto_error *err)
     return status;
 }
 
-static enum oto_status ask(struct oto_query_worker *worker, struct oto_query *query, const struct oto_query_file *files,
-                           size_t count, uint64_t *ret_rows, struct oto_error *err)
+static enum oto_status ask(struct oto_query_worker *worker, struct oto_query *query,
+                           const struct oto_query_file *files, size_t count, uint64_t *ret_rows,
+                           struct oto_error *err)
 {
-    uint64_t deadline = oto_clock_monotonic_ns() + (worker->client->options.timeout_ms + (uint64_t)GRACE_MS) * 1000000ull;
+    uint64_t deadline = oto_clock_monotonic_ns() +
+                        (worker->client->options.timeout_ms + (uint64_t)GRACE_MS) * 1000000ull;
     struct exchange x = {.worker = worker, .query = query, .deadline_ns = deadline};
     enum oto_status status = send_request(worker, query, files, count, err);
     if (status == OTO_IO)
@@ -305,8 +327,8 @@ static enum oto_status ask(struct oto_query_worker *worker, struct oto_query *qu
     return status;
 }
 
-enum oto_status oto_query_worker_run(struct oto_query_worker *worker, struct oto_query *query, uint64_t *ret_rows,
-                                     struct oto_error *err)
+enum oto_status oto_query_worker_run(struct oto_query_worker *worker, struct oto_query *query,
+                                     uint64_t *ret_rows, struct oto_error *err)
 {
     const struct oto_query_source *source = &worker->client->options.source;
     const struct oto_query_file *files;
@@ -315,7 +337,8 @@ enum oto_status oto_query_worker_run(struct oto_query_worker *worker, struct oto
     if (oto_query_is_cancelled(worker->client, query))
         return oto_error_set(err, OTO_UNAVAILABLE, "the query was cancelled");
     OTO_TRY(ensure_process(worker, err));
-    OTO_TRY(source->acquire(source->state, query->from_us, query->to_us, &files, &count, &token, err));
+    OTO_TRY(
+        source->acquire(source->state, query->from_us, query->to_us, &files, &count, &token, err));
     enum oto_status status = ask(worker, query, files, count, ret_rows, err);
     source->release(source->state, token);
     return status;

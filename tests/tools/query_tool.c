@@ -1,8 +1,9 @@
 // folders: query
 // Runs SQL by the query client on Parquet files, without a server.
-// Usage: query_tool PROGRAM DATA FORMAT TIMEOUT_MS ROWS_MAX MEMORY_BYTES [hot:|cold:TABLE=FILE…] -- SQL [PARAMETERS [SQL PARAMETERS…]]
-// Runs one query after the other; prints each answer, then "#ok ROWS" or "#STATUS LINE:COLUMN MESSAGE". "!kill" as SQL sends SIGKILL to the
-// query process 300 ms into the next query.
+// Usage: query_tool PROGRAM DATA FORMAT TIMEOUT_MS ROWS_MAX MEMORY_BYTES [hot:|cold:TABLE=FILE…] --
+// SQL [PARAMETERS [SQL PARAMETERS…]] Runs one query after the other; prints each answer, then "#ok
+// ROWS" or "#STATUS LINE:COLUMN MESSAGE". "!kill" as SQL sends SIGKILL to the query process 300 ms
+// into the next query.
 #include "os/file.h"
 #include "os/thread.h"
 #include "query/query_client.h"
@@ -26,7 +27,8 @@ struct tool {
     int pid; // of the query process, from its READY
 };
 
-static enum oto_status acquire(void *state, int64_t from_us, int64_t to_us, const struct oto_query_file **ret_files, size_t *ret_count,
+static enum oto_status acquire(void *state, int64_t from_us, int64_t to_us,
+                               const struct oto_query_file **ret_files, size_t *ret_count,
                                void **ret_token, struct oto_error *err)
 {
     (void)from_us, (void)to_us, (void)err;
@@ -49,13 +51,15 @@ static enum oto_status data(struct oto_query *query, struct oto_bytes bytes)
     return OTO_OK;
 }
 
-static void finished(struct oto_query *query, enum oto_status status, uint64_t rows, const struct oto_error *err)
+static void finished(struct oto_query *query, enum oto_status status, uint64_t rows,
+                     const struct oto_error *err)
 {
     struct tool *tool = query->state;
     if (status == OTO_OK)
         (void)printf("\n#ok %llu\n", (unsigned long long)rows);
     else
-        (void)printf("\n#%s %u:%u %s\n", oto_status_name(status), err->line, err->column, err->message);
+        (void)printf("\n#%s %u:%u %s\n", oto_status_name(status), err->line, err->column,
+                     err->message);
     (void)fflush(stdout);
     oto_mutex_lock(&tool->lock);
     tool->done = 1;
@@ -104,15 +108,21 @@ static void add_file(struct tool *tool, char *text)
     file->fd = memory.fd;
 }
 
-static void run(struct tool *tool, struct oto_query_client *client, enum oto_query_format format, char **sql, int count)
+static void run(struct tool *tool, struct oto_query_client *client, enum oto_query_format format,
+                char **sql, int count)
 {
     for (int i = 0; i < count; i += 2) {
         int kill_it = strcmp(sql[i], "!kill") == 0;
         i += kill_it;
         struct oto_query query = {.sql = oto_bytes_text(sql[i]),
-                                  .parameters_json = oto_bytes_text(i + 1 < count ? sql[i + 1] : ""),
-                                  .format = format, .from_us = INT64_MIN, .to_us = INT64_MAX,
-                                  .data = data, .finished = finished, .state = tool};
+                                  .parameters_json =
+                                      oto_bytes_text(i + 1 < count ? sql[i + 1] : ""),
+                                  .format = format,
+                                  .from_us = INT64_MIN,
+                                  .to_us = INT64_MAX,
+                                  .data = data,
+                                  .finished = finished,
+                                  .state = tool};
         tool->done = 0;
         oto_query_submit(client, &query);
         if (kill_it) {
@@ -160,7 +170,8 @@ int main(int argc, char **argv)
         run(&tool, client, format, argv + at + 1, argc - at - 1);
     struct oto_query_stats stats;
     oto_query_client_stats(client, &stats);
-    (void)fprintf(stderr, "started %llu crashed %llu\n", (unsigned long long)stats.processes_started,
+    (void)fprintf(stderr, "started %llu crashed %llu\n",
+                  (unsigned long long)stats.processes_started,
                   (unsigned long long)stats.processes_crashed);
     oto_query_client_free(client);
     return 0;

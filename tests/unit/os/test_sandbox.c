@@ -66,7 +66,8 @@ static void enter(void)
     char inside[200];
     (void)snprintf(inside, sizeof(inside), "%s/in", folder);
     const char *folders[] = {inside};
-    struct oto_sandbox_options options = {.folders = folders, .folder_count = 1, .file_bytes_max = 1 << 20, .nice = 3};
+    struct oto_sandbox_options options = {
+        .folders = folders, .folder_count = 1, .file_bytes_max = 1 << 20, .nice = 3};
     struct oto_sandbox_report report;
     struct oto_error err;
     if (oto_sandbox_enter(&options, &report, &err) < 0)
@@ -75,7 +76,8 @@ static void enter(void)
         _exit(77); // this kernel cannot
 }
 
-// Runs `attempt` in the sandbox of a child; it returns what is left as an exit status, 0 when all is as it should be.
+// Runs `attempt` in the sandbox of a child; it returns what is left as an exit status, 0 when all
+// is as it should be.
 static void in_sandbox(int (*attempt)(void))
 {
     int status;
@@ -108,7 +110,8 @@ static int attempt_files(void)
     char from[200], to[200];
     (void)snprintf(from, sizeof(from), "%s/in/file", folder);
     (void)snprintf(to, sizeof(to), "%s/in/other", folder);
-    if (rename(from, to) == 0 || unlink(from) == 0 || symlink("/etc/passwd", to) == 0 || link(from, to) == 0 || mkdir(to, 0700) == 0)
+    if (rename(from, to) == 0 || unlink(from) == 0 || symlink("/etc/passwd", to) == 0 ||
+        link(from, to) == 0 || mkdir(to, 0700) == 0)
         return 7;
     if (truncate(from, 0) == 0 || chmod(from, 0777) == 0)
         return 8;
@@ -124,7 +127,8 @@ static void files_are_read_in_the_folder_only(void **state)
 static int attempt_calls(void)
 {
     char *const arguments[] = {(char *)"/bin/true", NULL};
-    if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || errno != EPERM)
+    if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ||
+        errno != EPERM)
         return 1;
     if (execve("/bin/true", arguments, arguments + 1) == 0 || errno != EPERM)
         return 2;
@@ -173,7 +177,8 @@ static void threads_start_and_are_held_too(void **state)
     in_sandbox(attempt_threads);
 }
 
-// A file in memory that was there before stays readable and writable through /proc, up to the limit.
+// A file in memory that was there before stays readable and writable through /proc, up to the
+// limit.
 static void files_in_memory_stay(void **state)
 {
     (void)state;
@@ -190,7 +195,8 @@ static void files_in_memory_stay(void **state)
         int again = open(path, O_RDWR);
         if (again < 0)
             _exit(1);
-        if (write(again, block, sizeof(block)) != sizeof(block) || write(again, block, sizeof(block)) != sizeof(block))
+        if (write(again, block, sizeof(block)) != sizeof(block) ||
+            write(again, block, sizeof(block)) != sizeof(block))
             _exit(2);
         _exit(write(again, block, 1) < 0 && errno == EFBIG ? 0 : 3);
     }

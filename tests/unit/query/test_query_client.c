@@ -1,4 +1,5 @@
-// The client against a process that is not otolith-query: what it says when that does not start, does not speak, or dies.
+// The client against a process that is not otolith-query: what it says when that does not start,
+// does not speak, or dies.
 #include "cmocka_all.h"
 
 #include "os/thread.h"
@@ -21,7 +22,8 @@ struct asked {
     char message[OTO_ERROR_MESSAGE_MAX];
 };
 
-static enum oto_status acquire(void *state, int64_t from_us, int64_t to_us, const struct oto_query_file **ret_files, size_t *ret_count,
+static enum oto_status acquire(void *state, int64_t from_us, int64_t to_us,
+                               const struct oto_query_file **ret_files, size_t *ret_count,
                                void **ret_token, struct oto_error *err)
 {
     (void)from_us, (void)to_us, (void)err;
@@ -44,7 +46,8 @@ static enum oto_status data(struct oto_query *query, struct oto_bytes bytes)
     return OTO_OK;
 }
 
-static void finished(struct oto_query *query, enum oto_status status, uint64_t rows, const struct oto_error *err)
+static void finished(struct oto_query *query, enum oto_status status, uint64_t rows,
+                     const struct oto_error *err)
 {
     (void)rows;
     struct asked *asked = query->state;
@@ -58,7 +61,8 @@ static void finished(struct oto_query *query, enum oto_status status, uint64_t r
 
 static void asked_init(struct asked *asked)
 {
-    *asked = (struct asked){.query = {.sql = OTO_BYTES_LITERAL("SELECT 1"), .data = data, .finished = finished}};
+    *asked = (struct asked){
+        .query = {.sql = OTO_BYTES_LITERAL("SELECT 1"), .data = data, .finished = finished}};
     asked->query.state = asked;
     oto_mutex_init(&asked->lock);
     oto_condition_init(&asked->ended);
@@ -75,7 +79,8 @@ static void asked_wait(struct asked *asked)
 static int held; // snapshots that were acquired and not released
 
 // A client whose program is a shell script.
-static struct oto_query_client *client_of(const char *script, uint32_t timeout_ms, uint32_t queue_max)
+static struct oto_query_client *client_of(const char *script, uint32_t timeout_ms,
+                                          uint32_t queue_max)
 {
     static char program[200];
     struct oto_query_options options;
@@ -100,7 +105,8 @@ static struct oto_query_client *client_of(const char *script, uint32_t timeout_m
     return client;
 }
 
-static void expect(const char *script, uint32_t timeout_ms, enum oto_status status, const char *message)
+static void expect(const char *script, uint32_t timeout_ms, enum oto_status status,
+                   const char *message)
 {
     struct oto_query_client *client = client_of(script, timeout_ms, 10);
     struct asked asked;
@@ -138,8 +144,10 @@ static void a_process_that_dies_while_it_runs_a_query(void **state)
 static void a_process_that_speaks_nonsense(void **state)
 {
     (void)state;
-    expect(READY "sleep 0.1; printf '\\10\\0\\0\\0\\4\\0\\0\\0' >&3; exec sleep 10", 100, OTO_TIMEOUT, "longer");
-    expect(READY "sleep 0.1; printf '\\0\\0\\0\\0\\4\\0\\0\\0' >&3; exec sleep 10", 5000, OTO_INTERNAL, "protocol");
+    expect(READY "sleep 0.1; printf '\\10\\0\\0\\0\\4\\0\\0\\0' >&3; exec sleep 10", 100,
+           OTO_TIMEOUT, "longer");
+    expect(READY "sleep 0.1; printf '\\0\\0\\0\\0\\4\\0\\0\\0' >&3; exec sleep 10", 5000,
+           OTO_INTERNAL, "protocol");
 }
 
 static void a_process_that_never_answers_is_killed(void **state)

@@ -5,7 +5,8 @@
 static void a_request_comes_back_as_it_was(void **state)
 {
     (void)state;
-    const struct oto_query_file files[] = {{0, 7, NULL}, {3, -1, "/data/logs/a.parquet"}, {3, 9, NULL}};
+    const struct oto_query_file files[] = {
+        {0, 7, NULL}, {3, -1, "/data/logs/a.parquet"}, {3, 9, NULL}};
     struct oto_query_request request = {.format = OTO_QUERY_CSV,
                                         .timeout_ms = 1234,
                                         .rows_max = 1ull << 40,
@@ -21,7 +22,9 @@ static void a_request_comes_back_as_it_was(void **state)
     assert_int_equal(oto_query_header_decode(frame.data, &type, &size), OTO_OK);
     assert_int_equal(type, OTO_QUERY_FRAME_REQUEST);
     assert_int_equal(size, frame.size - OTO_QUERY_HEADER_SIZE);
-    assert_int_equal(oto_query_request_decode(oto_bytes(frame.data + OTO_QUERY_HEADER_SIZE, size), &got), OTO_OK);
+    assert_int_equal(
+        oto_query_request_decode(oto_bytes(frame.data + OTO_QUERY_HEADER_SIZE, size), &got),
+        OTO_OK);
     assert_int_equal(got.format, OTO_QUERY_CSV);
     assert_int_equal(got.timeout_ms, 1234);
     assert_int_equal(got.rows_max, 1ull << 40);
@@ -51,7 +54,8 @@ static void a_request_cut_anywhere_is_refused_or_shorter(void **state)
     for (size_t size = 0; size < full; size++) {
         uint32_t table;
         struct oto_bytes path;
-        if (oto_query_request_decode(oto_bytes(frame.data + OTO_QUERY_HEADER_SIZE, size), &got) == OTO_OK)
+        if (oto_query_request_decode(oto_bytes(frame.data + OTO_QUERY_HEADER_SIZE, size), &got) ==
+            OTO_OK)
             assert_int_not_equal(oto_query_file_next(&got.files, &table, &path), OTO_OK);
     }
     oto_buffer_release(&frame);
