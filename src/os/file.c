@@ -178,6 +178,11 @@ enum oto_status oto_file_open_memory(struct oto_file *f, const char *name, struc
     return f->fd >= 0 ? OTO_OK : oto_error_of_errno(err, "open memory file", name);
 }
 
+void oto_file_seal_memory(int fd)
+{
+    (void)fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+}
+
 // Says who holds the lock by the first line of the file.
 static enum oto_status lock_held(struct oto_file *f, const char *path, struct oto_error *err)
 {

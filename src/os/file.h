@@ -33,6 +33,8 @@ OTO_MUST_CHECK enum oto_status oto_file_sync(struct oto_file *f, struct oto_erro
 
 // An anonymous file in memory (memfd), for handing bytes to another process.
 OTO_MUST_CHECK enum oto_status oto_file_open_memory(struct oto_file *f, const char *name, struct oto_error *err);
+// Makes a file in memory unchangeable for ever and for everybody, whoever holds it. No effect on other files.
+void oto_file_seal_memory(int fd);
 
 OTO_MUST_CHECK enum oto_status oto_folder_create(const char *path, struct oto_error *err); // with parents; fine when there
 OTO_MUST_CHECK enum oto_status oto_folder_sync(const char *path, struct oto_error *err);   // fsync of the folder

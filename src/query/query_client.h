@@ -12,6 +12,7 @@ struct oto_query_client;
 // Where the rows come from. Called on a worker thread. The client knows nothing of the engine.
 struct oto_query_source {
     void *state;
+    // Files in memory must be complete: they are sealed before they are shown to the process.
     // All files (and one empty file a table, so that every table has its columns). release gives
     // them back.
     enum oto_status (*acquire)(void *state, int64_t from_us, int64_t to_us,

@@ -154,9 +154,12 @@ static enum oto_status send_descriptors(int fd, const struct oto_query_file *fil
     oto_query_header_encode(frame, OTO_QUERY_FRAME_FILES, 4);
     for (size_t i = 0; i < count;) {
         uint32_t n = 0;
-        for (; i < count && n < OTO_QUERY_DESCRIPTORS_MAX; i++)
-            if (files[i].fd >= 0)
-                batch[n++] = files[i].fd;
+        for (; i < count && n < OTO_QUERY_DESCRIPTORS_MAX; i++) {
+            if (files[i].fd < 0)
+                continue;
+            oto_file_seal_memory(files[i].fd); // the other process could open it for writing
+            batch[n++] = files[i].fd;
+        }
         oto_store32(frame + OTO_QUERY_HEADER_SIZE, n);
         if (n)
             OTO_TRY(oto_socket_send(fd, frame, sizeof(frame), batch, n, err));

@@ -2,6 +2,7 @@
 // does not speak, or dies.
 #include "cmocka_all.h"
 
+#include "os/file.h"
 #include "os/thread.h"
 #include "query/query_client.h"
 
@@ -22,14 +23,16 @@ struct asked {
     char message[OTO_ERROR_MESSAGE_MAX];
 };
 
+static struct oto_query_file memory_file; // what every snapshot holds, when its fd is not 0
+
 static enum oto_status acquire(void *state, int64_t from_us, int64_t to_us,
                                const struct oto_query_file **ret_files, size_t *ret_count,
                                void **ret_token, struct oto_error *err)
 {
     (void)from_us, (void)to_us, (void)err;
     ++*(int *)state;
-    *ret_files = NULL;
-    *ret_count = 0;
+    *ret_files = &memory_file;
+    *ret_count = memory_file.fd > 0;
     *ret_token = NULL;
     return OTO_OK;
 }
@@ -206,6 +209,20 @@ static void freeing_ends_what_runs(void **state)
     assert_int_equal(held, 0);
 }
 
+static void files_in_memory_can_no_longer_be_changed(void **state)
+{
+    (void)state;
+    struct oto_file file;
+    assert_int_equal(oto_file_open_memory(&file, "hot", NULL), OTO_OK);
+    assert_int_equal(write(file.fd, "x", 1), 1);
+    memory_file = (struct oto_query_file){0, file.fd, NULL};
+    expect(READY "exit 0", 10000, OTO_INTERNAL, "died");
+    memory_file.fd = 0;
+    assert_int_equal(write(file.fd, "y", 1), -1);
+    assert_int_equal(ftruncate(file.fd, 0), -1);
+    assert_int_equal(oto_file_close(&file, NULL), OTO_OK);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -230,6 +247,7 @@ int main(void)
         cmocka_unit_test(a_process_that_never_answers_is_killed),
         cmocka_unit_test(waiting_queries_are_limited_and_cancelled),
         cmocka_unit_test(freeing_ends_what_runs),
+        cmocka_unit_test(files_in_memory_can_no_longer_be_changed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
