@@ -373,14 +373,29 @@ static enum oto_status ask_files(const struct request *request, struct oto_error
 
 // --- the command ---
 
+// Opening a folder makes what a data folder has, so it must be one already.
+static enum oto_status check_folder(const char *data, struct oto_error *err)
+{
+    static const char *const parts[] = {"", "wal", "logs", "traces", "metrics"};
+    int exists = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char path[4096];
+        (void)snprintf(path, sizeof(path), "%s/%s", data, parts[i]);
+        OTO_TRY(oto_path_exists(path, &exists, err));
+        if (i == 0 && !exists)
+            return oto_error_set(err, OTO_NOT_FOUND,
+                                 "there is no folder %s: name the server's with --data", data);
+        if (i > 0 && exists)
+            return OTO_OK;
+    }
+    return oto_error_set(err, OTO_NOT_FOUND,
+                         "%s is not a data folder: it has no wal, logs, traces or metrics", data);
+}
+
 static enum oto_status ask(const struct request *request, struct oto_error *err)
 {
     char text[4096];
-    int exists;
-    OTO_TRY(oto_path_exists(request->data, &exists, err));
-    if (!exists)
-        return oto_error_set(err, OTO_NOT_FOUND,
-                             "there is no folder %s: name the server's with --data", request->data);
+    OTO_TRY(check_folder(request->data, err));
     oto_memory_tune();
     enum oto_status status = read_lock(request->data, text, sizeof(text), err)
                                  ? ask_holder(request, text, err)

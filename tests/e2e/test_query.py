@@ -331,6 +331,9 @@ def test_command_wrong_use(otolith_binary, tmp_path):
     assert command(otolith_binary, "--data", tmp_path / "none", "SELECT 1").returncode == 1
     assert b"there is no folder" in command(otolith_binary, "--data", tmp_path / "none", "SELECT 1").stderr
     assert not (tmp_path / "none").exists()
+    (tmp_path / "other").mkdir()
+    done = command(otolith_binary, "--data", tmp_path / "other", "SELECT 1")
+    assert done.returncode == 1 and b"is not a data folder" in done.stderr and not list((tmp_path / "other").iterdir())
     for args in [["--format", "xml", "SELECT 1"], ["--nope"], ["SELECT 1", "SELECT 2"]]:
         assert command(otolith_binary, *args).returncode == 2
     assert command(otolith_binary, "--help").returncode == 0
