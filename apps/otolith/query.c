@@ -362,7 +362,8 @@ static enum oto_status ask_files(const struct request *request, struct oto_error
     OTO_TRY(oto_path_absolute(request->data, data_path, sizeof(data_path), err));
     oto_engine_options_default(&options);
     options.data_path = data_path;
-    options.shard_count = 1;
+    options.shard_count = 0; // only what the logs still hold becomes files; nothing is taken in
+    options.promote_kept = 1;
     options.version = OTO_VERSION;
     options.log = print_log;
     OTO_TRY(oto_engine_open(&options, &engine, err));

@@ -24,6 +24,7 @@ struct oto_engine_options {
     uint64_t dedup_window_ms;   // 0: off; default 600000
     const char *const *promote; // attribute keys
     size_t promote_count;
+    int promote_kept; // 1: promote what the folder's `promoted` file names, not the list above
     const char *version;
     struct oto_wal_options wal; // durability etc.; committed/state are the engine's own
     struct oto_otlp_limits otlp;

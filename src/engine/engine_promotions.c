@@ -72,6 +72,29 @@ static enum oto_status promote(struct oto_engine *engine, struct known *known,
     return OTO_OK;
 }
 
+// Every attribute that was ever promoted in this folder: for a reader that has no configuration of its own.
+static enum oto_status promote_kept(struct oto_engine *engine, struct known *known,
+                                    struct oto_error *err)
+{
+    char *lines = strndup((const char *)known->text.data, known->text.size);
+    enum oto_status status = lines ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    char *rest = NULL;
+    for (char *line = lines; status == OTO_OK && (line = strtok_r(line, "\n", &rest)); line = NULL) {
+        int is_new = 0;
+        status = promote(engine, known, strchr(line, '\t') + 1, &is_new, err);
+    }
+    free(lines);
+    return status;
+}
+
+static size_t count_lines(const struct known *known)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < known->text.size; i++)
+        count += known->text.data[i] == '\n';
+    return count;
+}
+
 static enum oto_status load(struct oto_engine *engine, struct known *known, const char *path,
                             struct oto_error *err)
 {
@@ -80,6 +103,12 @@ static enum oto_status load(struct oto_engine *engine, struct known *known, cons
     if (status < 0 && status != OTO_NOT_FOUND)
         return status;
     OTO_TRY(check_lines(known, path, err));
+    size_t capacity = engine->options.promote_count + count_lines(known) + 1;
+    engine->promotions = calloc(capacity, sizeof *engine->promotions);
+    if (!engine->promotions)
+        return oto_error_set(err, OTO_NO_MEMORY, "no memory for promoted attributes");
+    if (engine->options.promote_kept && known->text.size)
+        return promote_kept(engine, known, err);
     for (size_t i = 0; i < engine->options.promote_count; i++)
         OTO_TRY(promote(engine, known, engine->promote[i], &changed, err));
     return changed ? oto_engine_write_file(path, oto_buffer_view(&known->text), err) : OTO_OK;
@@ -90,9 +119,6 @@ enum oto_status oto_engine_load_promotions(struct oto_engine *engine, struct oto
     char path[OTO_ENGINE_PATH_MAX];
     struct known known = {.next_id = FIRST_ID};
     snprintf(path, sizeof path, "%s/promoted", engine->data_path);
-    engine->promotions = calloc(engine->options.promote_count + 1, sizeof *engine->promotions);
-    if (!engine->promotions)
-        return oto_error_set(err, OTO_NO_MEMORY, "no memory for promoted attributes");
     oto_buffer_init(&known.text, &oto_allocator_heap, 16u << 20);
     enum oto_status status = load(engine, &known, path, err);
     oto_buffer_release(&known.text);
