@@ -1,4 +1,5 @@
 #include "codec/hex_frame.h"
+#include "base/text.h"
 
 #define MAGIC 0xFD2FB528u
 #define FRAME_DESCRIPTOR 0xA0 // single segment, four bytes of content size
@@ -16,7 +17,10 @@ enum block_type { BLOCK_RAW = 0, BLOCK_RLE = 1, BLOCK_COMPRESSED = 2 };
 #define SECTION_BYTES 5
 #define JUMP_BYTES 6
 #define STREAMS 4
-#define BLOCK_OVERHEAD_MAX (BLOCK_HEADER_BYTES + SECTION_BYTES + CODE_BYTES + JUMP_BYTES + STREAMS + 1)
+#define SEQUENCE_BYTES 48 // at most: the first record's digits too
+#define BLOCK_OVERHEAD_MAX \
+    (BLOCK_HEADER_BYTES + SECTION_BYTES + CODE_BYTES + JUMP_BYTES + STREAMS + \
+     SEQUENCE_BYTES)
 
 // The code as zstd describes it: 102 weights of four bits, 1 for '0' to '9' and 'a' to 'e'. That
 // 'f' has one follows from the sum. Equal lengths are numbered by character: 0 to 15.
@@ -48,10 +52,9 @@ static uint8_t *put_stream(uint8_t *to, const uint8_t *raw, size_t size)
 }
 
 // size: of raw bytes, a multiple of 8, so that the four streams are of whole bytes.
-static uint8_t *put_digits(uint8_t *at, const uint8_t *raw, size_t size, int is_first, int is_last)
+static uint8_t *put_literals(uint8_t *section, const uint8_t *raw, size_t size, int is_first)
 {
-    uint8_t *section = at + BLOCK_HEADER_BYTES, *content = section + SECTION_BYTES;
-    uint8_t *to = content;
+    uint8_t *content = section + SECTION_BYTES, *to = content;
     if (is_first) {
         memcpy(to, code, CODE_BYTES);
         to += CODE_BYTES;
@@ -67,8 +70,14 @@ static uint8_t *put_digits(uint8_t *at, const uint8_t *raw, size_t size, int is_
                      (uint64_t)(2 * size) << 4 | (uint64_t)(to - content) << 22;
     oto_store32(section, (uint32_t)sizes);
     section[4] = (uint8_t)(sizes >> 32);
+    return to;
+}
+
+static uint8_t *put_digits(uint8_t *at, const uint8_t *raw, size_t size, int is_first, int is_last)
+{
+    uint8_t *to = put_literals(at + BLOCK_HEADER_BYTES, raw, size, is_first);
     *to++ = 0;
-    put_block_header(at, BLOCK_COMPRESSED, (size_t)(to - section), is_last);
+    put_block_header(at, BLOCK_COMPRESSED, (size_t)(to - at) - BLOCK_HEADER_BYTES, is_last);
     return to;
 }
 
@@ -105,6 +114,14 @@ static size_t run_at_end(struct oto_bytes content)
     return size < RUN_MIN ? 0 : size;
 }
 
+static uint8_t *put_frame_header(uint8_t *at, size_t content_size)
+{
+    oto_store32(at, MAGIC);
+    at[4] = FRAME_DESCRIPTOR;
+    oto_store32(at + 5, (uint32_t)content_size);
+    return at + FRAME_HEADER_BYTES;
+}
+
 enum oto_status oto_hex_frame(struct oto_bytes head, struct oto_bytes raw, struct oto_buffer *output)
 {
     const size_t step = BLOCK_CONTENT_MAX / 2;
@@ -115,11 +132,7 @@ enum oto_status oto_hex_frame(struct oto_bytes head, struct oto_bytes raw, struc
     size_t blocks = head.size / BLOCK_CONTENT_MAX + 3 + raw.size / step;
     OTO_TRY(oto_buffer_reserve(output, FRAME_HEADER_BYTES + head.size + raw.size +
                                            blocks * BLOCK_OVERHEAD_MAX));
-    uint8_t *at = output->data + output->size;
-    oto_store32(at, MAGIC);
-    at[4] = FRAME_DESCRIPTOR;
-    oto_store32(at + 5, (uint32_t)(head.size + 2 * raw.size));
-    at += FRAME_HEADER_BYTES;
+    uint8_t *at = put_frame_header(output->data + output->size, head.size + 2 * raw.size);
     size_t run = run_at_end(head);
     at = put_raw(at, oto_bytes(head.data, head.size - run));
     if (run)
@@ -127,6 +140,141 @@ enum oto_status oto_hex_frame(struct oto_bytes head, struct oto_bytes raw, struc
     for (size_t done = 0; done < raw.size; done += step) {
         size_t left = raw.size - done, some = left < step ? left : step;
         at = put_digits(at, raw.data + done, some, !done, some == left);
+    }
+    output->size = (size_t)(at - output->data);
+    return OTO_OK;
+}
+
+// --- ids with their lengths ---
+// Lengths are matches: each repeats the four bytes one record before. Literals, match, literals,
+// match: all sequences are the same, so each of their codes is told once ("RLE"), and all that a
+// sequence takes is the bits by which its literals' count exceeds that of its code: zeros.
+#define LENGTH_BYTES 4
+#define MATCH_CODE 1      // of length 4
+#define OFFSET_REPEATED 0 // as in the sequence before
+#define MODES_RLE 0x54
+#define RECORDS_RAW_MAX ((size_t)1 << 15) // bytes of ids in a block
+
+struct record {
+    unsigned id_size;
+    uint8_t literals_code; // for twice id_size, which is the code's base
+    uint8_t literals_bits;
+    uint8_t offset_code;
+    uint8_t first_bits; // of the sequence that tells the offset, mark included
+    uint8_t first_bits_size;
+};
+
+// Offsets are coded with 3 added: 23 is 16 + 7, 39 is 32 + 7.
+static const struct record records[2] = {
+    {8, 16, 1, 4, 1 << 5 | 7 << 1, 1},
+    {16, 22, 3, 5, 7 << 3, 2}, // the mark is the bit above, in a byte of its own
+};
+
+static uint8_t *put_sequence_codes(uint8_t *to, size_t count, const struct record *record,
+                                   uint8_t offset_code)
+{
+    if (count >= 128)
+        *to++ = (uint8_t)(128 + (count >> 8));
+    *to++ = (uint8_t)count;
+    *to++ = MODES_RLE;
+    *to++ = record->literals_code;
+    *to++ = offset_code;
+    *to++ = MATCH_CODE;
+    return to;
+}
+
+// The first id, its digits as they are, and a match of the length before it: from here on the
+// offset is known.
+static uint8_t *put_first_record(uint8_t *at, const uint8_t *id, const struct record *record)
+{
+    uint8_t *to = at + BLOCK_HEADER_BYTES;
+    unsigned size = 2 * record->id_size;
+    if (size < 32) {
+        *to++ = (uint8_t)(size << 3);
+    } else {
+        *to++ = (uint8_t)(size << 4 | 1 << 2);
+        *to++ = (uint8_t)(size >> 4);
+    }
+    oto_hex_encode(id, record->id_size, (char *)to);
+    to = put_sequence_codes(to + size, 1, record, record->offset_code);
+    *to++ = record->first_bits;
+    if (record->first_bits_size == 2)
+        *to++ = 1;
+    put_block_header(at, BLOCK_COMPRESSED, (size_t)(to - at) - BLOCK_HEADER_BYTES, 0);
+    return to;
+}
+
+// size: of ids. The last block has no length after its last id.
+static uint8_t *put_records(uint8_t *at, const uint8_t *raw, size_t size,
+                            const struct record *record, int is_first, int is_last)
+{
+    uint8_t *to = put_literals(at + BLOCK_HEADER_BYTES, raw, size, is_first);
+    size_t count = size / record->id_size - (size_t)is_last, bits = count * record->literals_bits;
+    if (count) {
+        to = put_sequence_codes(to, count, record, OFFSET_REPEATED);
+        memset(to, 0, bits / 8);
+        to += bits / 8;
+        *to++ = (uint8_t)(1u << bits % 8);
+    } else {
+        *to++ = 0;
+    }
+    put_block_header(at, BLOCK_COMPRESSED, (size_t)(to - at) - BLOCK_HEADER_BYTES, is_last);
+    return to;
+}
+
+// Bytes before the first block of a frame; 0: not one that can be taken over.
+static size_t frame_header_size(struct oto_bytes frame)
+{
+    static const uint8_t content_size_bytes[4] = {0, 2, 4, 8};
+    if (frame.size < 6 || oto_load32(frame.data) != MAGIC || frame.data[4] & 0x0F)
+        return 0; // reserved bit, checksum, dictionary
+    int is_single = frame.data[4] >> 5 & 1;
+    size_t size = content_size_bytes[frame.data[4] >> 6];
+    return 4 + 1 + (is_single ? (size ? size : 1) : 1 + size);
+}
+
+// Copies the frame's blocks, none of them the last any more. NULL: broken.
+static uint8_t *put_blocks_of(uint8_t *to, struct oto_bytes frame)
+{
+    size_t at = frame_header_size(frame);
+    for (int is_last = !at; !is_last;) {
+        if (at + BLOCK_HEADER_BYTES > frame.size)
+            return NULL;
+        uint32_t header = frame.data[at] | (uint32_t)frame.data[at + 1] << 8 |
+                          (uint32_t)frame.data[at + 2] << 16;
+        size_t size = (header >> 1 & 3) == BLOCK_RLE ? 1 : header >> 3;
+        if (frame.size - at - BLOCK_HEADER_BYTES < size)
+            return NULL;
+        memcpy(to, frame.data + at, BLOCK_HEADER_BYTES + size);
+        to[0] &= 0xFE;
+        to += BLOCK_HEADER_BYTES + size;
+        at += BLOCK_HEADER_BYTES + size;
+        is_last = header & 1;
+    }
+    return at == frame.size ? to : NULL;
+}
+
+enum oto_status oto_hex_records_frame(struct oto_bytes head_frame, size_t head_size,
+                                      struct oto_bytes raw, unsigned id_size,
+                                      struct oto_buffer *output)
+{
+    const struct record *record = &records[id_size == 16];
+    if ((id_size != 8 && id_size != 16) || raw.size % id_size || raw.size < OTO_HEX_FRAME_RAW_MIN)
+        return OTO_INVALID;
+    uint64_t size = head_size + (uint64_t)raw.size / id_size * (2 * id_size + LENGTH_BYTES);
+    if (size - LENGTH_BYTES > UINT32_MAX)
+        return OTO_TOO_LARGE;
+    size_t blocks = 2 + raw.size / RECORDS_RAW_MAX;
+    OTO_TRY(oto_buffer_reserve(output, FRAME_HEADER_BYTES + head_frame.size + raw.size +
+                                           raw.size / 32 + blocks * BLOCK_OVERHEAD_MAX));
+    uint8_t *at = put_frame_header(output->data + output->size, (size_t)size - LENGTH_BYTES);
+    at = put_blocks_of(at, head_frame);
+    if (!at)
+        return OTO_INVALID;
+    at = put_first_record(at, raw.data, record);
+    for (size_t done = id_size; done < raw.size; done += RECORDS_RAW_MAX) {
+        size_t left = raw.size - done, some = left < RECORDS_RAW_MAX ? left : RECORDS_RAW_MAX;
+        at = put_records(at, raw.data + done, some, record, done == id_size, some == left);
     }
     output->size = (size_t)(at - output->data);
     return OTO_OK;

@@ -16,4 +16,12 @@
 OTO_MUST_CHECK enum oto_status oto_hex_frame(struct oto_bytes head, struct oto_bytes raw,
                                              struct oto_buffer *output);
 
+// Appends one zstd frame whose content is that of another, then ids of id_size raw bytes (8 or 16)
+// as digits, each after the first with its four bytes of length in front (Parquet's PLAIN). The
+// other frame is one of one zstd compressor, its content of head_size bytes ends with the length of
+// the first id. raw: 4 ids or more. OTO_INVALID, OTO_TOO_LARGE, OTO_NO_MEMORY. Ownership: borrows.
+OTO_MUST_CHECK enum oto_status oto_hex_records_frame(struct oto_bytes head_frame, size_t head_size,
+                                                     struct oto_bytes raw, unsigned id_size,
+                                                     struct oto_buffer *output);
+
 #endif

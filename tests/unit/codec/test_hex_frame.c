@@ -58,6 +58,62 @@ static void decoders_give_it_back(void **state)
     }
 }
 
+// Entries of a dictionary page: some text, then ids with their lengths.
+static void records_come_back(size_t text_size, unsigned id_size, size_t count)
+{
+    size_t raw_size = count * id_size;
+    struct oto_buffer raw = buffer_of(raw_size), frame = buffer_of(0), back = buffer_of(0),
+                      plain = buffer_of(text_size + count * (2 * id_size + 4)),
+                      head = buffer_of(0);
+    struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
+    struct oto_error err;
+    uint32_t state = 1;
+    oto_error_init(&err);
+    for (size_t i = 0; i < raw_size; i++)
+        raw.data[i] = (uint8_t)((state = state * 1664525u + 1013904223u) >> 24);
+    for (size_t i = 0; i < text_size; i++)
+        plain.data[i] = (uint8_t)"some text that repeats "[i % 23];
+    uint8_t *at = plain.data + text_size;
+    for (size_t i = 0; i < count; i++, at += 4 + 2 * id_size) {
+        oto_store32(at, 2 * id_size);
+        oto_hex_encode(raw.data + i * id_size, id_size, (char *)at + 4);
+    }
+    assert_int_equal(oto_compress(codec, OTO_COMPRESSION_ZSTD, 1,
+                                  oto_bytes(plain.data, text_size + 4), &head, &err),
+                     OTO_OK);
+    assert_int_equal(oto_hex_records_frame(oto_buffer_view(&head), text_size + 4,
+                                           oto_bytes(raw.data, raw_size), id_size, &frame),
+                     OTO_OK);
+    assert_int_equal(
+        oto_decompress(codec, OTO_COMPRESSION_ZSTD, oto_buffer_view(&frame), &back, &err), OTO_OK);
+    assert_int_equal(back.size, at - plain.data);
+    assert_memory_equal(back.data, plain.data, back.size);
+    assert_in_range(frame.size, raw_size, raw_size + raw_size / 32 + head.size + 300);
+    // A head that is cut off is found out.
+    assert_int_equal(oto_hex_records_frame(oto_bytes(head.data, head.size - 1), text_size + 4,
+                                           oto_bytes(raw.data, raw_size), id_size, &frame),
+                     OTO_INVALID);
+    oto_codec_free(codec);
+    oto_buffer_release(&raw);
+    oto_buffer_release(&plain);
+    oto_buffer_release(&frame);
+    oto_buffer_release(&back);
+    oto_buffer_release(&head);
+}
+
+static void decoders_give_records_back(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {16, 17, 4096, 4097, 4098, 20000, 60001};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        for (unsigned id_size = 8; id_size <= 16; id_size += 8) {
+            records_come_back(0, id_size, counts[i]);
+            records_come_back(100000, id_size, counts[i]);
+            records_come_back(300, id_size, counts[i]);
+        }
+    }
+}
+
 static void other_sizes_are_refused(void **state)
 {
     (void)state;
@@ -73,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decoders_give_it_back),
+        cmocka_unit_test(decoders_give_records_back),
         cmocka_unit_test(other_sizes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
