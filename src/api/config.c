@@ -2,6 +2,7 @@
 #include "api/config.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <yaml.h>
@@ -9,6 +10,7 @@
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
+#define CONFIG_FILE_MAX MIB
 #define DAY_MS (UINT64_C(86400000))
 #define FIELD(member) offsetof(struct oto_config, member)
 
@@ -433,19 +435,31 @@ static enum oto_status yaml_document(struct yaml_load *y)
     }
 }
 
+enum oto_status oto_config_load_text(struct oto_config *config, struct oto_bytes text, const char *name,
+                                     struct oto_error *err)
+{
+    struct yaml_load y = {.config = config, .path = name, .err = err};
+    if (!yaml_parser_initialize(&y.parser))
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    yaml_parser_set_input_string(&y.parser, text.data, text.size);
+    enum oto_status status = yaml_document(&y);
+    yaml_event_delete(&y.event);
+    yaml_parser_delete(&y.parser);
+    return status;
+}
+
 enum oto_status oto_config_load_file(struct oto_config *config, const char *path, struct oto_error *err)
 {
     FILE *file = fopen(path, "rbe");
     if (!file)
-        return oto_error_set(err, OTO_NOT_FOUND, "%s: cannot be read", path);
-    struct yaml_load y = {.config = config, .path = path, .err = err};
-    enum oto_status status = OTO_NO_MEMORY;
-    if (yaml_parser_initialize(&y.parser)) {
-        yaml_parser_set_input_file(&y.parser, file);
-        status = yaml_document(&y);
-        yaml_event_delete(&y.event);
-        yaml_parser_delete(&y.parser);
-    }
+        return oto_error_set(err, OTO_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
+    char *text = malloc(CONFIG_FILE_MAX + 1);
+    size_t size = text ? fread(text, 1, CONFIG_FILE_MAX + 1, file) : 0;
+    enum oto_status status = !text                   ? OTO_NO_MEMORY
+                             : ferror(file)          ? oto_error_set(err, OTO_IO, "%s: cannot be read", path)
+                             : size > CONFIG_FILE_MAX ? oto_error_set(err, OTO_TOO_LARGE, "%s: larger than 1 MiB", path)
+                                                     : oto_config_load_text(config, oto_bytes(text, size), path, err);
+    free(text);
     (void)fclose(file);
     return status;
 }

@@ -65,6 +65,9 @@ extern const size_t oto_config_key_count;
 OTO_MUST_CHECK enum oto_status oto_config_init(struct oto_config *config, struct oto_error *err);
 // Reads a YAML file (a mapping of the keys). OTO_INVALID says file, line and key.
 OTO_MUST_CHECK enum oto_status oto_config_load_file(struct oto_config *config, const char *path, struct oto_error *err);
+// The same from memory; name stands for the path in errors.
+OTO_MUST_CHECK enum oto_status oto_config_load_text(struct oto_config *config, struct oto_bytes text, const char *name,
+                                                    struct oto_error *err);
 // Reads OTOLITH_* variables. An unknown OTOLITH_ variable is refused (except OTOLITH_CONFIG and those of other parts).
 OTO_MUST_CHECK enum oto_status oto_config_load_environment(struct oto_config *config, char *const *environment, struct oto_error *err);
 // Reads flags "--key value" and "--key=value" from argv[*index…]; stops at the first argument that is none of its keys. Lists: each use adds an item,
