@@ -251,6 +251,36 @@ enum oto_status oto_column_append_null(struct oto_builder *b, struct oto_column 
     return OTO_OK;
 }
 
+// Clears bits from..to: whole bytes at once, those at both ends as above.
+static void clear_bits(uint8_t *bits, uint32_t from, uint32_t to)
+{
+    uint32_t first = from >> 3, last = to >> 3;
+    unsigned below = (1u << (from & 7)) - 1, above = ~((1u << (to & 7)) - 1);
+    if (first == last) {
+        put_shared_byte(&bits[first], bits[first] & (below | above));
+        return;
+    }
+    put_shared_byte(&bits[first], bits[first] & below);
+    memset(&bits[first + 1], 0, last - first - 1);
+    if (to & 7)
+        bits[last] &= (uint8_t)above;
+}
+
+enum oto_status oto_column_append_nulls(struct oto_builder *b, struct oto_column *c, uint32_t count)
+{
+    size_t width = value_width(c->field->type);
+    if (count == 0)
+        return OTO_OK;
+    OTO_TRY(oto_column_append_null(b, c)); // makes what is not there yet
+    OTO_TRY(oto_column_reserve(b, c, --count));
+    memset((uint8_t *)c->values + c->length * width, 0, count * width);
+    if (count)
+        clear_bits(c->validity, c->length, c->length + count);
+    c->length += count;
+    c->null_count += count;
+    return OTO_OK;
+}
+
 enum oto_status oto_column_append_end(struct oto_builder *b, struct oto_column *c)
 {
     OTO_TRY(oto_column_reserve(b, c, 1));

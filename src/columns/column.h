@@ -143,6 +143,9 @@ OTO_MUST_CHECK enum oto_status oto_column_append_id(struct oto_builder *b, struc
 // A null: the value slot is zeroed (STRING: code 0, a dictionary entry is made when there is none).
 // Reserves. Only where the field is NULLABLE, or for the empty ID.
 OTO_MUST_CHECK enum oto_status oto_column_append_null(struct oto_builder *b, struct oto_column *c);
+// The same, `count` times, for what is not a MAP, LIST or STRUCTS.
+OTO_MUST_CHECK enum oto_status oto_column_append_nulls(struct oto_builder *b, struct oto_column *c,
+                                                       uint32_t count);
 // MAP, LIST, STRUCTS: closes one entry whose children were appended: its offset is the children's
 // length now. Reserves.
 OTO_MUST_CHECK enum oto_status oto_column_append_end(struct oto_builder *b, struct oto_column *c);

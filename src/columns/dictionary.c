@@ -70,13 +70,28 @@ static enum oto_status grow(struct oto_dictionary *d)
     return OTO_OK;
 }
 
-static enum oto_status append(struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code)
+// Most values are a few words long: no call for those. to has room up to a multiple of 8.
+static inline void copy_value(uint8_t *to, const uint8_t *from, size_t size)
+{
+    if (size > 64 || size < 8) {
+        if (size)
+            memcpy(to, from, size);
+        return;
+    }
+    for (size_t i = 0; i + 8 < size; i += 8)
+        oto_store64(to + i, oto_load64(from + i));
+    oto_store64(to + size - 8, oto_load64(from + size - 8));
+}
+
+static inline enum oto_status append(struct oto_dictionary *d, struct oto_bytes value,
+                                     uint32_t *ret_code)
 {
     if (d->count == d->capacity)
         OTO_TRY(grow(d));
-    const uint8_t *copy = oto_arena_copy(d->arena, value.data, value.size);
+    uint8_t *copy = oto_arena_alloc(d->arena, value.size);
     if (!copy)
         return OTO_NO_MEMORY;
+    copy_value(copy, value.data, value.size);
     d->entries[d->count] = oto_bytes(copy, value.size);
     d->size_bytes += value.size;
     *ret_code = d->count++;
@@ -113,16 +128,30 @@ static inline int lookup(const struct oto_dictionary *d, struct oto_bytes value,
     return 0;
 }
 
+int oto_dictionary_peek(const struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_hash,
+                        uint32_t *ret_code)
+{
+    *ret_hash = d->plain ? 0 : hash_of(d, value);
+    return d->slots && lookup(d, value, *ret_hash, ret_code);
+}
+
 enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes value,
                                    uint32_t *ret_code)
 {
+    uint32_t hash;
+    if (!oto_dictionary_peek(d, value, &hash, ret_code))
+        return oto_dictionary_add_new(d, value, hash, ret_code);
     d->adds++;
-    if (d->plain)
-        return append(d, value, ret_code);
-    uint32_t hash = hash_of(d, value);
-    if (d->slots && lookup(d, value, hash, ret_code))
-        return OTO_OK;
+    return OTO_OK;
+}
+
+enum oto_status oto_dictionary_add_new(struct oto_dictionary *d, struct oto_bytes value,
+                                       uint32_t hash, uint32_t *ret_code)
+{
+    d->adds++;
     OTO_TRY(append(d, value, ret_code));
+    if (d->plain)
+        return OTO_OK;
     slot_insert(d->slots, d->slot_mask, slot_of(hash, *ret_code));
     if (useless(d)) {
         d->plain = 1;

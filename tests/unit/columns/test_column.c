@@ -368,6 +368,34 @@ static void indices_follow_the_links(void **state)
     oto_arena_release(&arena);
 }
 
+static void many_nulls_are_as_one_by_one(void **state)
+{
+    (void)state;
+    static const int columns[] = {SEVERITY, BODY, VALUE, COUNT};
+    for (uint32_t at = 0; at < 4 * 20 * 40; at++) {
+        uint32_t before = at / 4 % 20, count = at / 80;
+        struct oto_arena arena;
+        struct oto_builder b;
+        oto_arena_init(&arena, &oto_allocator_heap, 1u << 16, SIZE_MAX);
+        OK(oto_builder_init(&b, &schema, &arena, 1, 8, NULL));
+        struct oto_column *c = &b.columns[columns[at % 4]];
+        for (uint32_t i = 0; i < before; i++)
+            if (i % 3 == 0)
+                OK(oto_column_append_null(&b, c));
+            else
+                OK(oto_column_reserve(&b, c, 1)), c->length++;
+        uint32_t nulls = c->null_count;
+        OK(oto_column_append_nulls(&b, c, count));
+        assert_int_equal(c->length, before + count);
+        assert_int_equal(c->null_count, nulls + count);
+        for (uint32_t i = 0; i < c->length; i++)
+            assert_int_equal(oto_column_valid(c, i), i < before && i % 3 != 0);
+        for (uint32_t i = c->length; c->validity && i < c->capacity; i++)
+            assert_true(c->validity[i >> 3] >> (i & 7) & 1);
+        oto_arena_release(&arena);
+    }
+}
+
 // Whatever allocation fails, the builder can go back to its mark and on from there.
 static void no_memory_is_survived(void **state)
 {
@@ -413,6 +441,7 @@ int main(void)
         cmocka_unit_test(an_empty_view_can_be_read),
         cmocka_unit_test(nested_fields_get_their_names_and_ids),
         cmocka_unit_test(nulls_are_marked_and_zero),
+        cmocka_unit_test(many_nulls_are_as_one_by_one),
         cmocka_unit_test(indices_follow_the_links),
         cmocka_unit_test(no_memory_is_survived),
     };
