@@ -41,6 +41,7 @@ struct round {
 // Every SEGMENT_ROWS rows new builders are begun, as a flush does, in memory that stays mapped: the first
 // round pays for page faults, the best one does not.
 #define SEGMENT_ROWS 65536
+#define ROWS_RESERVE (SEGMENT_ROWS + 8192) // as the engine: columns of rows never grow
 
 struct segment {
     struct oto_arena arena;
@@ -55,7 +56,7 @@ static int segment_begin(struct segment *s, const struct oto_schemas *schemas)
     s->rows = 0;
     for (int t = 0; t < OTO_TABLE_COUNT; t++) {
         list[t] = &s->builders[t];
-        if (oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &s->arena, 1, 4096, NULL) < 0)
+        if (oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &s->arena, 1, ROWS_RESERVE, NULL) < 0)
             return -1;
     }
     s->decoder = oto_otlp_decoder_new(&oto_allocator_heap, schemas, list);
@@ -72,7 +73,7 @@ static int decode_all(enum oto_signal signal, struct oto_bytes file, const struc
     oto_error_init(&err);
     memset(r, 0, sizeof *r);
     if (!has_arena++)
-        oto_arena_init(&s.arena, &oto_allocator_heap, 256u << 20, SIZE_MAX);
+        oto_arena_init(&s.arena, &oto_allocator_heap, 512u << 20, SIZE_MAX);
     oto_arena_reset(&s.arena);
     if (segment_begin(&s, schemas) < 0)
         return -1;

@@ -62,7 +62,8 @@ static enum oto_status sinks_init(struct oto_otlp_decoder *d, struct oto_otlp_ta
 // Columns that get one value a row and are appended without a check for room.
 static int is_row_column(const struct oto_column *c)
 {
-    return c->field->level == 0 && c->field->type <= OTO_TYPE_STRING;
+    return c->field->level == 0 && (c->field->type <= OTO_TYPE_STRING || c->field->type == OTO_TYPE_ID16 ||
+                                    c->field->type == OTO_TYPE_ID8);
 }
 
 static enum oto_status table_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_builder *builder)
@@ -92,7 +93,11 @@ static enum oto_status decoder_init(struct oto_otlp_decoder *d, struct oto_build
         d->mark_size = size > d->mark_size ? size : d->mark_size;
     }
     d->mark = oto_alloc(d->allocator, d->mark_size);
-    return d->mark ? OTO_OK : OTO_NO_MEMORY;
+    d->pairs = oto_alloc(d->allocator, OTO_OTLP_PAIRS * sizeof *d->pairs);
+    if (!d->mark || !d->pairs)
+        return OTO_NO_MEMORY;
+    memset(d->pairs, 0, OTO_OTLP_PAIRS * sizeof *d->pairs);
+    return OTO_OK;
 }
 
 struct oto_otlp_decoder *oto_otlp_decoder_new(const struct oto_allocator *allocator, const struct oto_schemas *schemas,
@@ -130,6 +135,7 @@ void oto_otlp_decoder_free(struct oto_otlp_decoder *d)
     for (int t = 0; t < OTO_TABLE_COUNT; t++)
         table_release(d, &d->tables[t]);
     oto_free(d->allocator, d->mark, d->mark_size);
+    oto_free(d->allocator, d->pairs, OTO_OTLP_PAIRS * sizeof *d->pairs);
     oto_value_writer_release(&d->writer);
     oto_buffer_release(&d->scratch);
     oto_arena_release(&d->arena);
@@ -161,11 +167,11 @@ void oto_otlp_mark(const struct oto_otlp_decoder *d, enum oto_signal signal, uin
         }
 }
 
-static void table_rollback(struct oto_otlp_table *t, const uint32_t *mark)
+static void table_rollback(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const uint32_t *mark)
 {
     oto_builder_rollback(t->builder, mark);
     for (int s = 0; s < OTO_OTLP_SINK_COUNT; s++)
-        oto_otlp_sink_rolled_back(&t->sinks[s]);
+        oto_otlp_sink_rolled_back(d, &t->sinks[s]);
     t->resource_group = t->scope_group = 0;
     t->rows_left = 0;
 }
@@ -174,7 +180,7 @@ void oto_otlp_rollback(struct oto_otlp_decoder *d, enum oto_signal signal, const
 {
     for (int t = 0; t < OTO_TABLE_COUNT; t++)
         if (oto_table_signal((enum oto_table)t) == signal) {
-            table_rollback(&d->tables[t], mark);
+            table_rollback(d, &d->tables[t], mark);
             mark += oto_builder_mark_size(d->tables[t].builder) / sizeof *mark;
         }
 }
@@ -334,7 +340,7 @@ enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes mes
 enum oto_status oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text, struct oto_bytes *ret_text)
 {
     *ret_text = text;
-    if (oto_utf8_valid(text.data, text.size))
+    if (oto_utf8_is_ascii(text.data, text.size) || oto_utf8_valid(text.data, text.size))
         return OTO_OK;
     uint8_t *repaired = oto_arena_alloc(&d->arena, 3 * text.size);
     if (!repaired)
@@ -344,11 +350,23 @@ enum oto_status oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text,
     return OTO_OK;
 }
 
+enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+                                     struct oto_bytes text, uint32_t *ret_code)
+{
+    struct oto_bytes valid;
+    uint32_t hash;
+    if (oto_dictionary_peek(dictionary, text, &hash, ret_code))
+        return OTO_OK;
+    OTO_TRY(oto_otlp_utf8(d, text, &valid));
+    if (valid.data != text.data)
+        return oto_dictionary_add(dictionary, valid, ret_code);
+    return oto_dictionary_add_new(dictionary, text, hash, ret_code);
+}
+
 enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary, struct oto_bytes text,
                                    uint32_t *guess, uint32_t *ret_code)
 {
-    OTO_TRY(oto_otlp_utf8(d, text, &text));
-    OTO_TRY(oto_dictionary_add(dictionary, text, ret_code));
+    OTO_TRY(oto_otlp_code_lookup(d, dictionary, text, ret_code));
     *guess = *ret_code;
     return OTO_OK;
 }
@@ -382,6 +400,15 @@ static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal, st
         d->result.rows[t] = d->tables[t].builder->levels[0].count;
 }
 
+static enum oto_status request_end(struct oto_otlp_decoder *d)
+{
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        if (oto_table_signal((enum oto_table)t) == d->signal)
+            for (int s = 0; s < OTO_OTLP_SINK_COUNT; s++)
+                OTO_TRY(oto_otlp_promote_end(&d->tables[t].sinks[s]));
+    return OTO_OK;
+}
+
 static enum oto_status describe(const struct oto_otlp_decoder *d, enum oto_status status, struct oto_bytes message,
                                 struct oto_error *err)
 {
@@ -406,6 +433,8 @@ enum oto_status oto_otlp_decode(struct oto_otlp_decoder *d, enum oto_signal sign
     request_begin(d, signal, message, received_ns, limits);
     struct oto_pb_cursor c = oto_pb_cursor(message);
     enum oto_status status = oto_otlp_request_read(d, &c);
+    if (status == OTO_OK)
+        status = request_end(d);
     if (status < 0) {
         oto_otlp_rollback(d, signal, d->mark);
         oto_otlp_fail(d, status, c.at, NULL, NO_INDEX);

@@ -24,6 +24,9 @@ static void add_promoted(struct oto_otlp_table *t, struct oto_otlp_sink *s, stru
     p->column = c->field->level == level ? c : NULL;
     if (c->field->id >= FIELD_ID_CONFIGURED)
         p->configured = (int32_t)t->configured_count++;
+    // A configured one may have its resource's value instead.
+    p->is_lazy = p->column && p->configured < 0 && (c->field->flags & OTO_FIELD_NULLABLE);
+    s->eager_count += p->column && !p->is_lazy;
 }
 
 enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t, enum oto_otlp_sink_name name,
@@ -32,7 +35,7 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
     struct oto_otlp_sink *s = &t->sinks[name];
     uint32_t level = map->field->level, count = 0;
     *s = (struct oto_otlp_sink){.builder = t->builder, .map = map, .types = types, .keys = &map->children[0],
-                                .values = &map->children[1]};
+                                .values = &map->children[1], .owner = ++d->owners << 8};
     if (name != OTO_OTLP_SINK_RESOURCE && name != OTO_OTLP_SINK_RECORD)
         return OTO_OK;
     struct oto_column *columns = t->builder->columns;
@@ -42,6 +45,9 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
     if (!s->promoted)
         return OTO_NO_MEMORY;
     s->promoted_capacity = count + 1;
+    s->touched = oto_alloc(d->allocator, (count + 1) * sizeof *s->touched);
+    if (!s->touched)
+        return OTO_NO_MEMORY;
     t->configured_count = 0; // both sinks meet the same columns in the same order
     for (uint32_t i = 0; i < t->builder->schema->field_count; i++)
         if (is_promoted_here(&columns[i], name, level))
@@ -52,10 +58,11 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
 void oto_otlp_sink_release(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
     oto_free(d->allocator, s->key_promoted, s->key_capacity * sizeof *s->key_promoted);
+    oto_free(d->allocator, s->touched, s->promoted_capacity * sizeof *s->touched);
     oto_free(d->allocator, s->promoted, s->promoted_capacity * sizeof *s->promoted);
 }
 
-void oto_otlp_sink_rolled_back(struct oto_otlp_sink *s)
+void oto_otlp_sink_rolled_back(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
     if (!s->map)
         return;
@@ -63,8 +70,12 @@ void oto_otlp_sink_rolled_back(struct oto_otlp_sink *s)
     if (s->key_count > count)
         s->key_count = count;
     s->previous_count = 0;
-    for (uint32_t i = 0; i < s->promoted_count; i++)
+    s->owner = ++d->owners << 8; // its pairs are no more
+    s->sets = 0;
+    for (uint32_t i = 0; i < s->promoted_count; i++) {
         memset(s->promoted[i].known, 0xFF, sizeof s->promoted[i].known);
+        s->promoted[i].filled = 0;
+    }
 }
 
 // --- keys ---
@@ -135,6 +146,7 @@ static void note_promoted(struct oto_otlp_sink *s, uint32_t index, const struct 
     if (p->stamp == s->stamp) // of a key given twice the first counts
         return;
     p->stamp = s->stamp;
+    s->touched[s->touched_count++] = index;
     p->kind = any->kind;
     p->text = s->values->dictionary->entries[code];
     p->number = (int64_t)any->number;
@@ -149,19 +161,81 @@ static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_
 }
 
 static inline enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct oto_otlp_any *any,
-                                 uint32_t key_code)
+                                        uint32_t key_code, uint32_t *ret_code)
 {
     struct oto_column *values = s->values;
     struct oto_bytes text;
     uint32_t code;
     OTO_TRY(value_text(d, any, &text));
     OTO_TRY(oto_column_reserve(s->builder, values, 1));
-    OTO_TRY(oto_otlp_code(d, values, text, &code));
+    if (values->dictionary->plain)
+        OTO_TRY(oto_otlp_code(d, values, text, &code));
+    else
+        OTO_TRY(oto_otlp_code_lookup(d, values->dictionary, text, &code));
     oto_column_append_code(values, code);
     uint32_t promoted = key_promoted(s, key_code);
     if (promoted)
         note_promoted(s, promoted - 1, any, code);
+    *ret_code = code;
     return OTO_OK;
+}
+
+// --- pairs that came before ---
+
+static inline struct oto_otlp_pair *pair_of(struct oto_otlp_decoder *d, const uint8_t *p, size_t size)
+{
+    uint64_t bits = oto_load64(p + size - 8) * 0x9E3779B97F4A7C15u;
+    bits ^= bits >> 32;
+    bits += oto_load64(p + (size >> 1) - 4) + 3 * oto_load64(p + (size >= 16 ? size - 16 : 0));
+    return &d->pairs[bits * 0xD6E8FEB86659FD93u >> (64 - OTO_OTLP_PAIR_BITS)];
+}
+
+// size >= 8. Two words at a time, the last of them overlapping.
+static inline int pair_same(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    if (size > 16)
+        for (size_t i = 0; i + 16 < size; i += 16)
+            if ((oto_load64(a + i) ^ oto_load64(b + i)) | (oto_load64(a + i + 8) ^ oto_load64(b + i + 8)))
+                return 0;
+    size_t first = size >= 16 ? size - 16 : 0;
+    return oto_load64(a + first) == oto_load64(b + first) && oto_load64(a + size - 8) == oto_load64(b + size - 8);
+}
+
+// 1 when the pair came before, and what became of it was appended again.
+static inline int pair_again(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const uint8_t *bytes, size_t size)
+{
+    struct oto_column *keys = s->keys, *values = s->values;
+    struct oto_buffer *types = &d->writer.types;
+    if (size - OTO_OTLP_PAIR_SIZE_MIN > OTO_OTLP_PAIR_SIZE_MAX - OTO_OTLP_PAIR_SIZE_MIN)
+        return 0;
+    const struct oto_otlp_pair *pair = pair_of(d, bytes, size);
+    if (pair->owner != (s->owner | size) || !pair_same(pair->bytes, bytes, size))
+        return 0;
+    if (keys->length == keys->capacity || values->length == values->capacity || types->size == types->capacity)
+        return 0;
+    ((uint32_t *)keys->values)[keys->length++] = pair->key_code;
+    ((uint32_t *)values->values)[values->length++] = pair->value_code;
+    types->data[types->size++] = pair->letter;
+    if (pair->promoted) {
+        struct oto_otlp_any any = {.kind = pair->kind, .number = pair->number};
+        note_promoted(s, pair->promoted - 1, &any, pair->value_code);
+    }
+    return 1;
+}
+
+// Keeps the pair just appended.
+static void pair_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s, struct oto_bytes message,
+                      const struct oto_otlp_any *any, uint32_t key_code, uint32_t value_code)
+{
+    struct oto_otlp_pair *pair = pair_of(d, message.data, message.size);
+    pair->owner = s->owner | message.size;
+    pair->number = any->number;
+    pair->key_code = key_code;
+    pair->value_code = value_code;
+    pair->promoted = key_promoted(s, key_code);
+    pair->kind = (uint8_t)any->kind;
+    pair->letter = d->writer.types.data[d->writer.types.size - 1];
+    memcpy(pair->bytes, message.data, message.size);
 }
 
 // --- sets ---
@@ -191,20 +265,55 @@ static inline int pair_read(struct oto_bytes message, struct oto_bytes *ret_key,
     return at[0] == VARINT_TAG(3) && size.at == end;
 }
 
-enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message)
+// Only a value seen for the second time is kept: most that are not are never seen again.
+static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
-    uint32_t slot = s->keys->length - s->start, code;
-    struct oto_otlp_any any;
+    uint32_t slot = s->keys->length - s->start, count = s->values->dictionary->count;
+    uint32_t key_code = 0, value_code = 0;
+    uint64_t repaired = d->result.utf8_repaired;
+    struct oto_otlp_any any = {.kind = OTO_OTLP_ANY_ABSENT};
     struct oto_bytes key;
     enum oto_status status = OTO_OK;
     if (!pair_read(message, &key, &any))
         status = oto_otlp_key_value_read(d, &c, &key, &any);
     if (status == OTO_OK)
-        status = add_key(d, s, key, slot, &code);
+        status = add_key(d, s, key, slot, &key_code);
     if (status == OTO_OK)
-        status = add_value(d, s, &any, code);
-    return status < 0 ? oto_otlp_fail(d, status, c.at, "attributes", slot) : OTO_OK;
+        status = add_value(d, s, &any, key_code, &value_code);
+    if (status < 0)
+        return oto_otlp_fail(d, status, c.at, "attributes", slot);
+    if (s->values->dictionary->count == count && any.kind >= OTO_OTLP_ANY_STRING && any.kind <= OTO_OTLP_ANY_DOUBLE &&
+        message.size >= OTO_OTLP_PAIR_SIZE_MIN && message.size <= OTO_OTLP_PAIR_SIZE_MAX &&
+        d->result.utf8_repaired == repaired)
+        pair_keep(d, s, message, &any, key_code, value_code);
+    return OTO_OK;
+}
+
+enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message)
+{
+    return pair_again(d, s, message.data, message.size) ? OTO_OK : attribute_new(d, s, message);
+}
+
+const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const uint8_t *at,
+                                   const uint8_t *end, enum oto_status *ret_status)
+{
+    const uint8_t *start = at;
+    uint8_t tag = *at;
+    *ret_status = OTO_OK;
+    while (at != end && *at == tag) {
+        struct oto_bytes message;
+        const uint8_t *next = oto_otlp_bytes(at + 1, end, &message);
+        if (!next)
+            return at == start ? NULL : at; // the caller meets it again, as the first
+        if (!pair_again(d, s, message.data, message.size)) {
+            *ret_status = attribute_new(d, s, message);
+            if (*ret_status < 0)
+                return NULL;
+        }
+        at = next;
+    }
+    return at;
 }
 
 enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
@@ -279,12 +388,45 @@ static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_t
     return oto_otlp_add_text(d, s->builder, c, (struct oto_bytes){NULL, 0});
 }
 
+// The nulls of sets before the present one.
+static inline enum oto_status fill(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+{
+    uint32_t count = s->sets - p->filled;
+    p->filled = s->sets;
+    if (count > 4)
+        return oto_column_append_nulls(s->builder, p->column, count);
+    for (; count; count--)
+        OTO_TRY(oto_otlp_add_null(s->builder, p->column));
+    return OTO_OK;
+}
+
 enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_otlp_sink *s,
                                  uint32_t resource_index)
 {
-    for (uint32_t i = 0; i < s->promoted_count; i++)
-        if (s->promoted[i].column)
+    for (uint32_t i = 0; s->eager_count && i < s->promoted_count; i++)
+        if (s->promoted[i].column && !s->promoted[i].is_lazy)
             OTO_TRY(promote_one(d, t, s, &s->promoted[i], resource_index));
+    for (uint32_t i = 0; i < s->touched_count; i++) {
+        struct oto_otlp_promoted *p = &s->promoted[s->touched[i]];
+        if (!p->is_lazy)
+            continue;
+        OTO_TRY(fill(s, p));
+        OTO_TRY(promote_one(d, t, s, p, resource_index));
+        p->filled = s->sets + 1;
+    }
+    s->sets++;
+    return OTO_OK;
+}
+
+enum oto_status oto_otlp_promote_end(struct oto_otlp_sink *s)
+{
+    for (uint32_t i = 0; s->sets && i < s->promoted_count; i++) {
+        struct oto_otlp_promoted *p = &s->promoted[i];
+        if (p->is_lazy)
+            OTO_TRY(fill(s, p));
+        p->filled = 0;
+    }
+    s->sets = 0;
     return OTO_OK;
 }
 

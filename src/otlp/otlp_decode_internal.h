@@ -49,6 +49,8 @@ struct oto_otlp_promoted {
     struct oto_bytes text; // an entry of the dictionary of values
     int64_t number;
     uint32_t value_code; // of text
+    int is_lazy;         // nulls are appended when a value comes, or at the end of the request
+    uint32_t filled;     // of the sink's sets in this request, those that `column` has
     struct {
         uint32_t value_code;
         uint32_t code;
@@ -62,6 +64,7 @@ struct oto_otlp_sink {
     struct oto_column *keys; // the map's children
     struct oto_column *values;
     struct oto_column *types;
+    uint64_t owner;          // marks its pairs in the decoder's memory; 0 in the low byte
     uint32_t start;          // of the present set, in the map's children
     uint32_t previous_start; // of the set before it: keys most often come in the same order
     uint32_t previous_count;
@@ -72,6 +75,10 @@ struct oto_otlp_sink {
     struct oto_otlp_promoted *promoted;
     uint32_t promoted_count;
     uint32_t promoted_capacity;
+    uint32_t eager_count;   // promoted columns that are not lazy
+    uint32_t *touched;      // promoted that the present set has
+    uint32_t touched_count;
+    uint32_t sets;          // promoted in this request
 };
 
 enum oto_otlp_sink_name {
@@ -122,6 +129,23 @@ struct oto_otlp_table {
 #define OTO_OTLP_GUESS_BITS 11
 #define OTO_OTLP_GUESSES (1u << OTO_OTLP_GUESS_BITS)
 
+// A pair of a key and a scalar value that came before: its bytes, whole, and what became of them.
+#define OTO_OTLP_PAIR_BITS 10
+#define OTO_OTLP_PAIRS (1u << OTO_OTLP_PAIR_BITS)
+#define OTO_OTLP_PAIR_SIZE_MIN 8u
+#define OTO_OTLP_PAIR_SIZE_MAX 98u
+
+struct oto_otlp_pair {
+    uint64_t owner;  // the sink's, and the size in its low byte; 0: none
+    uint64_t number; // INT: for promoted columns
+    uint32_t key_code;
+    uint32_t value_code;
+    uint32_t promoted; // index of the sink's promoted + 1, 0 for most
+    uint8_t kind;
+    uint8_t letter;
+    uint8_t bytes[OTO_OTLP_PAIR_SIZE_MAX];
+};
+
 struct oto_otlp_decoder {
     const struct oto_allocator *allocator;
     struct oto_otlp_table tables[OTO_TABLE_COUNT];
@@ -151,6 +175,8 @@ struct oto_otlp_decoder {
 
     // Codes of strings by a few of their bits: a guess that is checked, so it may be wrong or old.
     uint32_t guesses[OTO_OTLP_GUESSES];
+    struct oto_otlp_pair *pairs; // by a few bits of their bytes
+    uint64_t owners;             // given out so far
 
     // Of a failure.
     const uint8_t *failed_at;
@@ -211,17 +237,22 @@ OTO_MUST_CHECK enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, st
                                                   struct oto_column *types);
 void oto_otlp_sink_release(struct oto_otlp_decoder *d, struct oto_otlp_sink *s);
 // Forgets what it knows of codes that no longer are.
-void oto_otlp_sink_rolled_back(struct oto_otlp_sink *s);
+void oto_otlp_sink_rolled_back(struct oto_otlp_decoder *d, struct oto_otlp_sink *s);
 
 static inline void oto_otlp_attributes_begin(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
     s->start = s->keys->length;
     s->stamp++;
+    s->touched_count = 0;
     oto_value_writer_reset(&d->writer);
 }
 // One KeyValue of the set begun. Sets must not be interleaved.
 OTO_MUST_CHECK enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
                                                   struct oto_bytes message);
+// The KeyValues that follow each other from `at` on, which is at a tag of one byte. Returns where another field begins, or
+// NULL: *ret_status says whether one failed, or else the first is no field at all.
+const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const uint8_t *at,
+                                   const uint8_t *end, enum oto_status *ret_status);
 // Closes the map's entry and appends the types.
 OTO_MUST_CHECK enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s);
 // Forgets the attributes of a set that was begun and not ended.
@@ -232,6 +263,8 @@ OTO_MUST_CHECK enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *
 // Appends the promoted columns of the set that just ended. resource_index: where a record's missing values come from.
 OTO_MUST_CHECK enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
                                                 struct oto_otlp_sink *s, uint32_t resource_index);
+// Appends the nulls that promoted columns still lack: at the end of a request.
+OTO_MUST_CHECK enum oto_status oto_otlp_promote_end(struct oto_otlp_sink *s);
 // Keeps a new resource's values of configured promotions for its records.
 OTO_MUST_CHECK enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
                                                         uint32_t resource_index);
@@ -251,7 +284,11 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_row(struct oto_otlp_table 
     if (t->rows_left == 0)
         OTO_TRY(oto_otlp_row_slow(t));
     t->rows_left--;
-    return oto_builder_row(t->builder, next_index);
+    struct oto_level *rows = &t->builder->levels[0];
+    if (rows->count == rows->capacity)
+        return oto_builder_row(t->builder, next_index);
+    rows->link[rows->count++] = next_index;
+    return OTO_OK;
 }
 
 // 1 when a field of attributes comes more often than the limit allows. An attribute has two bytes at least, so most
@@ -321,8 +358,10 @@ static inline uint32_t *oto_otlp_guess(struct oto_otlp_decoder *d, const struct 
 // Equal bytes, for the short strings of attributes: whole words, the last of them overlapping.
 static inline int oto_otlp_same(const uint8_t *a, const uint8_t *b, size_t size)
 {
-    if (size < 8)
-        return oto_dictionary_same(a, b, size);
+    if (size >= 4 && size < 8)
+        return oto_load32(a) == oto_load32(b) && oto_load32(a + size - 4) == oto_load32(b + size - 4);
+    if (size < 4)
+        return size == 0 || (a[0] == b[0] && a[size >> 1] == b[size >> 1] && a[size - 1] == b[size - 1]);
     for (size_t i = 0; i + 8 < size; i += 8)
         if (oto_load64(a + i) != oto_load64(b + i))
             return 0;
@@ -337,6 +376,9 @@ static inline int oto_otlp_is_code(const struct oto_dictionary *dictionary, uint
     return entry->size == text.size && oto_otlp_same(entry->data, text.data, text.size);
 }
 
+// The code of a string without a guess.
+OTO_MUST_CHECK enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+                                                    struct oto_bytes text, uint32_t *ret_code);
 // The code of a string; only one that was not guessed is checked to be UTF-8, as entries are.
 OTO_MUST_CHECK enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
                                                   struct oto_bytes text, uint32_t *guess, uint32_t *ret_code);
@@ -386,6 +428,15 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_double(struct oto_buil
 {
     OTO_TRY(oto_column_reserve(b, c, 1));
     oto_column_append_double(c, value);
+    return OTO_OK;
+}
+// An id in a column that has room. width: 16 or 8; id: so long or empty.
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_id(struct oto_builder *b, struct oto_column *c, size_t width,
+                                                             struct oto_bytes id)
+{
+    if (id.size != width)
+        return oto_column_append_id(b, c, id);
+    memcpy((uint8_t *)c->values + c->length++ * width, id.data, width);
     return OTO_OK;
 }
 // A null of a column of strings or numbers that has had one before: no call.

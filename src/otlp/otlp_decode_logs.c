@@ -21,7 +21,7 @@ static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_s
     for (const uint8_t *at = c->at, *end = c->end; at != end;) {
         const uint8_t *start = at;
         struct oto_otlp_read tag = oto_otlp_tag(at, end);
-        struct oto_bytes attribute;
+        enum oto_status status = OTO_OK;
         at = tag.at;
         switch (tag.value) {
         case FIXED64_TAG(1):
@@ -38,9 +38,9 @@ static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_s
             r->body_count++;
             break;
         case BYTES_TAG(6):
-            at = oto_otlp_bytes(at, end, &attribute);
-            if (at)
-                OTO_TRY(oto_otlp_attribute(d, s, attribute));
+            at = oto_otlp_attributes(d, s, start, end, &status);
+            if (status < 0)
+                return status;
             break;
         case VARINT_TAG(7):
             at = oto_otlp_u32(at, end, &r->dropped);
@@ -100,8 +100,8 @@ static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_ta
     OTO_TRY(oto_otlp_put_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST], r->time_ns, seen_ns));
     OTO_TRY(oto_otlp_put_time(b, t->columns[AT_OBSERVED], t->columns[AT_OBSERVED_REST], r->observed_ns,
                               d->received_ns));
-    OTO_TRY(oto_column_append_id(b, t->columns[AT_TRACE_ID], r->trace_id));
-    OTO_TRY(oto_column_append_id(b, t->columns[AT_SPAN_ID], r->span_id));
+    OTO_TRY(oto_otlp_put_id(b, t->columns[AT_TRACE_ID], 16, r->trace_id));
+    OTO_TRY(oto_otlp_put_id(b, t->columns[AT_SPAN_ID], 8, r->span_id));
     oto_column_append_i64(t->columns[AT_TRACE_FLAGS], r->flags);
     oto_column_append_i64(t->columns[AT_LOG_DROPPED], r->dropped);
     oto_column_append_i32(t->columns[AT_SEVERITY_NUMBER], r->severity_number);

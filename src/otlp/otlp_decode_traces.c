@@ -14,7 +14,10 @@ struct span {
     int32_t kind;
     uint32_t dropped;
     uint32_t flags;
-    uint32_t event_count;
+    const uint8_t *events_from; // the first, at its tag, and behind the last; NULL: none
+    const uint8_t *events_to;
+    const uint8_t *links_from;
+    const uint8_t *links_to;
     uint32_t events_dropped;
     uint32_t link_count;
     uint32_t links_dropped;
@@ -78,30 +81,34 @@ static enum oto_status link_read(struct oto_otlp_decoder *d, struct oto_otlp_sin
 static enum oto_status event_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
                                   struct event *e)
 {
-    uint32_t tag;
-    enum oto_status status;
     *e = (struct event){.dropped = 0};
-    while ((status = oto_pb_tag(c, &tag)) == OTO_OK) {
-        struct oto_bytes attribute;
-        switch (tag) {
+    for (const uint8_t *at = c->at, *end = c->end; at != end;) {
+        const uint8_t *start = at;
+        struct oto_otlp_read tag = oto_otlp_tag(at, end);
+        enum oto_status status = OTO_OK;
+        at = tag.at;
+        switch (tag.value) {
         case FIXED64_TAG(1):
-            OTO_TRY(oto_pb_fixed64(c, &e->time_ns));
+            at = oto_otlp_fixed64(at, end, &e->time_ns);
             break;
         case BYTES_TAG(2):
-            OTO_TRY(oto_pb_bytes(c, &e->name));
+            at = oto_otlp_bytes(at, end, &e->name);
             break;
         case BYTES_TAG(3):
-            OTO_TRY(oto_pb_bytes(c, &attribute));
-            OTO_TRY(oto_otlp_attribute(d, s, attribute));
+            at = oto_otlp_attributes(d, s, start, end, &status);
+            if (status < 0)
+                return oto_otlp_stop(c, start, status);
             break;
         case VARINT_TAG(4):
-            OTO_TRY(oto_otlp_read_u32(c, &e->dropped));
+            at = oto_otlp_u32(at, end, &e->dropped);
             break;
         default:
-            OTO_TRY(oto_otlp_other(d, c, tag, 0x1E));
+            at = oto_otlp_other_field(d, at, end, tag.value, 0x1E);
         }
+        if (!at)
+            return oto_otlp_stop(c, start, OTO_INVALID);
     }
-    return status < 0 ? status : OTO_OK;
+    return OTO_OK;
 }
 
 static enum oto_status check_link(struct oto_otlp_decoder *d, struct oto_bytes message, struct span *span)
@@ -131,6 +138,7 @@ static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_s
         const uint8_t *start = at;
         struct oto_otlp_read tag = oto_otlp_tag(at, end);
         struct oto_bytes part;
+        enum oto_status status = OTO_OK;
         at = tag.at;
         switch (tag.value) {
         case BYTES_TAG(1):
@@ -158,22 +166,25 @@ static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_s
             at = oto_otlp_fixed64(at, end, &span->end_ns);
             break;
         case BYTES_TAG(9):
-            at = oto_otlp_bytes(at, end, &part);
-            if (at)
-                OTO_TRY(oto_otlp_attribute(d, s, part));
+            at = oto_otlp_attributes(d, s, start, end, &status);
+            if (status < 0)
+                return status;
             break;
         case VARINT_TAG(10):
             at = oto_otlp_u32(at, end, &span->dropped);
             break;
         case BYTES_TAG(11):
             at = oto_otlp_bytes(at, end, &part);
-            span->event_count++;
+            span->events_from = span->events_from ? span->events_from : start;
+            span->events_to = at;
             break;
         case VARINT_TAG(12):
             at = oto_otlp_u32(at, end, &span->events_dropped);
             break;
         case BYTES_TAG(13):
             at = read_link(d, at, end, span);
+            span->links_from = span->links_from ? span->links_from : start;
+            span->links_to = at;
             break;
         case VARINT_TAG(14):
             at = oto_otlp_u32(at, end, &span->links_dropped);
@@ -287,20 +298,22 @@ static enum oto_status append_link(struct oto_otlp_decoder *d, struct oto_otlp_t
     return oto_otlp_add_i64(t->builder, &parts[LINK_FLAGS], l.flags);
 }
 
-// All events, or all links, of a span that the first walk has found well-formed at its top.
-static enum oto_status append_list(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor c,
-                                   uint32_t wanted, const char *name,
+// All events, or all links, of a span that the first walk has found well-formed at its top; most often nothing else lies
+// between the first and the last.
+static enum oto_status append_list(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const uint8_t *at,
+                                   const uint8_t *end, uint32_t wanted, const char *name,
                                    enum oto_status (*append)(struct oto_otlp_decoder *, struct oto_otlp_table *,
                                                              struct oto_pb_cursor *))
 {
-    uint32_t tag, index = 0;
-    while (oto_pb_tag(&c, &tag) == OTO_OK) {
-        struct oto_bytes part;
-        if (tag != wanted) {
-            OTO_TRY(oto_pb_skip(&c, tag));
+    uint32_t index = 0;
+    while (at != end) {
+        struct oto_otlp_read tag = oto_otlp_tag(at, end);
+        struct oto_bytes part = {NULL, 0};
+        if (tag.value != wanted) {
+            at = oto_otlp_other_field(d, tag.at, end, tag.value, 0);
             continue;
         }
-        OTO_TRY(oto_pb_bytes(&c, &part));
+        at = oto_otlp_bytes(tag.at, end, &part);
         struct oto_pb_cursor inner = oto_pb_cursor(part);
         enum oto_status status = append(d, t, &inner);
         if (status < 0)
@@ -310,14 +323,13 @@ static enum oto_status append_list(struct oto_otlp_decoder *d, struct oto_otlp_t
     return OTO_OK;
 }
 
-static enum oto_status append_lists(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor whole,
-                                    const struct span *span)
+static enum oto_status append_lists(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct span *span)
 {
-    if (span->event_count)
-        OTO_TRY(append_list(d, t, whole, BYTES_TAG(11), "events", append_event));
+    if (span->events_from)
+        OTO_TRY(append_list(d, t, span->events_from, span->events_to, BYTES_TAG(11), "events", append_event));
     OTO_TRY(oto_column_append_end(t->builder, t->columns[AT_EVENTS]));
-    if (span->link_count)
-        OTO_TRY(append_list(d, t, whole, BYTES_TAG(13), "links", append_link));
+    if (span->links_from)
+        OTO_TRY(append_list(d, t, span->links_from, span->links_to, BYTES_TAG(13), "links", append_link));
     return oto_column_append_end(t->builder, t->columns[AT_LINKS]);
 }
 
@@ -333,15 +345,14 @@ static enum oto_status append_times(struct oto_otlp_decoder *d, struct oto_otlp_
     return OTO_OK;
 }
 
-static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor whole,
-                                  const struct span *span)
+static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct span *span)
 {
     struct oto_builder *b = t->builder;
     OTO_TRY(oto_otlp_row(t, t->scope_index));
     OTO_TRY(append_times(d, t, span));
-    OTO_TRY(oto_column_append_id(b, t->columns[AT_TRACE_ID], span->trace_id));
-    OTO_TRY(oto_column_append_id(b, t->columns[AT_SPAN_ID], span->span_id));
-    OTO_TRY(oto_column_append_id(b, t->columns[AT_PARENT_SPAN_ID], span->parent_id));
+    OTO_TRY(oto_otlp_put_id(b, t->columns[AT_TRACE_ID], 16, span->trace_id));
+    OTO_TRY(oto_otlp_put_id(b, t->columns[AT_SPAN_ID], 8, span->span_id));
+    OTO_TRY(oto_otlp_put_id(b, t->columns[AT_PARENT_SPAN_ID], 8, span->parent_id));
     OTO_TRY(oto_otlp_put_text(d, t->columns[AT_TRACE_STATE], span->trace_state));
     OTO_TRY(oto_otlp_put_text(d, t->columns[AT_SPAN_NAME], span->name));
     oto_column_append_i64(t->columns[AT_SPAN_DROPPED], span->dropped);
@@ -350,7 +361,7 @@ static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_ta
     oto_column_append_i64(t->columns[AT_LINKS_DROPPED], span->links_dropped);
     OTO_TRY(append_kind(d, t, span->kind));
     OTO_TRY(append_status(d, t, span));
-    return append_lists(d, t, whole, span);
+    return append_lists(d, t, span);
 }
 
 enum oto_status oto_otlp_span_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c)
@@ -375,5 +386,5 @@ enum oto_status oto_otlp_span_read(struct oto_otlp_decoder *d, struct oto_pb_cur
         OTO_TRY(oto_otlp_merge(d, whole, BYTES_TAG(15), &span.status));
     OTO_TRY(oto_otlp_attributes_end(d, s));
     OTO_TRY(oto_otlp_promote(d, t, s, t->resource_index));
-    return append_row(d, t, whole, &span);
+    return append_row(d, t, &span);
 }

@@ -95,6 +95,65 @@ static void values_of_all_kinds_have_text_and_types(void **state)
     segment_close(&s);
 }
 
+static void pairs_that_come_again_are_what_they_were(void **state)
+{
+    (void)state;
+    struct segment s;
+    segment_open(&s, NULL, 0);
+    message_begin();
+    open_(1), open_(2);
+    for (int i = 0; i < 4; i++) {
+        open_(2);
+        attribute(6, "http.route", "/carts/one"), attribute(6, "http.routes", "carts/one");
+        attribute_int(6, "thread.number", 7), attribute(6, "thread.number", i % 2 ? "7" : "\xFF long and wrong");
+        attribute(6, "exception.type", i == 2 ? "Timeout" : "");
+        close_(1);
+    }
+    close_(2);
+    assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_OK);
+    check_builders(&s);
+    const struct oto_column *attributes = column(&s, OTO_TABLE_LOGS, "LogAttributes");
+    for (uint32_t i = 0; i < 4; i++) {
+        char expected[128];
+        snprintf(expected, sizeof expected,
+                 "http.route=/carts/one,http.routes=carts/one,thread.number=7,thread.number=%s,exception.type=%s",
+                 i % 2 ? "7" : "\xEF\xBF\xBD long and wrong", i == 2 ? "Timeout" : "");
+        assert_string_equal(map(attributes, i), expected);
+        assert_string_equal(text(column(&s, OTO_TABLE_LOGS, "LogAttributesTypes"), i), "ssiss");
+    }
+    assert_int_equal(s.result.utf8_repaired, 2);
+    segment_close(&s);
+}
+
+// Promoted columns that records lack are filled up when one has a value, and when the request ends.
+static void promoted_columns_have_a_value_a_row(void **state)
+{
+    (void)state;
+    struct segment s;
+    segment_open(&s, NULL, 0);
+    for (int request = 0; request < 2; request++) {
+        message_begin();
+        open_(1), open_(2);
+        for (int i = 0; i < 20; i++) {
+            span_open(trace_id, 16, span_id, 8);
+            if (i == 9 || i == 11)
+                attribute(9, "http.route", i == 9 ? "/nine" : "/eleven");
+            close_(1);
+        }
+        close_(2);
+        assert_int_equal(decode(&s, OTO_SIGNAL_TRACES, message()), OTO_OK);
+        check_builders(&s);
+    }
+    const struct oto_column *route = column(&s, OTO_TABLE_TRACES, "HttpRoute");
+    for (uint32_t i = 0; i < 40; i++) {
+        if (i % 20 == 9 || i % 20 == 11)
+            assert_string_equal(text(route, i), i % 20 == 9 ? "/nine" : "/eleven");
+        else
+            assert_true(is_null(route, i));
+    }
+    segment_close(&s);
+}
+
 static void fields_that_come_twice_merge_or_the_last_wins(void **state)
 {
     (void)state;
@@ -446,6 +505,8 @@ int main(void)
         cmocka_unit_test(every_field_of_a_log_record_is_kept),
         cmocka_unit_test(an_empty_log_record_differs_from_zeros_in_it),
         cmocka_unit_test(values_of_all_kinds_have_text_and_types),
+        cmocka_unit_test(pairs_that_come_again_are_what_they_were),
+        cmocka_unit_test(promoted_columns_have_a_value_a_row),
         cmocka_unit_test(fields_that_come_twice_merge_or_the_last_wins),
         cmocka_unit_test(unknown_fields_and_overlong_tags_are_no_matter),
         cmocka_unit_test(text_that_is_no_utf8_is_repaired_and_counted),
