@@ -41,7 +41,9 @@ class Server:
         data=None,
         env=None,
         listen=("127.0.0.1:0", "127.0.0.1:0"),
+        wrapper=(),
     ):
+        self.wrapper = list(wrapper)  # a program that runs the server in its own place
         self.folder, self.args, self.listen = folder, [str(a) for a in args], list(listen)
         self.data = pathlib.Path(data or folder / "data")
         self.log_path = folder / "server.log"
@@ -54,7 +56,7 @@ class Server:
     def start(self, ready=True, timeout=60) -> "Server":
         assert self.process is None, "already running"
         begin = self.log_path.stat().st_size if self.log_path.exists() else 0
-        command = [*DIE_WITH_PARENT, binary(), "serve", "--data", self.data]
+        command = [*DIE_WITH_PARENT, *self.wrapper, binary(), "serve", "--data", self.data]
         for address in self.listen:
             command += ["--listen", address]
         with open(self.log_path, "ab") as log:
