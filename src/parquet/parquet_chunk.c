@@ -38,6 +38,30 @@ static enum oto_status compress_page(struct writing *c)
                          &scratch->packed);
 }
 
+// The dictionary page: scratch.dictionary, and the ids of scratch.digits with lengths between them.
+static size_t dictionary_size(const struct writing *c)
+{
+    const struct oto_parquet_plan *plan = &c->plan;
+    size_t size = c->file->scratch.dictionary.size;
+    if (plan->digits_size)
+        size += (size_t)(plan->distinct_count - plan->digits_first) * (4u + plan->digits_size) - 4;
+    return size;
+}
+
+static enum oto_status compress_dictionary(struct writing *c)
+{
+    struct oto_parquet_scratch *scratch = &c->file->scratch;
+    const struct oto_parquet_options *options = c->file->options;
+    if (!c->plan.digits_size)
+        return compress(c, &scratch->dictionary);
+    scratch->head.size = 0;
+    OTO_TRY(oto_compress(c->file->codec, options->compression, options->compression_level,
+                         oto_buffer_view(&scratch->dictionary), &scratch->head, c->file->err));
+    return oto_hex_records_frame(oto_buffer_view(&scratch->head), scratch->dictionary.size,
+                                 oto_buffer_view(&scratch->digits), c->plan.digits_size / 2u,
+                                 &scratch->packed);
+}
+
 static void write_page_header(struct writing *c, struct oto_thrift_writer *w, int type,
                               uint32_t count, size_t raw_size, struct oto_bytes body)
 {
@@ -82,7 +106,7 @@ static enum oto_status emit_dictionary(struct writing *c, struct oto_bytes body)
 {
     c->chunk.has_dictionary = 1;
     return emit_page(c, OTO_PARQUET_DICTIONARY_PAGE, c->plan.distinct_count,
-                     c->file->scratch.dictionary.size, body);
+                     dictionary_size(c), body);
 }
 
 static enum oto_status emit_data(struct writing *c, const struct oto_parquet_page_rows *rows,
@@ -122,14 +146,15 @@ static enum oto_status emit_first(struct writing *c, const struct oto_parquet_pa
     struct oto_parquet_scratch *scratch = &c->file->scratch;
     struct oto_bytes dictionary = oto_buffer_view(&scratch->dictionary),
                      data = oto_buffer_view(&scratch->raw);
-    size_t raw_size = dictionary.size + page_size(c);
+    size_t raw_size = dictionary_size(c) + page_size(c);
     scratch->packed.size = 0;
     if (c->file->options->compression == OTO_COMPRESSION_ZSTD && !is_tiny(c)) {
         if (dictionary.size)
-            OTO_TRY(compress(c, &scratch->dictionary));
+            OTO_TRY(compress_dictionary(c));
         size_t middle = scratch->packed.size;
         OTO_TRY(compress_page(c));
-        if (raw_size < TRIAL_BYTES_MIN || scratch->packed.size < raw_size / 100 * TRIAL_PERCENT) {
+        if (c->plan.digits_size || raw_size < TRIAL_BYTES_MIN ||
+            scratch->packed.size < raw_size / 100 * TRIAL_PERCENT) {
             c->chunk.codec = OTO_PARQUET_CODEC_ZSTD;
             dictionary = oto_bytes(scratch->packed.data, middle);
             data = oto_bytes(scratch->packed.data + middle, scratch->packed.size - middle);

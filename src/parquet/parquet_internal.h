@@ -3,6 +3,7 @@
 //   parquet_schema.c  the table's columns as leaves with levels, and the schema of the footer
 //   parquet_rows.c    which values of a leaf a page's rows have, and their levels
 //   parquet_survey.c  what a chunk's values are like: the encoding, the dictionary
+//   parquet_digits.c  ids among the texts of a large dictionary
 //   parquet_values.c  values as bytes of a page
 //   parquet_bounds.c  minimum and maximum, statistics, column and offset index
 //   parquet_bloom.c   bloom filters
@@ -193,7 +194,9 @@ struct oto_parquet_scratch {
     struct oto_buffer raw;         // a page before compression,
     struct oto_buffer ids;         // and ids whose digits follow it (plan.is_random)
     struct oto_buffer dictionary;  // the dictionary page before compression
+    struct oto_buffer digits;      // and ids whose digits and lengths end it (plan.digits_size)
     struct oto_buffer packed;      // a page compressed
+    struct oto_buffer head;        // part of one
     struct oto_buffer pages;       // struct oto_parquet_page
     struct oto_buffer chunk;       // the chunk's bytes as the file gets them
 };
@@ -272,6 +275,8 @@ struct oto_parquet_plan {
     uint8_t code_source;
     uint8_t is_sorted;       // the dictionary: its codes are ranks
     uint8_t is_random;       // ids: no repetitions for a compressor to find
+    uint8_t digits_size;     // of the dictionary's last entries, which are hex digits; 0: none
+    uint32_t digits_first;   // of these
     uint32_t distinct_count; // of the dictionary
     int64_t number_min;
 };
@@ -287,6 +292,11 @@ double oto_parquet_double_of_key(uint64_t key);
 OTO_MUST_CHECK enum oto_status oto_parquet_survey(struct oto_parquet_file *file,
                                                   const struct oto_parquet_leaf *leaf,
                                                   struct oto_parquet_plan *ret_plan);
+
+// Moves text ids to the end of a large dictionary, in scratch.distinct, and their bytes to
+// scratch.digits. OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_parquet_digits_last(struct oto_parquet_file *file,
+                                                       struct oto_parquet_plan *plan);
 
 // A page's rows of one leaf. Levels are all equal (`run`), a bitmap, or an array where they need
 // two bits.
@@ -321,8 +331,8 @@ OTO_MUST_CHECK enum oto_status
 oto_parquet_values_write(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
                          const struct oto_parquet_page_rows *rows, uint32_t value_first,
                          struct oto_buffer *output, struct oto_parquet_range *ret_range);
-// Appends the values of the dictionary page; hashes of all go to scratch.hashes when the leaf has a
-// bloom filter.
+// Appends the values of the dictionary page, without those in scratch.digits but with the length of
+// the first of them; hashes of all go to scratch.hashes when the leaf has a bloom filter.
 OTO_MUST_CHECK enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,
                                                             const struct oto_parquet_plan *plan,
                                                             struct oto_buffer *output);

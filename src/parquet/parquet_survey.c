@@ -234,6 +234,8 @@ static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_pa
                 (struct oto_parquet_distinct){key_of_bytes(dictionary->entries[code]), code, code};
     }
     OTO_TRY(sort_distinct(file, plan));
+    if (!plan->is_sorted)
+        OTO_TRY(oto_parquet_digits_last(file, plan));
     for (uint32_t i = 0; i < plan->distinct_count; i++)
         counts[distinct[i].position] = i;
     plan->encoding = OTO_PARQUET_RLE_DICTIONARY;

@@ -478,29 +478,11 @@ enum oto_status oto_parquet_values_write(struct oto_parquet_file *file,
 }
 
 // --- the dictionary page ---
-static enum oto_status append_sized(struct oto_buffer *output, const void *data, size_t size)
+static enum oto_status append_number(const struct oto_parquet_leaf *leaf, uint64_t key,
+                                     struct oto_buffer *output, uint64_t *ret_hash)
 {
-    uint32_t prefix = (uint32_t)size;
-    OTO_TRY(oto_buffer_append(output, &prefix, sizeof prefix));
-    return oto_buffer_append(output, data, size);
-}
-
-static enum oto_status append_entry(const struct oto_parquet_leaf *leaf,
-                                    const struct oto_parquet_distinct *distinct,
-                                    struct oto_buffer *output, uint64_t *ret_hash)
-{
-    if (leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
-        char digits[32];
-        struct oto_bytes value = oto_parquet_distinct_bytes(leaf, distinct);
-        if (oto_parquet_leaf_id_size(leaf)) {
-            oto_hex_encode(value.data, value.size, digits);
-            value = oto_bytes(digits, 2 * value.size);
-        }
-        *ret_hash = oto_xxh64(value.data, value.size, 0);
-        return append_sized(output, value.data, value.size);
-    }
-    uint64_t bits = (uint64_t)oto_parquet_integer_of_key(distinct->key);
-    double real = oto_parquet_double_of_key(distinct->key);
+    uint64_t bits = (uint64_t)oto_parquet_integer_of_key(key);
+    double real = oto_parquet_double_of_key(key);
     size_t size = leaf->physical == OTO_PARQUET_INT32 ? 4 : 8;
     if (leaf->physical == OTO_PARQUET_DOUBLE)
         memcpy(&bits, &real, sizeof bits);
@@ -508,17 +490,68 @@ static enum oto_status append_entry(const struct oto_parquet_leaf *leaf,
     return oto_buffer_append(output, &bits, size);
 }
 
+static enum oto_status append_id(struct oto_bytes id, struct oto_buffer *output, uint64_t *ret_hash)
+{
+    char digits[4 + 32];
+    oto_store32(digits, (uint32_t)(2 * id.size));
+    oto_hex_encode(id.data, id.size, digits + 4);
+    *ret_hash = oto_xxh64(digits + 4, 2 * id.size, 0);
+    return oto_buffer_append(output, digits, 4 + 2 * id.size);
+}
+
+static enum oto_status append_text(struct oto_bytes text, struct oto_buffer *output)
+{
+    OTO_TRY(oto_buffer_reserve(output, 4 + text.size));
+    uint8_t *at = output->data + output->size;
+    oto_store32(at, (uint32_t)text.size);
+    if (text.size)
+        memcpy(at + 4, text.data, text.size);
+    output->size += 4 + text.size;
+    return OTO_OK;
+}
+
+// Texts from digits_first on stand in scratch.digits already.
+static enum oto_status write_text_entries(struct oto_parquet_file *file,
+                                          const struct oto_parquet_plan *plan,
+                                          struct oto_buffer *output, uint64_t *hashes)
+{
+    const struct oto_parquet_distinct *distinct = (const void *)file->scratch.distinct.data;
+    const struct oto_bytes *entries = plan->leaf->column->dictionary->entries;
+    uint32_t stored = plan->digits_size ? plan->digits_first : plan->distinct_count;
+    for (uint32_t i = 0; i < stored; i++)
+        OTO_TRY(append_text(entries[distinct[i].position], output));
+    uint32_t length = plan->digits_size;
+    if (length)
+        OTO_TRY(oto_buffer_append(output, &length, sizeof length));
+    for (uint32_t i = 0; hashes && i < plan->distinct_count; i++) {
+        struct oto_bytes text = entries[distinct[i].position];
+        hashes[i] = oto_xxh64(text.data, text.size, 0);
+    }
+    return OTO_OK;
+}
+
 enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,
                                              const struct oto_parquet_plan *plan,
                                              struct oto_buffer *output)
 {
-    struct oto_buffer *hashes = &file->scratch.hashes;
     const struct oto_parquet_distinct *distinct = (const void *)file->scratch.distinct.data;
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    uint64_t *hashes = NULL, hash;
+    if (leaf->bloom && file->options->bloom) {
+        hashes = oto_parquet_scratch_take(&file->scratch.hashes, plan->distinct_count, sizeof hash);
+        if (!hashes)
+            return OTO_NO_MEMORY;
+        file->scratch.hashes.size = plan->distinct_count * sizeof hash;
+    }
+    if (oto_parquet_leaf_is_text(leaf))
+        return write_text_entries(file, plan, output, hashes);
     for (uint32_t i = 0; i < plan->distinct_count; i++) {
-        uint64_t hash;
-        OTO_TRY(append_entry(plan->leaf, &distinct[i], output, &hash));
-        if (plan->leaf->bloom && file->options->bloom)
-            OTO_TRY(oto_buffer_append(hashes, &hash, sizeof hash));
+        if (oto_parquet_leaf_id_size(leaf))
+            OTO_TRY(append_id(oto_parquet_distinct_bytes(leaf, &distinct[i]), output, &hash));
+        else
+            OTO_TRY(append_number(leaf, distinct[i].key, output, &hash));
+        if (hashes)
+            hashes[i] = hash;
     }
     return OTO_OK;
 }
