@@ -41,9 +41,14 @@ void oto_call_respond(struct oto_call *call, int http_status, const char *conten
     respond(call, http_status, content_type, body, NULL);
 }
 
+// Of the path that was asked for; each path takes one method.
 static const char *allowed_methods(struct oto_call *call)
 {
-    return call->route ? call->route->method : "GET, POST";
+    const struct oto_http_request *request = oto_exchange_request(call->exchange);
+    for (size_t i = 0; i < oto_route_count; i++)
+        if (!oto_routes[i].grpc && oto_bytes_equal_text(request->path, oto_routes[i].path))
+            return strcmp(oto_routes[i].method, "GET") == 0 ? "GET, HEAD" : oto_routes[i].method;
+    return "GET, POST";
 }
 
 // The body of an error: google.rpc.Status for OTLP in either encoding, {"error": …} for everything else.
