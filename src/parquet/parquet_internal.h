@@ -4,6 +4,7 @@
 //   parquet_rows.c    which values of a leaf a page's rows have, and their levels
 //   parquet_survey.c  what a chunk's values are like: the encoding, the dictionary
 //   parquet_digits.c  ids among the texts of a large dictionary
+//   parquet_lists.c   values of lists that many rows share
 //   parquet_values.c  values as bytes of a page
 //   parquet_bounds.c  minimum and maximum, statistics, column and offset index
 //   parquet_bloom.c   bloom filters
@@ -187,6 +188,8 @@ struct oto_parquet_scratch {
     struct oto_buffer codes;       // uint32_t: a page's dictionary indices
     struct oto_buffer counts;      // uint32_t by dictionary code: uses, then the file's code
     struct oto_buffer chunk_codes; // uint32_t: codes found while surveying ids and numbers
+    struct oto_buffer lists;       // by entry: where its codes stand, packed,
+    struct oto_buffer list_words;  // uint64_t: in here
     struct oto_buffer distinct;    // struct oto_parquet_distinct: the chunk's dictionary
     struct oto_buffer sorting;     // as distinct, for the merge
     struct oto_buffer slots;       // hash table
@@ -256,7 +259,8 @@ enum oto_parquet_code_source {
     OTO_PARQUET_CODES_BY_TEXT,     // counts[code of the column's dictionary]
     OTO_PARQUET_CODES_BY_ROW_TEXT, // the same, the rows' lists one after the other: no positions
                                    // are made
-    OTO_PARQUET_CODES_BY_ROW, // chunk_codes[position in the column], done already; rows likewise
+    OTO_PARQUET_CODES_BY_ROW,  // chunk_codes[position in the column], done already; rows likewise
+    OTO_PARQUET_CODES_BY_LIST, // the same, packed: parquet_lists.c
     OTO_PARQUET_CODES_BY_POSITION, // chunk_codes[position in the column]
     OTO_PARQUET_CODES_BY_ORDER,    // chunk_codes[ordinal of the value in the chunk]
     OTO_PARQUET_CODES_BY_NUMBER    // counts[value - number_min]
@@ -265,7 +269,8 @@ enum oto_parquet_code_source {
 // 1 when a page's dictionary indices come straight from the rows' lists.
 static inline int oto_parquet_codes_by_row(unsigned code_source)
 {
-    return code_source == OTO_PARQUET_CODES_BY_ROW || code_source == OTO_PARQUET_CODES_BY_ROW_TEXT;
+    return code_source == OTO_PARQUET_CODES_BY_ROW || code_source == OTO_PARQUET_CODES_BY_LIST ||
+           code_source == OTO_PARQUET_CODES_BY_ROW_TEXT;
 }
 
 struct oto_parquet_plan {
@@ -320,6 +325,17 @@ OTO_MUST_CHECK enum oto_status oto_parquet_rows_take(struct oto_parquet_file *fi
                                                      const struct oto_parquet_plan *plan,
                                                      uint32_t first_row,
                                                      struct oto_parquet_page_rows *ret_rows);
+// Packs the codes of a level's lists, in scratch.chunk_codes, where that pays: the plan says so
+// then. OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_parquet_lists_pack(struct oto_parquet_file *file,
+                                                      struct oto_parquet_plan *plan);
+// Appends the codes of a page's rows, and tells the least and the greatest. OTO_NO_MEMORY,
+// OTO_TOO_LARGE.
+OTO_MUST_CHECK enum oto_status oto_parquet_lists_write(struct oto_parquet_file *file,
+                                                       const struct oto_parquet_plan *plan,
+                                                       const struct oto_parquet_page_rows *rows,
+                                                       struct oto_buffer *output,
+                                                       uint32_t *ret_min, uint32_t *ret_max);
 // Appends the length-prefixed levels of a v1 page.
 OTO_MUST_CHECK enum oto_status oto_parquet_levels_write(const struct oto_parquet_levels *levels,
                                                         uint32_t count, unsigned level_max,

@@ -217,7 +217,7 @@ static enum oto_status code_lists(struct oto_parquet_file *file, struct oto_parq
             codes[i] = ranks[((const uint32_t *)leaf->column->values)[i]];
     }
     plan->code_source = OTO_PARQUET_CODES_BY_ROW;
-    return OTO_OK;
+    return oto_parquet_lists_pack(file, plan);
 }
 
 static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan,

@@ -199,6 +199,12 @@ static enum oto_status write_codes(const struct page *page, const struct oto_par
     if (plan->distinct_count == 1) // needs no bit, but readers have mishandled a width of 0
         return write_one_code(page);
     unsigned width = oto_bit_width(plan->distinct_count - 1);
+    if (plan->code_source == OTO_PARQUET_CODES_BY_LIST && page->count) {
+        uint32_t min, max;
+        OTO_TRY(oto_parquet_lists_write(page->file, plan, page->rows, page->output, &min, &max));
+        range_of_codes(page, min, max);
+        return OTO_OK;
+    }
     uint32_t *codes =
         oto_parquet_scratch_take(&page->file->scratch.codes, page->count, sizeof *codes);
     if (!codes)

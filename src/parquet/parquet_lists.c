@@ -1,0 +1,140 @@
+// Lists that many rows share (attributes of resources and scopes): the dictionary indices of each
+// are packed once, and a row copies bits. Runs are not looked for: zstd finds what repeats.
+#include "codec/rle.h"
+#include "parquet/parquet_internal.h"
+
+#define WORD_BITS 56 // so many fit behind up to seven bits of the row before
+#define VALUES_PER_ROW_MIN 2
+
+struct list {
+    uint32_t word; // the first of ceil(bit_count / WORD_BITS)
+    uint32_t bit_count;
+    uint32_t min, max;
+};
+
+static void pack_list(struct list *list, const uint32_t *codes, uint32_t count, unsigned width,
+                      uint64_t *words)
+{
+    uint64_t bits = 0;
+    unsigned filled = 0;
+    list->bit_count = count * width;
+    list->min = UINT32_MAX;
+    list->max = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        list->min = codes[i] < list->min ? codes[i] : list->min;
+        list->max = codes[i] > list->max ? codes[i] : list->max;
+        bits |= (uint64_t)codes[i] << filled;
+        filled += width;
+        if (filled >= WORD_BITS) {
+            *words++ = bits & (((uint64_t)1 << WORD_BITS) - 1);
+            filled -= WORD_BITS;
+            bits = filled ? codes[i] >> (width - filled) : 0;
+        }
+    }
+    if (filled)
+        *words = bits;
+}
+
+enum oto_status oto_parquet_lists_pack(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    const struct oto_parquet_group *group = &file->group;
+    const uint32_t *codes = (const void *)file->scratch.chunk_codes.data;
+    const uint32_t *used = group->used[leaf->level];
+    uint32_t used_count = group->used_count[leaf->level], word = 0;
+    unsigned width = oto_bit_width(plan->distinct_count - 1);
+    uint64_t word_count = 0;
+    if (!plan->is_sorted || plan->distinct_count < 2 ||
+        plan->value_count / VALUES_PER_ROW_MIN < group->count)
+        return OTO_OK;
+    for (uint32_t i = 0; i < used_count; i++)
+        word_count +=
+            ((uint64_t)(leaf->outer[used[i] + 1] - leaf->outer[used[i]]) * width) / WORD_BITS + 1;
+    if (word_count > UINT32_MAX / 8)
+        return OTO_OK;
+    struct list *lists = oto_parquet_scratch_take(
+        &file->scratch.lists, file->batch->levels[leaf->level].count, sizeof *lists);
+    uint64_t *words =
+        oto_parquet_scratch_take(&file->scratch.list_words, (size_t)word_count, sizeof *words);
+    if (!lists || !words)
+        return OTO_NO_MEMORY;
+    for (uint32_t i = 0; i < used_count; i++) {
+        uint32_t first = leaf->outer[used[i]], count = leaf->outer[used[i] + 1] - first;
+        lists[used[i]].word = word;
+        pack_list(&lists[used[i]], codes + first, count, width, words + word);
+        word += count * width / WORD_BITS + 1;
+    }
+    plan->code_source = OTO_PARQUET_CODES_BY_LIST;
+    return OTO_OK;
+}
+
+static uint8_t *put_varint(uint8_t *at, uint32_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+// One bit-packed run; padded to whole groups of eight values, and room for a word behind.
+static void put_rows(const struct list *lists, const uint64_t *words, const uint32_t *entries,
+                     uint32_t row_count, uint8_t *seen, uint8_t *at, uint8_t *end)
+{
+    uint64_t bits = 0;
+    unsigned filled = 0; // under 8
+    for (uint32_t i = 0; i < row_count; i++) {
+        const struct list *list = &lists[entries[i]];
+        const uint64_t *word = words + list->word;
+        seen[entries[i]] = 1;
+        for (uint32_t left = list->bit_count; left;) {
+            unsigned some = left < WORD_BITS ? left : WORD_BITS;
+            bits |= *word++ << filled;
+            oto_store64(at, bits);
+            filled += some;
+            at += filled >> 3;
+            bits = bits >> (filled & ~7u);
+            filled &= 7;
+            left -= some;
+        }
+    }
+    if (filled)
+        *at++ = (uint8_t)bits;
+    memset(at, 0, (size_t)(end - at));
+}
+
+enum oto_status oto_parquet_lists_write(struct oto_parquet_file *file,
+                                        const struct oto_parquet_plan *plan,
+                                        const struct oto_parquet_page_rows *rows,
+                                        struct oto_buffer *output, uint32_t *ret_min,
+                                        uint32_t *ret_max)
+{
+    enum { HEAD_BYTES_MAX = 6, SLACK = 8 };
+    const struct oto_parquet_group *group = &file->group;
+    unsigned level = plan->leaf->level, width = oto_bit_width(plan->distinct_count - 1);
+    const struct list *lists = (const void *)file->scratch.lists.data;
+    const uint64_t *words = (const void *)file->scratch.list_words.data;
+    size_t groups = ((size_t)rows->value_count + 7) / 8;
+    uint8_t *seen =
+        oto_parquet_scratch_take(&file->scratch.values, file->batch->levels[level].count, 1);
+    if (!seen)
+        return OTO_NO_MEMORY;
+    memset(seen, 0, file->batch->levels[level].count);
+    OTO_TRY(oto_buffer_reserve(output, HEAD_BYTES_MAX + groups * width + SLACK));
+    uint8_t *at = output->data + output->size;
+    *at++ = (uint8_t)width;
+    at = put_varint(at, (uint32_t)groups << 1 | 1);
+    put_rows(lists, words, group->indices[level] + rows->first_row, rows->row_count, seen, at,
+             at + groups * width);
+    output->size = (size_t)(at - output->data) + groups * width;
+    uint32_t min = UINT32_MAX, max = 0;
+    for (uint32_t i = 0; i < group->used_count[level]; i++) {
+        uint32_t entry = group->used[level][i];
+        if (!seen[entry])
+            continue;
+        min = lists[entry].min < min ? lists[entry].min : min;
+        max = lists[entry].max > max ? lists[entry].max : max;
+    }
+    *ret_min = min;
+    *ret_max = max;
+    return OTO_OK;
+}
