@@ -24,6 +24,8 @@ struct oto_worker {
     struct oto_buffer plain;     // decompressed body; reused
     struct oto_buffer transcoded; // JSON rewritten as protobuf; reused
     struct oto_loop_timer tick;
+    struct oto_call *parked, **parked_end; // export requests that wait for room, in order of arrival
+    struct oto_loop_timer parked_retry;
 };
 
 enum oto_call_encoding { OTO_CALL_GRPC, OTO_CALL_PROTOBUF, OTO_CALL_JSON, OTO_CALL_JSON_LINES, OTO_CALL_TEXT };
@@ -42,6 +44,9 @@ struct oto_call {
     int answered;
     int closed;
     int pending; // an ingest or query still refers to it
+    int parked;  // in the worker's list of waiting requests
+    uint64_t parked_until_ns; // monotonic; 0: never waited
+    struct oto_call *parked_next;
     struct oto_ingest ingest;
     void *query; // rest.c's own
 };
@@ -63,6 +68,8 @@ extern const size_t oto_route_count;
 // --- the faces ---
 int oto_otlp_begin(struct oto_call *call);
 void oto_otlp_handle(struct oto_call *call);
+void oto_otlp_init_worker(struct oto_worker *worker);
+void oto_otlp_closed(struct oto_call *call); // the peer of a parked request is gone
 void oto_grpc_health_handle(struct oto_call *call);
 void oto_admin_health(struct oto_call *call);
 void oto_admin_ready(struct oto_call *call);
@@ -86,6 +93,9 @@ void oto_call_fail_status(struct oto_call *call, const struct oto_error *err);
 void oto_call_respond(struct oto_call *call, int http_status, const char *content_type, struct oto_bytes body);
 // Fills the body of an error that the net layer raises by itself.
 const char *oto_call_encoding_content_type(enum oto_call_encoding encoding);
+
+// Hands a complete request to its route, unless its deadline has passed.
+void oto_call_complete(struct oto_call *call);
 
 // --- the service, as faces see it ---
 struct oto_engine *oto_service_engine(struct oto_service *service);

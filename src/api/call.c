@@ -198,7 +198,11 @@ static int on_reserve(void *state, struct oto_exchange *exchange, size_t more)
 static void on_complete(void *state, struct oto_exchange *exchange)
 {
     (void)state;
-    struct oto_call *call = *oto_exchange_user(exchange);
+    oto_call_complete(*oto_exchange_user(exchange));
+}
+
+void oto_call_complete(struct oto_call *call)
+{
     if (call->deadline_ns && oto_clock_monotonic_ns() > call->deadline_ns)
         oto_call_fail(call, 504, OTO_GRPC_DEADLINE_EXCEEDED, 0, "the deadline passed before the request was complete");
     else
@@ -217,6 +221,8 @@ static void on_closed(void *state, struct oto_exchange *exchange, int answered)
     call->closed = 1;
     if (call->query)
         oto_rest_closed(call);
+    if (call->parked)
+        oto_otlp_closed(call);
     release_call(call);
 }
 

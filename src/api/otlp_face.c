@@ -99,6 +99,81 @@ static void answer(struct oto_call *call)
     oto_buffer_release(&body);
 }
 
+// --- waiting for room ---
+//
+// When rows come faster than they can be written to files, a request waits a moment for room instead of being sent away at once: its
+// sender is slowed down, and nothing is sent twice. After PARK_NS it is refused retryably, well before senders give up.
+
+#define PARK_NS 1000000000u
+#define PARK_RETRY_MS 10
+
+static int may_wait(struct oto_call *call, enum oto_status status)
+{
+    if ((status != OTO_UNAVAILABLE && status != OTO_NO_MEMORY) || call->closed || oto_service_draining(call->worker->service))
+        return 0;
+    uint64_t now_ns = oto_clock_monotonic_ns();
+    if (!call->parked_until_ns)
+        call->parked_until_ns = now_ns + PARK_NS;
+    return now_ns < call->parked_until_ns;
+}
+
+static int park(struct oto_call *call, enum oto_status status)
+{
+    struct oto_worker *worker = call->worker;
+    if (!may_wait(call, status) ||
+        (!worker->parked && oto_loop_timer_arm(worker->loop, &worker->parked_retry, PARK_RETRY_MS) < 0))
+        return 0;
+    call->parked = 1;
+    call->parked_next = NULL;
+    *worker->parked_end = call;
+    worker->parked_end = &call->parked_next;
+    return 1;
+}
+
+// Tries the waiting requests again, in order, until one has to wait on: it and those behind it keep their places.
+static void retry_parked(struct oto_loop_timer *timer)
+{
+    struct oto_worker *worker = timer->state;
+    struct oto_call *waiting = worker->parked, **waiting_end = worker->parked_end;
+    worker->parked = NULL;
+    worker->parked_end = &worker->parked;
+    while (waiting && !worker->parked) {
+        struct oto_call *call = waiting;
+        waiting = call->parked_next;
+        call->parked = 0;
+        oto_call_complete(call);
+    }
+    if (!waiting)
+        return;
+    *worker->parked_end = waiting;
+    worker->parked_end = waiting_end;
+}
+
+void oto_otlp_init_worker(struct oto_worker *worker)
+{
+    worker->parked_end = &worker->parked;
+    oto_loop_timer_init(&worker->parked_retry, retry_parked, worker);
+}
+
+void oto_otlp_closed(struct oto_call *call)
+{
+    struct oto_worker *worker = call->worker;
+    struct oto_call **at = &worker->parked;
+    while (*at != call)
+        at = &(*at)->parked_next;
+    *at = call->parked_next;
+    if (!*at)
+        worker->parked_end = at;
+    call->parked = 0;
+    oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the peer is gone"); // frees the exchange
+}
+
+static void fail_or_park(struct oto_call *call, enum oto_status status, const struct oto_error *err)
+{
+    if (!park(call, status))
+        oto_call_fail_status(call, err);
+}
+
 static void on_done(struct oto_ingest *ingest, enum oto_status status, const struct oto_error *err)
 {
     struct oto_call *call = (struct oto_call *)((char *)ingest - offsetof(struct oto_call, ingest));
@@ -107,7 +182,7 @@ static void on_done(struct oto_ingest *ingest, enum oto_status status, const str
     if (status == OTO_OK)
         answer(call);
     else
-        oto_call_fail_status(call, err);
+        fail_or_park(call, status, err);
     if (closed)
         free(call);
 }
@@ -166,8 +241,8 @@ void oto_otlp_handle(struct oto_call *call)
     struct oto_worker *worker = call->worker;
     if (status < 0) {
         err.status = status;
-        oto_call_fail_status(call, &err);
-    } else if (reserve_growth(call, body.size)) {
+        fail_or_park(call, status, &err);
+    } else if (call->parked_until_ns || reserve_growth(call, body.size)) {
         call->pending = 1;
         oto_shard_ingest(worker->shard, &call->ingest);
     }

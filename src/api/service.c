@@ -226,6 +226,7 @@ static enum oto_status init_worker(struct oto_service *service, uint32_t index, 
     for (uint32_t i = 0; i < service->listener_count; i++)
         OTO_TRY(oto_http_server_listen(worker->server, service->listener_fds[i], i, err));
     worker->shard = oto_engine_shard(service->engine, index, wake_shard, w);
+    oto_otlp_init_worker(worker);
     oto_loop_timer_init(&worker->tick, tick, w);
     return oto_loop_timer_arm(worker->loop, &worker->tick, 500);
 }
