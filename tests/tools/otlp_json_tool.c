@@ -42,7 +42,8 @@ static void put_frame(int refused, struct oto_bytes bytes)
     uint8_t head[5] = {(uint8_t)refused};
     oto_store32_big(head + 1, (uint32_t)bytes.size);
     fwrite(head, 1, sizeof head, stdout);
-    fwrite(bytes.data, 1, bytes.size, stdout);
+    if (bytes.size)
+        fwrite(bytes.data, 1, bytes.size, stdout);
 }
 
 // Each document in memory of its own, so that a sanitizer sees a read past its end.
@@ -79,9 +80,9 @@ static int run_one(converter convert, enum oto_signal signal, struct oto_bytes i
     oto_buffer_init(&output, &oto_allocator_heap, SIZE_MAX_BYTES);
     oto_error_init(&err);
     enum oto_status status = convert(signal, input, &output, &err);
-    if (status == OTO_OK)
+    if (status == OTO_OK && output.size)
         fwrite(output.data, 1, output.size, stdout);
-    else
+    if (status != OTO_OK)
         fprintf(stderr, "%s at byte %llu (line %u, column %u): %s\n", oto_status_name(status),
                 (unsigned long long)err.offset, err.line, err.column, err.message);
     oto_buffer_release(&output);
