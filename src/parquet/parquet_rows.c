@@ -107,11 +107,7 @@ static uint64_t text_bytes(const struct oto_parquet_leaf *leaf, uint32_t first, 
 
 static uint64_t row_text_bytes(const struct oto_parquet_leaf *leaf, uint32_t entry)
 {
-    uint32_t first = entry, end = entry + 1;
-    if (leaf->outer) {
-        first = leaf->outer[entry];
-        end = leaf->outer[entry + 1];
-    }
+    uint32_t first = leaf->outer[entry], end = leaf->outer[entry + 1];
     if (leaf->inner) {
         end = leaf->inner[end];
         first = leaf->inner[first];
@@ -127,33 +123,57 @@ static unsigned value_bytes(const struct oto_parquet_plan *plan)
     return id_size ? 2 * id_size : 8;
 }
 
-// Decides how many rows the page has; counts its levels, and its values (nulls among them).
-static enum oto_status size_page(const struct oto_parquet_file *file,
-                                 const struct oto_parquet_plan *plan, const uint32_t *indices,
-                                 struct oto_parquet_page_rows *rows, uint32_t *ret_values)
+// One value a row, no text: as many as fit.
+static uint32_t size_fixed(uint32_t limit, uint64_t bytes_max, unsigned width)
 {
-    const struct oto_parquet_leaf *leaf = plan->leaf;
-    uint32_t left = file->group.count - rows->first_row;
-    uint32_t limit = file->options->page_rows < left ? file->options->page_rows : left;
-    int is_plain_text =
-        oto_parquet_leaf_is_text(leaf) && plan->encoding != OTO_PARQUET_RLE_DICTIONARY;
-    unsigned width = value_bytes(plan);
-    uint64_t bytes = 0, bytes_max = file->options->page_bytes, entries = 0;
-    uint32_t count = 0, values = 0;
-    if (leaf->outer && !plan->value_count && !leaf->inner && !leaf->nullable) { // empty lists only
-        entries = count = limit;
-    } else if (!leaf->outer && !is_plain_text) {
-        count = (uint32_t)(bytes_max / width < limit ? bytes_max / width : limit);
-        entries = values = count = count ? count : 1;
+    uint64_t count = bytes_max / width < limit ? bytes_max / width : limit;
+    return count ? (uint32_t)count : 1;
+}
+
+static uint32_t size_text(const struct oto_parquet_leaf *leaf, const uint32_t *indices,
+                          uint32_t limit, uint64_t bytes_max)
+{
+    const uint32_t *codes = leaf->column->values;
+    const struct oto_bytes *entries = leaf->column->dictionary->entries;
+    uint64_t bytes = 0;
+    uint32_t count = 0;
+    for (; count < limit && bytes <= bytes_max; count++)
+        bytes += 4 + entries[codes[indices[count]]].size;
+    return bytes > bytes_max && count > 1 ? count - 1 : count;
+}
+
+// Lists of elements that are not null, no text: 1 when all rows fit, the usual case.
+static int size_lists(const struct oto_parquet_leaf *leaf, const uint32_t *indices, uint32_t limit,
+                      uint64_t entries_max, struct oto_parquet_page_rows *rows,
+                      uint32_t *ret_values)
+{
+    uint64_t values = 0;
+    uint32_t empty_count = 0;
+    for (uint32_t i = 0; i < limit; i++) {
+        uint32_t size = span(leaf->outer, indices[i]);
+        values += size;
+        empty_count += !size;
     }
-    while (count < limit && (leaf->outer || is_plain_text)) { // not when decided already
+    rows->row_count = limit;
+    rows->entry_count = (uint32_t)(values + empty_count);
+    *ret_values = (uint32_t)values;
+    return values + empty_count <= (entries_max < INT32_MAX ? entries_max : INT32_MAX);
+}
+
+static enum oto_status size_by_row(const struct oto_parquet_leaf *leaf, const uint32_t *indices,
+                                   uint32_t limit, uint64_t bytes_max, unsigned width,
+                                   struct oto_parquet_page_rows *rows, uint32_t *ret_values)
+{
+    uint64_t bytes = 0, entries = 0;
+    uint32_t count = 0, values = 0;
+    while (count < limit) {
         uint32_t row_values = 0;
-        uint64_t row_levels = leaf->outer ? row_entries(leaf, indices[count], &row_values) : 1;
-        bytes += is_plain_text ? row_text_bytes(leaf, indices[count]) : row_levels * width;
+        uint64_t row_levels = row_entries(leaf, indices[count], &row_values);
+        bytes += width ? row_levels * width : row_text_bytes(leaf, indices[count]);
         if (count && bytes > bytes_max)
             break;
         entries += row_levels;
-        values += leaf->outer ? row_values : 1;
+        values += row_values;
         count++;
     }
     if (entries > INT32_MAX)
@@ -164,12 +184,36 @@ static enum oto_status size_page(const struct oto_parquet_file *file,
     return OTO_OK;
 }
 
-// --- levels ---
-static void bit_clear(uint8_t *bits, size_t i)
+// Decides how many rows the page has; counts its levels, and its values (nulls among them).
+static enum oto_status size_page(const struct oto_parquet_file *file,
+                                 const struct oto_parquet_plan *plan, const uint32_t *indices,
+                                 struct oto_parquet_page_rows *rows, uint32_t *ret_values)
 {
-    bits[i >> 3] = (uint8_t)(bits[i >> 3] & ~(1u << (i & 7)));
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    uint32_t left = file->group.count - rows->first_row;
+    uint32_t limit = file->options->page_rows < left ? file->options->page_rows : left;
+    uint64_t bytes_max = file->options->page_bytes;
+    int is_plain_text =
+        oto_parquet_leaf_is_text(leaf) && plan->encoding != OTO_PARQUET_RLE_DICTIONARY;
+    unsigned width = is_plain_text ? 0 : value_bytes(plan);
+    int is_list = leaf->outer && !leaf->inner && !leaf->nullable;
+    if (is_list && !plan->value_count) { // empty lists only
+        rows->row_count = rows->entry_count = limit;
+        *ret_values = 0;
+        return OTO_OK;
+    }
+    if (is_list && width &&
+        size_lists(leaf, indices, limit, bytes_max / width, rows, ret_values))
+        return OTO_OK;
+    if (leaf->outer)
+        return size_by_row(leaf, indices, limit, bytes_max, width, rows, ret_values);
+    rows->row_count = width ? size_fixed(limit, bytes_max, width)
+                            : size_text(leaf, indices, limit, bytes_max);
+    *ret_values = rows->entry_count = rows->row_count;
+    return OTO_OK;
 }
 
+// --- levels ---
 static struct oto_parquet_levels levels_of_bits(const uint8_t *bits, uint32_t cleared,
                                                 uint32_t count)
 {
@@ -205,14 +249,17 @@ static enum oto_status take_nullable(struct oto_parquet_file *file,
     uint8_t *bits = take_bits(&file->scratch.definition, count);
     if (!positions || !bits)
         return OTO_NO_MEMORY;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t is_valid = leaf->column->validity[indices[i] >> 3] >> (indices[i] & 7) & 1u;
-        positions[n] = indices[i];
-        n += is_valid;
-        if (!is_valid)
-            bit_clear(bits, i);
+    for (uint32_t i = 0; i < count;) {
+        uint64_t word = 0;
+        uint32_t end = i + 64 < count ? i + 64 : count;
+        for (unsigned bit = 0; i < end; i++, bit++) {
+            uint32_t is_valid = leaf->column->validity[indices[i] >> 3] >> (indices[i] & 7) & 1u;
+            positions[n] = indices[i];
+            n += is_valid;
+            word |= (uint64_t)is_valid << bit;
+        }
+        oto_store64(bits + (size_t)((i - 1) >> 6) * 8, word);
     }
-    end_bits(bits, count);
     rows->positions = positions;
     rows->value_count = n;
     rows->definition = levels_of_bits(bits, count - n, count);
@@ -258,13 +305,19 @@ static void mark_rows(const uint32_t *outer, const uint32_t *indices, uint32_t r
 static void mark_empty(const uint32_t *outer, const uint32_t *indices, uint32_t row_count,
                        uint8_t *bits)
 {
-    uint32_t entry = 0;
+    uint64_t word = UINT64_MAX;
+    uint32_t at = 0, entry = 0;
     for (uint32_t i = 0; i < row_count; i++) {
         uint32_t size = span(outer, indices[i]);
-        if (!size)
-            bit_clear(bits, entry);
+        if (entry >> 6 != at) {
+            oto_store64(bits + (size_t)at * 8, word);
+            at = entry >> 6;
+            word = UINT64_MAX;
+        }
+        word &= ~((uint64_t)!size << (entry & 63));
         entry += size ? size : 1;
     }
+    oto_store64(bits + (size_t)at * 8, word);
     end_bits(bits, entry);
 }
 

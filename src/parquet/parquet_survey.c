@@ -61,23 +61,49 @@ static inline int is_plain_walk(const struct walk *w)
     return w->next < w->count && !w->weights && !w->leaf->outer && !has_nulls(w->leaf);
 }
 
+// Elements of the lists of a walk, nulls among them.
+static uint64_t count_elements(const struct walk *w)
+{
+    const uint32_t *outer = w->leaf->outer, *inner = w->leaf->inner;
+    uint64_t count = 0;
+    if (!inner && !w->weights) {
+        for (uint32_t i = 0; i < w->count; i++)
+            count += outer[w->entries[i] + 1] - outer[w->entries[i]];
+        return count;
+    }
+    for (uint32_t i = 0; i < w->count; i++) {
+        uint32_t first = outer[w->entries[i]], end = outer[w->entries[i] + 1];
+        uint32_t size = inner ? inner[end] - inner[first] : end - first;
+        count += (uint64_t)size * (w->weights ? w->weights[i] : 1);
+    }
+    return count;
+}
+
+static uint64_t count_valid(struct walk w)
+{
+    const struct oto_column *column = w.leaf->column;
+    uint32_t first, end, weight;
+    uint64_t count = 0;
+    if (column->null_count == column->length)
+        return 0;
+    for (; w.next < w.count && !w.weights && !w.leaf->outer; w.next++)
+        count += (uint32_t)oto_column_valid(column, w.entries[w.next]);
+    while (walk_next(&w, &first, &end, &weight)) {
+        for (uint32_t i = first; i < end; i++)
+            count += oto_column_valid(column, i) ? weight : 0;
+    }
+    return count;
+}
+
 static enum oto_status count_values(const struct oto_parquet_file *file,
                                     struct oto_parquet_plan *plan)
 {
     struct walk w = walk_begin(file, plan->leaf);
-    const struct oto_column *column = plan->leaf->column;
-    int nulls = has_nulls(plan->leaf);
-    uint32_t first, end, weight;
-    uint64_t count = 0;
-    if (!plan->leaf->outer && !nulls)
-        count = file->group.count;
-    else if (!nulls || column->null_count < column->length) {
-        while (walk_next(&w, &first, &end, &weight)) {
-            for (uint32_t i = first; nulls && i < end; i++)
-                count += oto_column_valid(column, i) ? weight : 0;
-            count += nulls ? 0 : (uint64_t)(end - first) * weight;
-        }
-    }
+    uint64_t count = file->group.count;
+    if (has_nulls(plan->leaf))
+        count = count_valid(w);
+    else if (plan->leaf->outer)
+        count = count_elements(&w);
     plan->value_count = (uint32_t)count;
     return count > INT32_MAX ? OTO_TOO_LARGE : OTO_OK;
 }
@@ -179,13 +205,19 @@ static enum oto_status sort_distinct(struct oto_parquet_file *file, struct oto_p
 static void tally_text(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
                        uint32_t *counts)
 {
-    const uint32_t *codes = leaf->column->values;
+    const uint32_t *codes = leaf->column->values, *outer = leaf->outer;
     const struct oto_column *column = leaf->column;
     struct walk w = walk_begin(file, leaf);
-    int nulls = has_nulls(leaf);
+    int nulls = has_nulls(leaf), is_row_by_row = !w.weights && !leaf->inner;
     uint32_t first, end, weight;
     for (; is_plain_walk(&w); w.next++)
         counts[codes[w.entries[w.next]]]++;
+    for (; is_row_by_row && outer && !nulls && w.next < w.count; w.next++) {
+        for (uint32_t i = outer[w.entries[w.next]]; i < outer[w.entries[w.next] + 1]; i++)
+            counts[codes[i]]++;
+    }
+    for (; is_row_by_row && !outer && w.next < w.count; w.next++)
+        counts[codes[w.entries[w.next]]] += (uint32_t)oto_column_valid(column, w.entries[w.next]);
     while (walk_next(&w, &first, &end, &weight)) {
         for (uint32_t i = first; i < end; i++)
             counts[codes[i]] += !nulls || oto_column_valid(column, i) ? weight : 0;

@@ -25,12 +25,16 @@ static void gather_rows(const struct page *page, const struct oto_parquet_plan *
     const uint32_t *done = (const void *)page->file->scratch.chunk_codes.data;
     const uint32_t *values = page->leaf->column->values, *outer = page->leaf->outer;
     const uint32_t *indices = page->file->group.indices[page->leaf->level] + page->rows->first_row;
-    int is_done = plan->code_source == OTO_PARQUET_CODES_BY_ROW;
+    if (plan->code_source == OTO_PARQUET_CODES_BY_ROW) {
+        for (uint32_t i = 0; i < page->rows->row_count; i++) {
+            for (uint32_t j = outer[indices[i]]; j < outer[indices[i] + 1]; j++)
+                *codes++ = done[j];
+        }
+        return;
+    }
     for (uint32_t i = 0; i < page->rows->row_count; i++) {
-        uint32_t first = outer[indices[i]], end = outer[indices[i] + 1];
-        for (uint32_t j = first; is_done && j < end; j++)
-            *codes++ = done[j];
-        for (uint32_t j = first; !is_done && j < end; j++)
+        uint32_t end = outer[indices[i] + 1];
+        for (uint32_t j = outer[indices[i]]; j < end; j++)
             *codes++ = ranks[values[j]];
     }
 }
@@ -40,22 +44,32 @@ static void gather_codes(const struct page *page, const struct oto_parquet_plan 
 {
     const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
     const uint32_t *found = (const void *)page->file->scratch.chunk_codes.data;
-    const uint32_t *positions = page->positions;
-    const void *values = page->leaf->column->values;
-    if (oto_parquet_codes_by_row(plan->code_source))
+    const uint32_t *positions = page->positions, *texts = page->leaf->column->values;
+    const int32_t *narrow = page->leaf->column->values;
+    const int64_t *wide = page->leaf->column->values, least = plan->number_min;
+    uint32_t count = page->count;
+    switch ((enum oto_parquet_code_source)plan->code_source) {
+    case OTO_PARQUET_CODES_BY_TEXT:
+        for (uint32_t i = 0; i < count; i++)
+            codes[i] = ranks[texts[positions[i]]];
+        break;
+    case OTO_PARQUET_CODES_BY_POSITION:
+        for (uint32_t i = 0; i < count; i++)
+            codes[i] = ranks[found[positions[i]]];
+        break;
+    case OTO_PARQUET_CODES_BY_ORDER:
+        for (uint32_t i = 0; i < count; i++)
+            codes[i] = ranks[found[value_first + i]];
+        break;
+    case OTO_PARQUET_CODES_BY_NUMBER:
+        for (uint32_t i = 0; page->leaf->type == OTO_TYPE_INT32 && i < count; i++)
+            codes[i] = ranks[narrow[positions[i]] - least];
+        for (uint32_t i = 0; page->leaf->type != OTO_TYPE_INT32 && i < count; i++)
+            codes[i] = ranks[wide[positions[i]] - least];
+        break;
+    default:
         gather_rows(page, plan, codes);
-    for (uint32_t i = 0; plan->code_source == OTO_PARQUET_CODES_BY_TEXT && i < page->count; i++)
-        codes[i] = ranks[((const uint32_t *)values)[positions[i]]];
-    for (uint32_t i = 0; plan->code_source == OTO_PARQUET_CODES_BY_POSITION && i < page->count; i++)
-        codes[i] = ranks[found[positions[i]]];
-    for (uint32_t i = 0; plan->code_source == OTO_PARQUET_CODES_BY_ORDER && i < page->count; i++)
-        codes[i] = ranks[found[value_first + i]];
-    if (plan->code_source != OTO_PARQUET_CODES_BY_NUMBER)
-        return;
-    for (uint32_t i = 0; page->leaf->type == OTO_TYPE_INT32 && i < page->count; i++)
-        codes[i] = ranks[((const int32_t *)values)[positions[i]] - plan->number_min];
-    for (uint32_t i = 0; page->leaf->type != OTO_TYPE_INT32 && i < page->count; i++)
-        codes[i] = ranks[((const int64_t *)values)[positions[i]] - plan->number_min];
+    }
 }
 
 static int bytes_compare(struct oto_bytes a, struct oto_bytes b)
