@@ -337,10 +337,9 @@ enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes mes
     return OTO_OK;
 }
 
-enum oto_status oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text, struct oto_bytes *ret_text)
+enum oto_status oto_otlp_utf8_slow(struct oto_otlp_decoder *d, struct oto_bytes text, struct oto_bytes *ret_text)
 {
-    *ret_text = text;
-    if (oto_utf8_is_ascii(text.data, text.size) || oto_utf8_valid(text.data, text.size))
+    if (oto_utf8_valid(text.data, text.size))
         return OTO_OK;
     uint8_t *repaired = oto_arena_alloc(&d->arena, 3 * text.size);
     if (!repaired)
@@ -354,8 +353,8 @@ enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d, struct oto_dict
                                      struct oto_bytes text, uint32_t *ret_code)
 {
     struct oto_bytes valid;
-    uint32_t hash;
-    if (oto_dictionary_peek(dictionary, text, &hash, ret_code))
+    uint32_t hash = 0;
+    if (!dictionary->plain && oto_dictionary_peek(dictionary, text, &hash, ret_code))
         return OTO_OK;
     OTO_TRY(oto_otlp_utf8(d, text, &valid));
     if (valid.data != text.data)
@@ -368,6 +367,14 @@ enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictio
 {
     OTO_TRY(oto_otlp_code_lookup(d, dictionary, text, ret_code));
     *guess = *ret_code;
+    return OTO_OK;
+}
+
+enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d, struct oto_column *c, struct oto_bytes text)
+{
+    uint32_t code;
+    OTO_TRY(oto_otlp_code(d, c, text, &code));
+    oto_column_append_code(c, code);
     return OTO_OK;
 }
 

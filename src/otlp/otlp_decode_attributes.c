@@ -182,12 +182,12 @@ static inline enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_o
 
 // --- pairs that came before ---
 
+// size >= 8: the last words and the middle, where values differ.
 static inline struct oto_otlp_pair *pair_of(struct oto_otlp_decoder *d, const uint8_t *p, size_t size)
 {
-    uint64_t bits = oto_load64(p + size - 8) * 0x9E3779B97F4A7C15u;
-    bits ^= bits >> 32;
-    bits += oto_load64(p + (size >> 1) - 4) + 3 * oto_load64(p + (size >= 16 ? size - 16 : 0));
-    return &d->pairs[bits * 0xD6E8FEB86659FD93u >> (64 - OTO_OTLP_PAIR_BITS)];
+    uint64_t middle = oto_load64(p + (size >> 1) - 4), before = oto_load64(p + (size >= 16 ? size - 16 : 0));
+    uint64_t bits = oto_load64(p + size - 8) + (middle << 17 | middle >> 47) + (before << 34 | before >> 30);
+    return &d->pairs[bits * 0x9E3779B97F4A7C15u >> (64 - OTO_OTLP_PAIR_BITS)];
 }
 
 // size >= 8. Two words at a time, the last of them overlapping.
@@ -201,26 +201,54 @@ static inline int pair_same(const uint8_t *a, const uint8_t *b, size_t size)
     return oto_load64(a + first) == oto_load64(b + first) && oto_load64(a + size - 8) == oto_load64(b + size - 8);
 }
 
-// 1 when the pair came before, and what became of it was appended again.
-static inline int pair_again(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const uint8_t *bytes, size_t size)
+// The pair with these bytes, when it came before.
+static inline const struct oto_otlp_pair *pair_find(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
+                                                    const uint8_t *bytes, size_t size)
 {
-    struct oto_column *keys = s->keys, *values = s->values;
-    struct oto_buffer *types = &d->writer.types;
     if (size - OTO_OTLP_PAIR_SIZE_MIN > OTO_OTLP_PAIR_SIZE_MAX - OTO_OTLP_PAIR_SIZE_MIN)
-        return 0;
+        return NULL;
     const struct oto_otlp_pair *pair = pair_of(d, bytes, size);
-    if (pair->owner != (s->owner | size) || !pair_same(pair->bytes, bytes, size))
-        return 0;
-    if (keys->length == keys->capacity || values->length == values->capacity || types->size == types->capacity)
-        return 0;
-    ((uint32_t *)keys->values)[keys->length++] = pair->key_code;
-    ((uint32_t *)values->values)[values->length++] = pair->value_code;
-    types->data[types->size++] = pair->letter;
-    if (pair->promoted) {
-        struct oto_otlp_any any = {.kind = pair->kind, .number = pair->number};
-        note_promoted(s, pair->promoted - 1, &any, pair->value_code);
+    return pair->owner == (s->owner | size) && pair_same(pair->bytes, bytes, size) ? pair : NULL;
+}
+
+static void pair_promoted(struct oto_otlp_sink *s, const struct oto_otlp_pair *pair)
+{
+    struct oto_otlp_any any = {.kind = pair->kind, .number = pair->number};
+    note_promoted(s, pair->promoted - 1, &any, pair->value_code);
+}
+
+// Where pairs that came before are appended to, as long as there is room; the columns get their lengths at the end.
+struct run {
+    uint32_t *keys;
+    uint32_t *values;
+    uint8_t *letters;
+    uint32_t count;
+    uint32_t room;
+};
+
+static inline struct run run_begin(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s)
+{
+    const struct oto_column *keys = s->keys, *values = s->values;
+    const struct oto_buffer *types = &d->writer.types;
+    uint32_t room = keys->capacity - keys->length;
+    if (values->capacity - values->length < room)
+        room = values->capacity - values->length;
+    if (types->capacity - types->size < room)
+        room = (uint32_t)(types->capacity - types->size);
+    struct run run = {NULL, NULL, NULL, 0, room};
+    if (room) {
+        run.keys = (uint32_t *)keys->values + keys->length;
+        run.values = (uint32_t *)values->values + values->length;
+        run.letters = types->data + types->size;
     }
-    return 1;
+    return run;
+}
+
+static inline void run_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct run *run)
+{
+    s->keys->length += run->count;
+    s->values->length += run->count;
+    d->writer.types.size += run->count;
 }
 
 // Keeps the pair just appended.
@@ -290,35 +318,60 @@ static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp
     return OTO_OK;
 }
 
+// One more of a run; 0 when the pair did not come before, or there is no room.
+__attribute__((always_inline)) static inline int run_append(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                                            struct run *run, const uint8_t *bytes, size_t size)
+{
+    const struct oto_otlp_pair *pair = run->count < run->room ? pair_find(d, s, bytes, size) : NULL;
+    if (!pair)
+        return 0;
+    run->keys[run->count] = pair->key_code;
+    run->values[run->count] = pair->value_code;
+    run->letters[run->count++] = pair->letter;
+    if (pair->promoted)
+        pair_promoted(s, pair);
+    return 1;
+}
+
 enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message)
 {
-    return pair_again(d, s, message.data, message.size) ? OTO_OK : attribute_new(d, s, message);
+    struct run run = run_begin(d, s);
+    if (!run_append(d, s, &run, message.data, message.size))
+        return attribute_new(d, s, message);
+    run_end(d, s, &run);
+    return OTO_OK;
 }
 
 const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const uint8_t *at,
                                    const uint8_t *end, enum oto_status *ret_status)
 {
     const uint8_t *start = at;
+    struct run run = run_begin(d, s);
     uint8_t tag = *at;
     *ret_status = OTO_OK;
     while (at != end && *at == tag) {
         struct oto_bytes message;
         const uint8_t *next = oto_otlp_bytes(at + 1, end, &message);
-        if (!next)
-            return at == start ? NULL : at; // the caller meets it again, as the first
-        if (!pair_again(d, s, message.data, message.size)) {
-            *ret_status = attribute_new(d, s, message);
-            if (*ret_status < 0)
-                return NULL;
+        if (!next) { // the caller meets it again, as the first
+            at = at == start ? NULL : at;
+            break;
         }
         at = next;
+        if (run_append(d, s, &run, message.data, message.size))
+            continue;
+        run_end(d, s, &run);
+        *ret_status = attribute_new(d, s, message);
+        if (*ret_status < 0)
+            return NULL;
+        run = run_begin(d, s);
     }
+    run_end(d, s, &run);
     return at;
 }
 
 enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
-    OTO_TRY(oto_column_append_end(s->builder, s->map));
+    OTO_TRY(oto_otlp_add_end(s->builder, s->map));
     s->previous_start = s->start;
     s->previous_count = s->keys->length - s->start;
     return oto_otlp_add_text(d, s->builder, s->types, oto_value_types(&d->writer));

@@ -7,6 +7,7 @@
 #include "otlp/otlp_decode.h"
 #include "otlp/otlp_decode_read.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "telemetry/value_text.h"
 
 #define NO_CODE UINT32_MAX
@@ -217,11 +218,29 @@ OTO_MUST_CHECK enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struc
                                                struct oto_bytes *ret_fields);
 
 // Makes a string UTF-8. Ownership: returns view, of the input or of the request's arena.
-OTO_MUST_CHECK enum oto_status oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text,
-                                             struct oto_bytes *ret_text);
+OTO_MUST_CHECK enum oto_status oto_otlp_utf8_slow(struct oto_otlp_decoder *d, struct oto_bytes text,
+                                                  struct oto_bytes *ret_text);
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text,
+                                                           struct oto_bytes *ret_text)
+{
+    *ret_text = text;
+    return oto_utf8_is_ascii(text.data, text.size) ? OTO_OK : oto_otlp_utf8_slow(d, text, ret_text);
+}
 
 // --- values (otlp_decode_value.c) ---
 
+// 1 when an AnyValue is one string and nothing else, as most are.
+static inline int oto_otlp_any_is_string(struct oto_bytes message, struct oto_bytes *ret_text)
+{
+    const uint8_t *at = message.data, *end = at + message.size;
+    if (message.size < 2 || at[0] != BYTES_TAG(1))
+        return 0;
+    struct oto_otlp_read size = oto_otlp_varint(at + 1, end);
+    if (!size.at || size.value != (uint64_t)(end - size.at))
+        return 0;
+    *ret_text = oto_bytes(size.at, (size_t)size.value);
+    return 1;
+}
 OTO_MUST_CHECK enum oto_status oto_otlp_any_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
                                                  struct oto_otlp_any *ret_any);
 OTO_MUST_CHECK enum oto_status oto_otlp_key_value_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
@@ -394,15 +413,16 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decod
 }
 
 // Appends a string to a column that has room: most often that of the entry before.
+OTO_MUST_CHECK enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d, struct oto_column *c,
+                                                      struct oto_bytes text);
 OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_text(struct oto_otlp_decoder *d, struct oto_column *c,
                                                                struct oto_bytes text)
 {
-    uint32_t *codes = c->values, code;
-    if (c->length && oto_otlp_is_code(c->dictionary, codes[c->length - 1], text))
-        code = codes[c->length - 1];
-    else
-        OTO_TRY(oto_otlp_code(d, c, text, &code));
-    codes[c->length++] = code;
+    uint32_t *next = (uint32_t *)c->values + c->length;
+    if (!c->length || !oto_otlp_is_code(c->dictionary, next[-1], text))
+        return oto_otlp_put_text_slow(d, c, text);
+    next[0] = next[-1];
+    c->length++;
     return OTO_OK;
 }
 // The same for one without room, as those of higher levels and of lists.
@@ -430,6 +450,14 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_double(struct oto_buil
     oto_column_append_double(c, value);
     return OTO_OK;
 }
+// Closes an entry of a map or list.
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_end(struct oto_builder *b, struct oto_column *c)
+{
+    if (c->length == c->capacity)
+        return oto_column_append_end(b, c);
+    c->offsets[++c->length] = c->children[0].length;
+    return OTO_OK;
+}
 // An id in a column that has room. width: 16 or 8; id: so long or empty.
 OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_id(struct oto_builder *b, struct oto_column *c, size_t width,
                                                              struct oto_bytes id)
@@ -448,6 +476,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_null(struct oto_builde
         ((uint32_t *)c->values)[c->length] = 0;
     else if (c->field->type == OTO_TYPE_INT64 || c->field->type == OTO_TYPE_DOUBLE)
         ((int64_t *)c->values)[c->length] = 0;
+    else if (c->field->type == OTO_TYPE_INT32)
+        ((int32_t *)c->values)[c->length] = 0;
     else
         return oto_column_append_null(b, c);
     c->validity[c->length >> 3] &= (uint8_t)~(1u << (c->length & 7));
@@ -468,7 +498,7 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_time(struct oto_builde
 {
     oto_column_append_i64(time, (int64_t)((ns ? ns : instead_ns) / 1000));
     if (!ns)
-        return oto_column_append_null(b, rest);
+        return oto_otlp_add_null(b, rest);
     oto_column_append_i32(rest, (int32_t)(ns % 1000));
     return OTO_OK;
 }

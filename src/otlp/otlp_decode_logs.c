@@ -15,10 +15,65 @@ struct log_record {
     struct oto_bytes span_id;
 };
 
+// The fields before the attributes in the order of their numbers, as most senders write them; those that are not there, or
+// not so, are left to read_fields.
+static const uint8_t *read_head(const uint8_t *at, const uint8_t *end, struct log_record *r)
+{
+    if (end - at < 16)
+        return at;
+    if (at[0] == FIXED64_TAG(1)) {
+        r->time_ns = oto_load64(at + 1);
+        at += 9;
+    }
+    if (at[0] == VARINT_TAG(2) && at[1] < 0x80) {
+        r->severity_number = at[1];
+        at += 2;
+    }
+    if (at[0] == BYTES_TAG(3) && at[1] < end - at - 2 && at[1] < 0x80) {
+        r->severity_text = oto_bytes(at + 2, at[1]);
+        at += 2 + at[1];
+    }
+    if (at[0] == BYTES_TAG(5)) {
+        struct oto_bytes body;
+        const uint8_t *next = oto_otlp_bytes(at + 1, end, &body);
+        if (!next)
+            return at;
+        r->body = body;
+        r->body_count = 1;
+        at = next;
+    }
+    return at;
+}
+
+// The same for those behind them.
+static const uint8_t *read_tail(const uint8_t *at, const uint8_t *end, struct log_record *r)
+{
+    if (end - at < 5 + 18 + 10 + 9)
+        return at;
+    if (at[0] == FIXED32_TAG(8)) {
+        r->flags = oto_load32(at + 1);
+        at += 5;
+    }
+    if (at[0] == BYTES_TAG(9) && at[1] == 16) {
+        r->trace_id = oto_bytes(at + 2, 16);
+        at += 18;
+    }
+    if (at[0] == BYTES_TAG(10) && at[1] == 8) {
+        r->span_id = oto_bytes(at + 2, 8);
+        at += 10;
+    }
+    if (at[0] == FIXED64_TAG(11)) {
+        r->observed_ns = oto_load64(at + 1);
+        at += 9;
+    }
+    return at;
+}
+
 static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
                                    struct log_record *r)
 {
-    for (const uint8_t *at = c->at, *end = c->end; at != end;) {
+    const uint8_t *at = read_head(c->at, c->end, r), *end = c->end;
+    while (at != end) {
         const uint8_t *start = at;
         struct oto_otlp_read tag = oto_otlp_tag(at, end);
         enum oto_status status = OTO_OK;
@@ -41,6 +96,7 @@ static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_s
             at = oto_otlp_attributes(d, s, start, end, &status);
             if (status < 0)
                 return status;
+            at = at ? read_tail(at, end, r) : NULL;
             break;
         case VARINT_TAG(7):
             at = oto_otlp_u32(at, end, &r->dropped);
@@ -74,16 +130,16 @@ static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_t
     struct oto_pb_cursor c = oto_pb_cursor(r->body);
     struct oto_otlp_any any = {.kind = OTO_OTLP_ANY_ABSENT};
     struct oto_bytes text = {NULL, 0};
+    if (oto_otlp_any_is_string(r->body, &text)) {
+        OTO_TRY(oto_otlp_put_text(d, t->columns[AT_BODY], text));
+        return oto_otlp_put_text(d, t->columns[AT_BODY_TYPE], OTO_BYTES_LITERAL("s"));
+    }
     if (r->body_count == 0) {
         OTO_TRY(oto_otlp_put_text(d, t->columns[AT_BODY], text));
         return oto_column_append_null(t->builder, t->columns[AT_BODY_TYPE]);
     }
     oto_value_writer_reset(&d->writer);
     enum oto_status status = oto_otlp_any_read(d, &c, &any);
-    if (status == OTO_OK && any.kind == OTO_OTLP_ANY_STRING) {
-        OTO_TRY(oto_otlp_put_text(d, t->columns[AT_BODY], any.bytes));
-        return oto_otlp_put_text(d, t->columns[AT_BODY_TYPE], OTO_BYTES_LITERAL("s"));
-    }
     if (status == OTO_OK)
         status = oto_otlp_any_text(d, &any, &text);
     if (status < 0)

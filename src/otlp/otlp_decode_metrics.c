@@ -99,7 +99,18 @@ static enum oto_status data_scan(struct oto_otlp_decoder *d, struct oto_pb_curso
 {
     uint32_t tag, known = kind == 7 ? 0x0E : kind == 9 || kind == 10 ? 0x06 : 0x02;
     enum oto_status status;
-    while ((status = oto_pb_tag(c, &tag)) == OTO_OK) {
+    for (;;) {
+        const uint8_t *next = c->at; // points follow each other, most often
+        struct oto_bytes run;
+        while (next && next != c->end && *next == BYTES_TAG(1)) {
+            next = oto_otlp_bytes(next + 1, c->end, &run);
+            if (next) {
+                c->at = next;
+                data->point_count++;
+            }
+        }
+        if ((status = oto_pb_tag(c, &tag)) != OTO_OK)
+            break;
         struct oto_bytes point;
         uint64_t flag;
         if (tag == BYTES_TAG(1)) {
@@ -205,15 +216,10 @@ static enum oto_status series_append(struct oto_otlp_decoder *d, struct oto_otlp
     return oto_otlp_add_text(d, t->builder, t->columns[AT_SERIES_ID], oto_bytes(id, sizeof id));
 }
 
-// Senders repeat their series in the same order, so the one after the last is tried first.
 static int is_hinted(const struct oto_otlp_table *t, uint32_t metric_index, struct oto_bytes attributes)
 {
-    const struct oto_level *level = &t->builder->levels[1];
-    if (t->series_hint >= level->count || level->link[t->series_hint] != metric_index)
-        return 0;
-    struct oto_bytes id = level->identity.entries[t->series_hint];
-    return id.size == attributes.size + sizeof metric_index &&
-           (attributes.size == 0 || memcmp(id.data + sizeof metric_index, attributes.data, attributes.size) == 0);
+    struct oto_bytes expected = oto_otlp_series_expected(t, metric_index);
+    return expected.data && oto_bytes_equal(expected, attributes);
 }
 
 enum oto_status oto_otlp_series_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t metric_index,
@@ -237,15 +243,16 @@ enum oto_status oto_otlp_series_enter(struct oto_otlp_decoder *d, struct oto_otl
 static enum oto_status points_read(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t kind,
                                    uint32_t metric_index, struct oto_bytes message)
 {
-    struct oto_pb_cursor c = oto_pb_cursor(message);
-    uint32_t tag, index = 0;
-    while (oto_pb_tag(&c, &tag) == OTO_OK) {
-        struct oto_bytes point;
-        if (tag != BYTES_TAG(1)) {
-            OTO_TRY(oto_pb_skip(&c, tag));
+    const uint8_t *at = message.data, *end = at + message.size;
+    uint32_t index = 0;
+    while (at != end) {
+        struct oto_otlp_read tag = oto_otlp_tag(at, end);
+        struct oto_bytes point = {NULL, 0};
+        if (tag.value != BYTES_TAG(1)) {
+            at = oto_otlp_other_field(d, tag.at, end, tag.value, 0);
             continue;
         }
-        OTO_TRY(oto_pb_bytes(&c, &point));
+        at = oto_otlp_bytes(tag.at, end, &point);
         struct oto_pb_cursor inner = oto_pb_cursor(point);
         enum oto_status status = oto_otlp_point_read(d, t, kind, metric_index, &inner);
         if (status < 0)

@@ -1,6 +1,8 @@
 // Data points of all five kinds -> rows. Like spans: the fields and all ids first, then the row, then exemplars.
 #include "otlp/otlp_decode_points.h"
 
+#include <stddef.h>
+
 enum {
     HAS_DOUBLE = 1,
     HAS_INT = 2,
@@ -13,6 +15,7 @@ struct point {
     struct oto_bytes message;
     struct oto_bytes attributes; // the first run of them, tags included
     int is_scattered;            // there are more
+    int is_expected;             // they are those of the series expected
     uint32_t has;                // HAS_…
     uint64_t start_ns;
     uint64_t time_ns;
@@ -21,7 +24,7 @@ struct point {
     const char *refusal;
     double value;
     int64_t value_int;
-    uint64_t count;
+    uint64_t count; // from here on not of numbers
     double sum, min, max;
     int32_t scale;
     uint64_t zero_count;
@@ -99,6 +102,7 @@ static enum oto_status note_attribute(struct oto_pb_cursor *c, const uint8_t *st
     OTO_TRY(oto_pb_bytes(c, &attribute));
     if (!p->attributes.data)
         p->attributes.data = start;
+    p->is_expected = 0;
     if (p->attributes.data + p->attributes.size == start)
         p->attributes.size += (size_t)(c->at - start);
     else
@@ -203,6 +207,62 @@ static enum oto_status number_field(struct oto_otlp_decoder *d, struct oto_pb_cu
     default:
         return oto_otlp_other(d, c, tag, 0x1FC);
     }
+}
+
+// 1 when the attributes at `at` are those, and no more.
+static inline int is_run(const uint8_t *at, const uint8_t *end, struct oto_bytes expected)
+{
+    size_t left = (size_t)(end - at);
+    return expected.size && expected.size <= left && memcmp(at, expected.data, expected.size) == 0 &&
+           (expected.size == left || at[expected.size] != BYTES_TAG(7));
+}
+
+// The same by position, for points that have nothing but times, a number, attributes that follow each other, and flags. Returns
+// where it stopped, as number_field would go on.
+static const uint8_t *number_read(const uint8_t *at, const uint8_t *end, struct oto_bytes expected, struct point *p)
+{
+    while (end - at >= 10) {
+        switch (at[0]) {
+        case FIXED64_TAG(2):
+            p->start_ns = oto_load64(at + 1);
+            at += 9;
+            break;
+        case FIXED64_TAG(3):
+            p->time_ns = oto_load64(at + 1);
+            at += 9;
+            break;
+        case FIXED64_TAG(4):
+            p->has = HAS_DOUBLE;
+            memcpy(&p->value, at + 1, 8);
+            at += 9;
+            break;
+        case FIXED64_TAG(6):
+            p->has = HAS_INT;
+            p->value_int = (int64_t)oto_load64(at + 1);
+            at += 9;
+            break;
+        case BYTES_TAG(7): {
+            const uint8_t *start = at;
+            if (p->attributes.data)
+                return at;
+            if (is_run(at, end, expected)) {
+                p->attributes = oto_bytes(at, expected.size);
+                p->is_expected = 1;
+                at += expected.size;
+                break;
+            }
+            while (end - at >= 2 && at[0] == BYTES_TAG(7) && at[1] < 0x80 && at[1] <= end - at - 2)
+                at += 2 + at[1];
+            if (at == start)
+                return at;
+            p->attributes = oto_bytes(start, (size_t)(at - start));
+            break;
+        }
+        default:
+            return at;
+        }
+    }
+    return at;
 }
 
 // HistogramDataPoint{2 start, 3 time, 4 count, 5 sum, 6 bucket_counts, 7 explicit_bounds, 8 exemplars, 9 attributes,
@@ -337,8 +397,10 @@ static enum oto_status summary_field(struct oto_otlp_decoder *d, struct oto_otlp
 }
 
 static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t kind,
-                                   struct oto_pb_cursor *c, struct point *p)
+                                   uint32_t metric_index, struct oto_pb_cursor *c, struct point *p)
 {
+    if (kind == 5 || kind == 7)
+        c->at = number_read(c->at, c->end, oto_otlp_series_expected(t, metric_index), p);
     for (;;) {
         const uint8_t *start = c->at;
         uint32_t tag;
@@ -375,8 +437,8 @@ static enum oto_status add_number(struct oto_builder *b, struct oto_column *as_d
         OTO_TRY(oto_otlp_add_double(b, as_double, (double)value_int));
         return oto_otlp_add_i64(b, as_int, value_int);
     }
-    OTO_TRY(has == HAS_DOUBLE ? oto_otlp_add_double(b, as_double, value) : oto_column_append_null(b, as_double));
-    return oto_column_append_null(b, as_int);
+    OTO_TRY(has == HAS_DOUBLE ? oto_otlp_add_double(b, as_double, value) : oto_otlp_add_null(b, as_double));
+    return oto_otlp_add_null(b, as_int);
 }
 
 // Children of Exemplars, in their order.
@@ -405,7 +467,7 @@ static enum oto_status append_exemplars(struct oto_otlp_decoder *d, struct oto_o
 {
     struct oto_pb_cursor c = oto_pb_cursor(p->message);
     uint32_t tag, index = 0;
-    while (p->exemplar_count && oto_pb_tag(&c, &tag) == OTO_OK) {
+    while (oto_pb_tag(&c, &tag) == OTO_OK) {
         struct oto_bytes part;
         if (tag != wanted) {
             OTO_TRY(oto_pb_skip(&c, tag));
@@ -417,7 +479,15 @@ static enum oto_status append_exemplars(struct oto_otlp_decoder *d, struct oto_o
             return oto_otlp_fail(d, status, part.data, "exemplars", index);
         index++;
     }
-    return oto_column_append_end(t->builder, t->columns[AT_EXEMPLARS]);
+    return OTO_OK;
+}
+
+static inline enum oto_status end_exemplars(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct point *p,
+                                            uint32_t wanted)
+{
+    if (p->exemplar_count)
+        OTO_TRY(append_exemplars(d, t, p, wanted));
+    return oto_otlp_add_end(t->builder, t->columns[AT_EXEMPLARS]);
 }
 
 static enum oto_status append_histogram(struct oto_otlp_table *t, const struct point *p)
@@ -452,15 +522,15 @@ static enum oto_status append_kind(struct oto_otlp_decoder *d, struct oto_otlp_t
     case 5:
     case 7:
         OTO_TRY(add_number(t->builder, t->columns[AT_VALUE], t->columns[AT_VALUE_INT], p->has, p->value, p->value_int));
-        return append_exemplars(d, t, p, BYTES_TAG(5));
+        return end_exemplars(d, t, p, BYTES_TAG(5));
     case 9:
         OTO_TRY(append_histogram(t, p));
         OTO_TRY(oto_column_append_end(t->builder, t->columns[AT_BUCKET_COUNTS]));
         OTO_TRY(oto_column_append_end(t->builder, t->columns[AT_EXPLICIT_BOUNDS]));
-        return append_exemplars(d, t, p, BYTES_TAG(8));
+        return end_exemplars(d, t, p, BYTES_TAG(8));
     case 10:
         OTO_TRY(append_exponential(d, t, p));
-        return append_exemplars(d, t, p, BYTES_TAG(11));
+        return end_exemplars(d, t, p, BYTES_TAG(11));
     default:
         oto_column_append_i64(t->columns[AT_COUNT], (int64_t)p->count);
         oto_column_append_double(t->columns[AT_SUM], p->sum);
@@ -489,9 +559,12 @@ enum oto_status oto_otlp_point_read(struct oto_otlp_decoder *d, struct oto_otlp_
 {
     struct point p;
     uint32_t series_index;
-    memset(&p, 0, sizeof p);
+    if (kind == 5 || kind == 7)
+        memset(&p, 0, offsetof(struct point, count)); // a number has no more
+    else
+        memset(&p, 0, sizeof p);
     p.message = oto_bytes(c->at, (size_t)(c->end - c->at));
-    OTO_TRY(read_fields(d, t, kind, c, &p));
+    OTO_TRY(read_fields(d, t, kind, metric_index, c, &p));
     if (oto_otlp_too_many(d, p.message, attribute_tag(kind)))
         p.refusal = "data point has too many attributes";
     if (p.refusal) {
@@ -501,10 +574,13 @@ enum oto_status oto_otlp_point_read(struct oto_otlp_decoder *d, struct oto_otlp_
     }
     if (p.is_scattered)
         OTO_TRY(oto_otlp_fields(d, p.message, attribute_tag(kind), &p.attributes));
-    OTO_TRY(oto_otlp_series_enter(d, t, metric_index, p.attributes, attribute_tag(kind), &series_index));
+    if (p.is_expected && !p.is_scattered)
+        series_index = t->series_hint++;
+    else
+        OTO_TRY(oto_otlp_series_enter(d, t, metric_index, p.attributes, attribute_tag(kind), &series_index));
     OTO_TRY(oto_otlp_row(t, series_index));
-    OTO_TRY(oto_otlp_add_time(t->builder, t->columns[AT_START_TIME], t->columns[AT_START_TIME_REST], p.start_ns, 0));
-    OTO_TRY(oto_otlp_add_time(t->builder, t->columns[AT_TIME], t->columns[AT_TIME_REST], p.time_ns, d->received_ns));
+    OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_START_TIME], t->columns[AT_START_TIME_REST], p.start_ns, 0));
+    OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_TIME], t->columns[AT_TIME_REST], p.time_ns, d->received_ns));
     oto_column_append_i64(t->columns[AT_FLAGS], p.flags);
     return append_kind(d, t, kind, &p);
 }

@@ -262,7 +262,7 @@ static enum oto_status append_status(struct oto_otlp_decoder *d, struct oto_otlp
         return oto_otlp_fail(d, status, c.at, "status", NO_INDEX);
     OTO_TRY(oto_otlp_put_text(d, t->columns[AT_STATUS_CODE], word(words, 3, code, digits)));
     if (span->status_count == 0)
-        return oto_column_append_null(t->builder, t->columns[AT_STATUS_MESSAGE]);
+        return oto_otlp_add_null(t->builder, t->columns[AT_STATUS_MESSAGE]);
     return oto_otlp_put_text(d, t->columns[AT_STATUS_MESSAGE], message);
 }
 
@@ -327,10 +327,10 @@ static enum oto_status append_lists(struct oto_otlp_decoder *d, struct oto_otlp_
 {
     if (span->events_from)
         OTO_TRY(append_list(d, t, span->events_from, span->events_to, BYTES_TAG(11), "events", append_event));
-    OTO_TRY(oto_column_append_end(t->builder, t->columns[AT_EVENTS]));
+    OTO_TRY(oto_otlp_add_end(t->builder, t->columns[AT_EVENTS]));
     if (span->links_from)
         OTO_TRY(append_list(d, t, span->links_from, span->links_to, BYTES_TAG(13), "links", append_link));
-    return oto_column_append_end(t->builder, t->columns[AT_LINKS]);
+    return oto_otlp_add_end(t->builder, t->columns[AT_LINKS]);
 }
 
 // The end is start + Duration modulo 2^64, also where the start is none (0).
