@@ -225,8 +225,20 @@ static void on_finished(struct oto_query *query, enum oto_status status, uint64_
     oto_loop_post(rest->loop, &piece->message);
 }
 
+// An answer now would lack acknowledged rows.
+static int refuse_while_recovering(struct oto_call *call)
+{
+    char text[200];
+    if (oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text)) != OTO_ENGINE_RECOVERING)
+        return 0;
+    oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the server recovers from its log; retry");
+    return 1;
+}
+
 static void submit(struct oto_call *call, struct oto_bytes sql, struct oto_bytes parameters, enum oto_query_format format)
 {
+    if (refuse_while_recovering(call))
+        return;
     struct rest_query *rest = calloc(1, sizeof(*rest));
     if (!rest) {
         oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "out of memory");

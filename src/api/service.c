@@ -43,6 +43,7 @@ struct oto_service {
     struct oto_mutex stats_lock;
     atomic_int draining;
     atomic_int failed;
+    atomic_int unrecovered; // told to stop while recovering
     struct oto_stop_signal stop;
     struct oto_buffer addresses;
     char query_program[4096];
@@ -361,7 +362,10 @@ static void *run_recovery(void *state)
     struct oto_service *service = state;
     struct oto_error err;
     oto_error_init(&err);
-    if (oto_engine_recover(service->engine, &err) < 0) {
+    enum oto_status status = oto_engine_recover(service->engine, &err);
+    if (status < 0 && oto_service_draining(service)) {
+        atomic_store(&service->unrecovered, 1);
+    } else if (status < 0) {
         oto_log_write(&service->log, OTO_LOG_ERROR, "recovery failed: %s", err.message);
         atomic_store(&service->failed, 1);
         oto_stop_signal_raise(&service->stop);
@@ -445,6 +449,10 @@ enum oto_status oto_service_run(struct oto_service *service, struct oto_error *e
     stop_workers(service);
     if (atomic_load(&service->failed))
         return oto_error_set(err, OTO_INTERNAL, "the server stopped because a part of it failed; see the log above");
+    if (atomic_load(&service->unrecovered)) {
+        oto_log_write(&service->log, OTO_LOG_INFO, "stopped while recovering; the log keeps everything");
+        return OTO_OK;
+    }
     OTO_TRY(oto_engine_drain(service->engine, err));
     oto_log_write(&service->log, OTO_LOG_INFO, "stopped; everything is in files");
     return OTO_OK;

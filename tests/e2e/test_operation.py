@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -266,6 +267,57 @@ def test_a_killed_query_process_is_replaced(server):
         os.kill(int(child), signal.SIGKILL)
     one.wait_for(lambda: one.post("/api/v1/sql", b"SELECT 1", "application/sql").status_code == 200, what="an answer")
     assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 10}]
+
+
+def killed_with_a_long_log(server):
+    """A server that was killed with so many requests in its log that recovering takes a while; started, not ready yet."""
+    one = server("--flush-interval", "1h", "--flush-rows", "10000000", "--memory-limit", "2GiB")
+    for i in range(30):
+        send(one, 10000, f"w{i}")
+    one.kill()
+    one.start(ready=False)
+    return one
+
+
+@pytest.mark.release
+def test_while_recovering_nothing_is_promised(server):
+    one = killed_with_a_long_log(server)
+    ready = one.get("/ready")
+    assert ready.status_code == 503 and ready.json() == {"ready": False, "state": "recovering"}
+    assert one.get("/health").status_code == 200
+    refused = one.post("/v1/logs", logs(1).SerializeToString(), PROTOBUF)
+    assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
+    asked = one.post("/api/v1/sql", b"SELECT count(*) FROM logs", "application/sql")
+    assert asked.status_code == 503 and asked.headers["retry-after"] == "1"
+    one.wait_for(one.is_ready, what="ready")
+    assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": 300000}]
+
+
+@pytest.mark.release
+def test_sigterm_while_recovering_keeps_the_log(server):
+    one = killed_with_a_long_log(server)
+    one.stop()
+    assert "while recovering" in one.log
+    one.start()
+    assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": 300000}]
+
+
+def test_sigterm_ends_with_a_query_running_and_clients_hanging(server):
+    one = server("--drain-timeout", "1s")
+    host, port = one.addresses[0].split(":")
+    silent = [socket.create_connection((host, int(port))) for _ in range(20)]
+    silent[0].sendall(b"POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{")
+    slow = b"SELECT count(*) FROM range(100000000000) AS r WHERE sin(r.range) > 2"
+    silent[1].sendall(b"POST /api/v1/sql HTTP/1.1\r\nHost: x\r\nContent-Type: application/sql\r\n"
+                      b"Content-Length: %d\r\n\r\n" % len(slow) + slow)
+    one.wait_for(lambda: one.metric("otolith_queries_running") == 1, what="the query")
+    [child] = subprocess.run(["pgrep", "-P", str(one.pid)], capture_output=True, text=True).stdout.split()
+    send(one, 10, "last")
+    begin = time.monotonic()
+    one.stop()
+    assert time.monotonic() - begin < 10
+    assert not os.path.exists(f"/proc/{child}"), "the query process outlived the server"
+    assert duckdb.sql(f"SELECT count(*) FROM read_parquet('{one.data}/logs/**/*.parquet')").fetchone() == (10,)
 
 
 def resident(pid):
