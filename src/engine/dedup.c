@@ -199,11 +199,11 @@ void oto_dedup_adopt(struct oto_dedup *d, uint32_t from_shard, uint32_t to_shard
 
 #define SLICE 4096u // entries looked at under the lock at a time
 
-static enum oto_status encode_slice(struct oto_dedup *d, uint32_t from, uint32_t shard,
+static enum oto_status encode_slice(struct oto_dedup *d, uint32_t from, uint32_t to, uint32_t shard,
                                     uint64_t last_seq, uint64_t now_ns, struct oto_buffer *output)
 {
-    for (uint32_t i = from; i < from + SLICE && i < d->capacity; i++) {
-        const struct oto_dedup_entry *entry = &d->entries[i];
+    for (uint32_t i = from; i < to; i++) {
+        const struct oto_dedup_entry *entry = &d->entries[i % d->capacity];
         if (entry->state != OTO_DEDUP_STORED || entry->shard != shard || entry->seq > last_seq ||
             is_expired(d, entry, now_ns))
             continue;
@@ -229,9 +229,14 @@ enum oto_status oto_dedup_encode(struct oto_dedup *d, uint32_t shard, uint64_t l
     memcpy(head, MAGIC, 8);
     oto_store32(head + 8, VERSION);
     OTO_TRY(oto_buffer_append(output, head, sizeof head));
-    for (uint32_t from = 0; from < d->capacity; from += SLICE) {
+    // The ring as it is now: what comes meanwhile is of no record up to last_seq.
+    oto_mutex_lock(&d->lock);
+    uint32_t first = d->first, end = d->first + d->count;
+    oto_mutex_unlock(&d->lock);
+    for (uint32_t from = first; from < end; from += SLICE) {
         oto_mutex_lock(&d->lock);
-        enum oto_status status = encode_slice(d, from, shard, last_seq, now_ns, output);
+        uint32_t to = end - from < SLICE ? end : from + SLICE;
+        enum oto_status status = encode_slice(d, from, to, shard, last_seq, now_ns, output);
         oto_mutex_unlock(&d->lock);
         if (status < 0)
             return status;

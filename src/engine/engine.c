@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define MEMORY_LIMIT_MIN (32u << 20)
+#define POOL_LARGE_BUDGET_MIN (128u << 20)
 
 void oto_engine_options_default(struct oto_engine_options *options)
 {
@@ -199,6 +200,9 @@ static void size_budgets(struct oto_engine *engine)
     uint64_t share = engine->budget_bytes * 5 / 8 / (2 * (uint64_t)shards);
     if (o->flush_bytes == 0)
         o->flush_bytes = clamp(share, 1u << 20, 512u << 20);
+    // Under a tight limit memory matters more than what fresh pages cost.
+    engine->pool.large_bytes_max =
+        engine->budget_bytes < POOL_LARGE_BUDGET_MIN ? 0 : engine->budget_bytes / 4;
     uint64_t staged = clamp(engine->budget_bytes / 4, 8u << 20, UINT64_MAX);
     if (o->wal.staged_bytes_max > staged)
         o->wal.staged_bytes_max = staged;

@@ -5,11 +5,49 @@
 #include "os/clock.h"
 #include "os/file.h"
 
+// What a larger block begins with while it is free.
+struct oto_page_pool_large {
+    struct oto_page_pool_large *next;
+    size_t size;
+};
+
+static void *large_alloc(struct oto_page_pool *pool, size_t size)
+{
+    oto_mutex_lock(&pool->lock);
+    struct oto_page_pool_large **at = &pool->large, *block;
+    while (*at && (*at)->size != size)
+        at = &(*at)->next;
+    block = *at;
+    if (block) {
+        *at = block->next;
+        pool->large_bytes -= size;
+        atomic_fetch_sub(pool->counted_bytes, size);
+    }
+    oto_mutex_unlock(&pool->lock);
+    return block ? (void *)block : oto_alloc(&oto_allocator_pages, size);
+}
+
+static void large_free(struct oto_page_pool *pool, void *memory, size_t size)
+{
+    struct oto_page_pool_large *block = memory;
+    oto_mutex_lock(&pool->lock);
+    int is_kept = pool->large_bytes + size <= pool->large_bytes_max;
+    if (is_kept) {
+        *block = (struct oto_page_pool_large){pool->large, size};
+        pool->large = block;
+        pool->large_bytes += size;
+        atomic_fetch_add(pool->counted_bytes, size);
+    }
+    oto_mutex_unlock(&pool->lock);
+    if (!is_kept)
+        oto_free(&oto_allocator_pages, block, size);
+}
+
 static void *pool_alloc(void *state, size_t size)
 {
     struct oto_page_pool *pool = state;
     if (size != OTO_PAGE_POOL_BLOCK_BYTES)
-        return oto_alloc(&oto_allocator_pages, size);
+        return large_alloc(pool, size);
     oto_mutex_lock(&pool->lock);
     void *block = pool->blocks;
     if (block) {
@@ -26,7 +64,7 @@ static void pool_free(void *state, void *block, size_t size)
 {
     struct oto_page_pool *pool = state;
     if (size != OTO_PAGE_POOL_BLOCK_BYTES) {
-        oto_free(&oto_allocator_pages, block, size);
+        large_free(pool, block, size);
         return;
     }
     oto_mutex_lock(&pool->lock);
@@ -62,13 +100,24 @@ struct oto_allocator oto_page_pool_allocator(struct oto_page_pool *pool)
 void oto_page_pool_trim(struct oto_page_pool *pool, uint64_t idle_ns)
 {
     void *blocks = NULL;
+    struct oto_page_pool_large *large = NULL;
     oto_mutex_lock(&pool->lock);
-    if (pool->blocks && oto_clock_monotonic_ns() - pool->used_ns >= idle_ns) {
+    if ((pool->blocks || pool->large) && oto_clock_monotonic_ns() - pool->used_ns >= idle_ns) {
         blocks = pool->blocks;
+        large = pool->large;
         pool->blocks = NULL;
+        pool->large = NULL;
         pool->block_count = 0;
+        pool->large_bytes = 0;
     }
     oto_mutex_unlock(&pool->lock);
+    while (large) {
+        struct oto_page_pool_large *block = large;
+        size_t size = block->size;
+        large = block->next;
+        oto_free(&oto_allocator_pages, block, size);
+        atomic_fetch_sub(pool->counted_bytes, size);
+    }
     while (blocks) {
         void *block = blocks;
         memcpy(&blocks, block, sizeof blocks);
