@@ -68,6 +68,26 @@ static void check32(const int32_t *values, size_t count)
     oto_buffer_release(&b);
 }
 
+static void the_same_number_over_and_over_is_the_same_bytes(void **state)
+{
+    (void)state;
+    static int32_t values[1000];
+    struct oto_buffer expected, b;
+    oto_buffer_init(&expected, &oto_allocator_heap, 1 << 20);
+    oto_buffer_init(&b, &oto_allocator_heap, 1 << 20);
+    for (size_t i = 0; i < 1000; i++)
+        values[i] = 32;
+    for (size_t count = 0; count <= 1000; count += count < 260 ? 1 : 37) {
+        expected.size = b.size = 0;
+        assert_int_equal(oto_delta_encode32(values, count, &expected), OTO_OK);
+        assert_int_equal(oto_delta_encode_same32(32, count, &b), OTO_OK);
+        assert_int_equal(b.size, expected.size);
+        assert_memory_equal(b.data, expected.data, b.size);
+    }
+    oto_buffer_release(&expected);
+    oto_buffer_release(&b);
+}
+
 static void numbers_of_all_kinds_go_both_ways(void **state)
 {
     (void)state;
@@ -148,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_streams_are_written),
         cmocka_unit_test(numbers_of_all_kinds_go_both_ways),
+        cmocka_unit_test(the_same_number_over_and_over_is_the_same_bytes),
         cmocka_unit_test(malformed_streams_are_refused),
         cmocka_unit_test(byte_streams_are_split),
     };
