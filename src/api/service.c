@@ -479,6 +479,9 @@ void oto_service_free(struct oto_service *service)
     if (service->query)
         oto_query_client_free(service->query);
     for (uint32_t i = 0; service->workers && i < service->worker_count; i++)
+        if (service->workers[i].worker.loop) // answers of queries that ended after their loop
+            oto_loop_run_rest(service->workers[i].worker.loop);
+    for (uint32_t i = 0; service->workers && i < service->worker_count; i++)
         free_worker(&service->workers[i]);
     if (service->engine)
         oto_engine_close(service->engine);

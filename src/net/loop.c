@@ -267,6 +267,11 @@ static void run_messages(struct oto_loop *loop)
     }
 }
 
+void oto_loop_run_rest(struct oto_loop *loop)
+{
+    run_messages(loop);
+}
+
 // --- the round ---
 
 static void hook_add(struct hooks *hooks, void (*run)(void *), void *state)

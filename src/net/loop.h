@@ -49,6 +49,8 @@ struct oto_loop_message {
     void (*run)(struct oto_loop_message *message);
 };
 void oto_loop_post(struct oto_loop *loop, struct oto_loop_message *message);
+// Runs what was posted after the loop had stopped. By the thread that is about to free it.
+void oto_loop_run_rest(struct oto_loop *loop);
 
 // Runs after each round of events, before the loop sleeps: where a group of requests is committed as one.
 // Several may be set (16 at most); they run in the order of setting.
