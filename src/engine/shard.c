@@ -88,14 +88,11 @@ static uint32_t *new_mark(struct oto_shard *shard, enum oto_signal signal)
     return malloc(shard->mark_sizes[signal]);
 }
 
-static int take_scratch_mark(struct oto_shard *shard, enum oto_signal signal)
+static int reserve_mark(struct oto_shard *shard, enum oto_signal signal)
 {
     if (!shard->scratch_marks[signal])
         shard->scratch_marks[signal] = new_mark(shard, signal);
-    if (!shard->scratch_marks[signal])
-        return 0;
-    oto_otlp_mark(shard->open->decoder, signal, shard->scratch_marks[signal]);
-    return 1;
+    return shard->scratch_marks[signal] != NULL;
 }
 
 // Makes sure, before anything is appended, that a group can be noted afterwards.
@@ -113,8 +110,7 @@ static int reserve_group(struct oto_shard *shard)
     return 1;
 }
 
-// Notes where the group of the record just appended begins. The scratch mark was taken before it
-// was decoded.
+// Notes where the group of the record just appended begins: where the decoder was before it.
 static void note_group(struct oto_shard *shard, enum oto_signal signal, uint64_t seq)
 {
     struct oto_commit_group *group =
@@ -128,6 +124,7 @@ static void note_group(struct oto_shard *shard, enum oto_signal signal, uint64_t
     if (group->marked[signal])
         return;
     uint32_t *mark = shard->scratch_marks[signal];
+    memcpy(mark, oto_otlp_decoded_mark(shard->open->decoder), shard->mark_sizes[signal]);
     shard->scratch_marks[signal] = group->marks[signal];
     group->marks[signal] = mark;
     group->marked[signal] = 1;
@@ -470,7 +467,7 @@ static enum oto_status decode_once(struct oto_shard *shard, struct oto_ingest *i
                                    uint64_t received_ns, struct oto_error *err)
 {
     OTO_TRY(make_room(shard, err));
-    if (!take_scratch_mark(shard, ingest->signal) || !reserve_group(shard))
+    if (!reserve_mark(shard, ingest->signal) || !reserve_group(shard))
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for rows");
     return oto_otlp_decode(shard->open->decoder, ingest->signal, ingest->payload, received_ns,
                            &shard->engine->options.otlp, &ingest->result, err);
@@ -502,7 +499,7 @@ static enum oto_status append(struct oto_shard *shard, struct oto_ingest *ingest
                                             ingest->payload, &ingest->seq, err);
     if (status < 0) {
         oto_otlp_rollback(shard->open->decoder, ingest->signal,
-                          shard->scratch_marks[ingest->signal]);
+                          oto_otlp_decoded_mark(shard->open->decoder));
         count(&shard->counters.failed[ingest->signal], ingest->result.accepted);
         if (status == OTO_NO_SPACE) {
             atomic_store(&shard->disk_blocked, 1);

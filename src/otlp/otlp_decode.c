@@ -167,6 +167,11 @@ void oto_otlp_mark(const struct oto_otlp_decoder *d, enum oto_signal signal, uin
         }
 }
 
+const uint32_t *oto_otlp_decoded_mark(const struct oto_otlp_decoder *d)
+{
+    return d->mark;
+}
+
 static void table_rollback(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const uint32_t *mark)
 {
     oto_builder_rollback(t->builder, mark);

@@ -41,6 +41,8 @@ OTO_MUST_CHECK enum oto_status oto_otlp_decode(struct oto_otlp_decoder *decoder,
 // Marks and rolls back all builders of a signal together (for a request whose log write failed later).
 size_t oto_otlp_mark_size(const struct oto_otlp_decoder *decoder, enum oto_signal signal);
 void oto_otlp_mark(const struct oto_otlp_decoder *decoder, enum oto_signal signal, uint32_t *mark);
+// The mark that the latest oto_otlp_decode took before it appended anything. Ownership: returns view, until the next one.
+const uint32_t *oto_otlp_decoded_mark(const struct oto_otlp_decoder *decoder);
 void oto_otlp_rollback(struct oto_otlp_decoder *decoder, enum oto_signal signal, const uint32_t *mark);
 
 #endif
