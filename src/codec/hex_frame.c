@@ -18,9 +18,8 @@ enum block_type { BLOCK_RAW = 0, BLOCK_RLE = 1, BLOCK_COMPRESSED = 2 };
 #define JUMP_BYTES 6
 #define STREAMS 4
 #define SEQUENCE_BYTES 48 // at most: the first record's digits too
-#define BLOCK_OVERHEAD_MAX \
-    (BLOCK_HEADER_BYTES + SECTION_BYTES + CODE_BYTES + JUMP_BYTES + STREAMS + \
-     SEQUENCE_BYTES)
+#define BLOCK_OVERHEAD_MAX                                                                         \
+    (BLOCK_HEADER_BYTES + SECTION_BYTES + CODE_BYTES + JUMP_BYTES + STREAMS + SEQUENCE_BYTES)
 
 // The code as zstd describes it: 102 weights of four bits, 1 for '0' to '9' and 'a' to 'e'. That
 // 'f' has one follows from the sum. Equal lengths are numbered by character: 0 to 15.
@@ -84,7 +83,8 @@ static uint8_t *put_digits(uint8_t *at, const uint8_t *raw, size_t size, int is_
 static uint8_t *put_raw(uint8_t *at, struct oto_bytes content)
 {
     for (size_t done = 0; done < content.size;) {
-        size_t left = content.size - done, some = left < BLOCK_CONTENT_MAX ? left : BLOCK_CONTENT_MAX;
+        size_t left = content.size - done;
+        size_t some = left < BLOCK_CONTENT_MAX ? left : BLOCK_CONTENT_MAX;
         put_block_header(at, BLOCK_RAW, some, 0);
         memcpy(at + BLOCK_HEADER_BYTES, content.data + done, some);
         at += BLOCK_HEADER_BYTES + some;
@@ -122,7 +122,8 @@ static uint8_t *put_frame_header(uint8_t *at, size_t content_size)
     return at + FRAME_HEADER_BYTES;
 }
 
-enum oto_status oto_hex_frame(struct oto_bytes head, struct oto_bytes raw, struct oto_buffer *output)
+enum oto_status oto_hex_frame(struct oto_bytes head, struct oto_bytes raw,
+                              struct oto_buffer *output)
 {
     const size_t step = BLOCK_CONTENT_MAX / 2;
     if (raw.size % 8 || raw.size < OTO_HEX_FRAME_RAW_MIN)
@@ -240,8 +241,8 @@ static uint8_t *put_blocks_of(uint8_t *to, struct oto_bytes frame)
     for (int is_last = !at; !is_last;) {
         if (at + BLOCK_HEADER_BYTES > frame.size)
             return NULL;
-        uint32_t header = frame.data[at] | (uint32_t)frame.data[at + 1] << 8 |
-                          (uint32_t)frame.data[at + 2] << 16;
+        uint32_t header =
+            frame.data[at] | (uint32_t)frame.data[at + 1] << 8 | (uint32_t)frame.data[at + 2] << 16;
         size_t size = (header >> 1 & 3) == BLOCK_RLE ? 1 : header >> 3;
         if (frame.size - at - BLOCK_HEADER_BYTES < size)
             return NULL;

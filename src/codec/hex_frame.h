@@ -1,7 +1,7 @@
 // Text that ends in hex digits as a zstd frame, at the speed of copying. Sixteen digits equally
-// likely take four bits each in any Huffman code, and with four bits each zstd's code is the digits'
-// own values: the compressed form of the digits is the bytes they stand for. Half the size is also
-// what a compressor finds in random ids, after looking for repetitions that are not there.
+// likely take four bits each in any Huffman code, and with four bits each zstd's code is the
+// digits' own values: the compressed form of the digits is the bytes they stand for. Half the size
+// is also what a compressor finds in random ids, after looking for repetitions that are not there.
 // Core: no system call, no library.
 #ifndef OTO_CODEC_HEX_FRAME_H
 #define OTO_CODEC_HEX_FRAME_H
@@ -11,7 +11,8 @@
 #define OTO_HEX_FRAME_RAW_MIN 128 // below, the description of the code would not fit the format
 
 // Appends one zstd frame (RFC 8878) whose content is head, then the lower-case hex digits of raw,
-// whose size must be a multiple of 8. OTO_INVALID, OTO_TOO_LARGE (content over 4 GiB), OTO_NO_MEMORY.
+// whose size must be a multiple of 8. OTO_INVALID, OTO_TOO_LARGE (content over 4 GiB),
+// OTO_NO_MEMORY.
 // Ownership: borrows.
 OTO_MUST_CHECK enum oto_status oto_hex_frame(struct oto_bytes head, struct oto_bytes raw,
                                              struct oto_buffer *output);

@@ -52,8 +52,8 @@ void oto_parquet_bloom_insert_plain(const uint64_t *hashes, size_t count, uint32
 #if defined(__x86_64__)
 typedef uint32_t lanes8 __attribute__((vector_size(32)));
 
-__attribute__((target("avx2"))) static void
-insert_avx2(const uint64_t *hashes, size_t count, uint32_t *filter, uint64_t block_count)
+__attribute__((target("avx2"))) static void insert_avx2(const uint64_t *hashes, size_t count,
+                                                        uint32_t *filter, uint64_t block_count)
 {
     lanes8 factors, bits;
     memcpy(&factors, salts, sizeof factors);

@@ -105,8 +105,8 @@ static enum oto_status emit_page(struct writing *c, int type, uint32_t count, si
 static enum oto_status emit_dictionary(struct writing *c, struct oto_bytes body)
 {
     c->chunk.has_dictionary = 1;
-    return emit_page(c, OTO_PARQUET_DICTIONARY_PAGE, c->plan.distinct_count,
-                     dictionary_size(c), body);
+    return emit_page(c, OTO_PARQUET_DICTIONARY_PAGE, c->plan.distinct_count, dictionary_size(c),
+                     body);
 }
 
 static enum oto_status emit_data(struct writing *c, const struct oto_parquet_page_rows *rows,
@@ -116,8 +116,7 @@ static enum oto_status emit_data(struct writing *c, const struct oto_parquet_pag
     size_t first = chunk->size;
     if (!c->chunk.page_count++)
         c->chunk.data_offset = c->file->offset + first;
-    OTO_TRY(
-        emit_page(c, OTO_PARQUET_DATA_PAGE, rows->entry_count, page_size(c), body));
+    OTO_TRY(emit_page(c, OTO_PARQUET_DATA_PAGE, rows->entry_count, page_size(c), body));
     struct oto_parquet_page page = {.offset = c->file->offset + first,
                                     .size_bytes = (uint32_t)(chunk->size - first),
                                     .first_row = rows->first_row,

@@ -1,5 +1,6 @@
 // Text ids in large dictionaries: request and session ids, unique, of lower-case hex digits. Those
-// of one length are put last, and kept as bytes, of which codec/hex_frame.h makes compressed digits.
+// of one length are put last, and kept as bytes, of which codec/hex_frame.h makes compressed
+// digits.
 #include "base/text.h"
 #include "codec/hex_frame.h"
 #include "parquet/parquet_internal.h"

@@ -362,7 +362,7 @@ OTO_MUST_CHECK enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *
 // Appends header and bitset of a split-block bloom filter over hashes (XXH64 of the values).
 OTO_MUST_CHECK enum oto_status oto_parquet_bloom_write(const uint64_t *hashes, size_t count,
                                                        struct oto_buffer *output);
-// What it does on machines without vectors of eight words: puts hashes into zeroed blocks of as many.
+// What it does on machines without vectors of eight words: puts hashes into zeroed blocks.
 void oto_parquet_bloom_insert_plain(const uint64_t *hashes, size_t count, uint32_t *filter,
                                     uint64_t block_count);
 

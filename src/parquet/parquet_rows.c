@@ -202,13 +202,12 @@ static enum oto_status size_page(const struct oto_parquet_file *file,
         *ret_values = 0;
         return OTO_OK;
     }
-    if (is_list && width &&
-        size_lists(leaf, indices, limit, bytes_max / width, rows, ret_values))
+    if (is_list && width && size_lists(leaf, indices, limit, bytes_max / width, rows, ret_values))
         return OTO_OK;
     if (leaf->outer)
         return size_by_row(leaf, indices, limit, bytes_max, width, rows, ret_values);
-    rows->row_count = width ? size_fixed(limit, bytes_max, width)
-                            : size_text(leaf, indices, limit, bytes_max);
+    rows->row_count =
+        width ? size_fixed(limit, bytes_max, width) : size_text(leaf, indices, limit, bytes_max);
     *ret_values = rows->entry_count = rows->row_count;
     return OTO_OK;
 }

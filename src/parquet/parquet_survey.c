@@ -451,8 +451,9 @@ static enum oto_status use_table(struct oto_parquet_file *file, struct oto_parqu
 
 // --- ids ---
 // How many of IDS_SAMPLE values, so many rows from each other, stand among them already.
-static enum oto_status ids_sample(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
-                                  uint32_t stride, uint32_t *ret_repeats, uint32_t *ret_distinct)
+static enum oto_status ids_sample(struct oto_parquet_file *file,
+                                  const struct oto_parquet_leaf *leaf, uint32_t stride,
+                                  uint32_t *ret_repeats, uint32_t *ret_distinct)
 {
     struct table table;
     OTO_TRY(table_init(file, leaf, IDS_SAMPLE, IDS_SAMPLE, &table));

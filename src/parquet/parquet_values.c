@@ -207,8 +207,8 @@ static enum oto_status take_range(const struct page *page, int is_sorted, const 
     return OTO_OK;
 }
 
-// Lists mix values of many columns: a few that repeat and ids. With codes of whole bytes a compressor
-// sees the ones apart from the others, which saves more than the wider codes cost.
+// Lists mix values of many columns: a few that repeat and ids. With codes of whole bytes a
+// compressor sees the ones apart from the others, which saves more than the wider codes cost.
 static unsigned width_of_codes(const struct page *page)
 {
     unsigned width = oto_bit_width(page->distinct_count - 1);
