@@ -164,7 +164,8 @@ static enum oto_status stage(struct oto_wal *wal, struct oto_wal_record *record,
     uint64_t size = oto_wal_record_size(record->payload.size);
     if (wal->failed)
         return oto_error_set(err, OTO_UNAVAILABLE, "the log recovers from a failed write");
-    if (group->bytes.size + wal->writing_bytes + size > wal->options.staged_bytes_max)
+    uint64_t staged = group->bytes.size + wal->writing_bytes;
+    if (staged && staged + size > wal->options.staged_bytes_max)
         return oto_error_set(err, OTO_UNAVAILABLE, "the log's disk cannot keep up");
     if (oto_buffer_reserve(&group->bytes, size) < 0)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for the log's staging area");
@@ -186,8 +187,7 @@ enum oto_status oto_wal_append(struct oto_wal *wal, uint8_t kind, uint8_t flags,
 {
     struct oto_wal_record record = {
         .kind = kind, .flags = flags, .received_ns = received_ns, .payload = payload};
-    if (payload.size > OTO_WAL_PAYLOAD_MAX ||
-        oto_wal_record_size(payload.size) > wal->options.staged_bytes_max)
+    if (payload.size > OTO_WAL_PAYLOAD_MAX)
         return oto_error_set(err, OTO_TOO_LARGE, "a record of %zu bytes does not fit the log",
                              payload.size);
     if (disk_is_low(wal))

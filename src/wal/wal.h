@@ -22,7 +22,7 @@ struct oto_wal_options {
     uint64_t segment_size_bytes; // default 64 MiB; 4 MiB at least. A larger record gets a segment
                                  // of its own size
     uint64_t staged_bytes_max;   // appended but not yet written; beyond it append answers
-                                 // OTO_UNAVAILABLE. Default 32 MiB
+                                 // OTO_UNAVAILABLE, but a larger record goes alone. Default 32 MiB
     uint64_t disk_free_min;      // below it appends fail with OTO_NO_SPACE. Default 64 MiB
     // Called by the committer thread: everything up to durable_seq is committed (status OTO_OK), or
     // the records after durable_seq that were appended so far are lost (they are not and will not

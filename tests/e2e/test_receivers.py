@@ -223,6 +223,14 @@ def test_size_limits_before_and_after_decompression(server):
     assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 0}]
 
 
+def test_a_request_just_under_the_default_limit_is_taken(server):
+    one = server()
+    body = logs(1, name="b" * ((32 << 20) - 1000)).SerializeToString()  # it stands in body and attribute
+    assert (63 << 20) < len(body) <= 64 << 20
+    assert one.post("/v1/logs", body, PROTOBUF).status_code == 200
+    assert one.sql("SELECT length(Body) > 1000000 AS big FROM otel_logs") == [{"big": True}]
+
+
 def test_goaway_on_drain_loses_nothing(server):
     one = server()
     acked, stop, problems = [], threading.Event(), []
