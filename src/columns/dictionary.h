@@ -41,7 +41,7 @@ OTO_MUST_CHECK enum oto_status oto_dictionary_add(struct oto_dictionary *d, stru
 
 // The same in two steps, for callers that do something to new values: 1 with the code of a value
 // that is there, or 0 with a hash for oto_dictionary_add_new, to be called with the same bytes and
-// nothing between. Plain dictionaries look nothing up: 0.
+// nothing between. Plain dictionaries look nothing up, and need no hash: 0.
 int oto_dictionary_peek(const struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_hash,
                         uint32_t *ret_code);
 // OTO_NO_MEMORY.
