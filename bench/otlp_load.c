@@ -1,10 +1,12 @@
 // folders: codec net
-// otlp_load: replays prepared OTLP requests byte for byte against a server and measures the answers.
+// otlp_load: replays prepared OTLP requests byte for byte against a server and measures the
+// answers.
 //
-// Requests come from a file of frames (big-endian u32 length, then a serialized request). They are compressed and framed before the
-// clock starts. Closed loop: each connection keeps a fixed number of requests under way. Open loop (--rate): requests are due at fixed times, and
-// latency counts from when a request was due, so that a stall is charged for all that queued up behind it.
-// Prints one JSON object.
+// Requests come from a file of frames (big-endian u32 length, then a serialized request). They are
+// compressed and framed before the clock starts. Closed loop: each connection keeps a fixed number
+// of requests under way. Open loop (--rate): requests are due at fixed times, and latency counts
+// from when a request was due, so that a stall is charged for all that queued up behind it. Prints
+// one JSON object.
 #define _GNU_SOURCE
 #include "codec/compress.h"
 
@@ -48,6 +50,10 @@ struct load {
     size_t total;
     size_t answered;
     size_t failed;
+    size_t refused; // answered UNAVAILABLE or 503 and sent again, as exporters do
+    size_t *again;  // requests to be sent again
+    size_t again_count;
+    uint64_t again_ns; // not before
     uint64_t body_bytes;
     uint64_t started_ns;
     uint64_t *latencies_ns;
@@ -59,7 +65,7 @@ struct stream {
     size_t sent;
     uint64_t due_ns;
     int ok;
-    int32_t id;
+    int retryable;
 };
 
 struct connection {
@@ -123,7 +129,8 @@ static struct oto_bytes prepare(struct load *load, struct oto_codec *codec, stru
         die("compression");
     if (compression != OTO_COMPRESSION_NONE) {
         // Level 6 for gzip: what Go's and Python's exporters use.
-        if (oto_compress(codec, compression, compression == OTO_COMPRESSION_GZIP ? 6 : 0, body, &packed, &err) < 0)
+        if (oto_compress(codec, compression, compression == OTO_COMPRESSION_GZIP ? 6 : 0, body,
+                         &packed, &err) < 0)
             die("compress");
         body = oto_buffer_view(&packed);
     }
@@ -133,10 +140,13 @@ static struct oto_bytes prepare(struct load *load, struct oto_codec *codec, stru
         oto_store32_big(prefix + 1, (uint32_t)body.size);
         status = oto_buffer_append(&out, prefix, 5);
     } else {
-        status = oto_buffer_append_format(&out, "POST /v1/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/%s\r\n%s%s%sContent-Length: %zu\r\n\r\n",
-                                          o->signal, o->host, strcmp(o->content, "json") == 0 ? "json" : "x-protobuf",
-                                          compression ? "Content-Encoding: " : "", compression ? o->compression : "",
-                                          compression ? "\r\n" : "", body.size);
+        status = oto_buffer_append_format(
+            &out,
+            "POST /v1/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: "
+            "application/%s\r\n%s%s%sContent-Length: %zu\r\n\r\n",
+            o->signal, o->host, strcmp(o->content, "json") == 0 ? "json" : "x-protobuf",
+            compression ? "Content-Encoding: " : "", compression ? o->compression : "",
+            compression ? "\r\n" : "", body.size);
     }
     if (status < 0 || oto_buffer_append(&out, body.data, body.size) < 0)
         die("memory");
@@ -158,14 +168,16 @@ static void load_requests(struct load *load)
             capacity = capacity ? 2 * capacity : 1024;
             load->requests = realloc(load->requests, capacity * sizeof(*load->requests));
         }
-        load->requests[load->request_count++].bytes = prepare(load, codec, oto_bytes(data + at + 4, length));
+        load->requests[load->request_count++].bytes =
+            prepare(load, codec, oto_bytes(data + at + 4, length));
         at += 4 + length;
     }
     free(data);
     oto_codec_free(codec);
     load->total = load->request_count * (size_t)load->options.repeat;
     load->latencies_ns = calloc(load->total, sizeof(*load->latencies_ns));
-    if (!load->request_count || !load->latencies_ns)
+    load->again = calloc(load->total, sizeof(*load->again));
+    if (!load->request_count || !load->latencies_ns || !load->again)
         die("no requests");
 }
 
@@ -184,14 +196,25 @@ static uint64_t next_due(const struct load *load)
 static int take(struct load *load, struct stream *stream)
 {
     uint64_t due = next_due(load), now = now_ns();
+    if (load->again_count && now >= load->again_ns) {
+        *stream = (struct stream){.request = load->again[--load->again_count], .due_ns = now};
+        return 1;
+    }
     if (due == UINT64_MAX || due > now)
         return 0;
-    *stream = (struct stream){.request = load->next++ % load->request_count, .due_ns = due ? due : now};
+    *stream =
+        (struct stream){.request = load->next++ % load->request_count, .due_ns = due ? due : now};
     return 1;
 }
 
 static void answered(struct load *load, const struct stream *stream, int ok)
 {
+    if (!ok && stream->retryable) {
+        load->refused++;
+        load->again[load->again_count++] = stream->request;
+        load->again_ns = now_ns() + 20000000u;
+        return;
+    }
     load->latencies_ns[load->answered++] = now_ns() - stream->due_ns;
     load->failed += !ok;
 }
@@ -207,8 +230,8 @@ static void update_events(struct connection *c, int want_write)
 
 // --- gRPC ---
 
-static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t size, uint32_t *flags, nghttp2_data_source *source,
-                         void *user)
+static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t size,
+                         uint32_t *flags, nghttp2_data_source *source, void *user)
 {
     (void)session, (void)id;
     struct connection *c = user;
@@ -224,13 +247,16 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, 
     return (ssize_t)size;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_size, const uint8_t *value,
-                     size_t value_size, uint8_t flags, void *user)
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
+                     void *user)
 {
     (void)flags, (void)user;
     struct stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (stream && name_size == 11 && memcmp(name, "grpc-status", 11) == 0)
+    if (stream && name_size == 11 && memcmp(name, "grpc-status", 11) == 0) {
         stream->ok = value_size == 1 && value[0] == '0';
+        stream->retryable = value_size == 2 && memcmp(value, "14", 2) == 0;
+    }
     return 0;
 }
 
@@ -246,17 +272,28 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     return 0;
 }
 
-#define NV(n, v) {(uint8_t *)(uintptr_t)(n), (uint8_t *)(uintptr_t)(v), strlen(n), strlen(v), NGHTTP2_NV_FLAG_NONE}
+#define NV(n, v)                                                                                   \
+    {                                                                                              \
+        (uint8_t *)(uintptr_t)(n), (uint8_t *)(uintptr_t)(v), strlen(n), strlen(v),                \
+            NGHTTP2_NV_FLAG_NONE                                                                   \
+    }
 
 static void grpc_submit(struct connection *c)
 {
     const struct options *o = &c->load->options;
     char path[128];
-    const char *service = strcmp(o->signal, "logs") == 0 ? "Logs" : strcmp(o->signal, "traces") == 0 ? "Trace" : "Metrics";
+    const char *service = strcmp(o->signal, "logs") == 0     ? "Logs"
+                          : strcmp(o->signal, "traces") == 0 ? "Trace"
+                                                             : "Metrics";
     (void)snprintf(path, sizeof(path), "/opentelemetry.proto.collector.%s.v1.%sService/Export",
                    strcmp(o->signal, "traces") == 0 ? "trace" : o->signal, service);
-    nghttp2_nv headers[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":path", path), NV(":authority", o->host),
-                            NV("content-type", "application/grpc"), NV("te", "trailers"), NV("grpc-encoding", o->compression)};
+    nghttp2_nv headers[] = {NV(":method", "POST"),
+                            NV(":scheme", "http"),
+                            NV(":path", path),
+                            NV(":authority", o->host),
+                            NV("content-type", "application/grpc"),
+                            NV("te", "trailers"),
+                            NV("grpc-encoding", o->compression)};
     struct stream taken;
     while (c->busy < o->in_flight && take(c->load, &taken)) {
         struct stream *stream = malloc(sizeof(*stream));
@@ -329,7 +366,8 @@ static void http_write(struct connection *c)
         struct oto_bytes bytes = c->load->requests[c->current.request].bytes;
         if (c->current.sent == bytes.size)
             break;
-        ssize_t sent = send(c->fd, bytes.data + c->current.sent, bytes.size - c->current.sent, MSG_NOSIGNAL);
+        ssize_t sent =
+            send(c->fd, bytes.data + c->current.sent, bytes.size - c->current.sent, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN) {
             update_events(c, 1);
             return;
@@ -350,6 +388,7 @@ static void http_head(struct connection *c)
     char *length = strcasestr(c->head, "content-length:");
     size_t after = c->head_size - (size_t)(end + 4 - c->head);
     c->current.ok = strncmp(c->head, "HTTP/1.1 200", 12) == 0;
+    c->current.retryable = strncmp(c->head, "HTTP/1.1 503", 12) == 0;
     c->body_left = length ? strtoul(length + 15, NULL, 10) : 0;
     c->body_left -= after < c->body_left ? after : c->body_left;
     c->in_body = 1;
@@ -358,7 +397,9 @@ static void http_head(struct connection *c)
 static void http_read(struct connection *c)
 {
     char drop[4096];
-    ssize_t size = c->in_body ? recv(c->fd, drop, sizeof(drop), 0) : recv(c->fd, c->head + c->head_size, sizeof(c->head) - 1 - c->head_size, 0);
+    ssize_t size = c->in_body
+                       ? recv(c->fd, drop, sizeof(drop), 0)
+                       : recv(c->fd, c->head + c->head_size, sizeof(c->head) - 1 - c->head_size, 0);
     if (size == 0 || (size < 0 && errno != EAGAIN))
         die("the server closed a connection");
     if (size < 0)
@@ -382,7 +423,8 @@ static void http_read(struct connection *c)
 
 static void open_connection(struct load *load, struct connection *c)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)load->options.port)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)load->options.port)};
     inet_pton(AF_INET, load->options.host, &address.sin_addr);
     int one = 1;
     c->load = load;
@@ -409,7 +451,8 @@ static void pump(struct connection *c)
 
 static void run(struct load *load)
 {
-    struct connection *connections = calloc((size_t)load->options.connections, sizeof(*connections));
+    struct connection *connections =
+        calloc((size_t)load->options.connections, sizeof(*connections));
     load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     for (int i = 0; i < load->options.connections; i++)
         open_connection(load, &connections[i]);
@@ -418,7 +461,8 @@ static void run(struct load *load)
         pump(&connections[i]);
     while (load->answered < load->total) {
         struct epoll_event events[256];
-        int count = epoll_wait(load->epoll_fd, events, 256, load->options.rate > 0 ? 1 : -1);
+        int count = epoll_wait(load->epoll_fd, events, 256,
+                               load->options.rate > 0 || load->again_count ? 1 : -1);
         for (int i = 0; i < count; i++) {
             struct connection *c = events[i].data.ptr;
             if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
@@ -429,7 +473,7 @@ static void run(struct load *load)
             }
             pump(c);
         }
-        if (load->options.rate > 0)
+        if (load->options.rate > 0 || load->again_count)
             for (int i = 0; i < load->options.connections; i++)
                 pump(&connections[i]);
     }
@@ -451,17 +495,22 @@ static void report(struct load *load)
 {
     double seconds = (double)(now_ns() - load->started_ns) * 1e-9;
     qsort(load->latencies_ns, load->answered, sizeof(*load->latencies_ns), compare);
-    (void)printf("{\"requests\": %zu, \"failed\": %zu, \"seconds\": %.4f, \"requests_per_s\": %.1f, \"body_bytes\": %llu, "
+    (void)printf("{\"requests\": %zu, \"failed\": %zu, \"refused\": %zu, \"seconds\": %.4f, "
+                 "\"requests_per_s\": %.1f, \"body_bytes\": %llu, "
                  "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
-                 load->answered, load->failed, seconds, (double)load->answered / seconds,
-                 (unsigned long long)load->body_bytes * (unsigned long long)load->options.repeat, quantile_ms(load, 0.5), quantile_ms(load, 0.99),
-                 quantile_ms(load, 0.999), quantile_ms(load, 1));
+                 load->answered, load->failed, load->refused, seconds,
+                 (double)load->answered / seconds,
+                 (unsigned long long)load->body_bytes * (unsigned long long)load->options.repeat,
+                 quantile_ms(load, 0.5), quantile_ms(load, 0.99), quantile_ms(load, 0.999),
+                 quantile_ms(load, 1));
 }
 
 static void usage(void)
 {
-    (void)fputs("otlp_load --port N --frames FILE [--host 127.0.0.1] [--protocol grpc|http] [--signal logs|traces|metrics]\n"
-                "          [--content protobuf|json] [--compression identity|gzip|zstd] [--connections 2] [--in-flight 4]\n"
+    (void)fputs("otlp_load --port N --frames FILE [--host 127.0.0.1] [--protocol grpc|http] "
+                "[--signal logs|traces|metrics]\n"
+                "          [--content protobuf|json] [--compression identity|gzip|zstd] "
+                "[--connections 2] [--in-flight 4]\n"
                 "          [--rate REQUESTS_PER_S] [--repeat 1]\n",
                 stderr);
     exit(2);
@@ -469,8 +518,14 @@ static void usage(void)
 
 int main(int argc, char **argv)
 {
-    struct load load = {.options = {.host = "127.0.0.1", .protocol = "grpc", .signal = "logs", .content = "protobuf", .compression = "identity",
-                                    .connections = 2, .in_flight = 4, .repeat = 1}};
+    struct load load = {.options = {.host = "127.0.0.1",
+                                    .protocol = "grpc",
+                                    .signal = "logs",
+                                    .content = "protobuf",
+                                    .compression = "identity",
+                                    .connections = 2,
+                                    .in_flight = 4,
+                                    .repeat = 1}};
     struct options *o = &load.options;
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];

@@ -136,7 +136,7 @@ def run_case(build, payloads, manifest, case, arguments, rate):
     return {"case": case, "records": records, "cpu_ns_a_record": cpu_s * 1e9 / records, "cpu_us_a_request": cpu_s * 1e6 / load["requests"],
             "records_per_s": records / load["seconds"], "stored_bytes_a_record": file_bytes / records, "files": files,
             "peak_mib": peak / 2**20, "idle_mib": server.idle_bytes / 2**20, "start_ms": server.start_s * 1000,
-            "p50_ms": load["p50_ms"], "p99_ms": load["p99_ms"], "p999_ms": load["p999_ms"],
+            "refused": load["refused"], "p50_ms": load["p50_ms"], "p99_ms": load["p99_ms"], "p999_ms": load["p999_ms"],
             "request_mb_per_s_of_cpu": load["body_bytes"] / 1e6 / cpu_s if cpu_s else 0}
 
 
@@ -165,7 +165,7 @@ def main():
     manifest = json.loads((payloads / "manifest.json").read_text())
     manifest = manifest.get("sets", manifest)
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
-    print(f"{'case':34} {'CPU ns/rec':>10} {'best':>7} {'µs/req':>7} {'krec/s':>8} {'B/rec':>7} {'files':>5} {'peak MiB':>8} {'p50 ms':>7} {'p99 ms':>7}")
+    print(f"{'case':34} {'CPU ns/rec':>10} {'best':>7} {'µs/req':>7} {'krec/s':>8} {'B/rec':>7} {'files':>5} {'peak MiB':>8} {'p50 ms':>7} {'p99 ms':>7} {'refused':>7}")
     results = []
     for case in options.cases or CASES:
         runs = [run_case(options.build, payloads, manifest, case, options.serve.split(), options.rate) for _ in range(options.runs)]
@@ -173,7 +173,7 @@ def main():
         best = min(r["cpu_ns_a_record"] for r in runs)
         results.append({"median": median, "best_cpu_ns_a_record": best, "runs": len(runs)})
         print(f"{case:34} {median['cpu_ns_a_record']:10.0f} {best:7.0f} {median['cpu_us_a_request']:7.1f} {median['records_per_s'] / 1e3:8.0f} "
-              f"{median['stored_bytes_a_record']:7.1f} {median['files']:5d} {median['peak_mib']:8.1f} {median['p50_ms']:7.2f} {median['p99_ms']:7.2f}",
+              f"{median['stored_bytes_a_record']:7.1f} {median['files']:5d} {median['peak_mib']:8.1f} {median['p50_ms']:7.2f} {median['p99_ms']:7.2f} {median['refused']:7d}",
               flush=True)
     document = {"when": datetime.datetime.now(datetime.timezone.utc).isoformat(), "commit": commit, "machine": machine(),
                 "method": "server on core 0, otlp_load on core 1, closed loop unless rate; CPU of the server process and its children after ready "
