@@ -1,6 +1,7 @@
 // folders: otlp
-// How long OTLP requests take to become columns: replays a file of frames (big-endian u32 length, then the request)
-// and prints JSON. Each round decodes the whole file into fresh builders; the best round counts.
+// How long OTLP requests take to become columns: replays a file of frames (big-endian u32 length,
+// then the request) and prints JSON. Each round decodes the whole file into fresh builders; the
+// best round counts.
 //   bench_otlp_decode logs|traces|metrics FILE [ROUNDS]
 #define _POSIX_C_SOURCE 199309L
 #include "otlp/otlp_decode.h"
@@ -38,8 +39,8 @@ struct round {
     uint64_t arena_bytes;
 };
 
-// Every SEGMENT_ROWS rows new builders are begun, as a flush does, in memory that stays mapped: the first
-// round pays for page faults, the best one does not.
+// Every SEGMENT_ROWS rows new builders are begun, as a flush does, in memory that stays mapped: the
+// first round pays for page faults, the best one does not.
 #define SEGMENT_ROWS 65536
 #define ROWS_RESERVE (SEGMENT_ROWS + 8192) // as the engine: columns of rows never grow
 
@@ -56,14 +57,16 @@ static int segment_begin(struct segment *s, const struct oto_schemas *schemas)
     s->rows = 0;
     for (int t = 0; t < OTO_TABLE_COUNT; t++) {
         list[t] = &s->builders[t];
-        if (oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &s->arena, 1, ROWS_RESERVE, NULL) < 0)
+        if (oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &s->arena, 1,
+                             ROWS_RESERVE, NULL) < 0)
             return -1;
     }
     s->decoder = oto_otlp_decoder_new(&oto_allocator_heap, schemas, list);
     return s->decoder ? 0 : -1;
 }
 
-static int decode_all(enum oto_signal signal, struct oto_bytes file, const struct oto_schemas *schemas, struct round *r)
+static int decode_all(enum oto_signal signal, struct oto_bytes file,
+                      const struct oto_schemas *schemas, struct round *r)
 {
     static struct segment s;
     static int has_arena;
@@ -81,7 +84,8 @@ static int decode_all(enum oto_signal signal, struct oto_bytes file, const struc
     for (size_t at = 0; at + 4 <= file.size;) {
         uint32_t size = oto_load32_big(file.data + at);
         struct oto_otlp_result result;
-        if (oto_otlp_decode(s.decoder, signal, oto_bytes(file.data + at + 4, size), 1, &limits, &result, &err) < 0) {
+        if (oto_otlp_decode(s.decoder, signal, oto_bytes(file.data + at + 4, size), 1, &limits,
+                            &result, &err) < 0) {
             fprintf(stderr, "%s\n", err.message);
             return -1;
         }
@@ -124,7 +128,8 @@ int main(int argc, char **argv)
             best = r;
     }
     double rows = (double)(best.rows ? best.rows : 1);
-    printf("{\"signal\": \"%s\", \"requests\": %llu, \"rows\": %llu, \"rejected\": %llu, \"bytes_per_row\": %.1f, "
+    printf("{\"signal\": \"%s\", \"requests\": %llu, \"rows\": %llu, \"rejected\": %llu, "
+           "\"bytes_per_row\": %.1f, "
            "\"ns_per_row\": %.1f, \"memory_bytes_per_row\": %.1f}\n",
            names[signal], (unsigned long long)best.requests, (unsigned long long)best.rows,
            (unsigned long long)best.rejected, (double)file.size / rows, best.ns / rows,

@@ -1,5 +1,6 @@
 // folders: api
-// Any text as a configuration file: refused with a message or taken whole, and its values can be shown.
+// Any text as a configuration file: refused with a message or taken whole, and its values can be
+// shown.
 #include "api/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,6 +1,7 @@
 // folders: otlp
-// Any bytes as an OTLP request of the signal that the first byte names. Whatever comes of it, columns must fit
-// their levels; a failure must leave the builders as they were; the same request again must give as many rows.
+// Any bytes as an OTLP request of the signal that the first byte names. Whatever comes of it,
+// columns must fit their levels; a failure must leave the builders as they were; the same request
+// again must give as many rows.
 #include "otlp/otlp_decode.h"
 #include <stdlib.h>
 
@@ -28,7 +29,8 @@ static void check_builder(const struct oto_builder *b)
             must(b->levels[l].link[i] < b->levels[l + 1].count);
 }
 
-static void decode_twice(struct oto_otlp_decoder *d, enum oto_signal signal, struct oto_bytes message)
+static void decode_twice(struct oto_otlp_decoder *d, enum oto_signal signal,
+                         struct oto_bytes message)
 {
     struct oto_otlp_limits limits = {.depth_max = 20, .attributes_max = 50};
     struct oto_otlp_result first, second;
@@ -60,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     oto_arena_init(&arena, &oto_allocator_heap, 1u << 16, 1u << 28);
     for (int t = 0; t < OTO_TABLE_COUNT; t++) {
         list[t] = &builders[t];
-        must(oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &arena, 1, 16, NULL) == OTO_OK);
+        must(oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &arena, 1, 16,
+                              NULL) == OTO_OK);
     }
     struct oto_otlp_decoder *d = oto_otlp_decoder_new(&oto_allocator_heap, schemas, list);
     must(d != NULL);

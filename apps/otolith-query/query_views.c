@@ -36,35 +36,34 @@ enum oto_status query_views_init(struct query_views *views, const struct query_s
 static const struct {
     const char *table; // has to be there
     const char *sql;
-} people_views[] =
-    {
-        {"otel_logs",
-         "CREATE OR REPLACE VIEW logs AS SELECT Timestamp, ServiceName, SeverityText, Body, "
-         "LogAttributes, TraceId, SpanId, "
-         "SeverityNumber, EventName, ResourceAttributes, ScopeName, " NANOSECONDS(
-             "Timestamp") " AS TimeUnixNano, " OTHERS("'Timestamp', 'ServiceName', 'SeverityText', "
-                                                      "'Body', 'LogAttributes', 'TraceId', "
-                                                      "'SpanId', 'SeverityNumber', "
-                                                      "'EventName', 'ResourceAttributes', "
-                                                      "'ScopeName'") " FROM otel_logs"},
-        {"otel_traces",
-         "CREATE OR REPLACE VIEW traces AS SELECT Timestamp, ServiceName, SpanName, SpanKind, "
-         "Duration, StatusCode, "
-         "StatusMessage, TraceId, SpanId, ParentSpanId, SpanAttributes, ResourceAttributes, "
-         "ScopeName, Events, Links, " NANOSECONDS("Timestamp") " AS TimeUnixNano, TRY(" NANOSECONDS(
-             "Timestamp") " + Duration) AS EndTimeUnixNano, " OTHERS("'Timestamp', 'ServiceName', "
-                                                                     "'SpanName', 'SpanKind', "
-                                                                     "'Duration', 'StatusCode', "
-                                                                     "'StatusMessage', 'TraceId', "
-                                                                     "'SpanId', 'ParentSpanId', "
-                                                                     "'SpanAttributes', "
-                                                                     "'ResourceAttributes', "
-                                                                     "'ScopeName', 'Events', "
-                                                                     "'Links'") " FROM "
-                                                                                "otel_traces"},
-        {"otel_metrics_summary",
-         "CREATE OR REPLACE VIEW metrics AS " METRICS("gauge") AND_METRICS("sum")
-             AND_METRICS("histogram") AND_METRICS("exponential_histogram") AND_METRICS("summary")},
+} people_views[] = {
+    {"otel_logs",
+     "CREATE OR REPLACE VIEW logs AS SELECT Timestamp, ServiceName, SeverityText, Body, "
+     "LogAttributes, TraceId, SpanId, "
+     "SeverityNumber, EventName, ResourceAttributes, ScopeName, " NANOSECONDS(
+         "Timestamp") " AS TimeUnixNano, " OTHERS("'Timestamp', 'ServiceName', 'SeverityText', "
+                                                  "'Body', 'LogAttributes', 'TraceId', "
+                                                  "'SpanId', 'SeverityNumber', "
+                                                  "'EventName', 'ResourceAttributes', "
+                                                  "'ScopeName'") " FROM otel_logs"},
+    {"otel_traces",
+     "CREATE OR REPLACE VIEW traces AS SELECT Timestamp, ServiceName, SpanName, SpanKind, "
+     "Duration, StatusCode, "
+     "StatusMessage, TraceId, SpanId, ParentSpanId, SpanAttributes, ResourceAttributes, "
+     "ScopeName, Events, Links, " NANOSECONDS("Timestamp") " AS TimeUnixNano, TRY(" NANOSECONDS(
+         "Timestamp") " + Duration) AS EndTimeUnixNano, " OTHERS("'Timestamp', 'ServiceName', "
+                                                                 "'SpanName', 'SpanKind', "
+                                                                 "'Duration', 'StatusCode', "
+                                                                 "'StatusMessage', 'TraceId', "
+                                                                 "'SpanId', 'ParentSpanId', "
+                                                                 "'SpanAttributes', "
+                                                                 "'ResourceAttributes', "
+                                                                 "'ScopeName', 'Events', "
+                                                                 "'Links'") " FROM "
+                                                                            "otel_traces"},
+    {"otel_metrics_summary",
+     "CREATE OR REPLACE VIEW metrics AS " METRICS("gauge") AND_METRICS("sum")
+         AND_METRICS("histogram") AND_METRICS("exponential_histogram") AND_METRICS("summary")},
 };
 
 static int has_table(const struct query_settings *settings, const char *name)

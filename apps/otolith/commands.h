@@ -1,4 +1,5 @@
-// The subcommands of otolith. Each gets the arguments after its name and returns the exit status: 0 done, 1 failed, 2 wrong usage.
+// The subcommands of otolith. Each gets the arguments after its name and returns the exit status: 0
+// done, 1 failed, 2 wrong usage.
 #ifndef OTO_APPS_OTOLITH_COMMANDS_H
 #define OTO_APPS_OTOLITH_COMMANDS_H
 

@@ -5,21 +5,26 @@
 #include <string.h>
 
 const struct oto_command oto_commands[] = {
-    {"serve", "[--config FILE] [--data DIR] [--listen ADDR[,role…]]… [settings]", "Run the server.", oto_command_serve},
-    {"query", "[--data DIR] [--format table|json|ndjson|csv|arrow|parquet] SQL", "Ask with SQL, of a running server or of the files.",
-     oto_command_query},
-    {"check-config", "FILE", "Check a configuration file and print what would apply.", oto_command_check_config},
+    {"serve", "[--config FILE] [--data DIR] [--listen ADDR[,role…]]… [settings]", "Run the server.",
+     oto_command_serve},
+    {"query", "[--data DIR] [--format table|json|ndjson|csv|arrow|parquet] SQL",
+     "Ask with SQL, of a running server or of the files.", oto_command_query},
+    {"check-config", "FILE", "Check a configuration file and print what would apply.",
+     oto_command_check_config},
     {"version", "", "Print the version.", oto_command_version},
     {"help", "[COMMAND]", "Print this, or a command's help.", oto_command_help},
     {0}};
 
 static void print_usage(FILE *out)
 {
-    (void)fputs("Otolith: OpenTelemetry in, open columns kept, questions answered.\n\nUsage: otolith COMMAND [arguments]\n\n", out);
+    (void)fputs("Otolith: OpenTelemetry in, open columns kept, questions answered.\n\nUsage: "
+                "otolith COMMAND [arguments]\n\n",
+                out);
     for (const struct oto_command *c = oto_commands; c->name; c++)
         (void)fprintf(out, "  otolith %s %s\n      %s\n", c->name, c->arguments, c->help);
     (void)fputs("\nFirst steps:\n"
-                "  otolith serve                                   # then send OTLP to 127.0.0.1:4317 or :4318\n"
+                "  otolith serve                                   # then send OTLP to "
+                "127.0.0.1:4317 or :4318\n"
                 "  otolith query \"SELECT count(*) FROM otel_logs\"\n"
                 "\n`otolith COMMAND --help` explains a command.\n",
                 out);

@@ -28,11 +28,14 @@ static void print_buffer(enum oto_status (*write)(struct oto_buffer *output))
 
 static int print_help(void)
 {
-    (void)puts("Usage: otolith serve [--config FILE] [settings]\n\n"
-               "Runs the server until SIGTERM or SIGINT, then answers what is open, writes everything to files and exits 0.\n"
-               "Every setting can be given as a flag, in the environment (OTOLITH_MEMORY_LIMIT) or in the YAML file\n"
-               "(memory_limit); a flag wins over the environment, the environment over the file.\n\n"
-               "  --config FILE\n      YAML file of settings; also OTOLITH_CONFIG.");
+    (void)puts(
+        "Usage: otolith serve [--config FILE] [settings]\n\n"
+        "Runs the server until SIGTERM or SIGINT, then answers what is open, writes everything to "
+        "files and exits 0.\n"
+        "Every setting can be given as a flag, in the environment (OTOLITH_MEMORY_LIMIT) or in the "
+        "YAML file\n"
+        "(memory_limit); a flag wins over the environment, the environment over the file.\n\n"
+        "  --config FILE\n      YAML file of settings; also OTOLITH_CONFIG.");
     print_buffer(oto_config_write_help);
     return 0;
 }
@@ -44,7 +47,8 @@ static int fail(const struct oto_error *err, int status)
 }
 
 // The file named by --config or OTOLITH_CONFIG is read first, whatever the order of the arguments.
-static enum oto_status load_file(struct oto_config *config, int argc, char **argv, struct oto_error *err)
+static enum oto_status load_file(struct oto_config *config, int argc, char **argv,
+                                 struct oto_error *err)
 {
     const char *path = getenv("OTOLITH_CONFIG");
     for (int i = 0; i < argc; i++) {
@@ -58,7 +62,8 @@ static enum oto_status load_file(struct oto_config *config, int argc, char **arg
     return path ? oto_config_load_file(config, path, err) : OTO_OK;
 }
 
-static enum oto_status load_flags(struct oto_config *config, int argc, char **argv, struct oto_error *err)
+static enum oto_status load_flags(struct oto_config *config, int argc, char **argv,
+                                  struct oto_error *err)
 {
     for (int i = 0; i < argc;) {
         int known;
@@ -72,12 +77,14 @@ static enum oto_status load_flags(struct oto_config *config, int argc, char **ar
         }
         OTO_TRY(oto_config_load_flag(config, argc, argv, &i, &known, err));
         if (!known)
-            return oto_error_set(err, OTO_INVALID, "'%s' is not a setting; see otolith serve --help", argv[i]);
+            return oto_error_set(err, OTO_INVALID,
+                                 "'%s' is not a setting; see otolith serve --help", argv[i]);
     }
     return OTO_OK;
 }
 
-static enum oto_status load(struct oto_config *config, int argc, char **argv, char **environment, struct oto_error *err)
+static enum oto_status load(struct oto_config *config, int argc, char **argv, char **environment,
+                            struct oto_error *err)
 {
     OTO_TRY(oto_config_init(config, err));
     OTO_TRY(load_file(config, argc, argv, err));
@@ -113,7 +120,8 @@ static void print_welcome(const struct oto_service *service, const struct oto_co
 
 static int serve(const struct oto_config *config, struct oto_error *err)
 {
-    struct oto_log log = {oto_log_level_from_name(config->log_level), strcmp(config->log_format, "json") == 0};
+    struct oto_log log = {oto_log_level_from_name(config->log_level),
+                          strcmp(config->log_format, "json") == 0};
     char program[4096];
     if (oto_program_path(program, sizeof(program), err) < 0 ||
         oto_service_start(config, &log, OTO_VERSION, program, &running, err) < 0)
@@ -132,7 +140,8 @@ int oto_command_serve(int argc, char **argv, char **environment)
     struct oto_error err;
     oto_error_init(&err);
     struct oto_config config;
-    int status = load(&config, argc, argv, environment, &err) < 0 ? fail(&err, 2) : serve(&config, &err);
+    int status =
+        load(&config, argc, argv, environment, &err) < 0 ? fail(&err, 2) : serve(&config, &err);
     oto_config_release(&config);
     return status;
 }
@@ -144,7 +153,8 @@ static void print_effective(const struct oto_config *config)
         struct oto_buffer text;
         oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
         if (oto_config_value_text(config, &oto_config_keys[i], &text) == OTO_OK)
-            (void)printf("%s: %.*s  # %s\n", oto_config_keys[i].name, (int)text.size, (const char *)text.data, sources[config->source[i]]);
+            (void)printf("%s: %.*s  # %s\n", oto_config_keys[i].name, (int)text.size,
+                         (const char *)text.data, sources[config->source[i]]);
         oto_buffer_release(&text);
     }
 }
@@ -157,15 +167,18 @@ int oto_command_check_config(int argc, char **argv, char **environment)
         return 0;
     }
     if (argc != 1 || wants_help(argc, argv)) {
-        (void)puts("Usage: otolith check-config FILE\n\nReads a YAML configuration, says what is wrong with it (file, line, key; exit status 1), or\n"
-                   "prints every setting with its value and where it comes from. The environment is not considered.");
+        (void)puts("Usage: otolith check-config FILE\n\nReads a YAML configuration, says what is "
+                   "wrong with it (file, line, key; exit status 1), or\n"
+                   "prints every setting with its value and where it comes from. The environment "
+                   "is not considered.");
         return argc == 1 ? 0 : 2;
     }
     struct oto_error err;
     oto_error_init(&err);
     struct oto_config config;
     int status = 0;
-    if (oto_config_init(&config, &err) < 0 || oto_config_load_file(&config, argv[0], &err) < 0 || oto_config_check(&config, &err) < 0)
+    if (oto_config_init(&config, &err) < 0 || oto_config_load_file(&config, argv[0], &err) < 0 ||
+        oto_config_check(&config, &err) < 0)
         status = fail(&err, 1);
     else
         print_effective(&config);

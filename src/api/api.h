@@ -1,5 +1,6 @@
-// What the protocol faces share: the worker of a loop thread, the call (one exchange on its way through a face), the route table and the
-// answers that every face gives alike. Everything here happens on the worker's thread unless said otherwise.
+// What the protocol faces share: the worker of a loop thread, the call (one exchange on its way
+// through a face), the route table and the answers that every face gives alike. Everything here
+// happens on the worker's thread unless said otherwise.
 #ifndef OTO_API_API_H
 #define OTO_API_API_H
 
@@ -20,15 +21,23 @@ struct oto_worker {
     struct oto_http_server *server;
     struct oto_shard *shard;
     struct oto_codec *codec;
-    struct oto_allocator budget; // allocator of the scratch buffers: counts against the engine's memory
-    struct oto_buffer plain;     // decompressed body; reused
+    struct oto_allocator
+        budget;              // allocator of the scratch buffers: counts against the engine's memory
+    struct oto_buffer plain; // decompressed body; reused
     struct oto_buffer transcoded; // JSON rewritten as protobuf; reused
     struct oto_loop_timer tick;
-    struct oto_call *parked, **parked_end; // export requests that wait for room, in order of arrival
+    struct oto_call *parked,
+        **parked_end; // export requests that wait for room, in order of arrival
     struct oto_loop_timer parked_retry;
 };
 
-enum oto_call_encoding { OTO_CALL_GRPC, OTO_CALL_PROTOBUF, OTO_CALL_JSON, OTO_CALL_JSON_LINES, OTO_CALL_TEXT };
+enum oto_call_encoding {
+    OTO_CALL_GRPC,
+    OTO_CALL_PROTOBUF,
+    OTO_CALL_JSON,
+    OTO_CALL_JSON_LINES,
+    OTO_CALL_TEXT
+};
 
 struct oto_route;
 
@@ -43,8 +52,8 @@ struct oto_call {
     uint64_t deadline_ns; // monotonic; 0: none
     int answered;
     int closed;
-    int pending; // an ingest or query still refers to it
-    int parked;  // in the worker's list of waiting requests
+    int pending;              // an ingest or query still refers to it
+    int parked;               // in the worker's list of waiting requests
     uint64_t parked_until_ns; // monotonic; 0: never waited
     struct oto_call *parked_next;
     struct oto_ingest ingest;
@@ -56,7 +65,7 @@ struct oto_route {
     const char *path;
     enum oto_role role;
     int grpc;
-    size_t body_bytes_max; // 0: no body; SIZE_MAX: the configured largest request
+    size_t body_bytes_max;  // 0: no body; SIZE_MAX: the configured largest request
     enum oto_signal signal; // of ingest routes
     // Looks at the headers: returns 0 after having answered, 1 to go on.
     int (*begin)(struct oto_call *call);
@@ -86,11 +95,14 @@ int oto_call_reserve(struct oto_call *call, uint64_t more);
 #define OTO_EXPORT_COPIES 2
 
 // --- answers ---
-// A failure in the request's own form: google.rpc.Status in protobuf or JSON, gRPC trailers, or JSON for the rest.
-void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status, uint32_t retry_s, const char *message);
+// A failure in the request's own form: google.rpc.Status in protobuf or JSON, gRPC trailers, or
+// JSON for the rest.
+void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status,
+                   uint32_t retry_s, const char *message);
 // The same from a library status: retryable ones are 503 / UNAVAILABLE.
 void oto_call_fail_status(struct oto_call *call, const struct oto_error *err);
-void oto_call_respond(struct oto_call *call, int http_status, const char *content_type, struct oto_bytes body);
+void oto_call_respond(struct oto_call *call, int http_status, const char *content_type,
+                      struct oto_bytes body);
 // Fills the body of an error that the net layer raises by itself.
 const char *oto_call_encoding_content_type(enum oto_call_encoding encoding);
 

@@ -1,4 +1,5 @@
-// Calls: the way of an exchange from its headers through a route to its answer, and the answers all faces give alike.
+// Calls: the way of an exchange from its headers through a route to its answer, and the answers all
+// faces give alike.
 #include "api/api.h"
 
 #include "os/clock.h"
@@ -24,19 +25,22 @@ const char *oto_call_encoding_content_type(enum oto_call_encoding encoding)
 
 // --- answers ---
 
-static void respond(struct oto_call *call, int http_status, const char *content_type, struct oto_bytes body,
-                    const struct oto_http_header *extra)
+static void respond(struct oto_call *call, int http_status, const char *content_type,
+                    struct oto_bytes body, const struct oto_http_header *extra)
 {
-    struct oto_http_header headers[2] = {{OTO_BYTES_LITERAL("content-type"), oto_bytes_text(content_type)}};
+    struct oto_http_header headers[2] = {
+        {OTO_BYTES_LITERAL("content-type"), oto_bytes_text(content_type)}};
     size_t count = 1;
     if (extra)
         headers[count++] = *extra;
-    struct oto_http_response response = {.status = http_status, .headers = headers, .header_count = count, .body = body};
+    struct oto_http_response response = {
+        .status = http_status, .headers = headers, .header_count = count, .body = body};
     call->answered = 1;
     oto_exchange_respond(call->exchange, &response);
 }
 
-void oto_call_respond(struct oto_call *call, int http_status, const char *content_type, struct oto_bytes body)
+void oto_call_respond(struct oto_call *call, int http_status, const char *content_type,
+                      struct oto_bytes body)
 {
     respond(call, http_status, content_type, body, NULL);
 }
@@ -51,16 +55,19 @@ static const char *allowed_methods(struct oto_call *call)
     return "GET, POST";
 }
 
-// The body of an error: google.rpc.Status for OTLP in either encoding, {"error": …} for everything else.
-static enum oto_status error_body(struct oto_call *call, enum oto_grpc_status grpc_status, uint32_t retry_s, const char *message,
-                                  struct oto_buffer *body)
+// The body of an error: google.rpc.Status for OTLP in either encoding, {"error": …} for everything
+// else.
+static enum oto_status error_body(struct oto_call *call, enum oto_grpc_status grpc_status,
+                                  uint32_t retry_s, const char *message, struct oto_buffer *body)
 {
-    enum oto_otlp_encoding encoding = call->encoding == OTO_CALL_GRPC || call->encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF
-                                                                                                              : OTO_OTLP_JSON;
+    enum oto_otlp_encoding encoding =
+        call->encoding == OTO_CALL_GRPC || call->encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF
+                                                                               : OTO_OTLP_JSON;
     return oto_otlp_write_status(encoding, (int)grpc_status, message, retry_s * 1000, NULL, body);
 }
 
-void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status, uint32_t retry_s, const char *message)
+void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status,
+                   uint32_t retry_s, const char *message)
 {
     struct oto_buffer body;
     oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
@@ -76,8 +83,10 @@ void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status 
         (void)snprintf(retry, sizeof(retry), "%u", retry_s);
         extra.value = oto_bytes_text(retry);
         if (http_status == 405)
-            extra = (struct oto_http_header){OTO_BYTES_LITERAL("allow"), oto_bytes_text(allowed_methods(call))};
-        respond(call, http_status, oto_call_encoding_content_type(call->encoding), view, retry_s || http_status == 405 ? &extra : NULL);
+            extra = (struct oto_http_header){OTO_BYTES_LITERAL("allow"),
+                                             oto_bytes_text(allowed_methods(call))};
+        respond(call, http_status, oto_call_encoding_content_type(call->encoding), view,
+                retry_s || http_status == 405 ? &extra : NULL);
     }
     oto_buffer_release(&body);
 }
@@ -98,7 +107,8 @@ void oto_call_fail_status(struct oto_call *call, const struct oto_error *err)
 
 // --- the way of an exchange ---
 
-static const struct oto_route *find_route(const struct oto_http_request *request, int *ret_path_known)
+static const struct oto_route *find_route(const struct oto_http_request *request,
+                                          int *ret_path_known)
 {
     *ret_path_known = 0;
     for (size_t i = 0; i < oto_route_count; i++) {
@@ -106,7 +116,8 @@ static const struct oto_route *find_route(const struct oto_http_request *request
         if (route->grpc != request->is_grpc || !oto_bytes_equal_text(request->path, route->path))
             continue;
         *ret_path_known = 1;
-        int head = oto_bytes_equal_text(request->method, "HEAD") && strcmp(route->method, "GET") == 0;
+        int head =
+            oto_bytes_equal_text(request->method, "HEAD") && strcmp(route->method, "GET") == 0;
         if (head || oto_bytes_equal_text(request->method, route->method))
             return route;
     }
@@ -138,20 +149,24 @@ static void refuse_unrouted(struct oto_call *call, int path_known)
     else if (path_known)
         oto_call_fail(call, 405, OTO_GRPC_UNIMPLEMENTED, 0, "this path does not take that method");
     else
-        oto_call_fail(call, 404, OTO_GRPC_NOT_FOUND, 0, "there is nothing at this path; OTLP goes to /v1/logs, /v1/traces, /v1/metrics");
+        oto_call_fail(
+            call, 404, OTO_GRPC_NOT_FOUND, 0,
+            "there is nothing at this path; OTLP goes to /v1/logs, /v1/traces, /v1/metrics");
 }
 
 static void begin_route(struct oto_call *call, const struct oto_http_request *request)
 {
     const struct oto_route *route = call->route;
     if (!(oto_service_roles(call->worker->service, request->listener) & (uint32_t)route->role)) {
-        oto_call_fail(call, 403, OTO_GRPC_PERMISSION_DENIED, 0, "this listener does not serve that; see the listen setting");
+        oto_call_fail(call, 403, OTO_GRPC_PERMISSION_DENIED, 0,
+                      "this listener does not serve that; see the listen setting");
         return;
     }
     if (route->begin && !route->begin(call))
         return;
-    size_t body_max = route->body_bytes_max == SIZE_MAX ? (size_t)oto_service_config(call->worker->service)->request_bytes_max
-                                                        : route->body_bytes_max;
+    size_t body_max = route->body_bytes_max == SIZE_MAX
+                          ? (size_t)oto_service_config(call->worker->service)->request_bytes_max
+                          : route->body_bytes_max;
     oto_exchange_read_body(call->exchange, body_max);
 }
 
@@ -180,7 +195,8 @@ static void on_headers(void *state, struct oto_exchange *exchange)
 int oto_call_reserve(struct oto_call *call, uint64_t more)
 {
     if (!oto_engine_reserve(oto_service_engine(call->worker->service), more)) {
-        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the server's memory limit is reached; retry");
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1,
+                      "the server's memory limit is reached; retry");
         return 0;
     }
     call->reserved_bytes += more;
@@ -204,7 +220,8 @@ static void on_complete(void *state, struct oto_exchange *exchange)
 void oto_call_complete(struct oto_call *call)
 {
     if (call->deadline_ns && oto_clock_monotonic_ns() > call->deadline_ns)
-        oto_call_fail(call, 504, OTO_GRPC_DEADLINE_EXCEEDED, 0, "the deadline passed before the request was complete");
+        oto_call_fail(call, 504, OTO_GRPC_DEADLINE_EXCEEDED, 0,
+                      "the deadline passed before the request was complete");
     else
         call->route->handle(call);
 }
@@ -226,17 +243,22 @@ static void on_closed(void *state, struct oto_exchange *exchange, int answered)
     release_call(call);
 }
 
-// The body of an error that the net layer raises by itself (too large, timed out, malformed): a google.rpc.Status like every other.
-static size_t on_error_body(void *state, int status, const char *reason, const struct oto_http_request *request,
-                            char *content_type, uint8_t *body, size_t capacity)
+// The body of an error that the net layer raises by itself (too large, timed out, malformed): a
+// google.rpc.Status like every other.
+static size_t on_error_body(void *state, int status, const char *reason,
+                            const struct oto_http_request *request, char *content_type,
+                            uint8_t *body, size_t capacity)
 {
     (void)state;
     enum oto_call_encoding encoding = request ? first_encoding(request) : OTO_CALL_JSON;
-    int code = status == 413 ? OTO_GRPC_RESOURCE_EXHAUSTED : status == 503 ? OTO_GRPC_UNAVAILABLE : OTO_GRPC_INVALID_ARGUMENT;
+    int code = status == 413   ? OTO_GRPC_RESOURCE_EXHAUSTED
+               : status == 503 ? OTO_GRPC_UNAVAILABLE
+                               : OTO_GRPC_INVALID_ARGUMENT;
     struct oto_buffer text;
     oto_buffer_init(&text, &oto_allocator_heap, capacity);
     size_t size = 0;
-    if (oto_otlp_write_status(encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF : OTO_OTLP_JSON, code, reason, 0, NULL, &text) == OTO_OK) {
+    if (oto_otlp_write_status(encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF : OTO_OTLP_JSON,
+                              code, reason, 0, NULL, &text) == OTO_OK) {
         size = text.size;
         memcpy(body, text.data, size);
     }
@@ -245,5 +267,8 @@ static size_t on_error_body(void *state, int status, const char *reason, const s
     return size;
 }
 
-const struct oto_http_handler oto_api_handler = {
-    .headers = on_headers, .reserve = on_reserve, .complete = on_complete, .closed = on_closed, .error_body = on_error_body};
+const struct oto_http_handler oto_api_handler = {.headers = on_headers,
+                                                 .reserve = on_reserve,
+                                                 .complete = on_complete,
+                                                 .closed = on_closed,
+                                                 .error_body = on_error_body};

@@ -17,45 +17,55 @@
 const struct oto_config_key oto_config_keys[] = {
     {"data", OTO_CONFIG_STRING, FIELD(data), "./otolith-data", 0, 0, NULL, "DIR",
      "Folder that everything is kept in; created when missing."},
-    {"listen", OTO_CONFIG_LIST, FIELD(listen), "127.0.0.1:4317,127.0.0.1:4318", 0, 0, NULL, "ADDR[,role…]",
-     "Address to serve on, with any protocol (gRPC, HTTP/1.1, HTTP/2); may be given several times. Port 0 "
+    {"listen", OTO_CONFIG_LIST, FIELD(listen), "127.0.0.1:4317,127.0.0.1:4318", 0, 0, NULL,
+     "ADDR[,role…]",
+     "Address to serve on, with any protocol (gRPC, HTTP/1.1, HTTP/2); may be given several times. "
+     "Port 0 "
      "takes a free port. Roles narrow what is served there: ingest, query, admin (default: all)."},
     {"threads", OTO_CONFIG_COUNT, FIELD(threads), "0", 0, 64, NULL, "N",
      "Threads that receive and decode; 0: one a core."},
-    {"memory_limit", OTO_CONFIG_SIZE, FIELD(memory_limit), "256MiB", 48 * MIB, 1024 * GIB, NULL, "SIZE",
-     "Memory the server may use; what does not fit is refused with a retryable answer."},
-    {"durability", OTO_CONFIG_STRING, FIELD(durability), "fsync", 0, 0, "fsync|interval:|none", "MODE",
-     "When a request is answered: fsync (after fdatasync), interval:<ms> (after write, fdatasync every <ms>), "
+    {"memory_limit", OTO_CONFIG_SIZE, FIELD(memory_limit), "256MiB", 48 * MIB, 1024 * GIB, NULL,
+     "SIZE", "Memory the server may use; what does not fit is refused with a retryable answer."},
+    {"durability", OTO_CONFIG_STRING, FIELD(durability), "fsync", 0, 0, "fsync|interval:|none",
+     "MODE",
+     "When a request is answered: fsync (after fdatasync), interval:<ms> (after write, fdatasync "
+     "every <ms>), "
      "none (from memory)."},
-    {"flush_interval", OTO_CONFIG_DURATION, FIELD(flush_interval_ms), "60s", 100, DAY_MS, NULL, "TIME",
-     "Oldest age of rows in memory before they are written to Parquet files."},
+    {"flush_interval", OTO_CONFIG_DURATION, FIELD(flush_interval_ms), "60s", 100, DAY_MS, NULL,
+     "TIME", "Oldest age of rows in memory before they are written to Parquet files."},
     {"flush_rows", OTO_CONFIG_COUNT, FIELD(flush_rows), "122880", 1, 10000000, NULL, "N",
      "Rows of a table in memory that cause a flush."},
     {"flush_bytes", OTO_CONFIG_SIZE, FIELD(flush_bytes), "0", 0, 64 * GIB, NULL, "SIZE",
      "Bytes of rows in memory that cause a flush; 0: a share of memory_limit."},
     {"dedup_window", OTO_CONFIG_DURATION, FIELD(dedup_window_ms), "10m", 0, DAY_MS, NULL, "TIME",
-     "A request whose bytes equal an earlier one's within this time is acknowledged but not stored again; 0: off."},
+     "A request whose bytes equal an earlier one's within this time is acknowledged but not stored "
+     "again; 0: off."},
     {"promote", OTO_CONFIG_LIST, FIELD(promote), "", 0, 0, NULL, "ATTRIBUTE",
-     "Attribute to keep in a string column of its own beside the map (acme.tenant becomes AcmeTenant); may be given several times."},
-    {"request_bytes_max", OTO_CONFIG_SIZE, FIELD(request_bytes_max), "64MiB", 1024, 1 * GIB, NULL, "SIZE",
-     "Largest request, before and after decompression."},
+     "Attribute to keep in a string column of its own beside the map (acme.tenant becomes "
+     "AcmeTenant); may be given several times."},
+    {"request_bytes_max", OTO_CONFIG_SIZE, FIELD(request_bytes_max), "64MiB", 1024, 1 * GIB, NULL,
+     "SIZE", "Largest request, before and after decompression."},
     {"connections_max", OTO_CONFIG_COUNT, FIELD(connections_max), "10000", 1, 1000000, NULL, "N",
      "Open connections; further ones are closed at once."},
     {"disk_free_min", OTO_CONFIG_SIZE, FIELD(disk_free_min), "64MiB", 0, 1024 * GIB, NULL, "SIZE",
-     "Free space on the data folder's disk under which requests are refused with a retryable answer."},
-    {"wal_segment_size", OTO_CONFIG_SIZE, FIELD(wal_segment_size), "64MiB", 4 * MIB, 4 * GIB, NULL, "SIZE",
-     "Size of a segment file of the write-ahead log."},
+     "Free space on the data folder's disk under which requests are refused with a retryable "
+     "answer."},
+    {"wal_segment_size", OTO_CONFIG_SIZE, FIELD(wal_segment_size), "64MiB", 4 * MIB, 4 * GIB, NULL,
+     "SIZE", "Size of a segment file of the write-ahead log."},
     {"drain_timeout", OTO_CONFIG_DURATION, FIELD(drain_timeout_ms), "10s", 0, DAY_MS, NULL, "TIME",
      "Time for open requests to finish after SIGTERM."},
-    {"log_level", OTO_CONFIG_STRING, FIELD(log_level), "info", 0, 0, "debug|info|warn|error", "LEVEL",
-     "Least severe log lines that are written to standard error."},
-    {"log_format", OTO_CONFIG_STRING, FIELD(log_format), "text", 0, 0, "text|json", "FORMAT", "Form of the log lines."},
+    {"log_level", OTO_CONFIG_STRING, FIELD(log_level), "info", 0, 0, "debug|info|warn|error",
+     "LEVEL", "Least severe log lines that are written to standard error."},
+    {"log_format", OTO_CONFIG_STRING, FIELD(log_format), "text", 0, 0, "text|json", "FORMAT",
+     "Form of the log lines."},
     {"query_workers", OTO_CONFIG_COUNT, FIELD(query_workers), "2", 1, 64, NULL, "N",
      "Query processes at most; each runs one query at a time."},
-    {"query_threads", OTO_CONFIG_COUNT, FIELD(query_threads), "0", 0, 256, NULL, "N", "Threads of a query; 0: one a core."},
-    {"query_memory_limit", OTO_CONFIG_SIZE, FIELD(query_memory_limit), "1GiB", 32 * MIB, 1024 * GIB, NULL, "SIZE",
-     "Memory of a query process's engine; a query that needs more fails."},
-    {"query_timeout", OTO_CONFIG_DURATION, FIELD(query_timeout_ms), "60s", 10, DAY_MS, NULL, "TIME", "Longest run of a query."},
+    {"query_threads", OTO_CONFIG_COUNT, FIELD(query_threads), "0", 0, 256, NULL, "N",
+     "Threads of a query; 0: one a core."},
+    {"query_memory_limit", OTO_CONFIG_SIZE, FIELD(query_memory_limit), "1GiB", 32 * MIB, 1024 * GIB,
+     NULL, "SIZE", "Memory of a query process's engine; a query that needs more fails."},
+    {"query_timeout", OTO_CONFIG_DURATION, FIELD(query_timeout_ms), "60s", 10, DAY_MS, NULL, "TIME",
+     "Longest run of a query."},
     {"query_rows_max", OTO_CONFIG_COUNT, FIELD(query_rows_max), "1000000", 1, UINT32_MAX, NULL, "N",
      "Most rows of an answer; a query with more fails."},
     {"query_idle", OTO_CONFIG_DURATION, FIELD(query_idle_ms), "60s", 100, DAY_MS, NULL, "TIME",
@@ -78,7 +88,8 @@ static enum oto_status split_number(const char *text, uint64_t *ret_value, const
         return OTO_INVALID;
     uint64_t value = 0;
     for (; isdigit((unsigned char)*text); text++)
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
             return OTO_INVALID;
     while (*text == ' ')
         text++;
@@ -92,7 +103,8 @@ struct unit {
     uint64_t factor;
 };
 
-static enum oto_status apply_unit(uint64_t value, const char *unit, const struct unit *units, size_t count, uint64_t *ret_value)
+static enum oto_status apply_unit(uint64_t value, const char *unit, const struct unit *units,
+                                  size_t count, uint64_t *ret_value)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(unit, units[i].name) == 0)
@@ -102,9 +114,9 @@ static enum oto_status apply_unit(uint64_t value, const char *unit, const struct
 
 enum oto_status oto_config_parse_size(const char *text, uint64_t *ret_bytes)
 {
-    static const struct unit units[] = {{"", 1},         {"B", 1},         {"KiB", KIB},        {"MiB", MIB}, {"GiB", GIB},
-                                        {"K", KIB},      {"M", MIB},       {"G", GIB},          {"kB", 1000}, {"KB", 1000},
-                                        {"MB", 1000000}, {"GB", 1000000000}};
+    static const struct unit units[] = {
+        {"", 1},    {"B", 1},   {"KiB", KIB}, {"MiB", MIB}, {"GiB", GIB},    {"K", KIB},
+        {"M", MIB}, {"G", GIB}, {"kB", 1000}, {"KB", 1000}, {"MB", 1000000}, {"GB", 1000000000}};
     uint64_t value;
     const char *unit;
     OTO_TRY(split_number(text, &value, &unit));
@@ -113,7 +125,8 @@ enum oto_status oto_config_parse_size(const char *text, uint64_t *ret_bytes)
 
 enum oto_status oto_config_parse_duration(const char *text, uint64_t *ret_ms)
 {
-    static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", DAY_MS}};
+    static const struct unit units[] = {
+        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", DAY_MS}};
     uint64_t value;
     const char *unit;
     OTO_TRY(split_number(text, &value, &unit));
@@ -132,7 +145,8 @@ static int choice_fits(const char *choices, const char *text)
         if (strncmp(choices, text, size) == 0) {
             uint64_t number;
             const char *rest;
-            if (open ? split_number(text + size, &number, &rest) == OTO_OK && *rest == 0 && number > 0 && number <= 3600000
+            if (open ? split_number(text + size, &number, &rest) == OTO_OK && *rest == 0 &&
+                           number > 0 && number <= 3600000
                      : text[size] == 0)
                 return 1;
         }
@@ -141,10 +155,12 @@ static int choice_fits(const char *choices, const char *text)
     return 0;
 }
 
-static enum oto_status set_string(const struct oto_config_key *key, char **field, const char *text, struct oto_error *err)
+static enum oto_status set_string(const struct oto_config_key *key, char **field, const char *text,
+                                  struct oto_error *err)
 {
     if (key->choices && !choice_fits(key->choices, text))
-        return oto_error_set(err, OTO_INVALID, "%s: '%s' is not one of %s", key->name, text, key->choices);
+        return oto_error_set(err, OTO_INVALID, "%s: '%s' is not one of %s", key->name, text,
+                             key->choices);
     if (*text == 0)
         return oto_error_set(err, OTO_INVALID, "%s: must not be empty", key->name);
     char *copy = strdup(text);
@@ -162,11 +178,12 @@ static void list_clear(struct oto_config_list *list)
     list->count = 0;
 }
 
-static enum oto_status list_add(const struct oto_config_key *key, struct oto_config_list *list, const char *text, size_t size,
-                                struct oto_error *err)
+static enum oto_status list_add(const struct oto_config_key *key, struct oto_config_list *list,
+                                const char *text, size_t size, struct oto_error *err)
 {
     if (list->count == OTO_CONFIG_LIST_MAX)
-        return oto_error_set(err, OTO_INVALID, "%s: more than %d items", key->name, OTO_CONFIG_LIST_MAX);
+        return oto_error_set(err, OTO_INVALID, "%s: more than %d items", key->name,
+                             OTO_CONFIG_LIST_MAX);
     if (size == 0)
         return oto_error_set(err, OTO_INVALID, "%s: an item is empty", key->name);
     char *copy = strndup(text, size);
@@ -176,27 +193,31 @@ static enum oto_status list_add(const struct oto_config_key *key, struct oto_con
     return OTO_OK;
 }
 
-static enum oto_status set_number(const struct oto_config_key *key, uint64_t *field, const char *text, struct oto_error *err)
+static enum oto_status set_number(const struct oto_config_key *key, uint64_t *field,
+                                  const char *text, struct oto_error *err)
 {
     static const char *const expected[] = {[OTO_CONFIG_COUNT] = "a whole number",
                                            [OTO_CONFIG_SIZE] = "a size such as 64MiB",
                                            [OTO_CONFIG_DURATION] = "a time such as 500ms, 10s, 5m"};
     uint64_t value = 0;
     const char *rest = "";
-    enum oto_status status = key->type == OTO_CONFIG_SIZE       ? oto_config_parse_size(text, &value)
-                             : key->type == OTO_CONFIG_DURATION ? oto_config_parse_duration(text, &value)
-                                                                : split_number(text, &value, &rest);
+    enum oto_status status = key->type == OTO_CONFIG_SIZE ? oto_config_parse_size(text, &value)
+                             : key->type == OTO_CONFIG_DURATION
+                                 ? oto_config_parse_duration(text, &value)
+                                 : split_number(text, &value, &rest);
     if (status < 0 || *rest)
-        return oto_error_set(err, OTO_INVALID, "%s: '%s' is not %s", key->name, text, expected[key->type]);
+        return oto_error_set(err, OTO_INVALID, "%s: '%s' is not %s", key->name, text,
+                             expected[key->type]);
     if (value < key->min || value > key->max)
-        return oto_error_set(err, OTO_INVALID, "%s: %s is outside %llu to %llu", key->name, text, (unsigned long long)key->min,
-                             (unsigned long long)key->max);
+        return oto_error_set(err, OTO_INVALID, "%s: %s is outside %llu to %llu", key->name, text,
+                             (unsigned long long)key->min, (unsigned long long)key->max);
     *field = value;
     return OTO_OK;
 }
 
-// An address may carry roles behind a comma ("127.0.0.1:0,ingest"), so lists are never split at commas except by
-// defaults and the environment, where items that are role names belong to the item before them.
+// An address may carry roles behind a comma ("127.0.0.1:0,ingest"), so lists are never split at
+// commas except by defaults and the environment, where items that are role names belong to the item
+// before them.
 static int is_role(const char *text, size_t size)
 {
     static const char *const roles[] = {"ingest", "query", "admin"};
@@ -206,8 +227,8 @@ static int is_role(const char *text, size_t size)
     return 0;
 }
 
-static enum oto_status set_list_text(const struct oto_config_key *key, struct oto_config_list *list, const char *text,
-                                     struct oto_error *err)
+static enum oto_status set_list_text(const struct oto_config_key *key, struct oto_config_list *list,
+                                     const char *text, struct oto_error *err)
 {
     list_clear(list);
     while (*text) {
@@ -220,12 +241,13 @@ static enum oto_status set_list_text(const struct oto_config_key *key, struct ot
     return OTO_OK;
 }
 
-static enum oto_status set_value(struct oto_config *config, const struct oto_config_key *key, const char *text, uint8_t source,
-                                 struct oto_error *err)
+static enum oto_status set_value(struct oto_config *config, const struct oto_config_key *key,
+                                 const char *text, uint8_t source, struct oto_error *err)
 {
-    enum oto_status status = key->type == OTO_CONFIG_STRING ? set_string(key, field_of(config, key), text, err)
-                             : key->type == OTO_CONFIG_LIST ? set_list_text(key, field_of(config, key), text, err)
-                                                            : set_number(key, field_of(config, key), text, err);
+    enum oto_status status =
+        key->type == OTO_CONFIG_STRING ? set_string(key, field_of(config, key), text, err)
+        : key->type == OTO_CONFIG_LIST ? set_list_text(key, field_of(config, key), text, err)
+                                       : set_number(key, field_of(config, key), text, err);
     if (status == OTO_OK)
         config->source[key - oto_config_keys] = source;
     return status;
@@ -233,10 +255,12 @@ static enum oto_status set_value(struct oto_config *config, const struct oto_con
 
 enum oto_status oto_config_init(struct oto_config *config, struct oto_error *err)
 {
-    _Static_assert(sizeof(oto_config_keys) / sizeof(oto_config_keys[0]) <= sizeof(config->source), "source[] is too small");
+    _Static_assert(sizeof(oto_config_keys) / sizeof(oto_config_keys[0]) <= sizeof(config->source),
+                   "source[] is too small");
     memset(config, 0, sizeof(*config));
     for (size_t i = 0; i < oto_config_key_count; i++)
-        OTO_TRY(set_value(config, &oto_config_keys[i], oto_config_keys[i].default_text, SOURCE_DEFAULT, err));
+        OTO_TRY(set_value(config, &oto_config_keys[i], oto_config_keys[i].default_text,
+                          SOURCE_DEFAULT, err));
     return OTO_OK;
 }
 
@@ -254,7 +278,8 @@ void oto_config_release(struct oto_config *config)
 
 // --- names ---
 
-// Compares a key's name with text in which the separator is '-' (flags) or '_' (YAML), or upper case (environment).
+// Compares a key's name with text in which the separator is '-' (flags) or '_' (YAML), or upper
+// case (environment).
 static int name_fits(const char *name, const char *text, size_t size)
 {
     if (strlen(name) != size)
@@ -275,22 +300,24 @@ static const struct oto_config_key *find_key(const char *text, size_t size)
     return NULL;
 }
 
-enum oto_status oto_config_load_flag(struct oto_config *config, int argc, char *const *argv, int *index, int *ret_known,
-                                     struct oto_error *err)
+enum oto_status oto_config_load_flag(struct oto_config *config, int argc, char *const *argv,
+                                     int *index, int *ret_known, struct oto_error *err)
 {
     const char *argument = argv[*index];
     *ret_known = 0;
     if (strncmp(argument, "--", 2) != 0)
         return OTO_OK;
     size_t size = strcspn(argument + 2, "=");
-    const struct oto_config_key *key = memchr(argument + 2, '_', size) ? NULL : find_key(argument + 2, size);
+    const struct oto_config_key *key =
+        memchr(argument + 2, '_', size) ? NULL : find_key(argument + 2, size);
     if (!key)
         return OTO_OK;
     *ret_known = 1;
     const char *value = argument[2 + size] == '=' ? argument + 3 + size : NULL;
     if (!value) {
         if (*index + 1 >= argc)
-            return oto_error_set(err, OTO_INVALID, "%s needs a value (%s)", argument, key->value_name);
+            return oto_error_set(err, OTO_INVALID, "%s needs a value (%s)", argument,
+                                 key->value_name);
         value = argv[++*index];
     }
     ++*index;
@@ -303,7 +330,8 @@ enum oto_status oto_config_load_flag(struct oto_config *config, int argc, char *
     return list_add(key, list, value, strlen(value), err);
 }
 
-enum oto_status oto_config_load_environment(struct oto_config *config, char *const *environment, struct oto_error *err)
+enum oto_status oto_config_load_environment(struct oto_config *config, char *const *environment,
+                                            struct oto_error *err)
 {
     static const char *const others[] = {"CONFIG", "CACHE", "QUERY_PROGRAM"};
     for (; *environment; environment++) {
@@ -320,8 +348,10 @@ enum oto_status oto_config_load_environment(struct oto_config *config, char *con
         if (other)
             continue;
         if (!key || entry[8 + size] != '=')
-            return oto_error_set(err, OTO_INVALID, "environment: OTOLITH_%.*s is not a setting (see otolith serve --help)", (int)size,
-                                 entry + 8);
+            return oto_error_set(
+                err, OTO_INVALID,
+                "environment: OTOLITH_%.*s is not a setting (see otolith serve --help)", (int)size,
+                entry + 8);
         enum oto_status status = set_value(config, key, entry + 9 + size, SOURCE_ENVIRONMENT, err);
         if (status < 0) {
             oto_error_context(err, "environment");
@@ -344,7 +374,8 @@ struct yaml_load {
 static enum oto_status yaml_fail(struct yaml_load *y, const char *what, const char *text)
 {
     unsigned line = (unsigned)y->event.start_mark.line + 1;
-    oto_error_set(y->err, OTO_INVALID, "%s:%u: %s%s%s", y->path, line, what, text ? ": " : "", text ? text : "");
+    oto_error_set(y->err, OTO_INVALID, "%s:%u: %s%s%s", y->path, line, what, text ? ": " : "",
+                  text ? text : "");
     if (y->err)
         y->err->line = line;
     return OTO_INVALID;
@@ -355,7 +386,8 @@ static enum oto_status yaml_next(struct yaml_load *y)
     yaml_event_delete(&y->event);
     if (yaml_parser_parse(&y->parser, &y->event))
         return OTO_OK;
-    return oto_error_set(y->err, OTO_INVALID, "%s:%u: not YAML: %s", y->path, (unsigned)y->parser.problem_mark.line + 1,
+    return oto_error_set(y->err, OTO_INVALID, "%s:%u: not YAML: %s", y->path,
+                         (unsigned)y->parser.problem_mark.line + 1,
                          y->parser.problem ? y->parser.problem : "unreadable");
 }
 
@@ -369,7 +401,8 @@ static enum oto_status yaml_sequence(struct yaml_load *y, const struct oto_confi
             return OTO_OK;
         if (y->event.type != YAML_SCALAR_EVENT)
             return yaml_fail(y, "a list of plain values is expected for", key->name);
-        OTO_TRY(list_add(key, list, (const char *)y->event.data.scalar.value, y->event.data.scalar.length, y->err));
+        OTO_TRY(list_add(key, list, (const char *)y->event.data.scalar.value,
+                         y->event.data.scalar.length, y->err));
     }
 }
 
@@ -379,7 +412,8 @@ static enum oto_status yaml_value(struct yaml_load *y, const struct oto_config_k
     unsigned line = (unsigned)y->event.start_mark.line + 1;
     enum oto_status status = OTO_OK;
     if (y->event.type == YAML_SCALAR_EVENT)
-        status = set_value(y->config, key, (const char *)y->event.data.scalar.value, SOURCE_FILE, y->err);
+        status = set_value(y->config, key, (const char *)y->event.data.scalar.value, SOURCE_FILE,
+                           y->err);
     else if (y->event.type == YAML_SEQUENCE_START_EVENT && key->type == OTO_CONFIG_LIST)
         status = yaml_sequence(y, key);
     else
@@ -402,7 +436,8 @@ static enum oto_status yaml_mapping(struct yaml_load *y)
         if (y->event.type != YAML_SCALAR_EVENT)
             return yaml_fail(y, "a key is expected", NULL);
         const char *name = (const char *)y->event.data.scalar.value;
-        const struct oto_config_key *key = strchr(name, '-') ? NULL : find_key(name, y->event.data.scalar.length);
+        const struct oto_config_key *key =
+            strchr(name, '-') ? NULL : find_key(name, y->event.data.scalar.length);
         if (!key)
             return yaml_fail(y, "unknown key", name);
         if (seen[key - oto_config_keys]++)
@@ -435,8 +470,8 @@ static enum oto_status yaml_document(struct yaml_load *y)
     }
 }
 
-enum oto_status oto_config_load_text(struct oto_config *config, struct oto_bytes text, const char *name,
-                                     struct oto_error *err)
+enum oto_status oto_config_load_text(struct oto_config *config, struct oto_bytes text,
+                                     const char *name, struct oto_error *err)
 {
     struct yaml_load y = {.config = config, .path = name, .err = err};
     if (!yaml_parser_initialize(&y.parser))
@@ -448,17 +483,19 @@ enum oto_status oto_config_load_text(struct oto_config *config, struct oto_bytes
     return status;
 }
 
-enum oto_status oto_config_load_file(struct oto_config *config, const char *path, struct oto_error *err)
+enum oto_status oto_config_load_file(struct oto_config *config, const char *path,
+                                     struct oto_error *err)
 {
     FILE *file = fopen(path, "rbe");
     if (!file)
         return oto_error_set(err, OTO_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
     char *text = malloc(CONFIG_FILE_MAX + 1);
     size_t size = text ? fread(text, 1, CONFIG_FILE_MAX + 1, file) : 0;
-    enum oto_status status = !text                   ? OTO_NO_MEMORY
-                             : ferror(file)          ? oto_error_set(err, OTO_IO, "%s: cannot be read", path)
-                             : size > CONFIG_FILE_MAX ? oto_error_set(err, OTO_TOO_LARGE, "%s: larger than 1 MiB", path)
-                                                     : oto_config_load_text(config, oto_bytes(text, size), path, err);
+    enum oto_status status = !text          ? OTO_NO_MEMORY
+                             : ferror(file) ? oto_error_set(err, OTO_IO, "%s: cannot be read", path)
+                             : size > CONFIG_FILE_MAX
+                                 ? oto_error_set(err, OTO_TOO_LARGE, "%s: larger than 1 MiB", path)
+                                 : oto_config_load_text(config, oto_bytes(text, size), path, err);
     free(text);
     (void)fclose(file);
     return status;
@@ -469,13 +506,16 @@ enum oto_status oto_config_check(const struct oto_config *config, struct oto_err
     if (config->listen.count == 0)
         return oto_error_set(err, OTO_INVALID, "listen: at least one address is needed");
     if (config->request_bytes_max > config->memory_limit)
-        return oto_error_set(err, OTO_INVALID, "request_bytes_max is larger than memory_limit: lower it or raise the limit");
+        return oto_error_set(
+            err, OTO_INVALID,
+            "request_bytes_max is larger than memory_limit: lower it or raise the limit");
     return OTO_OK;
 }
 
 // --- showing ---
 
-static enum oto_status number_text(const struct oto_config_key *key, uint64_t value, struct oto_buffer *output)
+static enum oto_status number_text(const struct oto_config_key *key, uint64_t value,
+                                   struct oto_buffer *output)
 {
     unsigned long long v = value;
     if (key->type == OTO_CONFIG_SIZE && v >= GIB && v % GIB == 0)
@@ -486,10 +526,12 @@ static enum oto_status number_text(const struct oto_config_key *key, uint64_t va
         return oto_buffer_append_format(output, "%llum", v / 60000);
     if (key->type == OTO_CONFIG_DURATION && v && v % 1000 == 0)
         return oto_buffer_append_format(output, "%llus", v / 1000);
-    return oto_buffer_append_format(output, "%llu%s", v, key->type == OTO_CONFIG_DURATION && v ? "ms" : "");
+    return oto_buffer_append_format(output, "%llu%s", v,
+                                    key->type == OTO_CONFIG_DURATION && v ? "ms" : "");
 }
 
-enum oto_status oto_config_value_text(const struct oto_config *config, const struct oto_config_key *key, struct oto_buffer *output)
+enum oto_status oto_config_value_text(const struct oto_config *config,
+                                      const struct oto_config_key *key, struct oto_buffer *output)
 {
     const void *field = field_of(config, key);
     if (key->type == OTO_CONFIG_STRING)
@@ -520,7 +562,8 @@ static enum oto_status write_wrapped(const char *text, struct oto_buffer *output
             OTO_TRY(oto_buffer_append(output, "\n", 1));
             column = 0;
         }
-        OTO_TRY(oto_buffer_append_format(output, "%s%.*s", column ? " " : "      ", (int)word, text));
+        OTO_TRY(
+            oto_buffer_append_format(output, "%s%.*s", column ? " " : "      ", (int)word, text));
         column += word + 1;
         text += word;
         text += strspn(text, " ");
@@ -548,8 +591,9 @@ enum oto_status oto_config_write_help(struct oto_buffer *output)
 enum oto_status oto_config_write_markdown(struct oto_buffer *output)
 {
     static const char *const types[] = {"text", "list", "number", "size", "time"};
-    OTO_TRY(oto_buffer_append_format(output, "| key (YAML) | flag | environment | type | default | meaning |\n"
-                                             "|---|---|---|---|---|---|\n"));
+    OTO_TRY(oto_buffer_append_format(
+        output, "| key (YAML) | flag | environment | type | default | meaning |\n"
+                "|---|---|---|---|---|---|\n"));
     for (size_t i = 0; i < oto_config_key_count; i++) {
         const struct oto_config_key *key = &oto_config_keys[i];
         char flag[64], upper[64];
@@ -557,7 +601,8 @@ enum oto_status oto_config_write_markdown(struct oto_buffer *output)
         size_t size = strlen(key->name);
         for (size_t k = 0; k <= size; k++)
             upper[k] = (char)toupper((unsigned char)key->name[k]);
-        OTO_TRY(oto_buffer_append_format(output, "| `%s` | `--%s` | `OTOLITH_%s` | %s | `%s` | %s", key->name, flag, upper, types[key->type],
+        OTO_TRY(oto_buffer_append_format(output, "| `%s` | `--%s` | `OTOLITH_%s` | %s | `%s` | %s",
+                                         key->name, flag, upper, types[key->type],
                                          *key->default_text ? key->default_text : " ", key->help));
         OTO_TRY(oto_buffer_append_format(output, " |\n"));
     }

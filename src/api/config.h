@@ -1,5 +1,6 @@
-// Configuration: one table defines every key once; flags, OTOLITH_* environment, YAML file, defaults, --help, check-config and
-// docs/CONFIGURATION.md all come from it. Precedence: flag > environment > file > default.
+// Configuration: one table defines every key once; flags, OTOLITH_* environment, YAML file,
+// defaults, --help, check-config and docs/CONFIGURATION.md all come from it. Precedence: flag >
+// environment > file > default.
 #ifndef OTO_API_CONFIG_H
 #define OTO_API_CONFIG_H
 
@@ -54,9 +55,10 @@ struct oto_config_key {
     size_t offset;            // of the field in struct oto_config
     const char *default_text; // lists: comma-separated
     uint64_t min, max;        // numbers
-    const char *choices;      // strings: "text|json", or NULL; a choice ending in ':' takes any number behind it
-    const char *value_name;   // in --help
-    const char *help;         // one sentence
+    const char *
+        choices; // strings: "text|json", or NULL; a choice ending in ':' takes any number behind it
+    const char *value_name; // in --help
+    const char *help;       // one sentence
 };
 extern const struct oto_config_key oto_config_keys[];
 extern const size_t oto_config_key_count;
@@ -64,20 +66,28 @@ extern const size_t oto_config_key_count;
 // Fills config with the defaults. OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_config_init(struct oto_config *config, struct oto_error *err);
 // Reads a YAML file (a mapping of the keys). OTO_INVALID says file, line and key.
-OTO_MUST_CHECK enum oto_status oto_config_load_file(struct oto_config *config, const char *path, struct oto_error *err);
-// The same from memory; name stands for the path in errors.
-OTO_MUST_CHECK enum oto_status oto_config_load_text(struct oto_config *config, struct oto_bytes text, const char *name,
+OTO_MUST_CHECK enum oto_status oto_config_load_file(struct oto_config *config, const char *path,
                                                     struct oto_error *err);
-// Reads OTOLITH_* variables. An unknown OTOLITH_ variable is refused (except OTOLITH_CONFIG and those of other parts).
-OTO_MUST_CHECK enum oto_status oto_config_load_environment(struct oto_config *config, char *const *environment, struct oto_error *err);
-// Reads flags "--key value" and "--key=value" from argv[*index…]; stops at the first argument that is none of its keys. Lists: each use adds an item,
-// the first replaces what came before.
-OTO_MUST_CHECK enum oto_status oto_config_load_flag(struct oto_config *config, int argc, char *const *argv, int *index,
-                                                    int *ret_known, struct oto_error *err);
+// The same from memory; name stands for the path in errors.
+OTO_MUST_CHECK enum oto_status oto_config_load_text(struct oto_config *config,
+                                                    struct oto_bytes text, const char *name,
+                                                    struct oto_error *err);
+// Reads OTOLITH_* variables. An unknown OTOLITH_ variable is refused (except OTOLITH_CONFIG and
+// those of other parts).
+OTO_MUST_CHECK enum oto_status oto_config_load_environment(struct oto_config *config,
+                                                           char *const *environment,
+                                                           struct oto_error *err);
+// Reads flags "--key value" and "--key=value" from argv[*index…]; stops at the first argument that
+// is none of its keys. Lists: each use adds an item, the first replaces what came before.
+OTO_MUST_CHECK enum oto_status oto_config_load_flag(struct oto_config *config, int argc,
+                                                    char *const *argv, int *index, int *ret_known,
+                                                    struct oto_error *err);
 // Checks what spans several keys.
-OTO_MUST_CHECK enum oto_status oto_config_check(const struct oto_config *config, struct oto_error *err);
+OTO_MUST_CHECK enum oto_status oto_config_check(const struct oto_config *config,
+                                                struct oto_error *err);
 // Appends the text of a key's present value.
-OTO_MUST_CHECK enum oto_status oto_config_value_text(const struct oto_config *config, const struct oto_config_key *key,
+OTO_MUST_CHECK enum oto_status oto_config_value_text(const struct oto_config *config,
+                                                     const struct oto_config_key *key,
                                                      struct oto_buffer *output);
 // Appends the flags part of --help, or the table of docs/CONFIGURATION.md.
 OTO_MUST_CHECK enum oto_status oto_config_write_help(struct oto_buffer *output);

@@ -43,11 +43,14 @@ static void write_line(const struct oto_log *log, enum oto_log_level level, cons
     size_t size = strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
     (void)snprintf(when + size, sizeof(when) - size, ".%03uZ", (unsigned)(now / 1000000u % 1000u));
     escape(message, log->json, text, sizeof(text));
-    int length = log->json ? snprintf(line, sizeof(line), "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%s\"}\n", when,
-                                      level_names[level], text)
-                           : snprintf(line, sizeof(line), "%s %-5s %s\n", when, level_names[level], text);
+    int length = log->json
+                     ? snprintf(line, sizeof(line),
+                                "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%s\"}\n", when,
+                                level_names[level], text)
+                     : snprintf(line, sizeof(line), "%s %-5s %s\n", when, level_names[level], text);
     if (length > 0) {
-        ssize_t ignored = write(STDERR_FILENO, line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
+        ssize_t ignored = write(STDERR_FILENO, line,
+                                (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
         (void)ignored; // nowhere to report a failing standard error
     }
 }

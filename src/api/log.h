@@ -1,4 +1,5 @@
-// Log lines on standard error, as text or JSON, escaped so that no byte of a client can forge a line. Any thread.
+// Log lines on standard error, as text or JSON, escaped so that no byte of a client can forge a
+// line. Any thread.
 #ifndef OTO_API_LOG_H
 #define OTO_API_LOG_H
 
@@ -13,7 +14,8 @@ struct oto_log {
 
 // "debug", "info", "warn", "error"; anything else is info.
 enum oto_log_level oto_log_level_from_name(const char *name);
-void oto_log_write(const struct oto_log *log, enum oto_log_level level, const char *format, ...) OTO_PRINTF(3, 4);
+void oto_log_write(const struct oto_log *log, enum oto_log_level level, const char *format, ...)
+    OTO_PRINTF(3, 4);
 // In the form that engine and query client call: state is a struct oto_log.
 void oto_log_callback(void *state, const char *level, const char *message);
 

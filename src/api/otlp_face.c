@@ -1,4 +1,5 @@
-// OTLP/gRPC and OTLP/HTTP: content type and coding -> plain protobuf -> engine -> the protocol's own answer.
+// OTLP/gRPC and OTLP/HTTP: content type and coding -> plain protobuf -> engine -> the protocol's
+// own answer.
 #include "api/api.h"
 
 #include "net/grpc.h"
@@ -21,22 +22,26 @@ static int media_type_is(struct oto_bytes value, const char *type)
 
 static int http_encoding(struct oto_call *call, struct oto_bytes type)
 {
-    if (media_type_is(type, "application/x-protobuf") || media_type_is(type, "application/protobuf"))
+    if (media_type_is(type, "application/x-protobuf") ||
+        media_type_is(type, "application/protobuf"))
         call->encoding = OTO_CALL_PROTOBUF;
     else if (media_type_is(type, "application/json"))
         call->encoding = OTO_CALL_JSON;
-    else if (media_type_is(type, "application/x-ndjson") || media_type_is(type, "application/jsonl"))
+    else if (media_type_is(type, "application/x-ndjson") ||
+             media_type_is(type, "application/jsonl"))
         call->encoding = OTO_CALL_JSON_LINES;
     else
         return 0;
     return 1;
 }
 
-// Ingestion is open only while the engine can take rows: everything transient is answered retryably.
+// Ingestion is open only while the engine can take rows: everything transient is answered
+// retryably.
 static int refuse_when_not_ready(struct oto_call *call)
 {
     char text[200];
-    enum oto_engine_state state = oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text));
+    enum oto_engine_state state =
+        oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text));
     if (oto_service_draining(call->worker->service)) {
         oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the server is shutting down; retry");
         return 1;
@@ -60,22 +65,29 @@ int oto_otlp_begin(struct oto_call *call)
     const struct oto_http_request *request = oto_exchange_request(call->exchange);
     if (call->route->grpc) {
         set_deadline(call, request);
-        if (oto_compression_from_name(oto_http_header(request, "grpc-encoding"), &call->compression) < 0) {
-            struct oto_http_header accept = {OTO_BYTES_LITERAL("grpc-accept-encoding"), OTO_BYTES_LITERAL("identity,gzip,zstd,deflate")};
+        if (oto_compression_from_name(oto_http_header(request, "grpc-encoding"),
+                                      &call->compression) < 0) {
+            struct oto_http_header accept = {OTO_BYTES_LITERAL("grpc-accept-encoding"),
+                                             OTO_BYTES_LITERAL("identity,gzip,zstd,deflate")};
             call->answered = 1;
-            oto_grpc_respond_error(call->exchange, OTO_GRPC_UNIMPLEMENTED,
-                                   OTO_BYTES_LITERAL("this grpc-encoding is not offered; use identity, gzip, zstd or deflate"),
-                                   (struct oto_bytes){0}, &accept, 1);
+            oto_grpc_respond_error(
+                call->exchange, OTO_GRPC_UNIMPLEMENTED,
+                OTO_BYTES_LITERAL(
+                    "this grpc-encoding is not offered; use identity, gzip, zstd or deflate"),
+                (struct oto_bytes){0}, &accept, 1);
             return 0;
         }
     } else {
         if (!http_encoding(call, oto_http_header(request, "content-type"))) {
             oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0,
-                          "content-type must be application/x-protobuf, application/json or application/x-ndjson");
+                          "content-type must be application/x-protobuf, application/json or "
+                          "application/x-ndjson");
             return 0;
         }
-        if (oto_compression_from_name(oto_http_header(request, "content-encoding"), &call->compression) < 0) {
-            oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0, "content-encoding must be identity, gzip, zstd or deflate");
+        if (oto_compression_from_name(oto_http_header(request, "content-encoding"),
+                                      &call->compression) < 0) {
+            oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0,
+                          "content-encoding must be identity, gzip, zstd or deflate");
             return 0;
         }
     }
@@ -86,30 +98,37 @@ static void answer(struct oto_call *call)
 {
     struct oto_buffer body;
     oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
-    enum oto_otlp_encoding encoding = call->encoding == OTO_CALL_JSON || call->encoding == OTO_CALL_JSON_LINES ? OTO_OTLP_JSON
-                                                                                                                : OTO_OTLP_PROTOBUF;
-    if (oto_otlp_write_response(encoding, call->route->signal, call->ingest.result.rejected, call->ingest.result.message, &body) < 0) {
-        oto_call_fail(call, 500, OTO_GRPC_INTERNAL, 0, "stored, but the answer could not be written");
+    enum oto_otlp_encoding encoding =
+        call->encoding == OTO_CALL_JSON || call->encoding == OTO_CALL_JSON_LINES
+            ? OTO_OTLP_JSON
+            : OTO_OTLP_PROTOBUF;
+    if (oto_otlp_write_response(encoding, call->route->signal, call->ingest.result.rejected,
+                                call->ingest.result.message, &body) < 0) {
+        oto_call_fail(call, 500, OTO_GRPC_INTERNAL, 0,
+                      "stored, but the answer could not be written");
     } else if (call->encoding == OTO_CALL_GRPC) {
         call->answered = 1;
         oto_grpc_respond(call->exchange, oto_buffer_view(&body));
     } else {
-        oto_call_respond(call, 200, oto_call_encoding_content_type(call->encoding), oto_buffer_view(&body));
+        oto_call_respond(call, 200, oto_call_encoding_content_type(call->encoding),
+                         oto_buffer_view(&body));
     }
     oto_buffer_release(&body);
 }
 
 // --- waiting for room ---
 //
-// When rows come faster than they can be written to files, a request waits a moment for room instead of being sent away at once: its
-// sender is slowed down, and nothing is sent twice. After PARK_NS it is refused retryably, well before senders give up.
+// When rows come faster than they can be written to files, a request waits a moment for room
+// instead of being sent away at once: its sender is slowed down, and nothing is sent twice. After
+// PARK_NS it is refused retryably, well before senders give up.
 
 #define PARK_NS 1000000000u
 #define PARK_RETRY_MS 10
 
 static int may_wait(struct oto_call *call, enum oto_status status)
 {
-    if ((status != OTO_UNAVAILABLE && status != OTO_NO_MEMORY) || call->closed || oto_service_draining(call->worker->service))
+    if ((status != OTO_UNAVAILABLE && status != OTO_NO_MEMORY) || call->closed ||
+        oto_service_draining(call->worker->service))
         return 0;
     uint64_t now_ns = oto_clock_monotonic_ns();
     if (!call->parked_until_ns)
@@ -121,7 +140,8 @@ static int park(struct oto_call *call, enum oto_status status)
 {
     struct oto_worker *worker = call->worker;
     if (!may_wait(call, status) ||
-        (!worker->parked && oto_loop_timer_arm(worker->loop, &worker->parked_retry, PARK_RETRY_MS) < 0))
+        (!worker->parked &&
+         oto_loop_timer_arm(worker->loop, &worker->parked_retry, PARK_RETRY_MS) < 0))
         return 0;
     call->parked = 1;
     call->parked_next = NULL;
@@ -130,7 +150,8 @@ static int park(struct oto_call *call, enum oto_status status)
     return 1;
 }
 
-// Tries the waiting requests again, in order, until one has to wait on: it and those behind it keep their places.
+// Tries the waiting requests again, in order, until one has to wait on: it and those behind it keep
+// their places.
 static void retry_parked(struct oto_loop_timer *timer)
 {
     struct oto_worker *worker = timer->state;
@@ -178,7 +199,8 @@ static void on_done(struct oto_ingest *ingest, enum oto_status status, const str
 {
     struct oto_call *call = (struct oto_call *)((char *)ingest - offsetof(struct oto_call, ingest));
     call->pending = 0;
-    int closed = call->closed; // then answering only frees the exchange, and the call is ours to free
+    int closed =
+        call->closed; // then answering only frees the exchange, and the call is ours to free
     if (status == OTO_OK)
         answer(call);
     else
@@ -187,7 +209,8 @@ static void on_done(struct oto_ingest *ingest, enum oto_status status, const str
         free(call);
 }
 
-static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes body, struct oto_bytes *ret_payload, struct oto_error *err)
+static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes body,
+                                     struct oto_bytes *ret_payload, struct oto_error *err)
 {
     struct oto_worker *worker = call->worker;
     enum oto_compression compression = call->compression;
@@ -195,7 +218,9 @@ static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes bod
         int compressed;
         OTO_TRY(oto_grpc_unary_message(body, &compressed, &body, err));
         if (compressed && compression == OTO_COMPRESSION_NONE)
-            return oto_error_set(err, OTO_INVALID, "the message is flagged as compressed, but there is no grpc-encoding");
+            return oto_error_set(
+                err, OTO_INVALID,
+                "the message is flagged as compressed, but there is no grpc-encoding");
         if (!compressed)
             compression = OTO_COMPRESSION_NONE;
     }
@@ -206,7 +231,8 @@ static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes bod
     }
     if (call->encoding == OTO_CALL_JSON || call->encoding == OTO_CALL_JSON_LINES) {
         worker->transcoded.size = 0;
-        OTO_TRY((call->encoding == OTO_CALL_JSON ? oto_otlp_json_to_protobuf : oto_otlp_json_lines_to_protobuf)(
+        OTO_TRY((call->encoding == OTO_CALL_JSON ? oto_otlp_json_to_protobuf
+                                                 : oto_otlp_json_lines_to_protobuf)(
             call->route->signal, body, NULL, &worker->transcoded, err));
         body = oto_buffer_view(&worker->transcoded);
     }
@@ -227,7 +253,8 @@ static void shrink_scratch(struct oto_worker *worker)
 static int reserve_growth(struct oto_call *call, size_t body_size)
 {
     size_t size = call->ingest.payload.size;
-    return size <= body_size || oto_call_reserve(call, OTO_EXPORT_COPIES * (uint64_t)(size - body_size));
+    return size <= body_size ||
+           oto_call_reserve(call, OTO_EXPORT_COPIES * (uint64_t)(size - body_size));
 }
 
 void oto_otlp_handle(struct oto_call *call)
@@ -252,9 +279,11 @@ void oto_otlp_handle(struct oto_call *call)
 void oto_grpc_health_handle(struct oto_call *call)
 {
     char text[200];
-    enum oto_engine_state state = oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text));
+    enum oto_engine_state state =
+        oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text));
     int serving = state == OTO_ENGINE_READY && !oto_service_draining(call->worker->service);
-    uint8_t message[2] = {0x08, serving ? 1 : 2}; // HealthCheckResponse.status: SERVING or NOT_SERVING
+    uint8_t message[2] = {0x08,
+                          serving ? 1 : 2}; // HealthCheckResponse.status: SERVING or NOT_SERVING
     call->answered = 1;
     oto_grpc_respond(call->exchange, oto_bytes(message, sizeof(message)));
 }

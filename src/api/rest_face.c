@@ -1,13 +1,15 @@
 #define _GNU_SOURCE
-// POST /api/v1/sql and GET /spans: a query on its way to otolith-query and its answer back, piece by piece.
+// POST /api/v1/sql and GET /spans: a query on its way to otolith-query and its answer back, piece
+// by piece.
 //
-// The query's callbacks come on a worker thread of the query client; each piece is posted to the exchange's loop. The worker waits while
-// more than BACKLOG_MAX bytes are posted but not yet taken by the peer, so a slow reader slows the query down instead of filling memory.
+// The query's callbacks come on a worker thread of the query client; each piece is posted to the
+// exchange's loop. The worker waits while more than BACKLOG_MAX bytes are posted but not yet taken
+// by the peer, so a slow reader slows the query down instead of filling memory.
 #include "api/api.h"
 
+#include "base/text.h"
 #include "os/clock.h"
 #include "os/thread.h"
-#include "base/text.h"
 #include "wire/json.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +88,8 @@ static int http_status_of(enum oto_status status)
     }
 }
 
-static void respond_error(struct oto_call *call, enum oto_status status, const struct oto_error *err)
+static void respond_error(struct oto_call *call, enum oto_status status,
+                          const struct oto_error *err)
 {
     struct oto_buffer body;
     oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
@@ -120,7 +123,8 @@ static void drained(void *state)
 static void begin_answer(struct rest_query *rest)
 {
     struct oto_http_header headers[] = {
-        {OTO_BYTES_LITERAL("content-type"), oto_bytes_text(oto_query_format_content_type(rest->query.format))},
+        {OTO_BYTES_LITERAL("content-type"),
+         oto_bytes_text(oto_query_format_content_type(rest->query.format))},
         {OTO_BYTES_LITERAL("x-content-type-options"), OTO_BYTES_LITERAL("nosniff")}};
     rest->begun = 1;
     rest->call->answered = 1;
@@ -211,12 +215,14 @@ static enum oto_status on_data(struct oto_query *query, struct oto_bytes bytes)
     return OTO_OK;
 }
 
-static void on_finished(struct oto_query *query, enum oto_status status, uint64_t rows, const struct oto_error *err)
+static void on_finished(struct oto_query *query, enum oto_status status, uint64_t rows,
+                        const struct oto_error *err)
 {
     (void)rows;
     struct rest_query *rest = query->state;
     struct piece *piece;
-    while (!(piece = make_piece(rest, (struct oto_bytes){0}))) // the last word must be said: wait for memory
+    while (!(piece = make_piece(
+                 rest, (struct oto_bytes){0}))) // the last word must be said: wait for memory
         oto_condition_signal(&rest->room);
     piece->last = 1;
     piece->status = status;
@@ -229,13 +235,15 @@ static void on_finished(struct oto_query *query, enum oto_status status, uint64_
 static int refuse_while_recovering(struct oto_call *call)
 {
     char text[200];
-    if (oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text)) != OTO_ENGINE_RECOVERING)
+    if (oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text)) !=
+        OTO_ENGINE_RECOVERING)
         return 0;
     oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the server recovers from its log; retry");
     return 1;
 }
 
-static void submit(struct oto_call *call, struct oto_bytes sql, struct oto_bytes parameters, enum oto_query_format format)
+static void submit(struct oto_call *call, struct oto_bytes sql, struct oto_bytes parameters,
+                   enum oto_query_format format)
 {
     if (refuse_while_recovering(call))
         return;
@@ -299,7 +307,8 @@ int oto_rest_begin(struct oto_call *call)
     if (contains(type, "application/sql") || contains(type, "application/json"))
         return 1;
     oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0,
-                  "content-type must be application/sql (the body is the SQL) or application/json ({\"sql\": …, \"parameters\": […]})");
+                  "content-type must be application/sql (the body is the SQL) or application/json "
+                  "({\"sql\": …, \"parameters\": […]})");
     return 0;
 }
 
@@ -362,7 +371,8 @@ void oto_rest_sql(struct oto_call *call)
     if (status < 0) {
         struct oto_error err;
         oto_error_init(&err);
-        oto_error_set(&err, OTO_INVALID, "the request body: %s", r.problem ? r.problem : "not JSON");
+        oto_error_set(&err, OTO_INVALID, "the request body: %s",
+                      r.problem ? r.problem : "not JSON");
         oto_json_position(request->body, (size_t)(r.at - r.start), &err.line, &err.column);
         respond_error(call, OTO_INVALID, &err);
     } else {
@@ -373,22 +383,26 @@ void oto_rest_sql(struct oto_call *call)
 
 // --- GET /spans ---
 
-// The decoded value of a query parameter, NUL-terminated; 0 when absent, -1 when it does not fit or is badly encoded.
-static int query_parameter(struct oto_bytes query, const char *name, char *output, size_t output_size)
+// The decoded value of a query parameter, NUL-terminated; 0 when absent, -1 when it does not fit or
+// is badly encoded.
+static int query_parameter(struct oto_bytes query, const char *name, char *output,
+                           size_t output_size)
 {
     size_t name_size = strlen(name);
     const uint8_t *at = query.data, *end = query.data + query.size;
     while (at && at < end) {
         const uint8_t *stop = memchr(at, '&', (size_t)(end - at));
         stop = stop ? stop : end;
-        if ((size_t)(stop - at) > name_size && memcmp(at, name, name_size) == 0 && at[name_size] == '=') {
+        if ((size_t)(stop - at) > name_size && memcmp(at, name, name_size) == 0 &&
+            at[name_size] == '=') {
             size_t size = 0;
             for (at += name_size + 1; at < stop; at++) {
                 if (size + 1 >= output_size)
                     return -1;
                 uint8_t byte = *at;
                 if (byte == '%') {
-                    if (stop - at < 3 || oto_hex_decode(oto_bytes(at + 1, 2), &byte) < 0 || byte == 0)
+                    if (stop - at < 3 || oto_hex_decode(oto_bytes(at + 1, 2), &byte) < 0 ||
+                        byte == 0)
                         return -1;
                     at += 2;
                 } else if (byte == '+') {
@@ -410,17 +424,22 @@ struct spans_request {
     int conditions;
 };
 
-static enum oto_status add_condition(struct spans_request *s, const char *condition, const char *value)
+static enum oto_status add_condition(struct spans_request *s, const char *condition,
+                                     const char *value)
 {
-    OTO_TRY(oto_buffer_append_format(&s->sql, "%s %s", s->conditions++ ? " AND" : " WHERE", condition));
+    OTO_TRY(
+        oto_buffer_append_format(&s->sql, "%s %s", s->conditions++ ? " AND" : " WHERE", condition));
     oto_json_write_text(&s->parameters, value);
     return s->parameters.status;
 }
 
-#define SPAN_FIELDS                                                                                                              \
-    "SELECT TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id, SpanName AS name, ServiceName AS service_name, " \
-    "SpanKind AS kind, epoch_us(Timestamp) * 1000 + coalesce(TimestampNanoOfMicro, 0) AS timestamp, Duration AS duration_ns, "      \
-    "StatusCode AS status_code, coalesce(StatusMessage, '') AS status_message, SpanAttributes AS attributes, "                      \
+#define SPAN_FIELDS                                                                                \
+    "SELECT TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id, SpanName AS "  \
+    "name, ServiceName AS service_name, "                                                          \
+    "SpanKind AS kind, epoch_us(Timestamp) * 1000 + coalesce(TimestampNanoOfMicro, 0) AS "         \
+    "timestamp, Duration AS duration_ns, "                                                         \
+    "StatusCode AS status_code, coalesce(StatusMessage, '') AS status_message, SpanAttributes AS " \
+    "attributes, "                                                                                 \
     "ResourceAttributes AS resource_attributes FROM otel_traces"
 
 // since: a time span back from now ("15m") or a timestamp that DuckDB reads (RFC 3339).
@@ -430,11 +449,13 @@ static enum oto_status add_since(struct spans_request *s, const char *text)
     if (oto_config_parse_duration(text, &back_ms) < 0)
         return add_condition(s, "Timestamp >= CAST(? AS TIMESTAMPTZ)", text);
     char micros[24];
-    (void)snprintf(micros, sizeof(micros), "%lld", (long long)(oto_clock_wall_ns() / 1000) - (long long)back_ms * 1000);
+    (void)snprintf(micros, sizeof(micros), "%lld",
+                   (long long)(oto_clock_wall_ns() / 1000) - (long long)back_ms * 1000);
     return add_condition(s, "Timestamp >= make_timestamptz(CAST(? AS BIGINT))", micros);
 }
 
-static enum oto_status build_spans(struct spans_request *s, struct oto_bytes query, const char **ret_problem)
+static enum oto_status build_spans(struct spans_request *s, struct oto_bytes query,
+                                   const char **ret_problem)
 {
     char value[512];
     int found;
@@ -452,8 +473,9 @@ static enum oto_status build_spans(struct spans_request *s, struct oto_bytes que
         OTO_TRY(found < 0 ? OTO_INVALID : oto_text_to_u64(oto_bytes_text(value), &limit));
     if (limit < 1 || limit > 10000)
         return OTO_INVALID;
-    return oto_buffer_append_format(&s->sql, " ORDER BY Timestamp DESC, TimestampNanoOfMicro DESC, SpanId LIMIT %llu",
-                                    (unsigned long long)limit);
+    return oto_buffer_append_format(
+        &s->sql, " ORDER BY Timestamp DESC, TimestampNanoOfMicro DESC, SpanId LIMIT %llu",
+        (unsigned long long)limit);
 }
 
 void oto_rest_spans(struct oto_call *call)
@@ -468,9 +490,11 @@ void oto_rest_spans(struct oto_call *call)
     enum oto_status status = build_spans(&s, request->query, &problem);
     oto_json_array_end(&s.parameters);
     if (status < 0)
-        oto_call_fail(call, status == OTO_INVALID || status == OTO_TOO_LARGE ? 400 : 503, OTO_GRPC_INVALID_ARGUMENT, 0, problem);
+        oto_call_fail(call, status == OTO_INVALID || status == OTO_TOO_LARGE ? 400 : 503,
+                      OTO_GRPC_INVALID_ARGUMENT, 0, problem);
     else
-        submit(call, oto_buffer_view(&s.sql), s.conditions ? oto_buffer_view(&s.parameters_bytes) : (struct oto_bytes){0},
+        submit(call, oto_buffer_view(&s.sql),
+               s.conditions ? oto_buffer_view(&s.parameters_bytes) : (struct oto_bytes){0},
                OTO_QUERY_JSON);
     oto_buffer_release(&s.sql);
     oto_buffer_release(&s.parameters_bytes);

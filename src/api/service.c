@@ -175,8 +175,10 @@ static void drained(void *state)
 
 static void run_drain(struct oto_loop_message *message)
 {
-    struct worker_thread *w = (struct worker_thread *)((char *)message - offsetof(struct worker_thread, drain));
-    oto_http_server_drain(w->worker.server, (uint32_t)w->worker.service->config->drain_timeout_ms, drained, w);
+    struct worker_thread *w =
+        (struct worker_thread *)((char *)message - offsetof(struct worker_thread, drain));
+    oto_http_server_drain(w->worker.server, (uint32_t)w->worker.service->config->drain_timeout_ms,
+                          drained, w);
 }
 
 static void *run_worker(void *state)
@@ -200,13 +202,15 @@ static void fill_limits(const struct oto_service *service, struct oto_http_limit
     limits->connections_max = each ? (uint32_t)each : 1;
 }
 
-static enum oto_status init_worker(struct oto_service *service, uint32_t index, struct oto_error *err)
+static enum oto_status init_worker(struct oto_service *service, uint32_t index,
+                                   struct oto_error *err)
 {
     struct worker_thread *w = &service->workers[index];
     struct oto_worker *worker = &w->worker;
     worker->service = service;
     worker->index = index;
-    worker->budget = (struct oto_allocator){budget_alloc, budget_resize, budget_free, service->engine};
+    worker->budget =
+        (struct oto_allocator){budget_alloc, budget_resize, budget_free, service->engine};
     size_t scratch_max = (size_t)service->config->request_bytes_max;
     oto_buffer_init(&worker->plain, &worker->budget, scratch_max);
     oto_buffer_init(&worker->transcoded, &worker->budget, scratch_max);
@@ -247,7 +251,8 @@ static uint32_t role_of(const char *name, size_t size)
 }
 
 // "127.0.0.1:4317,ingest,admin" -> address and roles.
-static enum oto_status parse_listener(const char *text, char *address, size_t address_size, uint32_t *ret_roles, struct oto_error *err)
+static enum oto_status parse_listener(const char *text, char *address, size_t address_size,
+                                      uint32_t *ret_roles, struct oto_error *err)
 {
     size_t size = strcspn(text, ",");
     if (size >= address_size)
@@ -260,7 +265,9 @@ static enum oto_status parse_listener(const char *text, char *address, size_t ad
         size = strcspn(text, ",");
         uint32_t role = role_of(text, size);
         if (!role)
-            return oto_error_set(err, OTO_INVALID, "listen: '%.*s' is not a role (ingest, query, admin)", (int)size, text);
+            return oto_error_set(err, OTO_INVALID,
+                                 "listen: '%.*s' is not a role (ingest, query, admin)", (int)size,
+                                 text);
         roles |= role;
     }
     *ret_roles = roles ? roles : (uint32_t)OTO_ROLE_ALL;
@@ -271,10 +278,11 @@ static enum oto_status add_address_line(struct oto_service *service, int fd, uin
 {
     char name[256];
     oto_socket_name(fd, name, sizeof(name));
-    return oto_buffer_append_format(&service->addresses, "%s (%s%s%s%s%s)\n", name, roles & OTO_ROLE_INGEST ? "ingest" : "",
-                                    (roles & OTO_ROLE_INGEST) && (roles & 6) ? ", " : "", roles & OTO_ROLE_QUERY ? "query" : "",
-                                    (roles & OTO_ROLE_QUERY) && (roles & OTO_ROLE_ADMIN) ? ", " : "",
-                                    roles & OTO_ROLE_ADMIN ? "admin" : "");
+    return oto_buffer_append_format(
+        &service->addresses, "%s (%s%s%s%s%s)\n", name, roles & OTO_ROLE_INGEST ? "ingest" : "",
+        (roles & OTO_ROLE_INGEST) && (roles & 6) ? ", " : "", roles & OTO_ROLE_QUERY ? "query" : "",
+        (roles & OTO_ROLE_QUERY) && (roles & OTO_ROLE_ADMIN) ? ", " : "",
+        roles & OTO_ROLE_ADMIN ? "admin" : "");
 }
 
 static enum oto_status open_listeners(struct oto_service *service, struct oto_error *err)
@@ -287,7 +295,10 @@ static enum oto_status open_listeners(struct oto_service *service, struct oto_er
         int fd;
         OTO_TRY(oto_socket_listen(address, &fd, err));
         if (!oto_socket_is_local(address))
-            oto_log_write(&service->log, OTO_LOG_WARN, "%s can be reached from other machines, and there is no authentication yet", address);
+            oto_log_write(
+                &service->log, OTO_LOG_WARN,
+                "%s can be reached from other machines, and there is no authentication yet",
+                address);
         service->listener_fds[service->listener_count] = fd;
         service->listener_roles[service->listener_count++] = roles;
         OTO_TRY(add_address_line(service, fd, roles));
@@ -380,18 +391,21 @@ static enum oto_status start_threads(struct oto_service *service, struct oto_err
     for (uint32_t i = 0; i < service->worker_count; i++) {
         char name[24];
         (void)snprintf(name, sizeof(name), "worker-%u", i);
-        OTO_TRY(oto_thread_start(&service->workers[i].thread, name, run_worker, &service->workers[i], err));
+        OTO_TRY(oto_thread_start(&service->workers[i].thread, name, run_worker,
+                                 &service->workers[i], err));
         service->workers_started++;
     }
     return oto_thread_start(&service->recovery, "recovery", run_recovery, service, err);
 }
 
-static enum oto_status start(struct oto_service *service, const char *program_path, struct oto_error *err)
+static enum oto_status start(struct oto_service *service, const char *program_path,
+                             struct oto_error *err)
 {
     OTO_TRY(oto_stop_signal_init(&service->stop, err));
     oto_memory_tune();
     OTO_TRY(oto_folder_create(service->config->data, err));
-    OTO_TRY(oto_path_absolute(service->config->data, service->data_path, sizeof(service->data_path), err));
+    OTO_TRY(oto_path_absolute(service->config->data, service->data_path, sizeof(service->data_path),
+                              err));
     OTO_TRY(open_engine(service, err));
     OTO_TRY(open_listeners(service, err));
     OTO_TRY(oto_engine_announce(service->engine, oto_service_addresses(service), err));
@@ -402,8 +416,9 @@ static enum oto_status start(struct oto_service *service, const char *program_pa
     return start_threads(service, err);
 }
 
-enum oto_status oto_service_start(const struct oto_config *config, const struct oto_log *log, const char *version,
-                                  const char *program_path, struct oto_service **ret_service, struct oto_error *err)
+enum oto_status oto_service_start(const struct oto_config *config, const struct oto_log *log,
+                                  const char *version, const char *program_path,
+                                  struct oto_service **ret_service, struct oto_error *err)
 {
     struct oto_service *service = calloc(1, sizeof(*service));
     if (!service)
@@ -448,9 +463,11 @@ enum oto_status oto_service_run(struct oto_service *service, struct oto_error *e
     service->recovery.started = 0;
     stop_workers(service);
     if (atomic_load(&service->failed))
-        return oto_error_set(err, OTO_INTERNAL, "the server stopped because a part of it failed; see the log above");
+        return oto_error_set(err, OTO_INTERNAL,
+                             "the server stopped because a part of it failed; see the log above");
     if (atomic_load(&service->unrecovered)) {
-        oto_log_write(&service->log, OTO_LOG_INFO, "stopped while recovering; the log keeps everything");
+        oto_log_write(&service->log, OTO_LOG_INFO,
+                      "stopped while recovering; the log keeps everything");
         return OTO_OK;
     }
     OTO_TRY(oto_engine_drain(service->engine, err));

@@ -6,7 +6,8 @@
 
 #include "base/status.h"
 
-// An allocator: three functions and their state. `resize` may move; NULL on failure, old block kept.
+// An allocator: three functions and their state. `resize` may move; NULL on failure, old block
+// kept.
 struct oto_allocator {
     void *(*alloc)(void *state, size_t size_bytes);
     void *(*resize)(void *state, void *block, size_t old_size_bytes, size_t size_bytes);
@@ -21,7 +22,8 @@ static inline void *oto_alloc(const struct oto_allocator *a, size_t size_bytes)
 {
     return a->alloc(a->state, size_bytes);
 }
-static inline void *oto_resize(const struct oto_allocator *a, void *block, size_t old_size, size_t size)
+static inline void *oto_resize(const struct oto_allocator *a, void *block, size_t old_size,
+                               size_t size)
 {
     return a->resize(a->state, block, old_size, size);
 }
@@ -47,9 +49,9 @@ struct oto_arena {
 void oto_arena_init(struct oto_arena *arena, const struct oto_allocator *allocator,
                     size_t block_size_bytes, size_t size_bytes_max);
 
-// Memory of size_bytes aligned to 8 (not cleared), or NULL when the limit or allocator is exhausted.
-// Zero bytes give a pointer too, never NULL for that.
-// Ownership: returns view, valid until reset or release.
+// Memory of size_bytes aligned to 8 (not cleared), or NULL when the limit or allocator is
+// exhausted. Zero bytes give a pointer too, never NULL for that. Ownership: returns view, valid
+// until reset or release.
 static inline void *oto_arena_alloc(struct oto_arena *arena, size_t size_bytes);
 
 // As oto_arena_alloc with a power-of-two alignment up to 64.

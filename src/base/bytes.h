@@ -39,14 +39,16 @@ struct oto_buffer {
     size_t size_max; // growth beyond this fails with OTO_TOO_LARGE
 };
 
-void oto_buffer_init(struct oto_buffer *buffer, const struct oto_allocator *allocator, size_t size_max);
+void oto_buffer_init(struct oto_buffer *buffer, const struct oto_allocator *allocator,
+                     size_t size_max);
 // Frees the memory and leaves an empty, usable buffer. Legal on a zeroed buffer.
 void oto_buffer_release(struct oto_buffer *buffer);
 
 // Makes room for `more` further bytes. OTO_NO_MEMORY, OTO_TOO_LARGE.
 OTO_MUST_CHECK enum oto_status oto_buffer_grow(struct oto_buffer *buffer, size_t more);
 
-OTO_MUST_CHECK static inline enum oto_status oto_buffer_reserve(struct oto_buffer *buffer, size_t more)
+OTO_MUST_CHECK static inline enum oto_status oto_buffer_reserve(struct oto_buffer *buffer,
+                                                                size_t more)
 {
     return buffer->capacity - buffer->size >= more ? OTO_OK : oto_buffer_grow(buffer, more);
 }
@@ -59,28 +61,59 @@ OTO_MUST_CHECK static inline enum oto_status oto_buffer_append(struct oto_buffer
     buffer->size += size;
     return OTO_OK;
 }
-OTO_MUST_CHECK static inline enum oto_status oto_buffer_append_byte(struct oto_buffer *buffer, uint8_t byte)
+OTO_MUST_CHECK static inline enum oto_status oto_buffer_append_byte(struct oto_buffer *buffer,
+                                                                    uint8_t byte)
 {
     OTO_TRY(oto_buffer_reserve(buffer, 1));
     buffer->data[buffer->size++] = byte;
     return OTO_OK;
 }
 // Appends text by a printf format. OTO_NO_MEMORY, OTO_TOO_LARGE.
-OTO_MUST_CHECK enum oto_status oto_buffer_append_format(struct oto_buffer *buffer, const char *format, ...)
-    OTO_PRINTF(2, 3);
+OTO_MUST_CHECK enum oto_status oto_buffer_append_format(struct oto_buffer *buffer,
+                                                        const char *format, ...) OTO_PRINTF(2, 3);
 static inline struct oto_bytes oto_buffer_view(const struct oto_buffer *buffer)
 {
     return oto_bytes(buffer->data, buffer->size);
 }
 
-static inline uint16_t oto_load16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
-static inline uint32_t oto_load32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
-static inline uint64_t oto_load64(const void *p) { uint64_t v; memcpy(&v, p, 8); return v; }
-static inline void oto_store16(void *p, uint16_t v) { memcpy(p, &v, 2); }
-static inline void oto_store32(void *p, uint32_t v) { memcpy(p, &v, 4); }
-static inline void oto_store64(void *p, uint64_t v) { memcpy(p, &v, 8); }
-static inline uint32_t oto_load32_big(const void *p) { return __builtin_bswap32(oto_load32(p)); }
-static inline void oto_store32_big(void *p, uint32_t v) { oto_store32(p, __builtin_bswap32(v)); }
+static inline uint16_t oto_load16(const void *p)
+{
+    uint16_t v;
+    memcpy(&v, p, 2);
+    return v;
+}
+static inline uint32_t oto_load32(const void *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+static inline uint64_t oto_load64(const void *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+static inline void oto_store16(void *p, uint16_t v)
+{
+    memcpy(p, &v, 2);
+}
+static inline void oto_store32(void *p, uint32_t v)
+{
+    memcpy(p, &v, 4);
+}
+static inline void oto_store64(void *p, uint64_t v)
+{
+    memcpy(p, &v, 8);
+}
+static inline uint32_t oto_load32_big(const void *p)
+{
+    return __builtin_bswap32(oto_load32(p));
+}
+static inline void oto_store32_big(void *p, uint32_t v)
+{
+    oto_store32(p, __builtin_bswap32(v));
+}
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "Otolith runs on little-endian machines");
 

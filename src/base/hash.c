@@ -111,7 +111,8 @@ uint64_t oto_xxh64(const void *data, size_t size, uint64_t seed)
     return h ^ h >> 32;
 }
 
-// Each block of 32 bytes goes into two lanes of both words, so that both depend on every byte in ways of their own.
+// Each block of 32 bytes goes into two lanes of both words, so that both depend on every byte in
+// ways of their own.
 struct lanes128 {
     uint64_t low[2];
     uint64_t high[2];
@@ -119,7 +120,8 @@ struct lanes128 {
 
 static inline void hash128_block(struct lanes128 *l, const uint8_t *at)
 {
-    uint64_t w0 = oto_load64(at), w1 = oto_load64(at + 8), w2 = oto_load64(at + 16), w3 = oto_load64(at + 24);
+    uint64_t w0 = oto_load64(at), w1 = oto_load64(at + 8), w2 = oto_load64(at + 16),
+             w3 = oto_load64(at + 24);
     l->low[0] = fold(w0 ^ K1, w1 ^ l->low[0]);
     l->low[1] = fold(w2 ^ K2, w3 ^ l->low[1]);
     l->high[0] = fold(w1 ^ K3, w0 ^ l->high[0]);

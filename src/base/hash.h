@@ -1,4 +1,5 @@
-// Hashes: a fast one for tables in memory, XXH64 for Parquet bloom filters, a 128-bit one for identities.
+// Hashes: a fast one for tables in memory, XXH64 for Parquet bloom filters, a 128-bit one for
+// identities.
 #ifndef OTO_BASE_HASH_H
 #define OTO_BASE_HASH_H
 
@@ -11,7 +12,8 @@ uint64_t oto_hash(const void *data, size_t size, uint64_t seed);
 // XXH64 (xxHash specification), as Parquet's bloom filters use it with seed 0. Stable for ever.
 uint64_t oto_xxh64(const void *data, size_t size, uint64_t seed);
 
-// 128-bit identity hash, stable for ever (series ids and the log keep it): one pass of multiplications, against chance, not against malice.
+// 128-bit identity hash, stable for ever (series ids and the log keep it): one pass of
+// multiplications, against chance, not against malice.
 struct oto_hash128 {
     uint64_t low;
     uint64_t high;

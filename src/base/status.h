@@ -54,9 +54,10 @@ struct oto_error {
 // Resets an error to OTO_OK. err may be NULL.
 void oto_error_init(struct oto_error *err);
 
-// Fills an error and returns status, so that `return oto_error_set(...)` reads well. err may be NULL.
-enum oto_status oto_error_set(struct oto_error *err, enum oto_status status, const char *format, ...)
-    OTO_PRINTF(3, 4);
+// Fills an error and returns status, so that `return oto_error_set(...)` reads well. err may be
+// NULL.
+enum oto_status oto_error_set(struct oto_error *err, enum oto_status status, const char *format,
+                              ...) OTO_PRINTF(3, 4);
 
 // As oto_error_set, with a byte offset in the input.
 enum oto_status oto_error_at(struct oto_error *err, enum oto_status status, uint64_t offset,
@@ -68,7 +69,8 @@ void oto_error_context(struct oto_error *err, const char *format, ...) OTO_PRINT
 // The lower-case name of a status ("invalid", "no space"), a static string.
 const char *oto_status_name(enum oto_status status);
 
-// True for failures that a client may retry unchanged (no memory, I/O, no space, unavailable, time-out).
+// True for failures that a client may retry unchanged (no memory, I/O, no space, unavailable,
+// time-out).
 static inline int oto_status_retryable(enum oto_status status)
 {
     return status == OTO_NO_MEMORY || status == OTO_IO || status == OTO_NO_SPACE ||

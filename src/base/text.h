@@ -25,13 +25,18 @@ OTO_MUST_CHECK enum oto_status oto_text_to_double(struct oto_bytes text, double 
 
 // Lower-case hex of size bytes: 2 * size characters, no NUL.
 void oto_hex_encode(const void *data, size_t size, char *output);
-// Both cases. OTO_INVALID on odd length or a character that is not a digit. output: text.size / 2 bytes.
+// Both cases. OTO_INVALID on odd length or a character that is not a digit. output: text.size / 2
+// bytes.
 OTO_MUST_CHECK enum oto_status oto_hex_decode(struct oto_bytes text, uint8_t *output);
 
 // Standard base64 with padding: 4 * ((size + 2) / 3) characters. Returns that length.
 size_t oto_base64_encode(const void *data, size_t size, char *output);
-static inline size_t oto_base64_size(size_t size) { return 4 * ((size + 2) / 3); }
+static inline size_t oto_base64_size(size_t size)
+{
+    return 4 * ((size + 2) / 3);
+}
 // Standard or url-safe alphabet, padded or not. output: 3 * (text.size + 3) / 4 bytes at most.
-OTO_MUST_CHECK enum oto_status oto_base64_decode(struct oto_bytes text, uint8_t *output, size_t *ret_size);
+OTO_MUST_CHECK enum oto_status oto_base64_decode(struct oto_bytes text, uint8_t *output,
+                                                 size_t *ret_size);
 
 #endif

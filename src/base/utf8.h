@@ -7,7 +7,8 @@
 // 1 when all bytes are valid UTF-8. ASCII runs are checked 8 or more bytes at a time.
 int oto_utf8_valid(const void *data, size_t size);
 
-// 1 when all bytes are ASCII, without a call: for the strings of a few words that come by the million.
+// 1 when all bytes are ASCII, without a call: for the strings of a few words that come by the
+// million.
 static inline int oto_utf8_is_ascii(const uint8_t *p, size_t size)
 {
     uint64_t any = 0;
@@ -25,7 +26,8 @@ static inline int oto_utf8_is_ascii(const uint8_t *p, size_t size)
 // Length of the longest valid prefix.
 size_t oto_utf8_valid_prefix(const void *data, size_t size);
 
-// Replaces each maximal invalid part by U+FFFD. Output size at most 3 * size. Returns the output size.
+// Replaces each maximal invalid part by U+FFFD. Output size at most 3 * size. Returns the output
+// size.
 size_t oto_utf8_repair(const void *data, size_t size, uint8_t *output);
 
 #endif

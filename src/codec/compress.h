@@ -1,6 +1,6 @@
-// General-purpose compression of whole buffers, and of bodies from the network with a cap that holds
-// while decompressing. Contexts are reused: one oto_codec a thread. Core: no system call.
-// In the WASM build zstd, gzip and deflate are absent and answer OTO_UNSUPPORTED.
+// General-purpose compression of whole buffers, and of bodies from the network with a cap that
+// holds while decompressing. Contexts are reused: one oto_codec a thread. Core: no system call. In
+// the WASM build zstd, gzip and deflate are absent and answer OTO_UNSUPPORTED.
 #ifndef OTO_CODEC_COMPRESS_H
 #define OTO_CODEC_COMPRESS_H
 
@@ -19,26 +19,29 @@ struct oto_codec; // compression contexts of one thread
 struct oto_codec *oto_codec_new(const struct oto_allocator *allocator);
 void oto_codec_free(struct oto_codec *codec);
 
-// Appends the decompressed input to output, whose size_max caps the result while it grows: a bomb ends in
-// OTO_TOO_LARGE after at most that many bytes. OTO_INVALID for a broken or truncated stream or a wrong checksum
-// (err: offset in the input), OTO_UNSUPPORTED, OTO_NO_MEMORY. On failure output is cut back to where it was.
-// zstd frames that need a window over 8 MiB (windowLog 23) are refused with OTO_TOO_LARGE. Empty input is no
-// stream: OTO_INVALID. Ownership: borrows.
-OTO_MUST_CHECK enum oto_status oto_decompress(struct oto_codec *codec, enum oto_compression compression,
+// Appends the decompressed input to output, whose size_max caps the result while it grows: a bomb
+// ends in OTO_TOO_LARGE after at most that many bytes. OTO_INVALID for a broken or truncated stream
+// or a wrong checksum (err: offset in the input), OTO_UNSUPPORTED, OTO_NO_MEMORY. On failure output
+// is cut back to where it was. zstd frames that need a window over 8 MiB (windowLog 23) are refused
+// with OTO_TOO_LARGE. Empty input is no stream: OTO_INVALID. Ownership: borrows.
+OTO_MUST_CHECK enum oto_status oto_decompress(struct oto_codec *codec,
+                                              enum oto_compression compression,
                                               struct oto_bytes input, struct oto_buffer *output,
                                               struct oto_error *err);
 
-// Appends the compressed input to output (one gzip member, zlib stream or zstd frame). level 0: the format's
-// default for us (gzip 1, zstd 1). OTO_NO_MEMORY, OTO_TOO_LARGE, OTO_UNSUPPORTED.
-OTO_MUST_CHECK enum oto_status oto_compress(struct oto_codec *codec, enum oto_compression compression,
-                                            int level, struct oto_bytes input, struct oto_buffer *output,
+// Appends the compressed input to output (one gzip member, zlib stream or zstd frame). level 0: the
+// format's default for us (gzip 1, zstd 1). OTO_NO_MEMORY, OTO_TOO_LARGE, OTO_UNSUPPORTED.
+OTO_MUST_CHECK enum oto_status oto_compress(struct oto_codec *codec,
+                                            enum oto_compression compression, int level,
+                                            struct oto_bytes input, struct oto_buffer *output,
                                             struct oto_error *err);
 
 // Tells a stream's compression by its first bytes (gzip and zstd magic), NONE otherwise.
 enum oto_compression oto_compression_detect(struct oto_bytes input);
 
-// The HTTP and gRPC content-coding of a name, any case: "gzip", "x-gzip", "deflate", "zstd", "identity", "".
-// OTO_UNSUPPORTED for every other.
-OTO_MUST_CHECK enum oto_status oto_compression_from_name(struct oto_bytes name, enum oto_compression *ret);
+// The HTTP and gRPC content-coding of a name, any case: "gzip", "x-gzip", "deflate", "zstd",
+// "identity", "". OTO_UNSUPPORTED for every other.
+OTO_MUST_CHECK enum oto_status oto_compression_from_name(struct oto_bytes name,
+                                                         enum oto_compression *ret);
 
 #endif

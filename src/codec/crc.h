@@ -1,5 +1,5 @@
-// Checksums: CRC-32 (gzip, Parquet pages) and CRC-32C (the write-ahead log). Hardware where there is some,
-// chosen at run time; a plain C path gives the same values.
+// Checksums: CRC-32 (gzip, Parquet pages) and CRC-32C (the write-ahead log). Hardware where there
+// is some, chosen at run time; a plain C path gives the same values.
 #ifndef OTO_CODEC_CRC_H
 #define OTO_CODEC_CRC_H
 

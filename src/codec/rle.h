@@ -1,5 +1,5 @@
-// Parquet's RLE / bit-packing hybrid (Encodings.md, "Run Length Encoding / Bit-Packing Hybrid"): used for
-// levels, booleans and dictionary indices.
+// Parquet's RLE / bit-packing hybrid (Encodings.md, "Run Length Encoding / Bit-Packing Hybrid"):
+// used for levels, booleans and dictionary indices.
 #ifndef OTO_CODEC_RLE_H
 #define OTO_CODEC_RLE_H
 
@@ -11,18 +11,20 @@ static inline unsigned oto_bit_width(uint32_t max)
     return max ? 32u - (unsigned)__builtin_clz(max) : 0u;
 }
 
-// Appends count values, each < 2^bit_width (bit_width 0..32), as runs: RLE for 8 or more equal values (24 at width 1,
-// 16 at width 2, where fewer are smaller packed), groups of 8 bit-packed otherwise. No length prefix. bit_width 0 writes one RLE run of zeros (empty value). count 0: nothing.
-// OTO_NO_MEMORY, OTO_TOO_LARGE.
-OTO_MUST_CHECK enum oto_status oto_rle_encode(const uint32_t *values, size_t count, unsigned bit_width,
-                                              struct oto_buffer *output);
+// Appends count values, each < 2^bit_width (bit_width 0..32), as runs: RLE for 8 or more equal
+// values (24 at width 1, 16 at width 2, where fewer are smaller packed), groups of 8 bit-packed
+// otherwise. No length prefix. bit_width 0 writes one RLE run of zeros (empty value). count 0:
+// nothing. OTO_NO_MEMORY, OTO_TOO_LARGE.
+OTO_MUST_CHECK enum oto_status oto_rle_encode(const uint32_t *values, size_t count,
+                                              unsigned bit_width, struct oto_buffer *output);
 
-// Decodes the first count values of input; OTO_CORRUPT when it holds fewer or is malformed. The padding of the last
-// group may be missing. ret_consumed may be NULL.
-OTO_MUST_CHECK enum oto_status oto_rle_decode(struct oto_bytes input, unsigned bit_width, uint32_t *values,
-                                              size_t count, size_t *ret_consumed);
+// Decodes the first count values of input; OTO_CORRUPT when it holds fewer or is malformed. The
+// padding of the last group may be missing. ret_consumed may be NULL.
+OTO_MUST_CHECK enum oto_status oto_rle_decode(struct oto_bytes input, unsigned bit_width,
+                                              uint32_t *values, size_t count, size_t *ret_consumed);
 
-// Packs count values LSB first, count rounded up to a multiple of 8 with zeros: bit_width * groups bytes at output.
+// Packs count values LSB first, count rounded up to a multiple of 8 with zeros: bit_width * groups
+// bytes at output.
 void oto_bits_pack32(const uint32_t *values, size_t count, unsigned bit_width, uint8_t *output);
 // As above for 64-bit values and widths 0..64.
 void oto_bits_pack64(const uint64_t *values, size_t count, unsigned bit_width, uint8_t *output);

@@ -19,13 +19,13 @@ struct oto_dictionary {
                      // NULL: none yet, plain, or a view
     uint32_t slot_mask;
     uint64_t seed;
-    uint64_t size_bytes;     // sum of entry sizes
-    const uint32_t *length;  // of the column whose values these are; NULL: adds are counted
-    uint32_t adds;           // without hints
-    uint32_t window_length;  // length (or adds), and
-    uint32_t window_count;   // count, when the latest judgement for the fall-back was made
-    int plain;               // 1: no longer deduplicates
-    int keep;                // 1: never falls back (identity dictionaries of levels)
+    uint64_t size_bytes;    // sum of entry sizes
+    const uint32_t *length; // of the column whose values these are; NULL: adds are counted
+    uint32_t adds;          // without hints
+    uint32_t window_length; // length (or adds), and
+    uint32_t window_count;  // count, when the latest judgement for the fall-back was made
+    int plain;              // 1: no longer deduplicates
+    int keep;               // 1: never falls back (identity dictionaries of levels)
 };
 
 // Takes no memory until the first add.

@@ -72,14 +72,16 @@ static enum oto_status promote(struct oto_engine *engine, struct known *known,
     return OTO_OK;
 }
 
-// Every attribute that was ever promoted in this folder: for a reader that has no configuration of its own.
+// Every attribute that was ever promoted in this folder: for a reader that has no configuration of
+// its own.
 static enum oto_status promote_kept(struct oto_engine *engine, struct known *known,
                                     struct oto_error *err)
 {
     char *lines = strndup((const char *)known->text.data, known->text.size);
     enum oto_status status = lines ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     char *rest = NULL;
-    for (char *line = lines; status == OTO_OK && (line = strtok_r(line, "\n", &rest)); line = NULL) {
+    for (char *line = lines; status == OTO_OK && (line = strtok_r(line, "\n", &rest));
+         line = NULL) {
         int is_new = 0;
         status = promote(engine, known, strchr(line, '\t') + 1, &is_new, err);
     }

@@ -1,8 +1,8 @@
 // Memory of segments: blocks are kept when a segment is done and given to the next one, since fresh
 // pages cost a fault and a clearing each. Most are of one size; larger ones (columns, whose sizes
 // come again in each segment) are kept up to a limit, the others go straight back to the system.
-// What is kept is resident, so it counts. A larger block may have pages that its next owner does not
-// know to be resident: the limit bounds these, too. Any thread.
+// What is kept is resident, so it counts. A larger block may have pages that its next owner does
+// not know to be resident: the limit bounds these, too. Any thread.
 #ifndef OTO_ENGINE_PAGE_POOL_H
 #define OTO_ENGINE_PAGE_POOL_H
 
@@ -19,7 +19,7 @@ struct oto_page_pool {
     size_t block_count;
     struct oto_page_pool_large *large; // free ones
     uint64_t large_bytes;
-    uint64_t large_bytes_max; // set before its first use; 0: none are kept
+    uint64_t large_bytes_max;        // set before its first use; 0: none are kept
     uint64_t used_ns;                // monotonic, of the last request
     _Atomic uint64_t *counted_bytes; // the free blocks count here
 };

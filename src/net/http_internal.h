@@ -9,7 +9,7 @@
 
 #define HTTP_BACKLOG_LOW (256u << 10)    // below it, writers are called for more
 #define HTTP_DISCARD_MAX (64u << 10)     // of an unwanted body, before the connection is given up
-#define HTTP_READ_SIZE (128u << 10)     // the server's one read buffer
+#define HTTP_READ_SIZE (128u << 10)      // the server's one read buffer
 #define HTTP_OUT_POOLED_MAX (128u << 10) // larger output buffers are not kept
 #define HTTP_OUT_POOL 64                 // output buffers kept for reuse
 #define HTTP_BODY_POOL 8                 // body buffers kept for reuse while there is traffic

@@ -1,7 +1,8 @@
-// HTTP server on a loop: HTTP/1.1 (own parser) and HTTP/2 by prior knowledge (nghttp2) on one listener, told apart by the
-// first bytes; gRPC is HTTP/2 with its content type. It knows no telemetry: it hands each exchange (a request and its
-// answer) to a handler, in two steps, so that a request can be refused before its body is read.
-// Everything of one server and its exchanges happens on its loop's thread. TCP_NODELAY on every connection.
+// HTTP server on a loop: HTTP/1.1 (own parser) and HTTP/2 by prior knowledge (nghttp2) on one
+// listener, told apart by the first bytes; gRPC is HTTP/2 with its content type. It knows no
+// telemetry: it hands each exchange (a request and its answer) to a handler, in two steps, so that
+// a request can be refused before its body is read. Everything of one server and its exchanges
+// happens on its loop's thread. TCP_NODELAY on every connection.
 #ifndef OTO_NET_HTTP_SERVER_H
 #define OTO_NET_HTTP_SERVER_H
 
@@ -38,38 +39,42 @@ struct oto_bytes oto_http_header(const struct oto_http_request *request, const c
 
 struct oto_http_handler {
     void *state;
-    // The header block is complete. The handler either calls oto_exchange_read_body (complete follows), or
-    // oto_exchange_respond at once: the body is then neither read nor kept (HTTP/1.1: drained up to 64 KiB, else the connection closes;
-    // no "100 Continue" is sent).
+    // The header block is complete. The handler either calls oto_exchange_read_body (complete
+    // follows), or oto_exchange_respond at once: the body is then neither read nor kept (HTTP/1.1:
+    // drained up to 64 KiB, else the connection closes; no "100 Continue" is sent).
     void (*headers)(void *state, struct oto_exchange *exchange);
-    // `more` further body bytes are about to be kept (the announced length at once, else as they come). 0 refuses: the handler
-    // must have called oto_exchange_respond. Bytes are given back by the handler itself when the exchange ends.
+    // `more` further body bytes are about to be kept (the announced length at once, else as they
+    // come). 0 refuses: the handler must have called oto_exchange_respond. Bytes are given back by
+    // the handler itself when the exchange ends.
     int (*reserve)(void *state, struct oto_exchange *exchange, size_t more);
     // The whole body is in request->body. The answer may be given now or later, on this thread.
     void (*complete)(void *state, struct oto_exchange *exchange);
-    // The exchange is over: answered and sent, or the peer is gone (answered = 0). Last call for it; when the
-    // handler still owes an answer (complete was called, or headers and nothing was asked or answered), the exchange pointer
-    // stays valid until oto_exchange_respond (or _end, _abort after respond_begin), which then only frees it. Otherwise, and
-    // so when the peer left before `complete`, the pointer is dead when this returns.
+    // The exchange is over: answered and sent, or the peer is gone (answered = 0). Last call for
+    // it; when the handler still owes an answer (complete was called, or headers and nothing was
+    // asked or answered), the exchange pointer stays valid until oto_exchange_respond (or _end,
+    // _abort after respond_begin), which then only frees it. Otherwise, and so when the peer left
+    // before `complete`, the pointer is dead when this returns.
     void (*closed)(void *state, struct oto_exchange *exchange, int answered);
-    // Optional. Writes the body of an error that the server answers by itself (400, 405, 408, 413, 414, 417, 431, 503, 505): up to
-    // capacity bytes to body, the media type, NUL-terminated, to content_type (64 bytes). Returns the size of the body. request is
-    // NULL when its head could not be read. NULL: the reason as text/plain. gRPC errors need none.
-    size_t (*error_body)(void *state, int status, const char *reason, const struct oto_http_request *request,
-                         char *content_type, uint8_t *body, size_t capacity);
+    // Optional. Writes the body of an error that the server answers by itself (400, 405, 408, 413,
+    // 414, 417, 431, 503, 505): up to capacity bytes to body, the media type, NUL-terminated, to
+    // content_type (64 bytes). Returns the size of the body. request is NULL when its head could
+    // not be read. NULL: the reason as text/plain. gRPC errors need none.
+    size_t (*error_body)(void *state, int status, const char *reason,
+                         const struct oto_http_request *request, char *content_type, uint8_t *body,
+                         size_t capacity);
 };
 
 struct oto_http_limits {
-    uint32_t connections_max;        // beyond it, new connections are closed at once; default 10000
-    uint32_t header_bytes_max;       // whole block, decoded; default 32768 -> 431
-    uint32_t header_count_max;       // default 128 -> 431
-    uint32_t streams_max;            // concurrent streams a HTTP/2 connection; default 256
-    uint32_t header_timeout_ms;      // first byte to end of headers; default 10000
-    uint32_t body_timeout_ms;        // end of headers to end of body; default 60000, and
-    uint32_t body_bytes_per_s_min;   // slowest average rate after 5 s; default 512
-    uint32_t idle_timeout_ms;        // keep-alive without a request; default 120000
-    uint32_t write_timeout_ms;       // without progress; default 30000
-    uint32_t pipeline_max;           // HTTP/1.1 requests read ahead of their answers; default 16
+    uint32_t connections_max;      // beyond it, new connections are closed at once; default 10000
+    uint32_t header_bytes_max;     // whole block, decoded; default 32768 -> 431
+    uint32_t header_count_max;     // default 128 -> 431
+    uint32_t streams_max;          // concurrent streams a HTTP/2 connection; default 256
+    uint32_t header_timeout_ms;    // first byte to end of headers; default 10000
+    uint32_t body_timeout_ms;      // end of headers to end of body; default 60000, and
+    uint32_t body_bytes_per_s_min; // slowest average rate after 5 s; default 512
+    uint32_t idle_timeout_ms;      // keep-alive without a request; default 120000
+    uint32_t write_timeout_ms;     // without progress; default 30000
+    uint32_t pipeline_max;         // HTTP/1.1 requests read ahead of their answers; default 16
 };
 void oto_http_limits_default(struct oto_http_limits *limits);
 
@@ -80,15 +85,21 @@ struct oto_http_stats {
 };
 
 // body_pool_bytes_max etc. come with limits. allocator is borrowed for the server's life.
-struct oto_http_server *oto_http_server_new(struct oto_loop *loop, const struct oto_allocator *allocator,
+struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
+                                            const struct oto_allocator *allocator,
                                             const struct oto_http_handler *handler,
-                                            const struct oto_http_limits *limits, struct oto_error *err);
-// Serves a listening socket (os/socket.h) that several loops may share; index is given back in request->listener. Borrows fd.
-OTO_MUST_CHECK enum oto_status oto_http_server_listen(struct oto_http_server *server, int listening_fd,
-                                                      uint32_t index, struct oto_error *err);
-// Stops accepting; HTTP/2: GOAWAY, HTTP/1.1: "Connection: close" on the next answer; idle connections are closed. Calls
-// drained once no connection is left, or when grace_ms is over (the rest is then closed).
-void oto_http_server_drain(struct oto_http_server *server, uint32_t grace_ms, void (*drained)(void *state), void *state);
+                                            const struct oto_http_limits *limits,
+                                            struct oto_error *err);
+// Serves a listening socket (os/socket.h) that several loops may share; index is given back in
+// request->listener. Borrows fd.
+OTO_MUST_CHECK enum oto_status oto_http_server_listen(struct oto_http_server *server,
+                                                      int listening_fd, uint32_t index,
+                                                      struct oto_error *err);
+// Stops accepting; HTTP/2: GOAWAY, HTTP/1.1: "Connection: close" on the next answer; idle
+// connections are closed. Calls drained once no connection is left, or when grace_ms is over (the
+// rest is then closed).
+void oto_http_server_drain(struct oto_http_server *server, uint32_t grace_ms,
+                           void (*drained)(void *state), void *state);
 const struct oto_http_stats *oto_http_server_stats(const struct oto_http_server *server);
 void oto_http_server_free(struct oto_http_server *server); // closes what is open
 
@@ -109,21 +120,25 @@ struct oto_http_response {
     int status;                            // 200
     const struct oto_http_header *headers; // content-length, date, connection are the server's own
     size_t header_count;
-    struct oto_bytes body;                     // copied
-    const struct oto_http_header *trailers;    // HTTP/2 only; for HTTP/1.1 left out
+    struct oto_bytes body;                  // copied
+    const struct oto_http_header *trailers; // HTTP/2 only; for HTTP/1.1 left out
     size_t trailer_count;
     int close; // HTTP/1.1: close after it
 };
-// Answers in one piece. Exactly one of respond or respond_begin is called for an exchange. HEAD gets no body. Legal when the peer is gone.
+// Answers in one piece. Exactly one of respond or respond_begin is called for an exchange. HEAD
+// gets no body. Legal when the peer is gone.
 void oto_exchange_respond(struct oto_exchange *exchange, const struct oto_http_response *response);
 
-// Answers in pieces (chunked in HTTP/1.1): begin, then write any number of times, then end (trailers may be NULL). drained is called each
-// time the unsent backlog falls under 256 KiB (and once after the peer is gone): writers with much to say wait for it.
-void oto_exchange_respond_begin(struct oto_exchange *exchange, int status, const struct oto_http_header *headers,
-                                size_t header_count, void (*drained)(void *state), void *state);
+// Answers in pieces (chunked in HTTP/1.1): begin, then write any number of times, then end
+// (trailers may be NULL). drained is called each time the unsent backlog falls under 256 KiB (and
+// once after the peer is gone): writers with much to say wait for it.
+void oto_exchange_respond_begin(struct oto_exchange *exchange, int status,
+                                const struct oto_http_header *headers, size_t header_count,
+                                void (*drained)(void *state), void *state);
 // Copies data. Returns the backlog in bytes; SIZE_MAX when the peer is gone.
 size_t oto_exchange_write(struct oto_exchange *exchange, const void *data, size_t size);
-void oto_exchange_end(struct oto_exchange *exchange, const struct oto_http_header *trailers, size_t trailer_count);
+void oto_exchange_end(struct oto_exchange *exchange, const struct oto_http_header *trailers,
+                      size_t trailer_count);
 // Ends a begun answer as broken (HTTP/1.1: connection closed, HTTP/2: RST_STREAM INTERNAL_ERROR).
 void oto_exchange_abort(struct oto_exchange *exchange);
 

@@ -72,7 +72,8 @@ void oto_memory_tune(void)
 
 // --- paths ---
 
-enum oto_status oto_path_absolute(const char *path, char *output, size_t output_size, struct oto_error *err)
+enum oto_status oto_path_absolute(const char *path, char *output, size_t output_size,
+                                  struct oto_error *err)
 {
     char *resolved = realpath(path, NULL);
     if (!resolved)
@@ -92,7 +93,8 @@ enum oto_status oto_program_path(char *output, size_t output_size, struct oto_er
 
 // --- children ---
 
-// Between fork and exec only async-signal-safe calls are allowed: another thread may have held any lock.
+// Between fork and exec only async-signal-safe calls are allowed: another thread may have held any
+// lock.
 static void become_child(int socket_fd, const char *program, char *const *arguments)
 {
     static char *const environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", NULL};
@@ -108,7 +110,8 @@ static void become_child(int socket_fd, const char *program, char *const *argume
     _exit(127);
 }
 
-enum oto_status oto_child_start(struct oto_child *child, const char *program, const char *const *arguments, struct oto_error *err)
+enum oto_status oto_child_start(struct oto_child *child, const char *program,
+                                const char *const *arguments, struct oto_error *err)
 {
     child->pid = 0;
     child->socket_fd = -1;
@@ -149,7 +152,8 @@ int oto_child_end(struct oto_child *child)
 
 // --- socket pairs ---
 
-static void attach_descriptors(struct msghdr *message, char *control, const int *descriptors, size_t count)
+static void attach_descriptors(struct msghdr *message, char *control, const int *descriptors,
+                               size_t count)
 {
     message->msg_control = control;
     message->msg_controllen = CMSG_SPACE(count * sizeof(int));
@@ -160,7 +164,8 @@ static void attach_descriptors(struct msghdr *message, char *control, const int 
     memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
 }
 
-enum oto_status oto_socket_send(int fd, const void *data, size_t size, const int *descriptors, size_t count, struct oto_error *err)
+enum oto_status oto_socket_send(int fd, const void *data, size_t size, const int *descriptors,
+                                size_t count, struct oto_error *err)
 {
     if (count > DESCRIPTORS_MAX)
         return oto_error_set(err, OTO_TOO_LARGE, "%zu descriptors in one message", count);
@@ -183,20 +188,26 @@ enum oto_status oto_socket_send(int fd, const void *data, size_t size, const int
     return OTO_OK;
 }
 
-enum oto_status oto_socket_receive(int fd, void *data, size_t capacity, size_t *ret_size, int *descriptors,
-                                   size_t descriptor_capacity, size_t *ret_descriptor_count, struct oto_error *err)
+enum oto_status oto_socket_receive(int fd, void *data, size_t capacity, size_t *ret_size,
+                                   int *descriptors, size_t descriptor_capacity,
+                                   size_t *ret_descriptor_count, struct oto_error *err)
 {
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
     struct iovec part = {data, capacity};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
     ssize_t size;
     do
         size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
     while (size < 0 && errno == EINTR);
     if (size < 0)
-        return oto_error_set(err, errno == EAGAIN ? OTO_TIMEOUT : OTO_IO, "receive: %s", strerror(errno));
+        return oto_error_set(err, errno == EAGAIN ? OTO_TIMEOUT : OTO_IO, "receive: %s",
+                             strerror(errno));
     *ret_descriptor_count = 0;
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;
+         header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
             continue;
         size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);

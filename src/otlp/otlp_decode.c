@@ -51,8 +51,10 @@ static enum oto_status sinks_init(struct oto_otlp_decoder *d, struct oto_otlp_ta
 {
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
         struct oto_column *parent = maps[i].parent ? find(t->builder, maps[i].parent) : NULL;
-        struct oto_column *map = maps[i].parent ? find_child(parent, maps[i].map) : find(t->builder, maps[i].map);
-        struct oto_column *types = maps[i].parent ? find_child(parent, maps[i].types) : find(t->builder, maps[i].types);
+        struct oto_column *map =
+            maps[i].parent ? find_child(parent, maps[i].map) : find(t->builder, maps[i].map);
+        struct oto_column *types =
+            maps[i].parent ? find_child(parent, maps[i].types) : find(t->builder, maps[i].types);
         if (map)
             OTO_TRY(oto_otlp_sink_init(d, t, maps[i].sink, map, types));
     }
@@ -62,11 +64,13 @@ static enum oto_status sinks_init(struct oto_otlp_decoder *d, struct oto_otlp_ta
 // Columns that get one value a row and are appended without a check for room.
 static int is_row_column(const struct oto_column *c)
 {
-    return c->field->level == 0 && (c->field->type <= OTO_TYPE_STRING || c->field->type == OTO_TYPE_ID16 ||
-                                    c->field->type == OTO_TYPE_ID8);
+    return c->field->level == 0 &&
+           (c->field->type <= OTO_TYPE_STRING || c->field->type == OTO_TYPE_ID16 ||
+            c->field->type == OTO_TYPE_ID8);
 }
 
-static enum oto_status table_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_builder *builder)
+static enum oto_status table_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                  struct oto_builder *builder)
 {
     uint32_t count = builder->schema->field_count;
     t->builder = builder;
@@ -81,7 +85,8 @@ static enum oto_status table_init(struct oto_otlp_decoder *d, struct oto_otlp_ta
     return sinks_init(d, t);
 }
 
-static enum oto_status decoder_init(struct oto_otlp_decoder *d, struct oto_builder *const builders[OTO_TABLE_COUNT])
+static enum oto_status decoder_init(struct oto_otlp_decoder *d,
+                                    struct oto_builder *const builders[OTO_TABLE_COUNT])
 {
     oto_arena_init(&d->arena, d->allocator, ARENA_BLOCK_BYTES, SIZE_MAX);
     oto_buffer_init(&d->scratch, d->allocator, UINT32_MAX);
@@ -100,7 +105,8 @@ static enum oto_status decoder_init(struct oto_otlp_decoder *d, struct oto_build
     return OTO_OK;
 }
 
-struct oto_otlp_decoder *oto_otlp_decoder_new(const struct oto_allocator *allocator, const struct oto_schemas *schemas,
+struct oto_otlp_decoder *oto_otlp_decoder_new(const struct oto_allocator *allocator,
+                                              const struct oto_schemas *schemas,
                                               struct oto_builder *const builders[OTO_TABLE_COUNT])
 {
     (void)schemas; // the builders have them
@@ -123,9 +129,11 @@ static void table_release(struct oto_otlp_decoder *d, struct oto_otlp_table *t)
     for (int s = 0; s < OTO_OTLP_SINK_COUNT; s++)
         oto_otlp_sink_release(d, &t->sinks[s]);
     for (int level = 0; level < OTO_LEVEL_MAX; level++)
-        oto_free(d->allocator, t->hashes[level].items, t->hashes[level].capacity * sizeof(struct oto_hash128));
+        oto_free(d->allocator, t->hashes[level].items,
+                 t->hashes[level].capacity * sizeof(struct oto_hash128));
     oto_free(d->allocator, t->configured, t->configured_capacity * sizeof *t->configured);
-    oto_free(d->allocator, t->row_columns, t->builder->schema->field_count * sizeof(struct oto_column *));
+    oto_free(d->allocator, t->row_columns,
+             t->builder->schema->field_count * sizeof(struct oto_column *));
 }
 
 void oto_otlp_decoder_free(struct oto_otlp_decoder *d)
@@ -172,7 +180,8 @@ const uint32_t *oto_otlp_decoded_mark(const struct oto_otlp_decoder *d)
     return d->mark;
 }
 
-static void table_rollback(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const uint32_t *mark)
+static void table_rollback(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                           const uint32_t *mark)
 {
     oto_builder_rollback(t->builder, mark);
     for (int s = 0; s < OTO_OTLP_SINK_COUNT; s++)
@@ -203,8 +212,8 @@ static void path_prepend(struct oto_otlp_decoder *d, const char *text, size_t si
     d->path[size + kept] = 0;
 }
 
-enum oto_status oto_otlp_fail(struct oto_otlp_decoder *d, enum oto_status status, const uint8_t *at, const char *name,
-                              uint32_t index)
+enum oto_status oto_otlp_fail(struct oto_otlp_decoder *d, enum oto_status status, const uint8_t *at,
+                              const char *name, uint32_t index)
 {
     char digits[OTO_TEXT_I64_MAX];
     if (!d->failed_at)
@@ -238,7 +247,8 @@ void oto_otlp_reject(struct oto_otlp_decoder *d, uint64_t count, const char *rea
 
 // --- what all messages share ---
 
-enum oto_status oto_otlp_other(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t tag, uint32_t known)
+enum oto_status oto_otlp_other(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t tag,
+                               uint32_t known)
 {
     uint32_t field = tag >> 3;
     if (field < 32 && (known >> field & 1))
@@ -264,8 +274,8 @@ struct oto_otlp_read oto_otlp_tag_slow(const uint8_t *at, const uint8_t *end)
     return (struct oto_otlp_read){c.at, tag};
 }
 
-const uint8_t *oto_otlp_other_field(struct oto_otlp_decoder *d, const uint8_t *at, const uint8_t *end, uint64_t tag,
-                                    uint32_t known)
+const uint8_t *oto_otlp_other_field(struct oto_otlp_decoder *d, const uint8_t *at,
+                                    const uint8_t *end, uint64_t tag, uint32_t known)
 {
     struct oto_pb_cursor c = {at, end};
     if (tag < 8 || (tag & 7) > OTO_PB_FIXED32 || oto_otlp_other(d, &c, (uint32_t)tag, known) < 0)
@@ -274,7 +284,8 @@ const uint8_t *oto_otlp_other_field(struct oto_otlp_decoder *d, const uint8_t *a
 }
 
 // The total size of a field's occurrences, and their bytes where output is not NULL.
-static enum oto_status collect(struct oto_pb_cursor c, uint32_t wanted, uint8_t *output, size_t *ret_size)
+static enum oto_status collect(struct oto_pb_cursor c, uint32_t wanted, uint8_t *output,
+                               size_t *ret_size)
 {
     size_t size = 0;
     uint32_t tag;
@@ -309,8 +320,8 @@ enum oto_status oto_otlp_merge(struct oto_otlp_decoder *d, struct oto_pb_cursor 
     return OTO_OK;
 }
 
-enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t wanted,
-                                struct oto_bytes *ret_fields)
+enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes message,
+                                uint32_t wanted, struct oto_bytes *ret_fields)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     const uint8_t *first = NULL, *end = NULL, *start = c.at;
@@ -342,7 +353,8 @@ enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes mes
     return OTO_OK;
 }
 
-enum oto_status oto_otlp_utf8_slow(struct oto_otlp_decoder *d, struct oto_bytes text, struct oto_bytes *ret_text)
+enum oto_status oto_otlp_utf8_slow(struct oto_otlp_decoder *d, struct oto_bytes text,
+                                   struct oto_bytes *ret_text)
 {
     if (oto_utf8_valid(text.data, text.size))
         return OTO_OK;
@@ -367,15 +379,16 @@ enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d, struct oto_dict
     return oto_dictionary_add_new(dictionary, text, hash, ret_code);
 }
 
-enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary, struct oto_bytes text,
-                                   uint32_t *guess, uint32_t *ret_code)
+enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+                                   struct oto_bytes text, uint32_t *guess, uint32_t *ret_code)
 {
     OTO_TRY(oto_otlp_code_lookup(d, dictionary, text, ret_code));
     *guess = *ret_code;
     return OTO_OK;
 }
 
-enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d, struct oto_column *c, struct oto_bytes text)
+enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d, struct oto_column *c,
+                                       struct oto_bytes text)
 {
     uint32_t code;
     OTO_TRY(oto_otlp_code(d, c, text, &code));
@@ -394,7 +407,8 @@ enum oto_status oto_otlp_row_slow(struct oto_otlp_table *t)
 
 // --- one request ---
 
-static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal, struct oto_bytes message, uint64_t received_ns,
+static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal,
+                          struct oto_bytes message, uint64_t received_ns,
                           const struct oto_otlp_limits *limits)
 {
     d->signal = signal;
@@ -421,8 +435,8 @@ static enum oto_status request_end(struct oto_otlp_decoder *d)
     return OTO_OK;
 }
 
-static enum oto_status describe(const struct oto_otlp_decoder *d, enum oto_status status, struct oto_bytes message,
-                                struct oto_error *err)
+static enum oto_status describe(const struct oto_otlp_decoder *d, enum oto_status status,
+                                struct oto_bytes message, struct oto_error *err)
 {
     uint64_t offset = OTO_OFFSET_NONE;
     const char *failure = d->failure;
@@ -435,8 +449,9 @@ static enum oto_status describe(const struct oto_otlp_decoder *d, enum oto_statu
     return oto_error_at(err, status, offset, "%s%s%s", d->path, d->path[0] ? ": " : "", failure);
 }
 
-enum oto_status oto_otlp_decode(struct oto_otlp_decoder *d, enum oto_signal signal, struct oto_bytes message,
-                                uint64_t received_ns, const struct oto_otlp_limits *limits,
+enum oto_status oto_otlp_decode(struct oto_otlp_decoder *d, enum oto_signal signal,
+                                struct oto_bytes message, uint64_t received_ns,
+                                const struct oto_otlp_limits *limits,
                                 struct oto_otlp_result *ret_result, struct oto_error *err)
 {
     static const uint8_t nothing[1];

@@ -1,5 +1,6 @@
-// Sets of attributes into map columns: keys and values become dictionary codes, most of them by a guess.
-// A key is guessed by its place in the set before, then as all strings are: by a few of its bits.
+// Sets of attributes into map columns: keys and values become dictionary codes, most of them by a
+// guess. A key is guessed by its place in the set before, then as all strings are: by a few of its
+// bits.
 #include "otlp/otlp_decode_internal.h"
 
 // Beyond so many keys nothing is remembered of the further ones: keys of a sane sender are few.
@@ -8,15 +9,18 @@
 
 // --- making and forgetting ---
 
-static int is_promoted_here(const struct oto_column *c, enum oto_otlp_sink_name name, uint32_t level)
+static int is_promoted_here(const struct oto_column *c, enum oto_otlp_sink_name name,
+                            uint32_t level)
 {
     const struct oto_field *field = c->field;
     if (!field->attribute)
         return 0;
-    return field->level == level || (name == OTO_OTLP_SINK_RESOURCE && field->id >= FIELD_ID_CONFIGURED);
+    return field->level == level ||
+           (name == OTO_OTLP_SINK_RESOURCE && field->id >= FIELD_ID_CONFIGURED);
 }
 
-static void add_promoted(struct oto_otlp_table *t, struct oto_otlp_sink *s, struct oto_column *c, uint32_t level)
+static void add_promoted(struct oto_otlp_table *t, struct oto_otlp_sink *s, struct oto_column *c,
+                         uint32_t level)
 {
     struct oto_otlp_promoted *p = &s->promoted[s->promoted_count++];
     *p = (struct oto_otlp_promoted){.key = oto_bytes_text(c->field->attribute), .configured = -1};
@@ -29,13 +33,18 @@ static void add_promoted(struct oto_otlp_table *t, struct oto_otlp_sink *s, stru
     s->eager_count += p->column && !p->is_lazy;
 }
 
-enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t, enum oto_otlp_sink_name name,
-                                   struct oto_column *map, struct oto_column *types)
+enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                   enum oto_otlp_sink_name name, struct oto_column *map,
+                                   struct oto_column *types)
 {
     struct oto_otlp_sink *s = &t->sinks[name];
     uint32_t level = map->field->level, count = 0;
-    *s = (struct oto_otlp_sink){.builder = t->builder, .map = map, .types = types, .keys = &map->children[0],
-                                .values = &map->children[1], .owner = ++d->owners << 8};
+    *s = (struct oto_otlp_sink){.builder = t->builder,
+                                .map = map,
+                                .types = types,
+                                .keys = &map->children[0],
+                                .values = &map->children[1],
+                                .owner = ++d->owners << 8};
     if (name != OTO_OTLP_SINK_RESOURCE && name != OTO_OTLP_SINK_RECORD)
         return OTO_OK;
     struct oto_column *columns = t->builder->columns;
@@ -89,7 +98,8 @@ static uint32_t promoted_of(const struct oto_otlp_sink *s, struct oto_bytes key)
 }
 
 // Makes s->key_promoted reach up to code.
-static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, uint32_t code)
+static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                     uint32_t code)
 {
     const struct oto_dictionary *dictionary = s->keys->dictionary;
     if (code >= s->key_capacity) {
@@ -109,8 +119,8 @@ static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp
 }
 
 // The key at `slot` of the set.
-static inline enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes text,
-                                      uint32_t slot, uint32_t *ret_code)
+static inline enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                      struct oto_bytes text, uint32_t slot, uint32_t *ret_code)
 {
     struct oto_column *keys = s->keys;
     OTO_TRY(oto_column_reserve(s->builder, keys, 1));
@@ -140,7 +150,8 @@ static inline enum oto_status value_text(struct oto_otlp_decoder *d, const struc
     return oto_otlp_any_text(d, any, ret_text);
 }
 
-static void note_promoted(struct oto_otlp_sink *s, uint32_t index, const struct oto_otlp_any *any, uint32_t code)
+static void note_promoted(struct oto_otlp_sink *s, uint32_t index, const struct oto_otlp_any *any,
+                          uint32_t code)
 {
     struct oto_otlp_promoted *p = &s->promoted[index];
     if (p->stamp == s->stamp) // of a key given twice the first counts
@@ -160,8 +171,9 @@ static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_
     return promoted_of(s, s->keys->dictionary->entries[key_code]);
 }
 
-static inline enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct oto_otlp_any *any,
-                                        uint32_t key_code, uint32_t *ret_code)
+static inline enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                        const struct oto_otlp_any *any, uint32_t key_code,
+                                        uint32_t *ret_code)
 {
     struct oto_column *values = s->values;
     struct oto_bytes text;
@@ -183,10 +195,13 @@ static inline enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_o
 // --- pairs that came before ---
 
 // size >= 8: the last words and the middle, where values differ.
-static inline struct oto_otlp_pair *pair_of(struct oto_otlp_decoder *d, const uint8_t *p, size_t size)
+static inline struct oto_otlp_pair *pair_of(struct oto_otlp_decoder *d, const uint8_t *p,
+                                            size_t size)
 {
-    uint64_t middle = oto_load64(p + (size >> 1) - 4), before = oto_load64(p + (size >= 16 ? size - 16 : 0));
-    uint64_t bits = oto_load64(p + size - 8) + (middle << 17 | middle >> 47) + (before << 34 | before >> 30);
+    uint64_t middle = oto_load64(p + (size >> 1) - 4),
+             before = oto_load64(p + (size >= 16 ? size - 16 : 0));
+    uint64_t bits =
+        oto_load64(p + size - 8) + (middle << 17 | middle >> 47) + (before << 34 | before >> 30);
     return &d->pairs[bits * 0x9E3779B97F4A7C15u >> (64 - OTO_OTLP_PAIR_BITS)];
 }
 
@@ -195,14 +210,17 @@ static inline int pair_same(const uint8_t *a, const uint8_t *b, size_t size)
 {
     if (size > 16)
         for (size_t i = 0; i + 16 < size; i += 16)
-            if ((oto_load64(a + i) ^ oto_load64(b + i)) | (oto_load64(a + i + 8) ^ oto_load64(b + i + 8)))
+            if ((oto_load64(a + i) ^ oto_load64(b + i)) |
+                (oto_load64(a + i + 8) ^ oto_load64(b + i + 8)))
                 return 0;
     size_t first = size >= 16 ? size - 16 : 0;
-    return oto_load64(a + first) == oto_load64(b + first) && oto_load64(a + size - 8) == oto_load64(b + size - 8);
+    return oto_load64(a + first) == oto_load64(b + first) &&
+           oto_load64(a + size - 8) == oto_load64(b + size - 8);
 }
 
 // The pair with these bytes, when it came before.
-static inline const struct oto_otlp_pair *pair_find(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
+static inline const struct oto_otlp_pair *pair_find(struct oto_otlp_decoder *d,
+                                                    const struct oto_otlp_sink *s,
                                                     const uint8_t *bytes, size_t size)
 {
     if (size - OTO_OTLP_PAIR_SIZE_MIN > OTO_OTLP_PAIR_SIZE_MAX - OTO_OTLP_PAIR_SIZE_MIN)
@@ -217,7 +235,8 @@ static void pair_promoted(struct oto_otlp_sink *s, const struct oto_otlp_pair *p
     note_promoted(s, pair->promoted - 1, &any, pair->value_code);
 }
 
-// Where pairs that came before are appended to, as long as there is room; the columns get their lengths at the end.
+// Where pairs that came before are appended to, as long as there is room; the columns get their
+// lengths at the end.
 struct run {
     uint32_t *keys;
     uint32_t *values;
@@ -244,7 +263,8 @@ static inline struct run run_begin(struct oto_otlp_decoder *d, const struct oto_
     return run;
 }
 
-static inline void run_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct run *run)
+static inline void run_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                           const struct run *run)
 {
     s->keys->length += run->count;
     s->values->length += run->count;
@@ -252,8 +272,9 @@ static inline void run_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, 
 }
 
 // Keeps the pair just appended.
-static void pair_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s, struct oto_bytes message,
-                      const struct oto_otlp_any *any, uint32_t key_code, uint32_t value_code)
+static void pair_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
+                      struct oto_bytes message, const struct oto_otlp_any *any, uint32_t key_code,
+                      uint32_t value_code)
 {
     struct oto_otlp_pair *pair = pair_of(d, message.data, message.size);
     pair->owner = s->owner | message.size;
@@ -268,8 +289,10 @@ static void pair_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
 
 // --- sets ---
 
-// A pair as all senders write it: the key, then a value that is one string or integer. 0: read it the long way.
-static inline int pair_read(struct oto_bytes message, struct oto_bytes *ret_key, struct oto_otlp_any *any)
+// A pair as all senders write it: the key, then a value that is one string or integer. 0: read it
+// the long way.
+static inline int pair_read(struct oto_bytes message, struct oto_bytes *ret_key,
+                            struct oto_otlp_any *any)
 {
     const uint8_t *at = message.data, *end = at + message.size;
     struct oto_otlp_read size;
@@ -294,7 +317,8 @@ static inline int pair_read(struct oto_bytes message, struct oto_bytes *ret_key,
 }
 
 // Only a value seen for the second time is kept: most that are not are never seen again.
-static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message)
+static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                     struct oto_bytes message)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     uint32_t slot = s->keys->length - s->start, count = s->values->dictionary->count;
@@ -311,16 +335,18 @@ static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp
         status = add_value(d, s, &any, key_code, &value_code);
     if (status < 0)
         return oto_otlp_fail(d, status, c.at, "attributes", slot);
-    if (s->values->dictionary->count == count && any.kind >= OTO_OTLP_ANY_STRING && any.kind <= OTO_OTLP_ANY_DOUBLE &&
-        message.size >= OTO_OTLP_PAIR_SIZE_MIN && message.size <= OTO_OTLP_PAIR_SIZE_MAX &&
-        d->result.utf8_repaired == repaired)
+    if (s->values->dictionary->count == count && any.kind >= OTO_OTLP_ANY_STRING &&
+        any.kind <= OTO_OTLP_ANY_DOUBLE && message.size >= OTO_OTLP_PAIR_SIZE_MIN &&
+        message.size <= OTO_OTLP_PAIR_SIZE_MAX && d->result.utf8_repaired == repaired)
         pair_keep(d, s, message, &any, key_code, value_code);
     return OTO_OK;
 }
 
 // One more of a run; 0 when the pair did not come before, or there is no room.
-__attribute__((always_inline)) static inline int run_append(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                                                            struct run *run, const uint8_t *bytes, size_t size)
+__attribute__((always_inline)) static inline int run_append(struct oto_otlp_decoder *d,
+                                                            struct oto_otlp_sink *s,
+                                                            struct run *run, const uint8_t *bytes,
+                                                            size_t size)
 {
     const struct oto_otlp_pair *pair = run->count < run->room ? pair_find(d, s, bytes, size) : NULL;
     if (!pair)
@@ -333,7 +359,8 @@ __attribute__((always_inline)) static inline int run_append(struct oto_otlp_deco
     return 1;
 }
 
-enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message)
+enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                   struct oto_bytes message)
 {
     struct run run = run_begin(d, s);
     if (!run_append(d, s, &run, message.data, message.size))
@@ -342,8 +369,9 @@ enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_s
     return OTO_OK;
 }
 
-const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const uint8_t *at,
-                                   const uint8_t *end, enum oto_status *ret_status)
+const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                   const uint8_t *at, const uint8_t *end,
+                                   enum oto_status *ret_status)
 {
     const uint8_t *start = at;
     struct run run = run_begin(d, s);
@@ -383,8 +411,8 @@ void oto_otlp_attributes_cancel(struct oto_otlp_sink *s)
     s->values->length = s->start;
 }
 
-enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message,
-                                        uint32_t wanted)
+enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                        struct oto_bytes message, uint32_t wanted)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     oto_otlp_attributes_begin(d, s);
@@ -409,7 +437,8 @@ enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_o
 // --- promoted columns ---
 
 // A value's code in the promoted column: looked up once, then known by the value's code in the map.
-static enum oto_status promote_text(struct oto_otlp_decoder *d, struct oto_builder *b, struct oto_otlp_promoted *p)
+static enum oto_status promote_text(struct oto_otlp_decoder *d, struct oto_builder *b,
+                                    struct oto_otlp_promoted *p)
 {
     struct oto_column *c = p->column;
     uint32_t slot = p->value_code % OTO_OTLP_KNOWN;
@@ -422,8 +451,9 @@ static enum oto_status promote_text(struct oto_otlp_decoder *d, struct oto_build
     return OTO_OK;
 }
 
-static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_otlp_sink *s,
-                                   struct oto_otlp_promoted *p, uint32_t resource_index)
+static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                   struct oto_otlp_sink *s, struct oto_otlp_promoted *p,
+                                   uint32_t resource_index)
 {
     struct oto_column *c = p->column;
     int there = p->stamp == s->stamp;
@@ -432,7 +462,8 @@ static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_t
     if (c->field->type == OTO_TYPE_STRING && there && p->kind == OTO_OTLP_ANY_STRING)
         return promote_text(d, s->builder, p);
     if (p->configured >= 0) {
-        struct oto_bytes text = t->configured[resource_index * t->configured_count + (uint32_t)p->configured];
+        struct oto_bytes text =
+            t->configured[resource_index * t->configured_count + (uint32_t)p->configured];
         if (text.data)
             return oto_otlp_add_text(d, s->builder, c, text);
     }
@@ -453,8 +484,8 @@ static inline enum oto_status fill(struct oto_otlp_sink *s, struct oto_otlp_prom
     return OTO_OK;
 }
 
-enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_otlp_sink *s,
-                                 uint32_t resource_index)
+enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                 struct oto_otlp_sink *s, uint32_t resource_index)
 {
     for (uint32_t i = 0; s->eager_count && i < s->promoted_count; i++)
         if (s->promoted[i].column && !s->promoted[i].is_lazy)
@@ -483,7 +514,8 @@ enum oto_status oto_otlp_promote_end(struct oto_otlp_sink *s)
     return OTO_OK;
 }
 
-enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t resource_index)
+enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                         uint32_t resource_index)
 {
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RESOURCE];
     uint32_t count = t->configured_count, needed = (resource_index + 1) * count;
@@ -491,8 +523,9 @@ enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d, struct oto_
         return OTO_OK;
     if (needed > t->configured_capacity) {
         uint32_t capacity = 2 * needed;
-        struct oto_bytes *list = oto_resize(d->allocator, t->configured, t->configured_capacity * sizeof *list,
-                                            capacity * sizeof *list);
+        struct oto_bytes *list =
+            oto_resize(d->allocator, t->configured, t->configured_capacity * sizeof *list,
+                       capacity * sizeof *list);
         if (!list)
             return OTO_NO_MEMORY;
         t->configured = list;

@@ -1,6 +1,6 @@
 // Export requests of all signals have one shape: resource groups of scope groups of items.
-// A group's resource (scope) is found first, wherever it stands; its bytes are its identity, so what
-// lies in them is decoded once a builder, not once a request.
+// A group's resource (scope) is found first, wherever it stands; its bytes are its identity, so
+// what lies in them is decoded once a builder, not once a request.
 #include "base/json_text.h"
 #include "otlp/otlp_decode_internal.h"
 
@@ -14,8 +14,8 @@ static const struct {
 
 // --- resource ---
 
-static enum oto_status text_list(struct oto_otlp_decoder *d, const char *name, struct oto_bytes message, uint32_t wanted,
-                                 struct oto_buffer *json)
+static enum oto_status text_list(struct oto_otlp_decoder *d, const char *name,
+                                 struct oto_bytes message, uint32_t wanted, struct oto_buffer *json)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     uint32_t tag, count = 0;
@@ -27,14 +27,16 @@ static enum oto_status text_list(struct oto_otlp_decoder *d, const char *name, s
         }
         OTO_TRY(oto_pb_bytes(&c, &text));
         OTO_TRY(oto_otlp_utf8(d, text, &text));
-        OTO_TRY(count++ ? oto_buffer_append_byte(json, ',') : oto_buffer_append_format(json, ",\"%s\":[", name));
+        OTO_TRY(count++ ? oto_buffer_append_byte(json, ',')
+                        : oto_buffer_append_format(json, ",\"%s\":[", name));
         OTO_TRY(oto_json_escape(json, text));
     }
     return count ? oto_buffer_append_byte(json, ']') : OTO_OK;
 }
 
 // An EntityRef as OTLP/JSON has it.
-static enum oto_status entity_ref(struct oto_otlp_decoder *d, struct oto_bytes message, struct oto_buffer *json)
+static enum oto_status entity_ref(struct oto_otlp_decoder *d, struct oto_bytes message,
+                                  struct oto_buffer *json)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     struct oto_bytes schema_url = {NULL, 0}, type = {NULL, 0}, key;
@@ -66,8 +68,9 @@ static enum oto_status entity_ref(struct oto_otlp_decoder *d, struct oto_bytes m
 }
 
 // Resource{1 attributes, 2 dropped_attributes_count, 3 entity_refs}
-static enum oto_status resource_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
-                                     uint32_t *ret_dropped, struct oto_buffer *refs)
+static enum oto_status resource_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                     struct oto_pb_cursor *c, uint32_t *ret_dropped,
+                                     struct oto_buffer *refs)
 {
     uint32_t tag, ref_count = 0;
     enum oto_status status;
@@ -103,20 +106,22 @@ static enum oto_status absent(struct oto_otlp_decoder *d, struct oto_otlp_sink *
     return oto_column_append_null(s->builder, s->types);
 }
 
-static enum oto_status resource_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index)
+static enum oto_status resource_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                       uint32_t index)
 {
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RESOURCE];
     struct oto_builder *b = t->builder;
     struct oto_pb_cursor c = oto_pb_cursor(d->resource);
     uint32_t dropped = 0;
     d->scratch.size = 0;
-    enum oto_status status = d->has_resource ? resource_read(d, s, &c, &dropped, &d->scratch) : absent(d, s);
+    enum oto_status status =
+        d->has_resource ? resource_read(d, s, &c, &dropped, &d->scratch) : absent(d, s);
     if (status < 0)
         return oto_otlp_fail(d, status, c.at, "resource", NO_INDEX);
     OTO_TRY(oto_otlp_add_i64(b, t->columns[AT_RESOURCE_DROPPED], dropped));
-    OTO_TRY(d->scratch.size
-                ? oto_otlp_add_text(d, b, t->columns[AT_RESOURCE_ENTITY_REFS], oto_buffer_view(&d->scratch))
-                : oto_column_append_null(b, t->columns[AT_RESOURCE_ENTITY_REFS]));
+    OTO_TRY(d->scratch.size ? oto_otlp_add_text(d, b, t->columns[AT_RESOURCE_ENTITY_REFS],
+                                                oto_buffer_view(&d->scratch))
+                            : oto_column_append_null(b, t->columns[AT_RESOURCE_ENTITY_REFS]));
     OTO_TRY(oto_otlp_add_text(d, b, t->columns[AT_RESOURCE_SCHEMA_URL], d->resource_schema_url));
     OTO_TRY(oto_otlp_keep_configured(d, t, index));
     OTO_TRY(oto_otlp_promote(d, t, s, index));
@@ -132,8 +137,8 @@ struct scope {
 };
 
 // InstrumentationScope{1 name, 2 version, 3 attributes, 4 dropped_attributes_count}
-static enum oto_status scope_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
-                                  struct scope *scope)
+static enum oto_status scope_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                  struct oto_pb_cursor *c, struct scope *scope)
 {
     uint32_t tag;
     enum oto_status status;
@@ -157,7 +162,8 @@ static enum oto_status scope_read(struct oto_otlp_decoder *d, struct oto_otlp_si
     return oto_otlp_attributes_end(d, s);
 }
 
-static enum oto_status scope_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index)
+static enum oto_status scope_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                    uint32_t index)
 {
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_SCOPE];
     struct oto_builder *b = t->builder;
@@ -175,9 +181,11 @@ static enum oto_status scope_append(struct oto_otlp_decoder *d, struct oto_otlp_
 
 // --- entering ---
 
-// The bytes that tell one resource or scope from another: the entry above, presence, schema URL, message.
-static enum oto_status identity(struct oto_otlp_decoder *d, uint32_t above, int present, struct oto_bytes schema_url,
-                                struct oto_bytes message, struct oto_bytes *ret_identity)
+// The bytes that tell one resource or scope from another: the entry above, presence, schema URL,
+// message.
+static enum oto_status identity(struct oto_otlp_decoder *d, uint32_t above, int present,
+                                struct oto_bytes schema_url, struct oto_bytes message,
+                                struct oto_bytes *ret_identity)
 {
     uint32_t head[3] = {above, (uint32_t)present, (uint32_t)schema_url.size};
     d->scratch.size = 0;
@@ -204,13 +212,15 @@ static enum oto_status resource_enter(struct oto_otlp_decoder *d, struct oto_otl
 }
 
 // A failure up here is none of the item or scope group that made it come to light.
-static enum oto_status fail_above(struct oto_otlp_decoder *d, enum oto_status status, uint32_t frames)
+static enum oto_status fail_above(struct oto_otlp_decoder *d, enum oto_status status,
+                                  uint32_t frames)
 {
     d->path_skip = frames;
     return status;
 }
 
-enum oto_status oto_otlp_scope_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t frames)
+enum oto_status oto_otlp_scope_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                     uint32_t frames)
 {
     struct oto_bytes id;
     int is_new;
@@ -240,7 +250,8 @@ struct group {
 };
 
 // Group{1 resource or scope, 2 members, 3 schema_url}, without a look into the members.
-static enum oto_status group_scan(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct group *g)
+static enum oto_status group_scan(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                  struct group *g)
 {
     uint32_t heads = 0;
     *g = (struct group){.member_count = 0};
@@ -266,7 +277,8 @@ static enum oto_status group_scan(struct oto_otlp_decoder *d, struct oto_pb_curs
     return heads > 1 ? oto_otlp_merge(d, *c, BYTES_TAG(1), &g->head) : OTO_OK;
 }
 
-int oto_otlp_count_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t wanted)
+int oto_otlp_count_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message,
+                            uint32_t wanted)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     uint32_t tag, count = 0;
@@ -300,8 +312,9 @@ static enum oto_status item_read(struct oto_otlp_decoder *d, struct oto_pb_curso
 }
 
 // Walks the members of a group that was scanned.
-static enum oto_status each_member(struct oto_otlp_decoder *d, struct oto_bytes message, const char *name,
-                                   enum oto_status (*read)(struct oto_otlp_decoder *, struct oto_pb_cursor *))
+static enum oto_status
+each_member(struct oto_otlp_decoder *d, struct oto_bytes message, const char *name,
+            enum oto_status (*read)(struct oto_otlp_decoder *, struct oto_pb_cursor *))
 {
     const uint8_t *at = message.data, *end = at + message.size;
     uint32_t index = 0;
@@ -345,7 +358,8 @@ static enum oto_status scope_group_read(struct oto_otlp_decoder *d, struct oto_p
     if (d->signal != OTO_SIGNAL_METRICS)
         OTO_TRY(oto_otlp_scope_enter(d, default_table(d), 0));
     OTO_TRY(each_member(d, message, names[d->signal].items, item_read));
-    return d->entered_scope_group == d->scope_group ? OTO_OK : oto_otlp_scope_enter(d, default_table(d), 0);
+    return d->entered_scope_group == d->scope_group ? OTO_OK
+                                                    : oto_otlp_scope_enter(d, default_table(d), 0);
 }
 
 static enum oto_status scope_group_refuse(struct oto_otlp_decoder *d, struct oto_pb_cursor *c)

@@ -1,7 +1,8 @@
 // SeriesId: what makes a series of points one, as a 128-bit hash that stays the same for ever.
-// Each level hashes the one above it and its own parts: resource (attributes), scope (name, version,
-// attributes), metric (name, unit, kind, temporality, monotony), series (attributes). Attributes are taken in
-// the order of their keys. A part is its length (32 bits, little-endian) and its bytes.
+// Each level hashes the one above it and its own parts: resource (attributes), scope (name,
+// version, attributes), metric (name, unit, kind, temporality, monotony), series (attributes).
+// Attributes are taken in the order of their keys. A part is its length (32 bits, little-endian)
+// and its bytes.
 #include "otlp/otlp_decode_internal.h"
 
 #include <stdlib.h>
@@ -58,7 +59,8 @@ static int compare(const void *left, const void *right)
 }
 
 // Appends the last set of a sink.
-static enum oto_status put_attributes(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s, struct oto_buffer *b)
+static enum oto_status put_attributes(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
+                                      struct oto_buffer *b)
 {
     const struct oto_column *map = s->map;
     uint32_t first = map->offsets[map->length - 1], count = map->offsets[map->length] - first;
@@ -83,14 +85,14 @@ static enum oto_status put_attributes(struct oto_otlp_decoder *d, const struct o
     return status;
 }
 
-static enum oto_status keep_hash(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t level, uint32_t index,
-                                 struct oto_hash128 hash)
+static enum oto_status keep_hash(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                 uint32_t level, uint32_t index, struct oto_hash128 hash)
 {
     struct oto_otlp_hash_list *list = &t->hashes[level];
     if (index >= list->capacity) {
         uint32_t capacity = 2 * index + 16;
-        struct oto_hash128 *items = oto_resize(d->allocator, list->items, list->capacity * sizeof *items,
-                                               capacity * sizeof *items);
+        struct oto_hash128 *items = oto_resize(
+            d->allocator, list->items, list->capacity * sizeof *items, capacity * sizeof *items);
         if (!items)
             return OTO_NO_MEMORY;
         list->items = items;
@@ -100,10 +102,12 @@ static enum oto_status keep_hash(struct oto_otlp_decoder *d, struct oto_otlp_tab
     return OTO_OK;
 }
 
-static enum oto_status begin(struct oto_otlp_decoder *d, const struct oto_otlp_table *t, uint32_t level, uint32_t index)
+static enum oto_status begin(struct oto_otlp_decoder *d, const struct oto_otlp_table *t,
+                             uint32_t level, uint32_t index)
 {
     d->scratch.size = 0;
-    return oto_buffer_append(&d->scratch, &t->hashes[level].items[index], sizeof(struct oto_hash128));
+    return oto_buffer_append(&d->scratch, &t->hashes[level].items[index],
+                             sizeof(struct oto_hash128));
 }
 
 static struct oto_hash128 end(const struct oto_otlp_decoder *d)
@@ -122,7 +126,8 @@ static struct oto_bytes last(const struct oto_otlp_table *t, enum oto_otlp_colum
     return entry(t->columns[column], t->columns[column]->length - 1);
 }
 
-enum oto_status oto_otlp_hash_resource(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index)
+enum oto_status oto_otlp_hash_resource(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                       uint32_t index)
 {
     if (!is_metrics(t))
         return OTO_OK;
@@ -131,7 +136,8 @@ enum oto_status oto_otlp_hash_resource(struct oto_otlp_decoder *d, struct oto_ot
     return keep_hash(d, t, 4, index, end(d));
 }
 
-enum oto_status oto_otlp_hash_scope(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index)
+enum oto_status oto_otlp_hash_scope(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                    uint32_t index)
 {
     if (!is_metrics(t))
         return OTO_OK;
@@ -142,8 +148,9 @@ enum oto_status oto_otlp_hash_scope(struct oto_otlp_decoder *d, struct oto_otlp_
     return keep_hash(d, t, 3, index, end(d));
 }
 
-enum oto_status oto_otlp_hash_metric(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index,
-                                     uint32_t kind, int32_t temporality, int is_monotonic)
+enum oto_status oto_otlp_hash_metric(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                     uint32_t index, uint32_t kind, int32_t temporality,
+                                     int is_monotonic)
 {
     uint32_t numbers[3] = {kind, (uint32_t)temporality, (uint32_t)is_monotonic};
     OTO_TRY(begin(d, t, 3, t->scope_index));
@@ -153,8 +160,8 @@ enum oto_status oto_otlp_hash_metric(struct oto_otlp_decoder *d, struct oto_otlp
     return keep_hash(d, t, 2, index, end(d));
 }
 
-enum oto_status oto_otlp_series_id(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t metric_index,
-                                   char output[32])
+enum oto_status oto_otlp_series_id(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                   uint32_t metric_index, char output[32])
 {
     static const char digits[] = "0123456789abcdef";
     OTO_TRY(begin(d, t, 2, metric_index));

@@ -1,13 +1,14 @@
-// What the parts of the OTLP decoder share: its state, attribute sinks, and the small appends of the hot path.
-// Every message function takes a cursor; when it fails, the cursor tells where, and each caller adds its
-// part of the path (oto_otlp_fail), so that nothing is paid for it before. One thread.
+// What the parts of the OTLP decoder share: its state, attribute sinks, and the small appends of
+// the hot path. Every message function takes a cursor; when it fails, the cursor tells where, and
+// each caller adds its part of the path (oto_otlp_fail), so that nothing is paid for it before. One
+// thread.
 #ifndef OTO_OTLP_OTLP_DECODE_INTERNAL_H
 #define OTO_OTLP_OTLP_DECODE_INTERNAL_H
 
-#include "otlp/otlp_decode.h"
-#include "otlp/otlp_decode_read.h"
 #include "base/hash.h"
 #include "base/utf8.h"
+#include "otlp/otlp_decode.h"
+#include "otlp/otlp_decode_read.h"
 #include "telemetry/value_text.h"
 
 #define NO_CODE UINT32_MAX
@@ -70,16 +71,16 @@ struct oto_otlp_sink {
     uint32_t previous_start; // of the set before it: keys most often come in the same order
     uint32_t previous_count;
     uint32_t stamp;
-    uint32_t *key_promoted;  // by key code: index in promoted + 1, 0 for most
+    uint32_t *key_promoted; // by key code: index in promoted + 1, 0 for most
     uint32_t key_count;
     uint32_t key_capacity;
     struct oto_otlp_promoted *promoted;
     uint32_t promoted_count;
     uint32_t promoted_capacity;
-    uint32_t eager_count;   // promoted columns that are not lazy
-    uint32_t *touched;      // promoted that the present set has
+    uint32_t eager_count; // promoted columns that are not lazy
+    uint32_t *touched;    // promoted that the present set has
     uint32_t touched_count;
-    uint32_t sets;          // promoted in this request
+    uint32_t sets; // promoted in this request
 };
 
 enum oto_otlp_sink_name {
@@ -110,7 +111,7 @@ struct oto_otlp_hash_list {
 struct oto_otlp_table {
     struct oto_builder *builder;
     struct oto_column *columns[AT_COUNT_OF_COLUMNS]; // NULL where the table has none
-    struct oto_column **row_columns;                   // level 0, one value a row
+    struct oto_column **row_columns;                 // level 0, one value a row
     uint32_t row_column_count;
     uint32_t rows_left; // rows for which row_columns have room
     struct oto_otlp_sink sinks[OTO_OTLP_SINK_COUNT];
@@ -188,9 +189,10 @@ struct oto_otlp_decoder {
 
 // --- failures and refusals (otlp_decode.c) ---
 
-// Notes the place (once) and puts "name[index]" before the path. Returns status. index may be NO_INDEX.
-enum oto_status oto_otlp_fail(struct oto_otlp_decoder *d, enum oto_status status, const uint8_t *at, const char *name,
-                              uint32_t index);
+// Notes the place (once) and puts "name[index]" before the path. Returns status. index may be
+// NO_INDEX.
+enum oto_status oto_otlp_fail(struct oto_otlp_decoder *d, enum oto_status status, const uint8_t *at,
+                              const char *name, uint32_t index);
 
 static inline enum oto_status oto_otlp_malformed(struct oto_otlp_decoder *d, const char *failure)
 {
@@ -201,27 +203,29 @@ static inline enum oto_status oto_otlp_malformed(struct oto_otlp_decoder *d, con
 // Counts refused items; the first reason is kept.
 void oto_otlp_reject(struct oto_otlp_decoder *d, uint64_t count, const char *reason);
 
-// A field that the message's switch did not take: skipped, unless its number is known (then the wire type is wrong).
-OTO_MUST_CHECK enum oto_status oto_otlp_other(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t tag,
-                                              uint32_t known);
+// A field that the message's switch did not take: skipped, unless its number is known (then the
+// wire type is wrong).
+OTO_MUST_CHECK enum oto_status oto_otlp_other(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                              uint32_t tag, uint32_t known);
 
 // The same between reads by position; NULL when it is malformed. at: behind the tag.
-const uint8_t *oto_otlp_other_field(struct oto_otlp_decoder *d, const uint8_t *at, const uint8_t *end, uint64_t tag,
-                                    uint32_t known);
+const uint8_t *oto_otlp_other_field(struct oto_otlp_decoder *d, const uint8_t *at,
+                                    const uint8_t *end, uint64_t tag, uint32_t known);
 
 // Joins all occurrences of a BYTES field from `at` on, as protobuf merges them.
-OTO_MUST_CHECK enum oto_status oto_otlp_merge(struct oto_otlp_decoder *d, struct oto_pb_cursor c, uint32_t tag,
-                                              struct oto_bytes *ret_joined);
+OTO_MUST_CHECK enum oto_status oto_otlp_merge(struct oto_otlp_decoder *d, struct oto_pb_cursor c,
+                                              uint32_t tag, struct oto_bytes *ret_joined);
 
-// All occurrences of a field with their tags: a view where they lie together, else a copy in the request's arena.
-OTO_MUST_CHECK enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t tag,
-                                               struct oto_bytes *ret_fields);
+// All occurrences of a field with their tags: a view where they lie together, else a copy in the
+// request's arena.
+OTO_MUST_CHECK enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes message,
+                                               uint32_t tag, struct oto_bytes *ret_fields);
 
 // Makes a string UTF-8. Ownership: returns view, of the input or of the request's arena.
 OTO_MUST_CHECK enum oto_status oto_otlp_utf8_slow(struct oto_otlp_decoder *d, struct oto_bytes text,
                                                   struct oto_bytes *ret_text);
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text,
-                                                           struct oto_bytes *ret_text)
+OTO_MUST_CHECK static inline enum oto_status
+oto_otlp_utf8(struct oto_otlp_decoder *d, struct oto_bytes text, struct oto_bytes *ret_text)
 {
     *ret_text = text;
     return oto_utf8_is_ascii(text.data, text.size) ? OTO_OK : oto_otlp_utf8_slow(d, text, ret_text);
@@ -241,19 +245,24 @@ static inline int oto_otlp_any_is_string(struct oto_bytes message, struct oto_by
     *ret_text = oto_bytes(size.at, (size_t)size.value);
     return 1;
 }
-OTO_MUST_CHECK enum oto_status oto_otlp_any_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+OTO_MUST_CHECK enum oto_status oto_otlp_any_read(struct oto_otlp_decoder *d,
+                                                 struct oto_pb_cursor *c,
                                                  struct oto_otlp_any *ret_any);
-OTO_MUST_CHECK enum oto_status oto_otlp_key_value_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
-                                                       struct oto_bytes *ret_key, struct oto_otlp_any *ret_any);
+OTO_MUST_CHECK enum oto_status oto_otlp_key_value_read(struct oto_otlp_decoder *d,
+                                                       struct oto_pb_cursor *c,
+                                                       struct oto_bytes *ret_key,
+                                                       struct oto_otlp_any *ret_any);
 // Text of a top-level value; its letters are appended to d->writer.types.
-OTO_MUST_CHECK enum oto_status oto_otlp_any_text(struct oto_otlp_decoder *d, const struct oto_otlp_any *any,
+OTO_MUST_CHECK enum oto_status oto_otlp_any_text(struct oto_otlp_decoder *d,
+                                                 const struct oto_otlp_any *any,
                                                  struct oto_bytes *ret_text);
 
 // --- attributes (otlp_decode_attributes.c) ---
 
-OTO_MUST_CHECK enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
-                                                  enum oto_otlp_sink_name name, struct oto_column *map,
-                                                  struct oto_column *types);
+OTO_MUST_CHECK enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d,
+                                                  struct oto_otlp_table *t,
+                                                  enum oto_otlp_sink_name name,
+                                                  struct oto_column *map, struct oto_column *types);
 void oto_otlp_sink_release(struct oto_otlp_decoder *d, struct oto_otlp_sink *s);
 // Forgets what it knows of codes that no longer are.
 void oto_otlp_sink_rolled_back(struct oto_otlp_decoder *d, struct oto_otlp_sink *s);
@@ -266,39 +275,48 @@ static inline void oto_otlp_attributes_begin(struct oto_otlp_decoder *d, struct 
     oto_value_writer_reset(&d->writer);
 }
 // One KeyValue of the set begun. Sets must not be interleaved.
-OTO_MUST_CHECK enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                                                  struct oto_bytes message);
-// The KeyValues that follow each other from `at` on, which is at a tag of one byte. Returns where another field begins, or
-// NULL: *ret_status says whether one failed, or else the first is no field at all.
-const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const uint8_t *at,
-                                   const uint8_t *end, enum oto_status *ret_status);
+OTO_MUST_CHECK enum oto_status
+oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message);
+// The KeyValues that follow each other from `at` on, which is at a tag of one byte. Returns where
+// another field begins, or NULL: *ret_status says whether one failed, or else the first is no field
+// at all.
+const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                   const uint8_t *at, const uint8_t *end,
+                                   enum oto_status *ret_status);
 // Closes the map's entry and appends the types.
-OTO_MUST_CHECK enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s);
+OTO_MUST_CHECK enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d,
+                                                       struct oto_otlp_sink *s);
 // Forgets the attributes of a set that was begun and not ended.
 void oto_otlp_attributes_cancel(struct oto_otlp_sink *s);
 // All occurrences of a field of KeyValues in a message, as one set.
-OTO_MUST_CHECK enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+OTO_MUST_CHECK enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d,
+                                                       struct oto_otlp_sink *s,
                                                        struct oto_bytes message, uint32_t tag);
-// Appends the promoted columns of the set that just ended. resource_index: where a record's missing values come from.
-OTO_MUST_CHECK enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
-                                                struct oto_otlp_sink *s, uint32_t resource_index);
+// Appends the promoted columns of the set that just ended. resource_index: where a record's missing
+// values come from.
+OTO_MUST_CHECK enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d,
+                                                struct oto_otlp_table *t, struct oto_otlp_sink *s,
+                                                uint32_t resource_index);
 // Appends the nulls that promoted columns still lack: at the end of a request.
 OTO_MUST_CHECK enum oto_status oto_otlp_promote_end(struct oto_otlp_sink *s);
 // Keeps a new resource's values of configured promotions for its records.
-OTO_MUST_CHECK enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+OTO_MUST_CHECK enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d,
+                                                        struct oto_otlp_table *t,
                                                         uint32_t resource_index);
 
 // --- groups (otlp_decode_group.c) ---
 
 // One Export*ServiceRequest.
-OTO_MUST_CHECK enum oto_status oto_otlp_request_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c);
-// The scope's entry in a table (t->scope_index), made with its resource's when it is new. frames: parts of the path
-// between the scope group and the caller.
-OTO_MUST_CHECK enum oto_status oto_otlp_scope_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
-                                                    uint32_t frames);
+OTO_MUST_CHECK enum oto_status oto_otlp_request_read(struct oto_otlp_decoder *d,
+                                                     struct oto_pb_cursor *c);
+// The scope's entry in a table (t->scope_index), made with its resource's when it is new. frames:
+// parts of the path between the scope group and the caller.
+OTO_MUST_CHECK enum oto_status oto_otlp_scope_enter(struct oto_otlp_decoder *d,
+                                                    struct oto_otlp_table *t, uint32_t frames);
 // Room for one more row in all row columns, and the row itself.
 OTO_MUST_CHECK enum oto_status oto_otlp_row_slow(struct oto_otlp_table *t);
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_row(struct oto_otlp_table *t, uint32_t next_index)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_row(struct oto_otlp_table *t,
+                                                          uint32_t next_index)
 {
     if (t->rows_left == 0)
         OTO_TRY(oto_otlp_row_slow(t));
@@ -310,50 +328,63 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_row(struct oto_otlp_table 
     return OTO_OK;
 }
 
-// 1 when a field of attributes comes more often than the limit allows. An attribute has two bytes at least, so most
-// messages are too short to be counted.
-int oto_otlp_count_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t tag);
-static inline int oto_otlp_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message, uint32_t tag)
+// 1 when a field of attributes comes more often than the limit allows. An attribute has two bytes
+// at least, so most messages are too short to be counted.
+int oto_otlp_count_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message,
+                            uint32_t tag);
+static inline int oto_otlp_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message,
+                                    uint32_t tag)
 {
     return message.size / 2 > d->limits.attributes_max && oto_otlp_count_too_many(d, message, tag);
 }
 
 // --- identities of metric series (otlp_decode_identity.c); for other tables nothing happens ---
 
-OTO_MUST_CHECK enum oto_status oto_otlp_hash_resource(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index);
-OTO_MUST_CHECK enum oto_status oto_otlp_hash_scope(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index);
+OTO_MUST_CHECK enum oto_status oto_otlp_hash_resource(struct oto_otlp_decoder *d,
+                                                      struct oto_otlp_table *t, uint32_t index);
+OTO_MUST_CHECK enum oto_status oto_otlp_hash_scope(struct oto_otlp_decoder *d,
+                                                   struct oto_otlp_table *t, uint32_t index);
 // kind: the number of the metric's field in the proto (5 gauge, 7 sum, 9, 10, 11 summary).
-OTO_MUST_CHECK enum oto_status oto_otlp_hash_metric(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t index,
-                                                    uint32_t kind, int32_t temporality, int is_monotonic);
+OTO_MUST_CHECK enum oto_status oto_otlp_hash_metric(struct oto_otlp_decoder *d,
+                                                    struct oto_otlp_table *t, uint32_t index,
+                                                    uint32_t kind, int32_t temporality,
+                                                    int is_monotonic);
 // 32 hex digits for the set of attributes that just ended.
-OTO_MUST_CHECK enum oto_status oto_otlp_series_id(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
-                                                  uint32_t metric_index, char output[32]);
+OTO_MUST_CHECK enum oto_status oto_otlp_series_id(struct oto_otlp_decoder *d,
+                                                  struct oto_otlp_table *t, uint32_t metric_index,
+                                                  char output[32]);
 
 // --- items: a log record, span or metric each ---
 
-OTO_MUST_CHECK enum oto_status oto_otlp_log_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c);
-OTO_MUST_CHECK enum oto_status oto_otlp_span_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c);
-OTO_MUST_CHECK enum oto_status oto_otlp_metric_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c);
+OTO_MUST_CHECK enum oto_status oto_otlp_log_read(struct oto_otlp_decoder *d,
+                                                 struct oto_pb_cursor *c);
+OTO_MUST_CHECK enum oto_status oto_otlp_span_read(struct oto_otlp_decoder *d,
+                                                  struct oto_pb_cursor *c);
+OTO_MUST_CHECK enum oto_status oto_otlp_metric_read(struct oto_otlp_decoder *d,
+                                                    struct oto_pb_cursor *c);
 // The data points of a metric.
 OTO_MUST_CHECK enum oto_status oto_otlp_metric_count(struct oto_pb_cursor *c, uint64_t *ret_count);
 
 // --- small reads and appends ---
 
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_u32(struct oto_pb_cursor *c, uint32_t *ret_value)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_u32(struct oto_pb_cursor *c,
+                                                               uint32_t *ret_value)
 {
     uint64_t value;
     OTO_TRY(oto_pb_varint(c, &value));
     *ret_value = (uint32_t)value;
     return OTO_OK;
 }
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_i32(struct oto_pb_cursor *c, int32_t *ret_value)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_i32(struct oto_pb_cursor *c,
+                                                               int32_t *ret_value)
 {
     uint64_t value;
     OTO_TRY(oto_pb_varint(c, &value));
     *ret_value = (int32_t)(uint32_t)value;
     return OTO_OK;
 }
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_double(struct oto_pb_cursor *c, double *ret_value)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_double(struct oto_pb_cursor *c,
+                                                                  double *ret_value)
 {
     uint64_t bits;
     OTO_TRY(oto_pb_fixed64(c, &bits));
@@ -362,7 +393,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_double(struct oto_pb_
 }
 
 // Where a string of a column is guessed: by its first and last bytes and its length.
-static inline uint32_t *oto_otlp_guess(struct oto_otlp_decoder *d, const struct oto_column *c, struct oto_bytes text)
+static inline uint32_t *oto_otlp_guess(struct oto_otlp_decoder *d, const struct oto_column *c,
+                                       struct oto_bytes text)
 {
     uint64_t bits = text.size + ((uint64_t)c->field->id << 32);
     if (text.size >= 8)
@@ -370,7 +402,8 @@ static inline uint32_t *oto_otlp_guess(struct oto_otlp_decoder *d, const struct 
     else if (text.size >= 4)
         bits ^= oto_load32(text.data) + ((uint64_t)oto_load32(text.data + text.size - 4) << 24);
     else if (text.size)
-        bits ^= (uint64_t)text.data[0] << 16 | (uint64_t)text.data[text.size >> 1] << 8 | text.data[text.size - 1];
+        bits ^= (uint64_t)text.data[0] << 16 | (uint64_t)text.data[text.size >> 1] << 8 |
+                text.data[text.size - 1];
     return &d->guesses[bits * 0x9E3779B97F4A7C15u >> (64 - OTO_OTLP_GUESS_BITS)];
 }
 
@@ -378,16 +411,19 @@ static inline uint32_t *oto_otlp_guess(struct oto_otlp_decoder *d, const struct 
 static inline int oto_otlp_same(const uint8_t *a, const uint8_t *b, size_t size)
 {
     if (size >= 4 && size < 8)
-        return oto_load32(a) == oto_load32(b) && oto_load32(a + size - 4) == oto_load32(b + size - 4);
+        return oto_load32(a) == oto_load32(b) &&
+               oto_load32(a + size - 4) == oto_load32(b + size - 4);
     if (size < 4)
-        return size == 0 || (a[0] == b[0] && a[size >> 1] == b[size >> 1] && a[size - 1] == b[size - 1]);
+        return size == 0 ||
+               (a[0] == b[0] && a[size >> 1] == b[size >> 1] && a[size - 1] == b[size - 1]);
     for (size_t i = 0; i + 8 < size; i += 8)
         if (oto_load64(a + i) != oto_load64(b + i))
             return 0;
     return oto_load64(a + size - 8) == oto_load64(b + size - 8);
 }
 
-static inline int oto_otlp_is_code(const struct oto_dictionary *dictionary, uint32_t code, struct oto_bytes text)
+static inline int oto_otlp_is_code(const struct oto_dictionary *dictionary, uint32_t code,
+                                   struct oto_bytes text)
 {
     if (code >= dictionary->count)
         return 0;
@@ -396,13 +432,18 @@ static inline int oto_otlp_is_code(const struct oto_dictionary *dictionary, uint
 }
 
 // The code of a string without a guess.
-OTO_MUST_CHECK enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+OTO_MUST_CHECK enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d,
+                                                    struct oto_dictionary *dictionary,
                                                     struct oto_bytes text, uint32_t *ret_code);
 // The code of a string; only one that was not guessed is checked to be UTF-8, as entries are.
-OTO_MUST_CHECK enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
-                                                  struct oto_bytes text, uint32_t *guess, uint32_t *ret_code);
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decoder *d, const struct oto_column *c,
-                                                           struct oto_bytes text, uint32_t *ret_code)
+OTO_MUST_CHECK enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d,
+                                                  struct oto_dictionary *dictionary,
+                                                  struct oto_bytes text, uint32_t *guess,
+                                                  uint32_t *ret_code);
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decoder *d,
+                                                           const struct oto_column *c,
+                                                           struct oto_bytes text,
+                                                           uint32_t *ret_code)
 {
     uint32_t *guess = oto_otlp_guess(d, c, text);
     if (oto_otlp_is_code(c->dictionary, *guess, text)) {
@@ -413,10 +454,10 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decod
 }
 
 // Appends a string to a column that has room: most often that of the entry before.
-OTO_MUST_CHECK enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d, struct oto_column *c,
-                                                      struct oto_bytes text);
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_text(struct oto_otlp_decoder *d, struct oto_column *c,
-                                                               struct oto_bytes text)
+OTO_MUST_CHECK enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d,
+                                                      struct oto_column *c, struct oto_bytes text);
+OTO_MUST_CHECK static inline enum oto_status
+oto_otlp_put_text(struct oto_otlp_decoder *d, struct oto_column *c, struct oto_bytes text)
 {
     uint32_t *next = (uint32_t *)c->values + c->length;
     if (!c->length || !oto_otlp_is_code(c->dictionary, next[-1], text))
@@ -426,32 +467,38 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_text(struct oto_otlp_d
     return OTO_OK;
 }
 // The same for one without room, as those of higher levels and of lists.
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_text(struct oto_otlp_decoder *d, struct oto_builder *b,
-                                                               struct oto_column *c, struct oto_bytes text)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_text(struct oto_otlp_decoder *d,
+                                                               struct oto_builder *b,
+                                                               struct oto_column *c,
+                                                               struct oto_bytes text)
 {
     OTO_TRY(oto_column_reserve(b, c, 1));
     return oto_otlp_put_text(d, c, text);
 }
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_i64(struct oto_builder *b, struct oto_column *c, int64_t value)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_i64(struct oto_builder *b,
+                                                              struct oto_column *c, int64_t value)
 {
     OTO_TRY(oto_column_reserve(b, c, 1));
     oto_column_append_i64(c, value);
     return OTO_OK;
 }
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_i32(struct oto_builder *b, struct oto_column *c, int32_t value)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_i32(struct oto_builder *b,
+                                                              struct oto_column *c, int32_t value)
 {
     OTO_TRY(oto_column_reserve(b, c, 1));
     oto_column_append_i32(c, value);
     return OTO_OK;
 }
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_double(struct oto_builder *b, struct oto_column *c, double value)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_double(struct oto_builder *b,
+                                                                 struct oto_column *c, double value)
 {
     OTO_TRY(oto_column_reserve(b, c, 1));
     oto_column_append_double(c, value);
     return OTO_OK;
 }
 // Closes an entry of a map or list.
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_end(struct oto_builder *b, struct oto_column *c)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_end(struct oto_builder *b,
+                                                              struct oto_column *c)
 {
     if (c->length == c->capacity)
         return oto_column_append_end(b, c);
@@ -459,8 +506,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_end(struct oto_builder
     return OTO_OK;
 }
 // An id in a column that has room. width: 16 or 8; id: so long or empty.
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_id(struct oto_builder *b, struct oto_column *c, size_t width,
-                                                             struct oto_bytes id)
+OTO_MUST_CHECK static inline enum oto_status
+oto_otlp_put_id(struct oto_builder *b, struct oto_column *c, size_t width, struct oto_bytes id)
 {
     if (id.size != width)
         return oto_column_append_id(b, c, id);
@@ -468,11 +515,13 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_id(struct oto_builder 
     return OTO_OK;
 }
 // A null of a column of strings or numbers that has had one before: no call.
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_null(struct oto_builder *b, struct oto_column *c)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_null(struct oto_builder *b,
+                                                               struct oto_column *c)
 {
     if (!c->validity || c->length == c->capacity)
         return oto_column_append_null(b, c);
-    if (c->field->type == OTO_TYPE_STRING && c->dictionary->count) // none after a rollback to nothing
+    if (c->field->type == OTO_TYPE_STRING &&
+        c->dictionary->count) // none after a rollback to nothing
         ((uint32_t *)c->values)[c->length] = 0;
     else if (c->field->type == OTO_TYPE_INT64 || c->field->type == OTO_TYPE_DOUBLE)
         ((int64_t *)c->values)[c->length] = 0;
@@ -480,21 +529,25 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_null(struct oto_builde
         ((int32_t *)c->values)[c->length] = 0;
     else
         return oto_column_append_null(b, c);
-    c->validity[c->length >> 3] &= (uint8_t)~(1u << (c->length & 7));
+    c->validity[c->length >> 3] &= (uint8_t) ~(1u << (c->length & 7));
     c->length++;
     c->null_count++;
     return OTO_OK;
 }
 // A time and its rest. Without a time (0): `instead_ns` and a null rest.
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_time(struct oto_builder *b, struct oto_column *time,
-                                                               struct oto_column *rest, uint64_t ns, uint64_t instead_ns)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_time(struct oto_builder *b,
+                                                               struct oto_column *time,
+                                                               struct oto_column *rest, uint64_t ns,
+                                                               uint64_t instead_ns)
 {
     OTO_TRY(oto_otlp_add_i64(b, time, (int64_t)((ns ? ns : instead_ns) / 1000)));
     return ns ? oto_otlp_add_i32(b, rest, (int32_t)(ns % 1000)) : oto_column_append_null(b, rest);
 }
 // The same for columns of rows, which have room.
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_time(struct oto_builder *b, struct oto_column *time,
-                                                               struct oto_column *rest, uint64_t ns, uint64_t instead_ns)
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_time(struct oto_builder *b,
+                                                               struct oto_column *time,
+                                                               struct oto_column *rest, uint64_t ns,
+                                                               uint64_t instead_ns)
 {
     oto_column_append_i64(time, (int64_t)((ns ? ns : instead_ns) / 1000));
     if (!ns)

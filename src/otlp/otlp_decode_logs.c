@@ -15,8 +15,8 @@ struct log_record {
     struct oto_bytes span_id;
 };
 
-// The fields before the attributes in the order of their numbers, as most senders write them; those that are not there, or
-// not so, are left to read_fields.
+// The fields before the attributes in the order of their numbers, as most senders write them; those
+// that are not there, or not so, are left to read_fields.
 static const uint8_t *read_head(const uint8_t *at, const uint8_t *end, struct log_record *r)
 {
     if (end - at < 16)
@@ -69,8 +69,8 @@ static const uint8_t *read_tail(const uint8_t *at, const uint8_t *end, struct lo
     return at;
 }
 
-static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
-                                   struct log_record *r)
+static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                   struct oto_pb_cursor *c, struct log_record *r)
 {
     const uint8_t *at = read_head(c->at, c->end, r), *end = c->end;
     while (at != end) {
@@ -125,7 +125,8 @@ static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_s
     return OTO_OK;
 }
 
-static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct log_record *r)
+static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                   const struct log_record *r)
 {
     struct oto_pb_cursor c = oto_pb_cursor(r->body);
     struct oto_otlp_any any = {.kind = OTO_OTLP_ANY_ABSENT};
@@ -148,14 +149,16 @@ static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_t
     return oto_otlp_put_text(d, t->columns[AT_BODY_TYPE], oto_value_types(&d->writer));
 }
 
-static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct log_record *r)
+static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                  const struct log_record *r)
 {
     struct oto_builder *b = t->builder;
     uint64_t seen_ns = r->observed_ns ? r->observed_ns : d->received_ns;
     OTO_TRY(oto_otlp_row(t, t->scope_index));
-    OTO_TRY(oto_otlp_put_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST], r->time_ns, seen_ns));
-    OTO_TRY(oto_otlp_put_time(b, t->columns[AT_OBSERVED], t->columns[AT_OBSERVED_REST], r->observed_ns,
-                              d->received_ns));
+    OTO_TRY(oto_otlp_put_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST],
+                              r->time_ns, seen_ns));
+    OTO_TRY(oto_otlp_put_time(b, t->columns[AT_OBSERVED], t->columns[AT_OBSERVED_REST],
+                              r->observed_ns, d->received_ns));
     OTO_TRY(oto_otlp_put_id(b, t->columns[AT_TRACE_ID], 16, r->trace_id));
     OTO_TRY(oto_otlp_put_id(b, t->columns[AT_SPAN_ID], 8, r->span_id));
     oto_column_append_i64(t->columns[AT_TRACE_FLAGS], r->flags);

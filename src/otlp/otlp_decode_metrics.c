@@ -1,5 +1,6 @@
-// Metric and its series: the levels between a scope and a point. A metric's entry is known by what it
-// says of itself, a series' by the raw bytes of its attributes; so a point of a known series costs one comparison.
+// Metric and its series: the levels between a scope and a point. A metric's entry is known by what
+// it says of itself, a series' by the raw bytes of its attributes; so a point of a known series
+// costs one comparison.
 #include "otlp/otlp_decode_internal.h"
 #include "otlp/otlp_decode_points.h"
 
@@ -32,15 +33,20 @@ static enum oto_table table_of(uint32_t kind)
 
 static const char *kind_name(uint32_t kind)
 {
-    static const char *const names[] = {
-        [5] = "gauge", [7] = "sum", [9] = "histogram", [10] = "exponential_histogram", [11] = "summary"};
+    static const char *const names[] = {[5] = "gauge",
+                                        [7] = "sum",
+                                        [9] = "histogram",
+                                        [10] = "exponential_histogram",
+                                        [11] = "summary"};
     return names[kind];
 }
 
 // --- reading ---
 
-// One of the kinds; a message of the same kind as before it is merged with that, another replaces it.
-static enum oto_status data_read(struct oto_pb_cursor *c, const uint8_t *start, uint32_t kind, struct metric *m)
+// One of the kinds; a message of the same kind as before it is merged with that, another replaces
+// it.
+static enum oto_status data_read(struct oto_pb_cursor *c, const uint8_t *start, uint32_t kind,
+                                 struct metric *m)
 {
     if (m->kind != kind) {
         m->data_run = start;
@@ -52,7 +58,8 @@ static enum oto_status data_read(struct oto_pb_cursor *c, const uint8_t *start, 
 }
 
 // Metric{1 name, 2 description, 3 unit, 5 7 9 10 11 data, 12 metadata}
-static enum oto_status metric_scan(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct metric *m)
+static enum oto_status metric_scan(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                   struct metric *m)
 {
     for (;;) {
         const uint8_t *start = c->at;
@@ -94,8 +101,10 @@ struct data {
     uint64_t point_count;
 };
 
-// Gauge, Sum, …: {1 data_points, 2 aggregation_temporality, 3 is_monotonic}, without a look into the points.
-static enum oto_status data_scan(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t kind, struct data *data)
+// Gauge, Sum, …: {1 data_points, 2 aggregation_temporality, 3 is_monotonic}, without a look into
+// the points.
+static enum oto_status data_scan(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t kind,
+                                 struct data *data)
 {
     uint32_t tag, known = kind == 7 ? 0x0E : kind == 9 || kind == 10 ? 0x06 : 0x02;
     enum oto_status status;
@@ -160,8 +169,9 @@ static enum oto_status put(struct oto_buffer *b, struct oto_bytes part)
     return oto_buffer_append(b, part.data, part.size);
 }
 
-static enum oto_status metric_identity(struct oto_otlp_decoder *d, uint32_t scope_index, const struct metric *m,
-                                       const struct data *data, struct oto_bytes metadata, struct oto_bytes *ret_identity)
+static enum oto_status metric_identity(struct oto_otlp_decoder *d, uint32_t scope_index,
+                                       const struct metric *m, const struct data *data,
+                                       struct oto_bytes metadata, struct oto_bytes *ret_identity)
 {
     uint32_t head[3] = {scope_index, (uint32_t)data->temporality, (uint32_t)data->is_monotonic};
     d->scratch.size = 0;
@@ -174,8 +184,9 @@ static enum oto_status metric_identity(struct oto_otlp_decoder *d, uint32_t scop
     return OTO_OK;
 }
 
-static enum oto_status metric_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct metric *m,
-                                     const struct data *data, struct oto_bytes message, uint32_t index)
+static enum oto_status metric_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                     const struct metric *m, const struct data *data,
+                                     struct oto_bytes message, uint32_t index)
 {
     struct oto_builder *b = t->builder;
     OTO_TRY(oto_otlp_add_text(d, b, t->columns[AT_METRIC_NAME], m->name));
@@ -191,8 +202,9 @@ static enum oto_status metric_append(struct oto_otlp_decoder *d, struct oto_otlp
     return oto_otlp_hash_metric(d, t, index, m->kind, data->temporality, data->is_monotonic);
 }
 
-static enum oto_status metric_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct metric *m,
-                                    const struct data *data, struct oto_bytes message, uint32_t *ret_index)
+static enum oto_status metric_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                    const struct metric *m, const struct data *data,
+                                    struct oto_bytes message, uint32_t *ret_index)
 {
     struct oto_bytes metadata = {NULL, 0}, id;
     int is_new;
@@ -205,8 +217,9 @@ static enum oto_status metric_enter(struct oto_otlp_decoder *d, struct oto_otlp_
 
 // --- series ---
 
-static enum oto_status series_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t metric_index,
-                                     struct oto_bytes attributes, uint32_t tag)
+static enum oto_status series_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                     uint32_t metric_index, struct oto_bytes attributes,
+                                     uint32_t tag)
 {
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RECORD];
     char id[32];
@@ -216,14 +229,16 @@ static enum oto_status series_append(struct oto_otlp_decoder *d, struct oto_otlp
     return oto_otlp_add_text(d, t->builder, t->columns[AT_SERIES_ID], oto_bytes(id, sizeof id));
 }
 
-static int is_hinted(const struct oto_otlp_table *t, uint32_t metric_index, struct oto_bytes attributes)
+static int is_hinted(const struct oto_otlp_table *t, uint32_t metric_index,
+                     struct oto_bytes attributes)
 {
     struct oto_bytes expected = oto_otlp_series_expected(t, metric_index);
     return expected.data && oto_bytes_equal(expected, attributes);
 }
 
-enum oto_status oto_otlp_series_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t metric_index,
-                                      struct oto_bytes attributes, uint32_t tag, uint32_t *ret_index)
+enum oto_status oto_otlp_series_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                      uint32_t metric_index, struct oto_bytes attributes,
+                                      uint32_t tag, uint32_t *ret_index)
 {
     int is_new = 0;
     if (is_hinted(t, metric_index, attributes)) {
@@ -233,15 +248,16 @@ enum oto_status oto_otlp_series_enter(struct oto_otlp_decoder *d, struct oto_otl
     d->scratch.size = 0;
     OTO_TRY(oto_buffer_append(&d->scratch, &metric_index, sizeof metric_index));
     OTO_TRY(oto_buffer_append(&d->scratch, attributes.data, attributes.size));
-    OTO_TRY(oto_builder_entry(t->builder, 1, oto_buffer_view(&d->scratch), metric_index, ret_index, &is_new));
+    OTO_TRY(oto_builder_entry(t->builder, 1, oto_buffer_view(&d->scratch), metric_index, ret_index,
+                              &is_new));
     t->series_hint = *ret_index + 1;
     return is_new ? series_append(d, t, metric_index, attributes, tag) : OTO_OK;
 }
 
 // --- a metric ---
 
-static enum oto_status points_read(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t kind,
-                                   uint32_t metric_index, struct oto_bytes message)
+static enum oto_status points_read(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                   uint32_t kind, uint32_t metric_index, struct oto_bytes message)
 {
     const uint8_t *at = message.data, *end = at + message.size;
     uint32_t index = 0;
@@ -262,7 +278,8 @@ static enum oto_status points_read(struct oto_otlp_decoder *d, struct oto_otlp_t
     return OTO_OK;
 }
 
-static enum oto_status data_enter(struct oto_otlp_decoder *d, const struct metric *m, struct oto_bytes message)
+static enum oto_status data_enter(struct oto_otlp_decoder *d, const struct metric *m,
+                                  struct oto_bytes message)
 {
     struct oto_otlp_table *t = &d->tables[table_of(m->kind)];
     struct oto_pb_cursor c = oto_pb_cursor(m->data);
@@ -274,7 +291,8 @@ static enum oto_status data_enter(struct oto_otlp_decoder *d, const struct metri
     OTO_TRY(oto_otlp_scope_enter(d, t, 1));
     OTO_TRY(metric_enter(d, t, m, &data, message, &index));
     status = points_read(d, t, m->kind, index, m->data);
-    return status < 0 ? oto_otlp_fail(d, status, m->data.data, kind_name(m->kind), NO_INDEX) : OTO_OK;
+    return status < 0 ? oto_otlp_fail(d, status, m->data.data, kind_name(m->kind), NO_INDEX)
+                      : OTO_OK;
 }
 
 enum oto_status oto_otlp_metric_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c)

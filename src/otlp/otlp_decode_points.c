@@ -1,4 +1,5 @@
-// Data points of all five kinds -> rows. Like spans: the fields and all ids first, then the row, then exemplars.
+// Data points of all five kinds -> rows. Like spans: the fields and all ids first, then the row,
+// then exemplars.
 #include "otlp/otlp_decode_points.h"
 
 #include <stddef.h>
@@ -44,10 +45,10 @@ struct exemplar {
     struct oto_bytes trace_id;
 };
 
-// Exemplar{2 time_unix_nano, 3 as_double, 4 span_id, 5 trace_id, 6 as_int, 7 filtered_attributes}; attributes only with
-// a sink.
-static enum oto_status exemplar_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
-                                     struct exemplar *e)
+// Exemplar{2 time_unix_nano, 3 as_double, 4 span_id, 5 trace_id, 6 as_int, 7 filtered_attributes};
+// attributes only with a sink.
+static enum oto_status exemplar_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                     struct oto_pb_cursor *c, struct exemplar *e)
 {
     uint32_t tag;
     enum oto_status status;
@@ -80,7 +81,8 @@ static enum oto_status exemplar_read(struct oto_otlp_decoder *d, struct oto_otlp
     return status < 0 ? status : OTO_OK;
 }
 
-static enum oto_status check_exemplar(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct point *p)
+static enum oto_status check_exemplar(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                      struct point *p)
 {
     struct oto_bytes message;
     struct exemplar e;
@@ -89,14 +91,16 @@ static enum oto_status check_exemplar(struct oto_otlp_decoder *d, struct oto_pb_
     enum oto_status status = exemplar_read(d, NULL, &inner, &e);
     if (status < 0)
         return oto_otlp_fail(d, status, inner.at, "exemplars", p->exemplar_count);
-    if ((e.trace_id.size != 0 && e.trace_id.size != 16) || (e.span_id.size != 0 && e.span_id.size != 8))
+    if ((e.trace_id.size != 0 && e.trace_id.size != 16) ||
+        (e.span_id.size != 0 && e.span_id.size != 8))
         p->refusal = "ids of an exemplar must be empty, or 16 and 8 bytes long";
     p->exemplar_count++;
     return OTO_OK;
 }
 
 // An attribute is only noted; start: where its tag is.
-static enum oto_status note_attribute(struct oto_pb_cursor *c, const uint8_t *start, struct point *p)
+static enum oto_status note_attribute(struct oto_pb_cursor *c, const uint8_t *start,
+                                      struct point *p)
 {
     struct oto_bytes attribute;
     OTO_TRY(oto_pb_bytes(c, &attribute));
@@ -110,15 +114,16 @@ static enum oto_status note_attribute(struct oto_pb_cursor *c, const uint8_t *st
     return OTO_OK;
 }
 
-static enum oto_status read_optional(struct oto_pb_cursor *c, struct point *p, uint32_t flag, double *ret_value)
+static enum oto_status read_optional(struct oto_pb_cursor *c, struct point *p, uint32_t flag,
+                                     double *ret_value)
 {
     p->has |= flag;
     return oto_otlp_read_double(c, ret_value);
 }
 
 // fixed64 or double values, packed or one: the same eight bytes in a list's element column.
-static enum oto_status append_fixed64(struct oto_otlp_table *t, struct oto_pb_cursor *c, uint32_t tag,
-                                      struct oto_column *list)
+static enum oto_status append_fixed64(struct oto_otlp_table *t, struct oto_pb_cursor *c,
+                                      uint32_t tag, struct oto_column *list)
 {
     struct oto_column *element = &list->children[0];
     struct oto_bytes values = oto_bytes(c->at, 8);
@@ -137,7 +142,8 @@ static enum oto_status append_fixed64(struct oto_otlp_table *t, struct oto_pb_cu
     return OTO_OK;
 }
 
-static enum oto_status append_varints(struct oto_otlp_table *t, struct oto_bytes packed, struct oto_column *element)
+static enum oto_status append_varints(struct oto_otlp_table *t, struct oto_bytes packed,
+                                      struct oto_column *element)
 {
     struct oto_pb_cursor c = oto_pb_cursor(packed);
     OTO_TRY(oto_column_reserve(t->builder, element, (uint32_t)packed.size)); // a byte each at least
@@ -150,8 +156,9 @@ static enum oto_status append_varints(struct oto_otlp_table *t, struct oto_bytes
 }
 
 // Buckets{1 offset, 2 bucket_counts}
-static enum oto_status append_buckets(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_bytes message,
-                                      uint32_t present, struct oto_column *offset_column, struct oto_column *list)
+static enum oto_status append_buckets(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                      struct oto_bytes message, uint32_t present,
+                                      struct oto_column *offset_column, struct oto_column *list)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     uint32_t tag;
@@ -175,14 +182,15 @@ static enum oto_status append_buckets(struct oto_otlp_decoder *d, struct oto_otl
     OTO_TRY(oto_column_append_end(t->builder, list));
     if (!present)
         return oto_column_append_null(t->builder, offset_column);
-    return oto_otlp_add_i32(t->builder, offset_column, (int32_t)oto_pb_zigzag_decode((uint32_t)offset));
+    return oto_otlp_add_i32(t->builder, offset_column,
+                            (int32_t)oto_pb_zigzag_decode((uint32_t)offset));
 }
 
 // --- fields of the kinds; start: where the tag is ---
 
 // NumberDataPoint{2 start, 3 time, 4 as_double, 5 exemplars, 6 as_int, 7 attributes, 8 flags}
-static enum oto_status number_field(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t tag,
-                                    const uint8_t *start, struct point *p)
+static enum oto_status number_field(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                    uint32_t tag, const uint8_t *start, struct point *p)
 {
     uint64_t bits;
     switch (tag) {
@@ -213,13 +221,15 @@ static enum oto_status number_field(struct oto_otlp_decoder *d, struct oto_pb_cu
 static inline int is_run(const uint8_t *at, const uint8_t *end, struct oto_bytes expected)
 {
     size_t left = (size_t)(end - at);
-    return expected.size && expected.size <= left && memcmp(at, expected.data, expected.size) == 0 &&
+    return expected.size && expected.size <= left &&
+           memcmp(at, expected.data, expected.size) == 0 &&
            (expected.size == left || at[expected.size] != BYTES_TAG(7));
 }
 
-// The same by position, for points that have nothing but times, a number, attributes that follow each other, and flags. Returns
-// where it stopped, as number_field would go on.
-static const uint8_t *number_read(const uint8_t *at, const uint8_t *end, struct oto_bytes expected, struct point *p)
+// The same by position, for points that have nothing but times, a number, attributes that follow
+// each other, and flags. Returns where it stopped, as number_field would go on.
+static const uint8_t *number_read(const uint8_t *at, const uint8_t *end, struct oto_bytes expected,
+                                  struct point *p)
 {
     while (end - at >= 10) {
         switch (at[0]) {
@@ -265,10 +275,11 @@ static const uint8_t *number_read(const uint8_t *at, const uint8_t *end, struct 
     return at;
 }
 
-// HistogramDataPoint{2 start, 3 time, 4 count, 5 sum, 6 bucket_counts, 7 explicit_bounds, 8 exemplars, 9 attributes,
-// 10 flags, 11 min, 12 max}
-static enum oto_status histogram_field(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor *c,
-                                       uint32_t tag, const uint8_t *start, struct point *p)
+// HistogramDataPoint{2 start, 3 time, 4 count, 5 sum, 6 bucket_counts, 7 explicit_bounds, 8
+// exemplars, 9 attributes, 10 flags, 11 min, 12 max}
+static enum oto_status histogram_field(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                       struct oto_pb_cursor *c, uint32_t tag, const uint8_t *start,
+                                       struct point *p)
 {
     switch (tag) {
     case FIXED64_TAG(2):
@@ -300,10 +311,10 @@ static enum oto_status histogram_field(struct oto_otlp_decoder *d, struct oto_ot
     }
 }
 
-// ExponentialHistogramDataPoint{1 attributes, 2 start, 3 time, 4 count, 5 sum, 6 scale, 7 zero_count, 8 positive,
-// 9 negative, 10 flags, 11 exemplars, 12 min, 13 max, 14 zero_threshold}
-static enum oto_status exponential_field(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, uint32_t tag,
-                                         const uint8_t *start, struct point *p)
+// ExponentialHistogramDataPoint{1 attributes, 2 start, 3 time, 4 count, 5 sum, 6 scale, 7
+// zero_count, 8 positive, 9 negative, 10 flags, 11 exemplars, 12 min, 13 max, 14 zero_threshold}
+static enum oto_status exponential_field(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                         uint32_t tag, const uint8_t *start, struct point *p)
 {
     uint32_t scale;
     switch (tag) {
@@ -345,8 +356,8 @@ static enum oto_status exponential_field(struct oto_otlp_decoder *d, struct oto_
 }
 
 // ValueAtQuantile{1 quantile, 2 value}
-static enum oto_status append_quantile(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor *c,
-                                       struct point *p)
+static enum oto_status append_quantile(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                       struct oto_pb_cursor *c, struct point *p)
 {
     struct oto_column *parts = t->columns[AT_QUANTILES]->children;
     struct oto_bytes message;
@@ -373,8 +384,9 @@ static enum oto_status append_quantile(struct oto_otlp_decoder *d, struct oto_ot
 }
 
 // SummaryDataPoint{2 start, 3 time, 4 count, 5 sum, 6 quantile_values, 7 attributes, 8 flags}
-static enum oto_status summary_field(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor *c,
-                                     uint32_t tag, const uint8_t *start, struct point *p)
+static enum oto_status summary_field(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                     struct oto_pb_cursor *c, uint32_t tag, const uint8_t *start,
+                                     struct point *p)
 {
     switch (tag) {
     case FIXED64_TAG(2):
@@ -396,8 +408,9 @@ static enum oto_status summary_field(struct oto_otlp_decoder *d, struct oto_otlp
     }
 }
 
-static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t kind,
-                                   uint32_t metric_index, struct oto_pb_cursor *c, struct point *p)
+static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                   uint32_t kind, uint32_t metric_index, struct oto_pb_cursor *c,
+                                   struct point *p)
 {
     if (kind == 5 || kind == 7)
         c->at = number_read(c->at, c->end, oto_otlp_series_expected(t, metric_index), p);
@@ -421,7 +434,8 @@ static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_t
 
 // --- appending ---
 
-static enum oto_status add_optional(struct oto_otlp_table *t, enum oto_otlp_column column, int present, double value)
+static enum oto_status add_optional(struct oto_otlp_table *t, enum oto_otlp_column column,
+                                    int present, double value)
 {
     if (!present)
         return oto_column_append_null(t->builder, t->columns[column]);
@@ -430,21 +444,33 @@ static enum oto_status add_optional(struct oto_otlp_table *t, enum oto_otlp_colu
 }
 
 // An integer is kept twice: as it is, and as the double that people ask for.
-static enum oto_status add_number(struct oto_builder *b, struct oto_column *as_double, struct oto_column *as_int,
-                                  uint32_t has, double value, int64_t value_int)
+static enum oto_status add_number(struct oto_builder *b, struct oto_column *as_double,
+                                  struct oto_column *as_int, uint32_t has, double value,
+                                  int64_t value_int)
 {
     if (has == HAS_INT) {
         OTO_TRY(oto_otlp_add_double(b, as_double, (double)value_int));
         return oto_otlp_add_i64(b, as_int, value_int);
     }
-    OTO_TRY(has == HAS_DOUBLE ? oto_otlp_add_double(b, as_double, value) : oto_otlp_add_null(b, as_double));
+    OTO_TRY(has == HAS_DOUBLE ? oto_otlp_add_double(b, as_double, value)
+                              : oto_otlp_add_null(b, as_double));
     return oto_otlp_add_null(b, as_int);
 }
 
 // Children of Exemplars, in their order.
-enum { PART_ATTRIBUTES, PART_TYPES, PART_TIME, PART_REST, PART_VALUE, PART_VALUE_INT, PART_SPAN, PART_TRACE };
+enum {
+    PART_ATTRIBUTES,
+    PART_TYPES,
+    PART_TIME,
+    PART_REST,
+    PART_VALUE,
+    PART_VALUE_INT,
+    PART_SPAN,
+    PART_TRACE
+};
 
-static enum oto_status append_exemplar(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_bytes message)
+static enum oto_status append_exemplar(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                       struct oto_bytes message)
 {
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_EXEMPLAR];
     struct oto_column *parts = t->columns[AT_EXEMPLARS]->children;
@@ -457,13 +483,14 @@ static enum oto_status append_exemplar(struct oto_otlp_decoder *d, struct oto_ot
     OTO_TRY(oto_otlp_attributes_end(d, s));
     OTO_TRY(oto_otlp_add_time(b, &parts[PART_TIME], &parts[PART_REST], e.time_ns, 0));
     memcpy(&value, &e.bits, sizeof value);
-    OTO_TRY(add_number(b, &parts[PART_VALUE], &parts[PART_VALUE_INT], e.has, value, (int64_t)e.bits));
+    OTO_TRY(
+        add_number(b, &parts[PART_VALUE], &parts[PART_VALUE_INT], e.has, value, (int64_t)e.bits));
     OTO_TRY(oto_column_append_id(b, &parts[PART_SPAN], e.span_id));
     return oto_column_append_id(b, &parts[PART_TRACE], e.trace_id);
 }
 
-static enum oto_status append_exemplars(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct point *p,
-                                        uint32_t wanted)
+static enum oto_status append_exemplars(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                        const struct point *p, uint32_t wanted)
 {
     struct oto_pb_cursor c = oto_pb_cursor(p->message);
     uint32_t tag, index = 0;
@@ -482,8 +509,8 @@ static enum oto_status append_exemplars(struct oto_otlp_decoder *d, struct oto_o
     return OTO_OK;
 }
 
-static inline enum oto_status end_exemplars(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct point *p,
-                                            uint32_t wanted)
+static inline enum oto_status end_exemplars(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                            const struct point *p, uint32_t wanted)
 {
     if (p->exemplar_count)
         OTO_TRY(append_exemplars(d, t, p, wanted));
@@ -498,7 +525,8 @@ static enum oto_status append_histogram(struct oto_otlp_table *t, const struct p
     return add_optional(t, AT_MAX, (p->has & HAS_MAX) != 0, p->max);
 }
 
-static enum oto_status append_exponential(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct point *p)
+static enum oto_status append_exponential(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                          struct point *p)
 {
     if (p->positive_count > 1)
         OTO_TRY(oto_otlp_merge(d, oto_pb_cursor(p->message), BYTES_TAG(8), &p->positive));
@@ -507,21 +535,25 @@ static enum oto_status append_exponential(struct oto_otlp_decoder *d, struct oto
     oto_column_append_i32(t->columns[AT_SCALE], p->scale);
     oto_column_append_i64(t->columns[AT_ZERO_COUNT], (int64_t)p->zero_count);
     oto_column_append_double(t->columns[AT_ZERO_THRESHOLD], p->zero_threshold);
-    enum oto_status status = append_buckets(d, t, p->positive, p->positive_count, t->columns[AT_POSITIVE_OFFSET],
-                                            t->columns[AT_POSITIVE_COUNTS]);
+    enum oto_status status =
+        append_buckets(d, t, p->positive, p->positive_count, t->columns[AT_POSITIVE_OFFSET],
+                       t->columns[AT_POSITIVE_COUNTS]);
     if (status < 0)
         return oto_otlp_fail(d, status, p->positive.data, "positive", NO_INDEX);
     status = append_buckets(d, t, p->negative, p->negative_count, t->columns[AT_NEGATIVE_OFFSET],
                             t->columns[AT_NEGATIVE_COUNTS]);
-    return status < 0 ? oto_otlp_fail(d, status, p->negative.data, "negative", NO_INDEX) : append_histogram(t, p);
+    return status < 0 ? oto_otlp_fail(d, status, p->negative.data, "negative", NO_INDEX)
+                      : append_histogram(t, p);
 }
 
-static enum oto_status append_kind(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t kind, struct point *p)
+static enum oto_status append_kind(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                   uint32_t kind, struct point *p)
 {
     switch (kind) {
     case 5:
     case 7:
-        OTO_TRY(add_number(t->builder, t->columns[AT_VALUE], t->columns[AT_VALUE_INT], p->has, p->value, p->value_int));
+        OTO_TRY(add_number(t->builder, t->columns[AT_VALUE], t->columns[AT_VALUE_INT], p->has,
+                           p->value, p->value_int));
         return end_exemplars(d, t, p, BYTES_TAG(5));
     case 9:
         OTO_TRY(append_histogram(t, p));
@@ -541,7 +573,8 @@ static enum oto_status append_kind(struct oto_otlp_decoder *d, struct oto_otlp_t
 // Forgets the elements of lists whose point is refused.
 static void cancel_lists(struct oto_otlp_table *t)
 {
-    static const enum oto_otlp_column lists[] = {AT_BUCKET_COUNTS, AT_EXPLICIT_BOUNDS, AT_QUANTILES};
+    static const enum oto_otlp_column lists[] = {AT_BUCKET_COUNTS, AT_EXPLICIT_BOUNDS,
+                                                 AT_QUANTILES};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         struct oto_column *c = t->columns[lists[i]];
         for (uint32_t k = 0; c && k < c->child_count; k++)
@@ -554,8 +587,8 @@ static uint32_t attribute_tag(uint32_t kind)
     return kind == 9 ? BYTES_TAG(9) : kind == 10 ? BYTES_TAG(1) : BYTES_TAG(7);
 }
 
-enum oto_status oto_otlp_point_read(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t kind,
-                                    uint32_t metric_index, struct oto_pb_cursor *c)
+enum oto_status oto_otlp_point_read(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                    uint32_t kind, uint32_t metric_index, struct oto_pb_cursor *c)
 {
     struct point p;
     uint32_t series_index;
@@ -577,10 +610,13 @@ enum oto_status oto_otlp_point_read(struct oto_otlp_decoder *d, struct oto_otlp_
     if (p.is_expected && !p.is_scattered)
         series_index = t->series_hint++;
     else
-        OTO_TRY(oto_otlp_series_enter(d, t, metric_index, p.attributes, attribute_tag(kind), &series_index));
+        OTO_TRY(oto_otlp_series_enter(d, t, metric_index, p.attributes, attribute_tag(kind),
+                                      &series_index));
     OTO_TRY(oto_otlp_row(t, series_index));
-    OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_START_TIME], t->columns[AT_START_TIME_REST], p.start_ns, 0));
-    OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_TIME], t->columns[AT_TIME_REST], p.time_ns, d->received_ns));
+    OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_START_TIME], t->columns[AT_START_TIME_REST],
+                              p.start_ns, 0));
+    OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_TIME], t->columns[AT_TIME_REST], p.time_ns,
+                              d->received_ns));
     oto_column_append_i64(t->columns[AT_FLAGS], p.flags);
     return append_kind(d, t, kind, &p);
 }

@@ -1,5 +1,5 @@
-// Reads of the hot loops: a position goes in and comes back in a register, NULL when the bytes are malformed.
-// A loop over a message's fields looks like
+// Reads of the hot loops: a position goes in and comes back in a register, NULL when the bytes are
+// malformed. A loop over a message's fields looks like
 //     for (const uint8_t *at = c->at, *end = c->end; at != end;) {
 //         const uint8_t *start = at;
 //         struct oto_otlp_read tag = oto_otlp_tag(at, end);
@@ -7,7 +7,8 @@
 //         switch (tag.value) { case …: at = oto_otlp_bytes(at, end, &view); break; … }
 //         if (!at) return oto_otlp_stop(c, start, OTO_INVALID);
 //     }
-// where a tag of 0 stands for a malformed one. wire/protobuf.h has the same with a cursor in memory.
+// where a tag of 0 stands for a malformed one. wire/protobuf.h has the same with a cursor in
+// memory.
 #ifndef OTO_OTLP_OTLP_DECODE_READ_H
 #define OTO_OTLP_OTLP_DECODE_READ_H
 
@@ -41,7 +42,8 @@ static inline struct oto_otlp_read oto_otlp_tag(const uint8_t *at, const uint8_t
     return oto_otlp_tag_slow(at, end);
 }
 
-static inline const uint8_t *oto_otlp_bytes(const uint8_t *at, const uint8_t *end, struct oto_bytes *ret_view)
+static inline const uint8_t *oto_otlp_bytes(const uint8_t *at, const uint8_t *end,
+                                            struct oto_bytes *ret_view)
 {
     struct oto_otlp_read size = oto_otlp_varint(at, end);
     if (__builtin_expect(!size.at || size.value > (uint64_t)(end - size.at), 0))
@@ -51,14 +53,16 @@ static inline const uint8_t *oto_otlp_bytes(const uint8_t *at, const uint8_t *en
     return size.at + size.value;
 }
 
-static inline const uint8_t *oto_otlp_u64(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
+static inline const uint8_t *oto_otlp_u64(const uint8_t *at, const uint8_t *end,
+                                          uint64_t *ret_value)
 {
     struct oto_otlp_read read = oto_otlp_varint(at, end);
     *ret_value = read.value;
     return read.at;
 }
 
-static inline const uint8_t *oto_otlp_u32(const uint8_t *at, const uint8_t *end, uint32_t *ret_value)
+static inline const uint8_t *oto_otlp_u32(const uint8_t *at, const uint8_t *end,
+                                          uint32_t *ret_value)
 {
     struct oto_otlp_read read = oto_otlp_varint(at, end);
     *ret_value = (uint32_t)read.value;
@@ -72,7 +76,8 @@ static inline const uint8_t *oto_otlp_i32(const uint8_t *at, const uint8_t *end,
     return read.at;
 }
 
-static inline const uint8_t *oto_otlp_fixed64(const uint8_t *at, const uint8_t *end, void *ret_value)
+static inline const uint8_t *oto_otlp_fixed64(const uint8_t *at, const uint8_t *end,
+                                              void *ret_value)
 {
     if (__builtin_expect(end - at < 8, 0))
         return NULL;
@@ -80,7 +85,8 @@ static inline const uint8_t *oto_otlp_fixed64(const uint8_t *at, const uint8_t *
     return at + 8;
 }
 
-static inline const uint8_t *oto_otlp_fixed32(const uint8_t *at, const uint8_t *end, uint32_t *ret_value)
+static inline const uint8_t *oto_otlp_fixed32(const uint8_t *at, const uint8_t *end,
+                                              uint32_t *ret_value)
 {
     if (__builtin_expect(end - at < 4, 0))
         return NULL;
@@ -89,7 +95,8 @@ static inline const uint8_t *oto_otlp_fixed32(const uint8_t *at, const uint8_t *
 }
 
 // Leaves the cursor where a failure was.
-static inline enum oto_status oto_otlp_stop(struct oto_pb_cursor *c, const uint8_t *at, enum oto_status status)
+static inline enum oto_status oto_otlp_stop(struct oto_pb_cursor *c, const uint8_t *at,
+                                            enum oto_status status)
 {
     c->at = at;
     return status;

@@ -1,5 +1,5 @@
-// Span -> a row of traces. A first walk reads the fields and checks all ids, so that a refused span leaves
-// nothing; events and links are appended by a second one, only where there are some.
+// Span -> a row of traces. A first walk reads the fields and checks all ids, so that a refused span
+// leaves nothing; events and links are appended by a second one, only where there are some.
 #include "otlp/otlp_decode_internal.h"
 
 struct span {
@@ -41,9 +41,10 @@ struct event {
 
 // --- reading ---
 
-// Link{1 trace_id, 2 span_id, 3 trace_state, 4 attributes, 5 dropped_attributes_count, 6 flags}; attributes only with a sink.
-static enum oto_status link_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
-                                 struct link *l)
+// Link{1 trace_id, 2 span_id, 3 trace_state, 4 attributes, 5 dropped_attributes_count, 6 flags};
+// attributes only with a sink.
+static enum oto_status link_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                 struct oto_pb_cursor *c, struct link *l)
 {
     uint32_t tag;
     enum oto_status status;
@@ -78,8 +79,8 @@ static enum oto_status link_read(struct oto_otlp_decoder *d, struct oto_otlp_sin
 }
 
 // Event{1 time_unix_nano, 2 name, 3 attributes, 4 dropped_attributes_count}
-static enum oto_status event_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
-                                  struct event *e)
+static enum oto_status event_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                  struct oto_pb_cursor *c, struct event *e)
 {
     *e = (struct event){.dropped = 0};
     for (const uint8_t *at = c->at, *end = c->end; at != end;) {
@@ -111,28 +112,31 @@ static enum oto_status event_read(struct oto_otlp_decoder *d, struct oto_otlp_si
     return OTO_OK;
 }
 
-static enum oto_status check_link(struct oto_otlp_decoder *d, struct oto_bytes message, struct span *span)
+static enum oto_status check_link(struct oto_otlp_decoder *d, struct oto_bytes message,
+                                  struct span *span)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     struct link l;
     enum oto_status status = link_read(d, NULL, &c, &l);
     if (status < 0)
         return oto_otlp_fail(d, status, c.at, "links", span->link_count);
-    if ((l.trace_id.size != 0 && l.trace_id.size != 16) || (l.span_id.size != 0 && l.span_id.size != 8))
+    if ((l.trace_id.size != 0 && l.trace_id.size != 16) ||
+        (l.span_id.size != 0 && l.span_id.size != 8))
         span->refusal = "ids of a span's link must be empty, or 16 and 8 bytes long";
     span->link_count++;
     return OTO_OK;
 }
 
-static const uint8_t *read_link(struct oto_otlp_decoder *d, const uint8_t *at, const uint8_t *end, struct span *span)
+static const uint8_t *read_link(struct oto_otlp_decoder *d, const uint8_t *at, const uint8_t *end,
+                                struct span *span)
 {
     struct oto_bytes link;
     at = oto_otlp_bytes(at, end, &link);
     return at && check_link(d, link, span) == OTO_OK ? at : NULL;
 }
 
-static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_pb_cursor *c,
-                                   struct span *span)
+static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                   struct oto_pb_cursor *c, struct span *span)
 {
     for (const uint8_t *at = c->at, *end = c->end; at != end;) {
         const uint8_t *start = at;
@@ -231,15 +235,18 @@ static struct oto_bytes word(const char *const *words, int32_t count, int32_t nu
     return oto_bytes(digits, oto_text_from_i64(number, digits));
 }
 
-static enum oto_status append_kind(struct oto_otlp_decoder *d, struct oto_otlp_table *t, int32_t kind)
+static enum oto_status append_kind(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                   int32_t kind)
 {
-    static const char *const words[] = {"Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"};
+    static const char *const words[] = {"Unspecified", "Internal", "Server",
+                                        "Client",      "Producer", "Consumer"};
     char digits[OTO_TEXT_I64_MAX];
     return oto_otlp_put_text(d, t->columns[AT_SPAN_KIND], word(words, 6, kind, digits));
 }
 
 // Status{2 message, 3 code}
-static enum oto_status append_status(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct span *span)
+static enum oto_status append_status(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                     const struct span *span)
 {
     static const char *const words[] = {"Unset", "Ok", "Error"};
     char digits[OTO_TEXT_I64_MAX];
@@ -270,7 +277,8 @@ static enum oto_status append_status(struct oto_otlp_decoder *d, struct oto_otlp
 enum { EVENT_TIME, EVENT_REST, EVENT_NAME, EVENT_ATTRIBUTES, EVENT_TYPES, EVENT_DROPPED };
 enum { LINK_TRACE, LINK_SPAN, LINK_STATE, LINK_ATTRIBUTES, LINK_TYPES, LINK_DROPPED, LINK_FLAGS };
 
-static enum oto_status append_event(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor *c)
+static enum oto_status append_event(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                    struct oto_pb_cursor *c)
 {
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_EVENT];
     struct oto_column *parts = t->columns[AT_EVENTS]->children;
@@ -283,7 +291,8 @@ static enum oto_status append_event(struct oto_otlp_decoder *d, struct oto_otlp_
     return oto_otlp_add_i64(t->builder, &parts[EVENT_DROPPED], e.dropped);
 }
 
-static enum oto_status append_link(struct oto_otlp_decoder *d, struct oto_otlp_table *t, struct oto_pb_cursor *c)
+static enum oto_status append_link(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                   struct oto_pb_cursor *c)
 {
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_LINK];
     struct oto_column *parts = t->columns[AT_LINKS]->children;
@@ -298,12 +307,13 @@ static enum oto_status append_link(struct oto_otlp_decoder *d, struct oto_otlp_t
     return oto_otlp_add_i64(t->builder, &parts[LINK_FLAGS], l.flags);
 }
 
-// All events, or all links, of a span that the first walk has found well-formed at its top; most often nothing else lies
-// between the first and the last.
-static enum oto_status append_list(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const uint8_t *at,
-                                   const uint8_t *end, uint32_t wanted, const char *name,
-                                   enum oto_status (*append)(struct oto_otlp_decoder *, struct oto_otlp_table *,
-                                                             struct oto_pb_cursor *))
+// All events, or all links, of a span that the first walk has found well-formed at its top; most
+// often nothing else lies between the first and the last.
+static enum oto_status
+append_list(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const uint8_t *at,
+            const uint8_t *end, uint32_t wanted, const char *name,
+            enum oto_status (*append)(struct oto_otlp_decoder *, struct oto_otlp_table *,
+                                      struct oto_pb_cursor *))
 {
     uint32_t index = 0;
     while (at != end) {
@@ -323,29 +333,35 @@ static enum oto_status append_list(struct oto_otlp_decoder *d, struct oto_otlp_t
     return OTO_OK;
 }
 
-static enum oto_status append_lists(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct span *span)
+static enum oto_status append_lists(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                    const struct span *span)
 {
     if (span->events_from)
-        OTO_TRY(append_list(d, t, span->events_from, span->events_to, BYTES_TAG(11), "events", append_event));
+        OTO_TRY(append_list(d, t, span->events_from, span->events_to, BYTES_TAG(11), "events",
+                            append_event));
     OTO_TRY(oto_otlp_add_end(t->builder, t->columns[AT_EVENTS]));
     if (span->links_from)
-        OTO_TRY(append_list(d, t, span->links_from, span->links_to, BYTES_TAG(13), "links", append_link));
+        OTO_TRY(append_list(d, t, span->links_from, span->links_to, BYTES_TAG(13), "links",
+                            append_link));
     return oto_otlp_add_end(t->builder, t->columns[AT_LINKS]);
 }
 
 // The end is start + Duration modulo 2^64, also where the start is none (0).
-static enum oto_status append_times(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct span *span)
+static enum oto_status append_times(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                    const struct span *span)
 {
     struct oto_builder *b = t->builder;
     uint64_t instead_ns = span->end_ns ? span->end_ns : d->received_ns;
-    OTO_TRY(oto_otlp_put_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST], span->start_ns, instead_ns));
+    OTO_TRY(oto_otlp_put_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST],
+                              span->start_ns, instead_ns));
     if (span->end_ns == 0)
         return oto_otlp_add_null(b, t->columns[AT_DURATION]);
     oto_column_append_i64(t->columns[AT_DURATION], (int64_t)(span->end_ns - span->start_ns));
     return OTO_OK;
 }
 
-static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const struct span *span)
+static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                  const struct span *span)
 {
     struct oto_builder *b = t->builder;
     OTO_TRY(oto_otlp_row(t, t->scope_index));

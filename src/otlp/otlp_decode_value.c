@@ -1,4 +1,5 @@
-// AnyValue: read into a small tagged value, written as text and type letters by telemetry/value_text.h.
+// AnyValue: read into a small tagged value, written as text and type letters by
+// telemetry/value_text.h.
 #include "otlp/otlp_decode_internal.h"
 
 static enum oto_otlp_any_kind kind_of(uint32_t tag)
@@ -7,7 +8,8 @@ static enum oto_otlp_any_kind kind_of(uint32_t tag)
 }
 
 // Of several members the last wins; arrays, or lists, that follow each other are merged.
-static enum oto_status any_read_slow(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct oto_otlp_any *any)
+static enum oto_status any_read_slow(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                     struct oto_otlp_any *any)
 {
     const uint8_t *run = c->at; // where the last run of arrays, or of lists, began
     uint32_t run_tag = 0, run_count = 0;
@@ -60,7 +62,8 @@ static enum oto_status any_read_slow(struct oto_otlp_decoder *d, struct oto_pb_c
 }
 
 // Most values are one string or number and nothing else.
-enum oto_status oto_otlp_any_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct oto_otlp_any *any)
+enum oto_status oto_otlp_any_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                  struct oto_otlp_any *any)
 {
     const uint8_t *at = c->at, *end = c->end;
     if (end - at >= 2 && at[0] == BYTES_TAG(1)) {
@@ -81,8 +84,8 @@ enum oto_status oto_otlp_any_read(struct oto_otlp_decoder *d, struct oto_pb_curs
     return any_read_slow(d, c, any);
 }
 
-enum oto_status oto_otlp_key_value_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c, struct oto_bytes *ret_key,
-                                        struct oto_otlp_any *any)
+enum oto_status oto_otlp_key_value_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c,
+                                        struct oto_bytes *ret_key, struct oto_otlp_any *any)
 {
     struct oto_bytes value = {NULL, 0};
     int values = 0;
@@ -113,10 +116,12 @@ enum oto_status oto_otlp_key_value_read(struct oto_otlp_decoder *d, struct oto_p
 
 // --- writing ---
 
-static enum oto_status write_any(struct oto_otlp_decoder *d, const struct oto_otlp_any *any, uint32_t depth);
+static enum oto_status write_any(struct oto_otlp_decoder *d, const struct oto_otlp_any *any,
+                                 uint32_t depth);
 
 // The values of an ArrayValue (KeyValueList: its pairs, with their keys), one after the other.
-static enum oto_status write_members(struct oto_otlp_decoder *d, struct oto_bytes message, int pairs, uint32_t depth)
+static enum oto_status write_members(struct oto_otlp_decoder *d, struct oto_bytes message,
+                                     int pairs, uint32_t depth)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     for (;;) {
@@ -135,7 +140,8 @@ static enum oto_status write_members(struct oto_otlp_decoder *d, struct oto_byte
         struct oto_pb_cursor inner = oto_pb_cursor(member);
         struct oto_otlp_any any;
         struct oto_bytes key;
-        status = pairs ? oto_otlp_key_value_read(d, &inner, &key, &any) : oto_otlp_any_read(d, &inner, &any);
+        status = pairs ? oto_otlp_key_value_read(d, &inner, &key, &any)
+                       : oto_otlp_any_read(d, &inner, &any);
         if (status < 0)
             return oto_otlp_fail(d, status, inner.at, NULL, NO_INDEX);
         if (pairs) {
@@ -148,7 +154,8 @@ static enum oto_status write_members(struct oto_otlp_decoder *d, struct oto_byte
     }
 }
 
-static enum oto_status write_any(struct oto_otlp_decoder *d, const struct oto_otlp_any *any, uint32_t depth)
+static enum oto_status write_any(struct oto_otlp_decoder *d, const struct oto_otlp_any *any,
+                                 uint32_t depth)
 {
     struct oto_value_writer *w = &d->writer;
     struct oto_bytes text;
@@ -193,7 +200,8 @@ static enum oto_status write_any(struct oto_otlp_decoder *d, const struct oto_ot
     return w->status;
 }
 
-enum oto_status oto_otlp_any_text(struct oto_otlp_decoder *d, const struct oto_otlp_any *any, struct oto_bytes *ret_text)
+enum oto_status oto_otlp_any_text(struct oto_otlp_decoder *d, const struct oto_otlp_any *any,
+                                  struct oto_bytes *ret_text)
 {
     OTO_TRY(write_any(d, any, 1));
     return oto_value_text(&d->writer, ret_text);

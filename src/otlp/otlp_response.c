@@ -8,7 +8,8 @@
 #define BAD_REQUEST "type.googleapis.com/google.rpc.BadRequest"
 
 // partial_success: {1 rejected_<items>, 2 error_message}
-static enum oto_status partial_protobuf(uint64_t rejected, struct oto_bytes message, struct oto_buffer *output)
+static enum oto_status partial_protobuf(uint64_t rejected, struct oto_bytes message,
+                                        struct oto_buffer *output)
 {
     size_t mark;
     OTO_TRY(oto_pb_message_begin(output, 1, &mark));
@@ -19,10 +20,11 @@ static enum oto_status partial_protobuf(uint64_t rejected, struct oto_bytes mess
     return oto_pb_message_end(output, mark);
 }
 
-static enum oto_status partial_json(enum oto_signal signal, uint64_t rejected, struct oto_bytes message,
-                                    struct oto_buffer *output)
+static enum oto_status partial_json(enum oto_signal signal, uint64_t rejected,
+                                    struct oto_bytes message, struct oto_buffer *output)
 {
-    static const char *const names[] = {"rejectedLogRecords", "rejectedSpans", "rejectedDataPoints"};
+    static const char *const names[] = {"rejectedLogRecords", "rejectedSpans",
+                                        "rejectedDataPoints"};
     char digits[OTO_TEXT_I64_MAX + 1];
     int size = (int)oto_text_from_u64(rejected, digits);
     OTO_TRY(oto_buffer_append_format(output, "{\"partialSuccess\":{"));
@@ -35,8 +37,9 @@ static enum oto_status partial_json(enum oto_signal signal, uint64_t rejected, s
     return oto_buffer_append(output, "}}", 2);
 }
 
-enum oto_status oto_otlp_write_response(enum oto_otlp_encoding encoding, enum oto_signal signal, uint64_t rejected,
-                                        const char *message, struct oto_buffer *output)
+enum oto_status oto_otlp_write_response(enum oto_otlp_encoding encoding, enum oto_signal signal,
+                                        uint64_t rejected, const char *message,
+                                        struct oto_buffer *output)
 {
     struct oto_bytes text = oto_bytes_text(message ? message : "");
     if (rejected == 0 && text.size == 0)
@@ -75,7 +78,8 @@ static enum oto_status retry_protobuf(uint32_t retry_ms, struct oto_buffer *outp
 }
 
 // BadRequest{1 field_violations: {1 field, 2 description}}
-static enum oto_status field_protobuf(struct oto_bytes field, struct oto_bytes message, struct oto_buffer *output)
+static enum oto_status field_protobuf(struct oto_bytes field, struct oto_bytes message,
+                                      struct oto_buffer *output)
 {
     size_t marks[2], violation;
     OTO_TRY(any_begin(output, OTO_BYTES_LITERAL(BAD_REQUEST), marks));
@@ -86,8 +90,8 @@ static enum oto_status field_protobuf(struct oto_bytes field, struct oto_bytes m
     return any_end(output, marks);
 }
 
-static enum oto_status status_protobuf(int code, struct oto_bytes message, uint32_t retry_ms, const char *field,
-                                       struct oto_buffer *output)
+static enum oto_status status_protobuf(int code, struct oto_bytes message, uint32_t retry_ms,
+                                       const char *field, struct oto_buffer *output)
 {
     if (code)
         OTO_TRY(oto_pb_write_uint(output, 1, (uint64_t)code));
@@ -98,19 +102,21 @@ static enum oto_status status_protobuf(int code, struct oto_bytes message, uint3
     return field ? field_protobuf(oto_bytes_text(field), message, output) : OTO_OK;
 }
 
-static enum oto_status status_json(int code, struct oto_bytes message, uint32_t retry_ms, const char *field,
-                                   struct oto_buffer *output)
+static enum oto_status status_json(int code, struct oto_bytes message, uint32_t retry_ms,
+                                   const char *field, struct oto_buffer *output)
 {
     OTO_TRY(oto_buffer_append_format(output, "{\"code\":%d,\"message\":", code));
     OTO_TRY(oto_json_escape(output, message));
     if (retry_ms || field)
         OTO_TRY(oto_buffer_append_format(output, ",\"details\":["));
     if (retry_ms)
-        OTO_TRY(oto_buffer_append_format(output, "{\"@type\":\"" RETRY_INFO "\",\"retryDelay\":\"%u.%03us\"}",
-                                         retry_ms / 1000, retry_ms % 1000));
+        OTO_TRY(oto_buffer_append_format(
+            output, "{\"@type\":\"" RETRY_INFO "\",\"retryDelay\":\"%u.%03us\"}", retry_ms / 1000,
+            retry_ms % 1000));
     if (field) {
-        OTO_TRY(oto_buffer_append_format(output, "%s{\"@type\":\"" BAD_REQUEST "\",\"fieldViolations\":[{\"field\":",
-                                         retry_ms ? "," : ""));
+        OTO_TRY(oto_buffer_append_format(
+            output, "%s{\"@type\":\"" BAD_REQUEST "\",\"fieldViolations\":[{\"field\":",
+            retry_ms ? "," : ""));
         OTO_TRY(oto_json_escape(output, oto_bytes_text(field)));
         OTO_TRY(oto_buffer_append_format(output, ",\"description\":"));
         OTO_TRY(oto_json_escape(output, message));
@@ -119,8 +125,9 @@ static enum oto_status status_json(int code, struct oto_bytes message, uint32_t 
     return oto_buffer_append_format(output, retry_ms || field ? "]}" : "}");
 }
 
-enum oto_status oto_otlp_write_status(enum oto_otlp_encoding encoding, int code, const char *message, uint32_t retry_ms,
-                                      const char *field, struct oto_buffer *output)
+enum oto_status oto_otlp_write_status(enum oto_otlp_encoding encoding, int code,
+                                      const char *message, uint32_t retry_ms, const char *field,
+                                      struct oto_buffer *output)
 {
     struct oto_bytes text = oto_bytes_text(message ? message : "");
     return encoding == OTO_OTLP_JSON ? status_json(code, text, retry_ms, field, output)

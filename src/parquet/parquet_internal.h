@@ -334,8 +334,8 @@ OTO_MUST_CHECK enum oto_status oto_parquet_lists_pack(struct oto_parquet_file *f
 OTO_MUST_CHECK enum oto_status oto_parquet_lists_write(struct oto_parquet_file *file,
                                                        const struct oto_parquet_plan *plan,
                                                        const struct oto_parquet_page_rows *rows,
-                                                       struct oto_buffer *output,
-                                                       uint32_t *ret_min, uint32_t *ret_max);
+                                                       struct oto_buffer *output, uint32_t *ret_min,
+                                                       uint32_t *ret_max);
 // Appends the length-prefixed levels of a v1 page.
 OTO_MUST_CHECK enum oto_status oto_parquet_levels_write(const struct oto_parquet_levels *levels,
                                                         uint32_t count, unsigned level_max,

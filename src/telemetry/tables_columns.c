@@ -9,16 +9,22 @@
 
 // A column, or a part of one (its level is then 0 and means nothing).
 #define FIELD(id_, level_, type_, flags_, name_, doc_)                                             \
-    {.name = (name_), .id = (id_), .type = OTO_TYPE_##type_, .level = (level_), .flags = (flags_), \
-     .doc = (doc_)}
+    {                                                                                              \
+        .name = (name_), .id = (id_), .type = OTO_TYPE_##type_, .level = (level_),                 \
+        .flags = (flags_), .doc = (doc_)                                                           \
+    }
 #define NESTED(id_, level_, type_, flags_, name_, parts_, doc_)                                    \
-    {.name = (name_), .id = (id_), .type = OTO_TYPE_##type_, .level = (level_), .flags = (flags_), \
-     .child_count = COUNT_OF(parts_), .children = (parts_), .doc = (doc_)}
+    {                                                                                              \
+        .name = (name_), .id = (id_), .type = OTO_TYPE_##type_, .level = (level_),                 \
+        .flags = (flags_), .child_count = COUNT_OF(parts_), .children = (parts_), .doc = (doc_)    \
+    }
 // From an attribute: null where that is absent or has another type.
 #define PROMOTED(id_, level_, type_, name_, attribute_)                                            \
-    {.name = (name_), .id = (id_), .type = OTO_TYPE_##type_, .level = (level_),                    \
-     .flags = N | OTO_FIELD_PROMOTED, .attribute = (attribute_),                                   \
-     .doc = "Attribute " attribute_ "."}
+    {                                                                                              \
+        .name = (name_), .id = (id_), .type = OTO_TYPE_##type_, .level = (level_),                 \
+        .flags = N | OTO_FIELD_PROMOTED, .attribute = (attribute_),                                \
+        .doc = "Attribute " attribute_ "."                                                         \
+    }
 #define REST(id_, level_, name_)                                                                   \
     FIELD(id_, level_, INT32, N, name_ "NanoOfMicro",                                              \
           "Nanoseconds 0-999 past " name_ "; null: OTLP had no time there.")
@@ -28,39 +34,43 @@
 
 // --- resource and scope: all tables, at different levels ---
 
-#define RESOURCE_COLUMNS(at)                                                                    \
-    {.name = "ServiceName", .id = 1, .type = OTO_TYPE_STRING, .level = (at),                    \
-     .flags = OTO_FIELD_PROMOTED | OTO_FIELD_SORTED, .attribute = "service.name",                  \
+#define RESOURCE_COLUMNS(at)                                                                       \
+    {.name = "ServiceName",                                                                        \
+     .id = 1,                                                                                      \
+     .type = OTO_TYPE_STRING,                                                                      \
+     .level = (at),                                                                                \
+     .flags = OTO_FIELD_PROMOTED | OTO_FIELD_SORTED,                                               \
+     .attribute = "service.name",                                                                  \
      .doc = "Resource attribute service.name; empty when absent or no string."},                   \
-        FIELD(2, at, STRING, 0, "ResourceSchemaUrl", "Schema URL beside the resource."),        \
-        FIELD(3, at, MAP, OTO_FIELD_BLOOM, "ResourceAttributes",                                \
+        FIELD(2, at, STRING, 0, "ResourceSchemaUrl", "Schema URL beside the resource."),           \
+        FIELD(3, at, MAP, OTO_FIELD_BLOOM, "ResourceAttributes",                                   \
               "Attributes of the resource, as text."),                                             \
-        FIELD(6, at, STRING, N, "ResourceAttributesTypes",                                      \
+        FIELD(6, at, STRING, N, "ResourceAttributesTypes",                                         \
               "What the text in ResourceAttributes was; null: there was no resource."),            \
-        FIELD(7, at, INT64, 0, "ResourceDroppedAttrCount",                                      \
+        FIELD(7, at, INT64, 0, "ResourceDroppedAttrCount",                                         \
               "Resource attributes that the sender dropped."),                                     \
-        FIELD(8, at, STRING, N, "ResourceEntityRefs",                                           \
+        FIELD(8, at, STRING, N, "ResourceEntityRefs",                                              \
               "Entity references of the resource, as a JSON array; null: none.")
 
-#define SCOPE_COLUMNS(at)                                                                       \
-    FIELD(20, at, STRING, 0, "ScopeSchemaUrl", "Schema URL beside the scope."),                 \
-        FIELD(21, at, STRING, 0, "ScopeName", "Name of the instrumentation scope."),            \
-        FIELD(22, at, STRING, 0, "ScopeVersion", "Version of the instrumentation scope."),      \
-        FIELD(23, at, MAP, 0, "ScopeAttributes", "Attributes of the scope, as text."),          \
-        FIELD(26, at, STRING, N, "ScopeAttributesTypes",                                        \
+#define SCOPE_COLUMNS(at)                                                                          \
+    FIELD(20, at, STRING, 0, "ScopeSchemaUrl", "Schema URL beside the scope."),                    \
+        FIELD(21, at, STRING, 0, "ScopeName", "Name of the instrumentation scope."),               \
+        FIELD(22, at, STRING, 0, "ScopeVersion", "Version of the instrumentation scope."),         \
+        FIELD(23, at, MAP, 0, "ScopeAttributes", "Attributes of the scope, as text."),             \
+        FIELD(26, at, STRING, N, "ScopeAttributesTypes",                                           \
               "What the text in ScopeAttributes was; null: there was no scope."),                  \
-        FIELD(27, at, INT64, 0, "ScopeDroppedAttrCount",                                        \
+        FIELD(27, at, INT64, 0, "ScopeDroppedAttrCount",                                           \
               "Scope attributes that the sender dropped.")
 
-#define RESOURCE_PROMOTED(at)                                                                   \
-    PROMOTED(500, at, STRING, "ServiceNamespace", "service.namespace"),                         \
-        PROMOTED(501, at, STRING, "ServiceInstanceId", "service.instance.id"),                  \
-        PROMOTED(502, at, STRING, "ServiceVersion", "service.version"),                         \
-        PROMOTED(503, at, STRING, "DeploymentEnvironmentName", "deployment.environment.name"),  \
-        PROMOTED(504, at, STRING, "HostName", "host.name"),                                     \
-        PROMOTED(505, at, STRING, "K8sNamespaceName", "k8s.namespace.name"),                    \
-        PROMOTED(506, at, STRING, "K8sPodName", "k8s.pod.name"),                                \
-        PROMOTED(507, at, STRING, "K8sDeploymentName", "k8s.deployment.name"),                  \
+#define RESOURCE_PROMOTED(at)                                                                      \
+    PROMOTED(500, at, STRING, "ServiceNamespace", "service.namespace"),                            \
+        PROMOTED(501, at, STRING, "ServiceInstanceId", "service.instance.id"),                     \
+        PROMOTED(502, at, STRING, "ServiceVersion", "service.version"),                            \
+        PROMOTED(503, at, STRING, "DeploymentEnvironmentName", "deployment.environment.name"),     \
+        PROMOTED(504, at, STRING, "HostName", "host.name"),                                        \
+        PROMOTED(505, at, STRING, "K8sNamespaceName", "k8s.namespace.name"),                       \
+        PROMOTED(506, at, STRING, "K8sPodName", "k8s.pod.name"),                                   \
+        PROMOTED(507, at, STRING, "K8sDeploymentName", "k8s.deployment.name"),                     \
         PROMOTED(508, at, STRING, "K8sNodeName", "k8s.node.name")
 
 static const struct oto_field row_resource[] = {RESOURCE_COLUMNS(2), SCOPE_COLUMNS(1)};
@@ -238,23 +248,42 @@ static const char *const log_order[] = {"ServiceName", "Timestamp"};
 static const char *const span_order[] = {"ServiceName", "SpanName", "Timestamp"};
 static const char *const metric_order[] = {"MetricName", "SeriesId", "TimeUnix"};
 
-#define GROUP(array) {array, COUNT_OF(array)}
+#define GROUP(array)                                                                               \
+    {                                                                                              \
+        array, COUNT_OF(array)                                                                     \
+    }
 #define METRICS(folder_, name_, ...)                                                               \
-    {.folder = "metrics/" folder_, .name = "otel_metrics_" name_, .signal = OTO_SIGNAL_METRICS,    \
-     .level_count = 5, .record_level = 1, .sorted_by = metric_order,                               \
-     .sorted_by_count = COUNT_OF(metric_order), .time_column = "TimeUnix",                         \
-     .groups = {GROUP(point_resource), GROUP(metric_columns), __VA_ARGS__,                         \
-                GROUP(point_resource_promoted), GROUP(metric_promoted)}}
+    {                                                                                              \
+        .folder = "metrics/" folder_, .name = "otel_metrics_" name_, .signal = OTO_SIGNAL_METRICS, \
+        .level_count = 5, .record_level = 1, .sorted_by = metric_order,                            \
+        .sorted_by_count = COUNT_OF(metric_order), .time_column = "TimeUnix", .groups = {          \
+            GROUP(point_resource),                                                                 \
+            GROUP(metric_columns),                                                                 \
+            __VA_ARGS__,                                                                           \
+            GROUP(point_resource_promoted),                                                        \
+            GROUP(metric_promoted)                                                                 \
+        }                                                                                          \
+    }
 
 const struct oto_table_definition oto_table_definitions[OTO_TABLE_COUNT] = {
-    [OTO_TABLE_LOGS] = {.folder = "logs", .name = "otel_logs", .signal = OTO_SIGNAL_LOGS,
-                        .level_count = 3, .record_level = 0, .sorted_by = log_order,
-                        .sorted_by_count = COUNT_OF(log_order), .time_column = "Timestamp",
+    [OTO_TABLE_LOGS] = {.folder = "logs",
+                        .name = "otel_logs",
+                        .signal = OTO_SIGNAL_LOGS,
+                        .level_count = 3,
+                        .record_level = 0,
+                        .sorted_by = log_order,
+                        .sorted_by_count = COUNT_OF(log_order),
+                        .time_column = "Timestamp",
                         .groups = {GROUP(log_columns), GROUP(row_resource),
                                    GROUP(row_resource_promoted), GROUP(log_promoted)}},
-    [OTO_TABLE_TRACES] = {.folder = "traces", .name = "otel_traces", .signal = OTO_SIGNAL_TRACES,
-                          .level_count = 3, .record_level = 0, .sorted_by = span_order,
-                          .sorted_by_count = COUNT_OF(span_order), .time_column = "Timestamp",
+    [OTO_TABLE_TRACES] = {.folder = "traces",
+                          .name = "otel_traces",
+                          .signal = OTO_SIGNAL_TRACES,
+                          .level_count = 3,
+                          .record_level = 0,
+                          .sorted_by = span_order,
+                          .sorted_by_count = COUNT_OF(span_order),
+                          .time_column = "Timestamp",
                           .groups = {GROUP(span_columns), GROUP(row_resource),
                                      GROUP(row_resource_promoted), GROUP(span_promoted)}},
     [OTO_TABLE_GAUGE] = METRICS("gauge", "gauge", GROUP(number_columns)),

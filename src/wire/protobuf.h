@@ -1,6 +1,7 @@
-// Protocol Buffers wire format: a cursor that cannot run past its end, inline because the hot path lives on it,
-// and an append-only writer. Accepts overlong varints up to 10 bytes (tags up to 5), rejects field number 0, wire types
-// 6 and 7, unmatched groups. Unknown groups are skipped with a depth count.
+// Protocol Buffers wire format: a cursor that cannot run past its end, inline because the hot path
+// lives on it, and an append-only writer. Accepts overlong varints up to 10 bytes (tags up to 5),
+// rejects field number 0, wire types 6 and 7, unmatched groups. Unknown groups are skipped with a
+// depth count.
 #ifndef OTO_WIRE_PROTOBUF_H
 #define OTO_WIRE_PROTOBUF_H
 
@@ -33,7 +34,8 @@ static inline struct oto_pb_cursor oto_pb_cursor(struct oto_bytes message)
 OTO_MUST_CHECK enum oto_status oto_pb_varint_slow(struct oto_pb_cursor *c, uint64_t *ret_value);
 
 // The next varint. OTO_INVALID when truncated or longer than 10 bytes (or the 10th byte is over 1).
-OTO_MUST_CHECK static inline enum oto_status oto_pb_varint(struct oto_pb_cursor *c, uint64_t *ret_value)
+OTO_MUST_CHECK static inline enum oto_status oto_pb_varint(struct oto_pb_cursor *c,
+                                                           uint64_t *ret_value)
 {
     if (__builtin_expect(c->at < c->end && *c->at < 0x80, 1)) {
         *ret_value = *c->at++;
@@ -55,7 +57,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_pb_tag(struct oto_pb_cursor *c,
     *ret_tag = (uint32_t)tag;
     return OTO_OK;
 }
-OTO_MUST_CHECK static inline enum oto_status oto_pb_bytes(struct oto_pb_cursor *c, struct oto_bytes *ret_view)
+OTO_MUST_CHECK static inline enum oto_status oto_pb_bytes(struct oto_pb_cursor *c,
+                                                          struct oto_bytes *ret_view)
 {
     uint64_t size;
     OTO_TRY(oto_pb_varint(c, &size));
@@ -65,7 +68,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_pb_bytes(struct oto_pb_cursor *
     c->at += size;
     return OTO_OK;
 }
-OTO_MUST_CHECK static inline enum oto_status oto_pb_fixed64(struct oto_pb_cursor *c, uint64_t *ret_value)
+OTO_MUST_CHECK static inline enum oto_status oto_pb_fixed64(struct oto_pb_cursor *c,
+                                                            uint64_t *ret_value)
 {
     if (__builtin_expect(c->end - c->at < 8, 0))
         return OTO_INVALID;
@@ -73,7 +77,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_pb_fixed64(struct oto_pb_cursor
     c->at += 8;
     return OTO_OK;
 }
-OTO_MUST_CHECK static inline enum oto_status oto_pb_fixed32(struct oto_pb_cursor *c, uint32_t *ret_value)
+OTO_MUST_CHECK static inline enum oto_status oto_pb_fixed32(struct oto_pb_cursor *c,
+                                                            uint32_t *ret_value)
 {
     if (__builtin_expect(c->end - c->at < 4, 0))
         return OTO_INVALID;
@@ -93,13 +98,18 @@ static inline int64_t oto_pb_zigzag_decode(uint64_t v)
 
 // Writer: appends to a buffer; OTO_NO_MEMORY, OTO_TOO_LARGE.
 OTO_MUST_CHECK enum oto_status oto_pb_write_varint(struct oto_buffer *b, uint64_t value);
-OTO_MUST_CHECK enum oto_status oto_pb_write_uint(struct oto_buffer *b, uint32_t field, uint64_t value);
-OTO_MUST_CHECK enum oto_status oto_pb_write_fixed64(struct oto_buffer *b, uint32_t field, uint64_t value);
-OTO_MUST_CHECK enum oto_status oto_pb_write_fixed32(struct oto_buffer *b, uint32_t field, uint32_t value);
-OTO_MUST_CHECK enum oto_status oto_pb_write_bytes(struct oto_buffer *b, uint32_t field, struct oto_bytes value);
-// A submessage of a size not known yet: begin reserves its length (4 bytes, padded varint), end fills it in. The
-// size must stay under 2^28. begin returns the mark that end wants.
-OTO_MUST_CHECK enum oto_status oto_pb_message_begin(struct oto_buffer *b, uint32_t field, size_t *ret_mark);
+OTO_MUST_CHECK enum oto_status oto_pb_write_uint(struct oto_buffer *b, uint32_t field,
+                                                 uint64_t value);
+OTO_MUST_CHECK enum oto_status oto_pb_write_fixed64(struct oto_buffer *b, uint32_t field,
+                                                    uint64_t value);
+OTO_MUST_CHECK enum oto_status oto_pb_write_fixed32(struct oto_buffer *b, uint32_t field,
+                                                    uint32_t value);
+OTO_MUST_CHECK enum oto_status oto_pb_write_bytes(struct oto_buffer *b, uint32_t field,
+                                                  struct oto_bytes value);
+// A submessage of a size not known yet: begin reserves its length (4 bytes, padded varint), end
+// fills it in. The size must stay under 2^28. begin returns the mark that end wants.
+OTO_MUST_CHECK enum oto_status oto_pb_message_begin(struct oto_buffer *b, uint32_t field,
+                                                    size_t *ret_mark);
 OTO_MUST_CHECK enum oto_status oto_pb_message_end(struct oto_buffer *b, size_t mark);
 
 #endif

@@ -1,5 +1,5 @@
-// Thrift compact protocol: what Parquet's metadata needs. The writer appends to a buffer; the reader never runs
-// past its input, counts depth, and refuses sizes larger than what is left.
+// Thrift compact protocol: what Parquet's metadata needs. The writer appends to a buffer; the
+// reader never runs past its input, counts depth, and refuses sizes larger than what is left.
 #ifndef OTO_WIRE_THRIFT_H
 #define OTO_WIRE_THRIFT_H
 
@@ -45,8 +45,10 @@ void oto_thrift_field_binary(struct oto_thrift_writer *w, int16_t id, struct oto
 void oto_thrift_field_text(struct oto_thrift_writer *w, int16_t id, const char *text);
 // Opens a struct-typed field; close with oto_thrift_struct_end.
 void oto_thrift_field_struct(struct oto_thrift_writer *w, int16_t id);
-// Opens a list-typed field; exactly count elements follow, by the element calls below (structs by struct_begin/end).
-void oto_thrift_field_list(struct oto_thrift_writer *w, int16_t id, enum oto_thrift_type element, size_t count);
+// Opens a list-typed field; exactly count elements follow, by the element calls below (structs by
+// struct_begin/end).
+void oto_thrift_field_list(struct oto_thrift_writer *w, int16_t id, enum oto_thrift_type element,
+                           size_t count);
 void oto_thrift_element_bool(struct oto_thrift_writer *w, int value);
 void oto_thrift_element_i32(struct oto_thrift_writer *w, int32_t value);
 void oto_thrift_element_i64(struct oto_thrift_writer *w, int64_t value);
@@ -62,16 +64,21 @@ struct oto_thrift_reader {
 };
 void oto_thrift_reader_init(struct oto_thrift_reader *r, struct oto_bytes input);
 OTO_MUST_CHECK enum oto_status oto_thrift_enter_struct(struct oto_thrift_reader *r);
-// The next field of the current struct; OTO_END at its stop byte (which also leaves the struct). OTO_CORRUPT.
+// The next field of the current struct; OTO_END at its stop byte (which also leaves the struct).
+// OTO_CORRUPT.
 OTO_MUST_CHECK enum oto_status oto_thrift_next_field(struct oto_thrift_reader *r, int16_t *ret_id,
                                                      enum oto_thrift_type *ret_type);
 // Values: i8/i16/i32/i64 share one call (zigzag varint, i8 raw by type). OTO_CORRUPT.
-OTO_MUST_CHECK enum oto_status oto_thrift_read_int(struct oto_thrift_reader *r, enum oto_thrift_type type,
-                                                   int64_t *ret_value);
-OTO_MUST_CHECK enum oto_status oto_thrift_read_double(struct oto_thrift_reader *r, double *ret_value);
-OTO_MUST_CHECK enum oto_status oto_thrift_read_binary(struct oto_thrift_reader *r, struct oto_bytes *ret_view);
-OTO_MUST_CHECK enum oto_status oto_thrift_read_list(struct oto_thrift_reader *r, enum oto_thrift_type *ret_element,
+OTO_MUST_CHECK enum oto_status oto_thrift_read_int(struct oto_thrift_reader *r,
+                                                   enum oto_thrift_type type, int64_t *ret_value);
+OTO_MUST_CHECK enum oto_status oto_thrift_read_double(struct oto_thrift_reader *r,
+                                                      double *ret_value);
+OTO_MUST_CHECK enum oto_status oto_thrift_read_binary(struct oto_thrift_reader *r,
+                                                      struct oto_bytes *ret_view);
+OTO_MUST_CHECK enum oto_status oto_thrift_read_list(struct oto_thrift_reader *r,
+                                                    enum oto_thrift_type *ret_element,
                                                     uint32_t *ret_count);
-OTO_MUST_CHECK enum oto_status oto_thrift_skip(struct oto_thrift_reader *r, enum oto_thrift_type type);
+OTO_MUST_CHECK enum oto_status oto_thrift_skip(struct oto_thrift_reader *r,
+                                               enum oto_thrift_type type);
 
 #endif

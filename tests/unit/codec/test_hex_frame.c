@@ -31,9 +31,9 @@ static void comes_back(size_t head_size, size_t zeros, size_t raw_size)
     for (size_t i = 0; i < head_size; i++)
         plain.data[i] = i + zeros < head_size ? (uint8_t)(i + 1) : 0;
     oto_hex_encode(raw.data, raw_size, (char *)plain.data + head_size);
-    assert_int_equal(oto_hex_frame(oto_bytes(plain.data, head_size), oto_bytes(raw.data, raw_size),
-                                   &frame),
-                     OTO_OK);
+    assert_int_equal(
+        oto_hex_frame(oto_bytes(plain.data, head_size), oto_bytes(raw.data, raw_size), &frame),
+        OTO_OK);
     oto_error_init(&err);
     assert_int_equal(
         oto_decompress(codec, OTO_COMPRESSION_ZSTD, oto_buffer_view(&frame), &back, &err), OTO_OK);
@@ -63,8 +63,7 @@ static void records_come_back(size_t text_size, unsigned id_size, size_t count)
 {
     size_t raw_size = count * id_size;
     struct oto_buffer raw = buffer_of(raw_size), frame = buffer_of(0), back = buffer_of(0),
-                      plain = buffer_of(text_size + count * (2 * id_size + 4)),
-                      head = buffer_of(0);
+                      plain = buffer_of(text_size + count * (2 * id_size + 4)), head = buffer_of(0);
     struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
     struct oto_error err;
     uint32_t state = 1;
@@ -72,7 +71,7 @@ static void records_come_back(size_t text_size, unsigned id_size, size_t count)
     for (size_t i = 0; i < raw_size; i++)
         raw.data[i] = (uint8_t)((state = state * 1664525u + 1013904223u) >> 24);
     for (size_t i = 0; i < text_size; i++)
-        plain.data[i] = (uint8_t)"some text that repeats "[i % 23];
+        plain.data[i] = (uint8_t) "some text that repeats "[i % 23];
     uint8_t *at = plain.data + text_size;
     for (size_t i = 0; i < count; i++, at += 4 + 2 * id_size) {
         oto_store32(at, 2 * id_size);

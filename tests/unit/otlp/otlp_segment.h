@@ -24,7 +24,8 @@ struct segment {
     struct oto_error err;
 };
 
-UNUSED static void segment_open(struct segment *s, const struct oto_promotion *promotions, size_t count)
+UNUSED static void segment_open(struct segment *s, const struct oto_promotion *promotions,
+                                size_t count)
 {
     struct oto_builder *list[OTO_TABLE_COUNT];
     memset(s, 0, sizeof *s);
@@ -32,8 +33,9 @@ UNUSED static void segment_open(struct segment *s, const struct oto_promotion *p
     s->schemas = oto_schemas_new(&oto_allocator_heap, promotions, count, NULL);
     for (int t = 0; t < OTO_TABLE_COUNT; t++) {
         list[t] = &s->builders[t];
-        assert_int_equal(oto_builder_init(list[t], oto_schemas_table(s->schemas, (enum oto_table)t), &s->arena, 7, 16,
-                                          NULL), OTO_OK);
+        assert_int_equal(oto_builder_init(list[t], oto_schemas_table(s->schemas, (enum oto_table)t),
+                                          &s->arena, 7, 16, NULL),
+                         OTO_OK);
     }
     s->decoder = oto_otlp_decoder_new(&oto_allocator_heap, s->schemas, list);
     assert_non_null(s->decoder);
@@ -47,15 +49,18 @@ UNUSED static void segment_close(struct segment *s)
     oto_arena_release(&s->arena);
 }
 
-UNUSED static enum oto_status decode(struct segment *s, enum oto_signal signal, struct oto_bytes message)
+UNUSED static enum oto_status decode(struct segment *s, enum oto_signal signal,
+                                     struct oto_bytes message)
 {
     oto_error_init(&s->err);
-    return oto_otlp_decode(s->decoder, signal, message, RECEIVED_NS, &s->limits, &s->result, &s->err);
+    return oto_otlp_decode(s->decoder, signal, message, RECEIVED_NS, &s->limits, &s->result,
+                           &s->err);
 }
 
 // --- reading columns ---
 
-UNUSED static const struct oto_column *column(const struct segment *s, enum oto_table table, const char *name)
+UNUSED static const struct oto_column *column(const struct segment *s, enum oto_table table,
+                                              const char *name)
 {
     const struct oto_builder *b = &s->builders[table];
     int at = oto_schema_find(b->schema, name);
@@ -254,7 +259,8 @@ UNUSED static void check_groups(const struct segment *s, enum oto_table table)
     assert_string_equal(text(column(s, table, "ResourceAttributesTypes"), 0), "sis");
     assert_int_equal(i64(column(s, table, "ResourceDroppedAttrCount"), 0), 3);
     assert_string_equal(text(column(s, table, "ResourceEntityRefs"), 0),
-                        "[{\"schemaUrl\":\"https://e/1\",\"type\":\"service\",\"idKeys\":[\"service.name\",\"a\\\"b\"],"
+                        "[{\"schemaUrl\":\"https://e/"
+                        "1\",\"type\":\"service\",\"idKeys\":[\"service.name\",\"a\\\"b\"],"
                         "\"descriptionKeys\":[\"process.pid\"]}]");
     assert_string_equal(text(column(s, table, "K8sPodName"), 0), "pod-1");
     assert_true(is_null(column(s, table, "HostName"), 0));
@@ -290,7 +296,8 @@ UNUSED static void log_full(void)
     close_(3);
 }
 
-UNUSED static void span_open(const char *trace, size_t trace_size, const char *span, size_t span_size)
+UNUSED static void span_open(const char *trace, size_t trace_size, const char *span,
+                             size_t span_size)
 {
     open_(2);
     put_bytes(1, trace, trace_size);
@@ -311,10 +318,12 @@ UNUSED static void span_full(void)
     attribute(9, "http.route", "/x");
     attribute_int(9, "http.response.status_code", 404);
     put_uint(10, 1);
-    open_(11), put_f64(1, 2001), put_text(2, "ev"), attribute(3, "ek", "evv"), put_uint(4, 6), close_(1);
+    open_(11), put_f64(1, 2001), put_text(2, "ev"), attribute(3, "ek", "evv"), put_uint(4, 6),
+        close_(1);
     open_(11), close_(1);
     put_uint(12, 2);
-    open_(13), put_bytes(1, trace_id, 16), put_bytes(2, span_id, 8), put_text(3, "ts"), attribute_int(4, "lk", 1);
+    open_(13), put_bytes(1, trace_id, 16), put_bytes(2, span_id, 8), put_text(3, "ts"),
+        attribute_int(4, "lk", 1);
     put_uint(5, 8), put_f32(6, 9), close_(1);
     put_uint(14, 3);
     open_(15), put_text(2, "boom"), put_uint(3, 2), close_(1);
@@ -350,20 +359,25 @@ UNUSED static void metrics_full(void)
     message_begin();
     groups_open();
     metric_open("g"), open_(5);
-    open_(1), attribute(7, "http.route", "/a"), put_f64(2, 1001), put_f64(3, 2002), put_double(4, 1.5), put_uint(8, 1);
+    open_(1), attribute(7, "http.route", "/a"), put_f64(2, 1001), put_f64(3, 2002),
+        put_double(4, 1.5), put_uint(8, 1);
     exemplar(5, 0), exemplar(5, 1), close_(1);
-    open_(1), put_f64(3, 2003), put_f64(6, (uint64_t)-7), attribute(7, "http.route", "/a"), close_(1);
+    open_(1), put_f64(3, 2003), put_f64(6, (uint64_t)-7), attribute(7, "http.route", "/a"),
+        close_(1);
     open_(1), close_(1);
     close_(2);
     metric_open("s"), open_(7), put_uint(2, 2), put_uint(3, 1);
     open_(1), put_f64(3, 9000), put_double(4, 0), close_(3);
     metric_open("h"), open_(9), put_uint(2, 1);
     open_(1), put_f64(3, 9000), put_f64(4, 6), put_double(5, 0.0);
-    put_bytes(6, "\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 16), put_f64(6, 3), put_double(7, 0.1), put_double(7, 0.2);
-    put_double(11, -1), put_double(12, 8), exemplar(8, 1), attribute(9, "a", "1"), put_uint(10, 1), close_(1);
+    put_bytes(6, "\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 16), put_f64(6, 3), put_double(7, 0.1),
+        put_double(7, 0.2);
+    put_double(11, -1), put_double(12, 8), exemplar(8, 1), attribute(9, "a", "1"), put_uint(10, 1),
+        close_(1);
     open_(1), close_(3);
     metric_open("e"), open_(10), put_uint(2, 2);
-    open_(1), attribute(1, "a", "1"), put_f64(3, 9000), put_f64(4, 6), put_double(5, 4), put_uint(6, 3), put_f64(7, 5);
+    open_(1), attribute(1, "a", "1"), put_f64(3, 9000), put_f64(4, 6), put_double(5, 4),
+        put_uint(6, 3), put_f64(7, 5);
     open_(8), put_uint(1, 4), put_bytes(2, "\1\xAC\x02", 3), put_uint(2, 9), close_(1);
     open_(8), put_uint(2, 1), close_(1);
     put_double(14, 0.25), exemplar(11, 0), put_double(12, 1), put_double(13, 2), close_(3);

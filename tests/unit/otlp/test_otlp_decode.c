@@ -89,8 +89,9 @@ static void values_of_all_kinds_have_text_and_types(void **state)
     open_(6), put_text(1, "both"), open_(2), put_text(1, "first"), put_uint(3, 7), close_(2);
     close_(3);
     assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_OK);
-    assert_string_equal(map(column(&s, OTO_TABLE_LOGS, "LogAttributes"), 0),
-                        "b=true,i=-9223372036854775808,d=0.5,y=AQID,n=,-=,a=[2,{\"k\":\"v\"}],both=7");
+    assert_string_equal(
+        map(column(&s, OTO_TABLE_LOGS, "LogAttributes"), 0),
+        "b=true,i=-9223372036854775808,d=0.5,y=AQID,n=,-=,a=[2,{\"k\":\"v\"}],both=7");
     assert_string_equal(text(column(&s, OTO_TABLE_LOGS, "LogAttributesTypes"), 0), "bidyn-[i{s}]i");
     segment_close(&s);
 }
@@ -105,7 +106,8 @@ static void pairs_that_come_again_are_what_they_were(void **state)
     for (int i = 0; i < 4; i++) {
         open_(2);
         attribute(6, "http.route", "/carts/one"), attribute(6, "http.routes", "carts/one");
-        attribute_int(6, "thread.number", 7), attribute(6, "thread.number", i % 2 ? "7" : "\xFF long and wrong");
+        attribute_int(6, "thread.number", 7),
+            attribute(6, "thread.number", i % 2 ? "7" : "\xFF long and wrong");
         attribute(6, "exception.type", i == 2 ? "Timeout" : "");
         close_(1);
     }
@@ -116,7 +118,8 @@ static void pairs_that_come_again_are_what_they_were(void **state)
     for (uint32_t i = 0; i < 4; i++) {
         char expected[128];
         snprintf(expected, sizeof expected,
-                 "http.route=/carts/one,http.routes=carts/one,thread.number=7,thread.number=%s,exception.type=%s",
+                 "http.route=/carts/one,http.routes=carts/"
+                 "one,thread.number=7,thread.number=%s,exception.type=%s",
                  i % 2 ? "7" : "\xEF\xBF\xBD long and wrong", i == 2 ? "Timeout" : "");
         assert_string_equal(map(attributes, i), expected);
         assert_string_equal(text(column(&s, OTO_TABLE_LOGS, "LogAttributesTypes"), i), "ssiss");
@@ -192,14 +195,16 @@ static void unknown_fields_and_overlong_tags_are_no_matter(void **state)
     (void)state;
     struct segment s;
     segment_open(&s, NULL, 0);
-    static const char good[] = {0x0A, 0x14, 0x12, 0x12, 0x12, 0x0D, (char)0x90, 0x00, 0x09, 0x1A, (char)0x81, 0x00, 'X',
-                                (char)0x9A, 0x06, 0x01, 'z', 0x70, 0x05, 0x1A, 0x01, 'u'};
+    static const char good[] = {0x0A, 0x14, 0x12,       0x12, 0x12, 0x0D,       (char)0x90, 0x00,
+                                0x09, 0x1A, (char)0x81, 0x00, 'X',  (char)0x9A, 0x06,       0x01,
+                                'z',  0x70, 0x05,       0x1A, 0x01, 'u'};
     assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, oto_bytes(good, sizeof good)), OTO_OK);
     assert_int_equal(i64(column(&s, OTO_TABLE_LOGS, "SeverityNumber"), 0), 9);
     assert_string_equal(text(column(&s, OTO_TABLE_LOGS, "SeverityText"), 0), "X");
     assert_string_equal(text(column(&s, OTO_TABLE_LOGS, "ScopeSchemaUrl"), 0), "u");
     static const char field_zero[] = {0x0A, 0x04, 0x12, 0x02, 0x00, 0x00};
-    assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, oto_bytes(field_zero, sizeof field_zero)), OTO_INVALID);
+    assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, oto_bytes(field_zero, sizeof field_zero)),
+                     OTO_INVALID);
     segment_close(&s);
 }
 
@@ -216,7 +221,8 @@ static void text_that_is_no_utf8_is_repaired_and_counted(void **state)
     assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_OK);
     assert_int_equal(s.result.utf8_repaired, 3);
     assert_string_equal(text(column(&s, OTO_TABLE_LOGS, "SeverityText"), 0), "a\xEF\xBF\xBDz");
-    assert_string_equal(map(column(&s, OTO_TABLE_LOGS, "LogAttributes"), 0), "k\xEF\xBF\xBD=v\xEF\xBF\xBD");
+    assert_string_equal(map(column(&s, OTO_TABLE_LOGS, "LogAttributes"), 0),
+                        "k\xEF\xBF\xBD=v\xEF\xBF\xBD");
     segment_close(&s);
 }
 
@@ -245,7 +251,8 @@ static void configured_promotions_take_the_record_then_the_resource(void **state
     open_(1);
     open_(1), attribute(1, "acme.tenant", "resource"), attribute_int(1, "acme.zone", 1), close_(1);
     open_(2);
-    open_(2), attribute(6, "acme.tenant", "record"), attribute(6, "acme.tenant", "again"), close_(1);
+    open_(2), attribute(6, "acme.tenant", "record"), attribute(6, "acme.tenant", "again"),
+        close_(1);
     open_(2), attribute(6, "acme.zone", "z"), close_(1);
     close_(2);
     assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_OK);
@@ -279,7 +286,8 @@ static void every_field_of_a_span_is_kept(void **state)
     assert_string_equal(text(column(&s, t, "TraceState"), 0), "a=1");
     assert_string_equal(text(column(&s, t, "SpanName"), 0), "GET /");
     assert_string_equal(text(column(&s, t, "SpanKind"), 0), "Server");
-    assert_string_equal(map(column(&s, t, "SpanAttributes"), 0), "http.route=/x,http.response.status_code=404");
+    assert_string_equal(map(column(&s, t, "SpanAttributes"), 0),
+                        "http.route=/x,http.response.status_code=404");
     assert_int_equal(i64(column(&s, t, "SpanDroppedAttrCount"), 0), 1);
     assert_int_equal(i64(column(&s, t, "SpanFlags"), 0), 0x101);
     assert_string_equal(text(column(&s, t, "StatusCode"), 0), "Error");
@@ -316,7 +324,8 @@ static void odd_spans_are_kept_as_they_are(void **state)
     message_begin();
     open_(1), open_(2);
     span_open(trace_id, 16, span_id, 8), put_uint(6, 77), close_(1);
-    span_open(trace_id, 16, span_id, 8), put_f64(7, 10), put_f64(8, 3), open_(15), put_uint(3, 9), close_(2);
+    span_open(trace_id, 16, span_id, 8), put_f64(7, 10), put_f64(8, 3), open_(15), put_uint(3, 9),
+        close_(2);
     span_open(trace_id, 16, span_id, 8), put_f64(8, 5000), close_(1);
     close_(2);
     assert_int_equal(decode(&s, OTO_SIGNAL_TRACES, message()), OTO_OK);

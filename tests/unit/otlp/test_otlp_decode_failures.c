@@ -1,4 +1,5 @@
-// Malformed requests: where they are wrong is told, and they leave no trace; neither does a lack of memory.
+// Malformed requests: where they are wrong is told, and they leave no trace; neither does a lack of
+// memory.
 #include "otlp_segment.h"
 
 static void errors_tell_the_place(void **state)
@@ -12,18 +13,21 @@ static void errors_tell_the_place(void **state)
     open_(6), put_uint(1, 5), close_(1); // key as a number
     close_(3);
     assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_INVALID);
-    assert_string_equal(s.err.message,
-                        "resource_logs[0].scope_logs[0].log_records[1].attributes[1]: wrong wire type");
+    assert_string_equal(
+        s.err.message,
+        "resource_logs[0].scope_logs[0].log_records[1].attributes[1]: wrong wire type");
     assert_true(s.err.offset != OTO_OFFSET_NONE && s.err.offset < message().size);
     message_begin();
-    open_(1), open_(1), put_uint(1, 1), close_(1), open_(2), metric_open("m"), open_(5), open_(1), close_(5);
+    open_(1), open_(1), put_uint(1, 1), close_(1), open_(2), metric_open("m"), open_(5), open_(1),
+        close_(5);
     assert_int_equal(decode(&s, OTO_SIGNAL_METRICS, message()), OTO_INVALID);
     assert_string_equal(s.err.message, "resource_metrics[0].resource: wrong wire type");
     message_begin();
     open_(1), open_(2), metric_open("m"), open_(5), open_(1), put_uint(7, 1), close_(5);
     assert_int_equal(decode(&s, OTO_SIGNAL_METRICS, message()), OTO_INVALID);
-    assert_string_equal(s.err.message,
-                        "resource_metrics[0].scope_metrics[0].metrics[0].gauge.data_points[0]: wrong wire type");
+    assert_string_equal(
+        s.err.message,
+        "resource_metrics[0].scope_metrics[0].metrics[0].gauge.data_points[0]: wrong wire type");
     check_builders(&s);
     segment_close(&s);
 }
@@ -47,7 +51,8 @@ static void values_may_nest_only_so_deep(void **state)
         }
         out.size = 0;
         open_(1), open_(2), open_(2), put_bytes(5, inner.data, inner.size), close_(3);
-        assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), levels == 99 ? OTO_OK : OTO_INVALID);
+        assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()),
+                         levels == 99 ? OTO_OK : OTO_INVALID);
         oto_buffer_release(&inner);
         oto_buffer_release(&outer);
         segment_close(&s);
@@ -68,8 +73,8 @@ static uint64_t fingerprint(const struct segment *s)
     return sum;
 }
 
-// Each prefix of a full request is malformed, or a request with fewer rows; what fails leaves the builders as they were,
-// and what comes after a failure is stored as ever.
+// Each prefix of a full request is malformed, or a request with fewer rows; what fails leaves the
+// builders as they were, and what comes after a failure is stored as ever.
 static void truncated_requests_leave_no_trace(void **state)
 {
     (void)state;
@@ -200,7 +205,8 @@ static void a_rolled_back_request_can_come_again(void **state)
         assert_int_equal(s.builders[OTO_TABLE_TRACES].levels[0].count, 0);
         // Other keys take the same codes.
         message_begin();
-        open_(1), open_(2), span_open(trace_id, 16, span_id, 8), attribute(9, "http.route", "q"), close_(3);
+        open_(1), open_(2), span_open(trace_id, 16, span_id, 8), attribute(9, "http.route", "q"),
+            close_(3);
         assert_int_equal(decode(&s, OTO_SIGNAL_TRACES, message()), OTO_OK);
         assert_string_equal(text(column(&s, OTO_TABLE_TRACES, "HttpRoute"), 0), "q");
         oto_otlp_rollback(s.decoder, OTO_SIGNAL_TRACES, mark);

@@ -1,5 +1,5 @@
-// Responses and statuses, compared byte for byte; the protobuf bytes are those of Google's own encoder but
-// for the padded lengths, which is why they are read back field by field.
+// Responses and statuses, compared byte for byte; the protobuf bytes are those of Google's own
+// encoder but for the padded lengths, which is why they are read back field by field.
 #include "cmocka_all.h"
 
 #include "otlp/otlp_response.h"
@@ -22,7 +22,8 @@ static const char *json_status(int code, const char *message, uint32_t retry_ms,
 {
     struct oto_buffer b;
     oto_buffer_init(&b, &oto_allocator_heap, 4096);
-    assert_int_equal(oto_otlp_write_status(OTO_OTLP_JSON, code, message, retry_ms, field, &b), OTO_OK);
+    assert_int_equal(oto_otlp_write_status(OTO_OTLP_JSON, code, message, retry_ms, field, &b),
+                     OTO_OK);
     memcpy(text, b.data, b.size);
     text[b.size] = 0;
     oto_buffer_release(&b);
@@ -33,17 +34,21 @@ static void json_forms(void **state)
 {
     (void)state;
     assert_string_equal(json_response(OTO_SIGNAL_LOGS, 0, ""), "{}");
-    assert_string_equal(json_response(OTO_SIGNAL_TRACES, 3, "bad \"id\""),
-                        "{\"partialSuccess\":{\"rejectedSpans\":\"3\",\"errorMessage\":\"bad \\\"id\\\"\"}}");
+    assert_string_equal(
+        json_response(OTO_SIGNAL_TRACES, 3, "bad \"id\""),
+        "{\"partialSuccess\":{\"rejectedSpans\":\"3\",\"errorMessage\":\"bad \\\"id\\\"\"}}");
     assert_string_equal(json_response(OTO_SIGNAL_METRICS, 0, "warning"),
                         "{\"partialSuccess\":{\"errorMessage\":\"warning\"}}");
     assert_string_equal(json_status(3, "no", 0, NULL), "{\"code\":3,\"message\":\"no\"}");
-    assert_string_equal(json_status(14, "later", 1500, NULL),
-                        "{\"code\":14,\"message\":\"later\",\"details\":[{\"@type\":\"type.googleapis.com/"
-                        "google.rpc.RetryInfo\",\"retryDelay\":\"1.500s\"}]}");
-    assert_string_equal(json_status(3, "no", 0, "a.b"),
-                        "{\"code\":3,\"message\":\"no\",\"details\":[{\"@type\":\"type.googleapis.com/"
-                        "google.rpc.BadRequest\",\"fieldViolations\":[{\"field\":\"a.b\",\"description\":\"no\"}]}]}");
+    assert_string_equal(
+        json_status(14, "later", 1500, NULL),
+        "{\"code\":14,\"message\":\"later\",\"details\":[{\"@type\":\"type.googleapis.com/"
+        "google.rpc.RetryInfo\",\"retryDelay\":\"1.500s\"}]}");
+    assert_string_equal(
+        json_status(3, "no", 0, "a.b"),
+        "{\"code\":3,\"message\":\"no\",\"details\":[{\"@type\":\"type.googleapis.com/"
+        "google.rpc.BadRequest\",\"fieldViolations\":[{\"field\":\"a.b\",\"description\":\"no\"}]}]"
+        "}");
 }
 
 // The bytes of field `number` of a message; asserts that it is there.
@@ -83,9 +88,11 @@ static void protobuf_forms(void **state)
     (void)state;
     struct oto_buffer b;
     oto_buffer_init(&b, &oto_allocator_heap, 4096);
-    assert_int_equal(oto_otlp_write_response(OTO_OTLP_PROTOBUF, OTO_SIGNAL_LOGS, 0, "", &b), OTO_OK);
+    assert_int_equal(oto_otlp_write_response(OTO_OTLP_PROTOBUF, OTO_SIGNAL_LOGS, 0, "", &b),
+                     OTO_OK);
     assert_int_equal(b.size, 0);
-    assert_int_equal(oto_otlp_write_response(OTO_OTLP_PROTOBUF, OTO_SIGNAL_LOGS, 7, "why", &b), OTO_OK);
+    assert_int_equal(oto_otlp_write_response(OTO_OTLP_PROTOBUF, OTO_SIGNAL_LOGS, 7, "why", &b),
+                     OTO_OK);
     struct oto_bytes partial = field_of(oto_buffer_view(&b), 1);
     assert_int_equal(number_of(partial, 1), 7);
     assert_true(oto_bytes_equal_text(field_of(partial, 2), "why"));

@@ -186,8 +186,8 @@ static void attributes_name_columns(void **state)
 {
     (void)state;
     char name[32];
-    assert_int_equal(
-        oto_column_name_from_attribute("http.response.status_code", name, sizeof name), 22);
+    assert_int_equal(oto_column_name_from_attribute("http.response.status_code", name, sizeof name),
+                     22);
     assert_string_equal(name, "HttpResponseStatusCode");
     assert_true(oto_column_name_from_attribute("k8s.pod.name", name, sizeof name));
     assert_string_equal(name, "K8sPodName");
