@@ -146,6 +146,18 @@ def machine():
             "load_1m": os.getloadavg()[0]}
 
 
+def make_payloads(options, case):
+    """The folder with a case's requests and its manifest; made on first use, a set at a time."""
+    name, protocol, _ = case.split(":")
+    json_too = protocol == "http-json"
+    folder = options.payloads or options.build / "payloads" / f"{name}-{options.scale}{'-json' if json_too else ''}"
+    if not (folder / "manifest.json").exists():
+        print(f"making the requests of {name}", file=sys.stderr, flush=True)
+        command = [sys.executable, ROOT / "bench/e2e/make_payloads.py", folder, "--scale", options.scale, "--only", name]
+        subprocess.run([str(c) for c in command + (["--json"] if json_too else [])], check=True, stdout=subprocess.DEVNULL)
+    return folder, json.loads((folder / "manifest.json").read_text())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
@@ -157,17 +169,11 @@ def main():
     parser.add_argument("--serve", default="--threads 1", help="arguments for otolith serve")
     parser.add_argument("cases", nargs="*", help=f"default: {' '.join(CASES)}")
     options = parser.parse_args()
-    payloads = options.payloads or options.build / f"payloads-{options.scale}"
-    if not (payloads / "manifest.json").exists():
-        print("making the payloads", file=sys.stderr)
-        subprocess.run([sys.executable, ROOT / "bench/e2e/make_payloads.py", payloads, "--json", "--scale", str(options.scale)], check=True,
-                       stdout=subprocess.DEVNULL)
-    manifest = json.loads((payloads / "manifest.json").read_text())
-    manifest = manifest.get("sets", manifest)
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
     print(f"{'case':34} {'CPU ns/rec':>10} {'best':>7} {'µs/req':>7} {'krec/s':>8} {'B/rec':>7} {'files':>5} {'peak MiB':>8} {'p50 ms':>7} {'p99 ms':>7} {'refused':>7}")
     results = []
     for case in options.cases or CASES:
+        payloads, manifest = make_payloads(options, case)
         runs = [run_case(options.build, payloads, manifest, case, options.serve.split(), options.rate) for _ in range(options.runs)]
         median = sorted(runs, key=lambda r: r["cpu_ns_a_record"])[len(runs) // 2]
         best = min(r["cpu_ns_a_record"] for r in runs)
