@@ -163,7 +163,7 @@ def test_what_was_acknowledged_is_there_once_after_kills(server):
         time.sleep(random.uniform(0.005, 0.5))
         one.kill()
         one.start(ready=random.random() < 0.5)
-        if round_number % 10 == 0:
+        if round_number % max(10, ROUNDS // 10) == 0:
             one.wait_for(one.is_ready, what="ready")
             ledger.note_acked()
             ledger.check(from_server(one), complete=False)
