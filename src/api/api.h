@@ -50,7 +50,6 @@ struct oto_call {
     enum oto_compression compression;
     uint64_t reserved_bytes;
     uint64_t deadline_ns; // monotonic; 0: none
-    int answered;
     int closed;
     int pending;              // an ingest or query still refers to it
     int parked;               // in the worker's list of waiting requests
@@ -113,10 +112,7 @@ void oto_call_complete(struct oto_call *call);
 struct oto_engine *oto_service_engine(struct oto_service *service);
 struct oto_query_client *oto_service_query_client(struct oto_service *service);
 const struct oto_config *oto_service_config(struct oto_service *service);
-const struct oto_log *oto_service_log(struct oto_service *service);
 const char *oto_service_version(struct oto_service *service);
-uint32_t oto_service_worker_count(struct oto_service *service);
-struct oto_worker *oto_service_worker(struct oto_service *service, uint32_t index);
 int oto_service_draining(struct oto_service *service);
 uint32_t oto_service_roles(struct oto_service *service, uint32_t listener);
 // Sum over the workers, as of each worker's last tick (and of this moment for the calling one).

@@ -35,7 +35,6 @@ static void respond(struct oto_call *call, int http_status, const char *content_
         headers[count++] = *extra;
     struct oto_http_response response = {
         .status = http_status, .headers = headers, .header_count = count, .body = body};
-    call->answered = 1;
     oto_exchange_respond(call->exchange, &response);
 }
 
@@ -74,7 +73,6 @@ void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status 
     struct oto_bytes view = {0};
     if (error_body(call, grpc_status, retry_s, message, &body) == OTO_OK)
         view = oto_buffer_view(&body);
-    call->answered = 1;
     if (call->encoding == OTO_CALL_GRPC) {
         oto_grpc_respond_error(call->exchange, grpc_status, oto_bytes_text(message), view, NULL, 0);
     } else {

@@ -69,7 +69,6 @@ int oto_otlp_begin(struct oto_call *call)
                                       &call->compression) < 0) {
             struct oto_http_header accept = {OTO_BYTES_LITERAL("grpc-accept-encoding"),
                                              OTO_BYTES_LITERAL("identity,gzip,zstd,deflate")};
-            call->answered = 1;
             oto_grpc_respond_error(
                 call->exchange, OTO_GRPC_UNIMPLEMENTED,
                 OTO_BYTES_LITERAL(
@@ -107,7 +106,6 @@ static void answer(struct oto_call *call)
         oto_call_fail(call, 500, OTO_GRPC_INTERNAL, 0,
                       "stored, but the answer could not be written");
     } else if (call->encoding == OTO_CALL_GRPC) {
-        call->answered = 1;
         oto_grpc_respond(call->exchange, oto_buffer_view(&body));
     } else {
         oto_call_respond(call, 200, oto_call_encoding_content_type(call->encoding),
@@ -284,6 +282,5 @@ void oto_grpc_health_handle(struct oto_call *call)
     int serving = state == OTO_ENGINE_READY && !oto_service_draining(call->worker->service);
     uint8_t message[2] = {0x08,
                           serving ? 1 : 2}; // HealthCheckResponse.status: SERVING or NOT_SERVING
-    call->answered = 1;
     oto_grpc_respond(call->exchange, oto_bytes(message, sizeof(message)));
 }

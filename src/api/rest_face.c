@@ -16,7 +16,7 @@
 
 #define BACKLOG_MAX (1u << 20)
 
-// Freed when both sides are done with it: `holders` counts the loop side and the query side.
+// Freed by the loop once the query's last piece was run: the query's side never touches it after that.
 struct rest_query {
     struct oto_query query;
     struct oto_call *call; // loop thread only; NULL once the exchange is closed
@@ -29,7 +29,6 @@ struct rest_query {
     struct oto_condition room;
     size_t backlog;
     int gone; // the peer is
-    int holders;
 };
 
 struct piece {
@@ -42,13 +41,8 @@ struct piece {
     uint8_t data[];
 };
 
-static void let_go(struct rest_query *rest)
+static void rest_free(struct rest_query *rest)
 {
-    oto_mutex_lock(&rest->lock);
-    int left = --rest->holders;
-    oto_mutex_unlock(&rest->lock);
-    if (left)
-        return;
     oto_mutex_release(&rest->lock);
     oto_condition_release(&rest->room);
     oto_buffer_release(&rest->sql);
@@ -127,7 +121,6 @@ static void begin_answer(struct rest_query *rest)
          oto_bytes_text(oto_query_format_content_type(rest->query.format))},
         {OTO_BYTES_LITERAL("x-content-type-options"), OTO_BYTES_LITERAL("nosniff")}};
     rest->begun = 1;
-    rest->call->answered = 1;
     oto_exchange_respond_begin(rest->call->exchange, 200, headers, 2, drained, rest);
 }
 
@@ -158,7 +151,7 @@ static void run_piece(struct oto_loop_message *message)
     set_backlog(rest, piece->size, unsent == SIZE_MAX ? 0 : unsent);
     if (piece->last) {
         finish_answer(rest, piece);
-        let_go(rest);
+        rest_free(rest);
     }
     free(piece);
 }
@@ -256,13 +249,12 @@ static void submit(struct oto_call *call, struct oto_bytes sql, struct oto_bytes
     oto_condition_init(&rest->room);
     oto_buffer_init(&rest->sql, &oto_allocator_heap, SIZE_MAX / 2);
     oto_buffer_init(&rest->parameters, &oto_allocator_heap, SIZE_MAX / 2);
-    rest->holders = 1;
     rest->call = call;
     rest->loop = call->worker->loop;
     if (oto_buffer_append(&rest->sql, sql.data, sql.size) < 0 ||
         oto_buffer_append(&rest->parameters, parameters.data, parameters.size) < 0) {
         oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "out of memory");
-        let_go(rest);
+        rest_free(rest);
         return;
     }
     rest->query = (struct oto_query){.sql = oto_buffer_view(&rest->sql),

@@ -64,10 +64,6 @@ const struct oto_config *oto_service_config(struct oto_service *service)
 {
     return service->config;
 }
-const struct oto_log *oto_service_log(struct oto_service *service)
-{
-    return &service->log;
-}
 const char *oto_service_version(struct oto_service *service)
 {
     return service->version;
