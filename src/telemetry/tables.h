@@ -19,6 +19,10 @@ struct oto_schemas; // the seven schemas, immutable once made
 struct oto_schemas *oto_schemas_new(const struct oto_allocator *allocator,
                                     const struct oto_promotion *promotions, size_t count,
                                     struct oto_error *err);
+// The same columns, all of level 0: one entry a row in each, as files have them.
+struct oto_schemas *oto_schemas_new_flat(const struct oto_allocator *allocator,
+                                         const struct oto_promotion *promotions, size_t count,
+                                         struct oto_error *err);
 void oto_schemas_free(struct oto_schemas *schemas);
 const struct oto_schema *oto_schemas_table(const struct oto_schemas *schemas, enum oto_table table);
 
