@@ -2,6 +2,9 @@
 
 #ifndef __wasm__
 #include <libdeflate.h>
+#include <limits.h>
+#include <lz4.h>
+#include <snappy-c.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 #endif
@@ -71,6 +74,18 @@ static enum oto_status deflate_all(struct oto_codec *codec, enum oto_compression
 {
     (void)level;
     return inflate_all(codec, compression, input, output, err);
+}
+
+enum oto_status oto_snappy_block(struct oto_bytes input, void *output, size_t size)
+{
+    (void)input, (void)output, (void)size;
+    return OTO_UNSUPPORTED;
+}
+
+enum oto_status oto_lz4_block(struct oto_bytes input, void *output, size_t size)
+{
+    (void)input, (void)output, (void)size;
+    return OTO_UNSUPPORTED;
 }
 
 #else
@@ -361,7 +376,32 @@ static enum oto_status deflate_all(struct oto_codec *codec, enum oto_compression
     return OTO_OK;
 }
 
+enum oto_status oto_snappy_block(struct oto_bytes input, void *output, size_t size)
+{
+    const char *from = (const char *)input.data;
+    size_t claimed;
+    if (snappy_uncompressed_length(from, input.size, &claimed) != SNAPPY_OK || claimed != size)
+        return OTO_CORRUPT;
+    return snappy_uncompress(from, input.size, output, &claimed) == SNAPPY_OK && claimed == size
+               ? OTO_OK
+               : OTO_CORRUPT;
+}
+
+enum oto_status oto_lz4_block(struct oto_bytes input, void *output, size_t size)
+{
+    if (input.size > INT_MAX || size > INT_MAX)
+        return OTO_CORRUPT;
+    int made = LZ4_decompress_safe((const char *)input.data, output, (int)input.size, (int)size);
+    return made == (int)size ? OTO_OK : OTO_CORRUPT;
+}
+
 #endif
+
+// LZ4 counts 255 bytes a byte at most, snappy 64 in three.
+size_t oto_block_size_max(size_t input_size)
+{
+    return input_size < SIZE_MAX / 256 ? input_size * 256 : SIZE_MAX;
+}
 
 struct oto_codec *oto_codec_new(const struct oto_allocator *allocator)
 {

@@ -1,6 +1,6 @@
 // General-purpose compression of whole buffers, and of bodies from the network with a cap that
 // holds while decompressing. Contexts are reused: one oto_codec a thread. Core: no system call. In
-// the WASM build zstd, gzip and deflate are absent and answer OTO_UNSUPPORTED.
+// the WASM build zstd, gzip, deflate, snappy and LZ4 are absent and answer OTO_UNSUPPORTED.
 #ifndef OTO_CODEC_COMPRESS_H
 #define OTO_CODEC_COMPRESS_H
 
@@ -35,6 +35,13 @@ OTO_MUST_CHECK enum oto_status oto_compress(struct oto_codec *codec,
                                             enum oto_compression compression, int level,
                                             struct oto_bytes input, struct oto_buffer *output,
                                             struct oto_error *err);
+
+// A snappy or LZ4 block that becomes exactly size bytes at output, as pages of Parquet files have
+// them. OTO_CORRUPT for anything else, OTO_UNSUPPORTED. Ownership: borrows.
+OTO_MUST_CHECK enum oto_status oto_snappy_block(struct oto_bytes input, void *output, size_t size);
+OTO_MUST_CHECK enum oto_status oto_lz4_block(struct oto_bytes input, void *output, size_t size);
+// The most that a block of either kind can become, so that a size that claims more is not believed.
+size_t oto_block_size_max(size_t input_size);
 
 // Tells a stream's compression by its first bytes (gzip and zstd magic), NONE otherwise.
 enum oto_compression oto_compression_detect(struct oto_bytes input);

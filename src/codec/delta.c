@@ -105,15 +105,7 @@ enum oto_status oto_delta_encode_same32(int32_t value, size_t count, struct oto_
     return OTO_OK;
 }
 
-struct delta_reader {
-    const uint8_t *at, *end;
-    uint64_t miniblocks;
-    uint64_t miniblock; // values in one
-    uint64_t value;
-    unsigned width_max;
-};
-
-static enum oto_status get_varint(struct delta_reader *r, uint64_t *ret_value)
+static enum oto_status get_varint(struct oto_delta_reader *r, uint64_t *ret_value)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 70 && r->at < r->end; shift += 7) {
@@ -129,7 +121,7 @@ static enum oto_status get_varint(struct delta_reader *r, uint64_t *ret_value)
     return OTO_CORRUPT;
 }
 
-static enum oto_status get_zigzag(struct delta_reader *r, uint64_t *ret_value)
+static enum oto_status get_zigzag(struct oto_delta_reader *r, uint64_t *ret_value)
 {
     uint64_t value;
     OTO_TRY(get_varint(r, &value));
@@ -137,18 +129,18 @@ static enum oto_status get_zigzag(struct delta_reader *r, uint64_t *ret_value)
     return OTO_OK;
 }
 
-static enum oto_status reader_begin(struct delta_reader *r, struct oto_bytes input, size_t count,
-                                    unsigned width_max)
+enum oto_status oto_delta_reader_init(struct oto_delta_reader *r, struct oto_bytes input,
+                                      unsigned bits)
 {
-    uint64_t block, total;
-    *r = (struct delta_reader){.at = input.data, .width_max = width_max};
+    uint64_t block;
+    *r = (struct oto_delta_reader){.at = input.data, .width_max = (uint8_t)bits, .is_first = 1};
     r->end = input.size ? input.data + input.size : input.data;
     OTO_TRY(get_varint(r, &block));
     OTO_TRY(get_varint(r, &r->miniblocks));
-    OTO_TRY(get_varint(r, &total));
+    OTO_TRY(get_varint(r, &r->left));
     OTO_TRY(get_zigzag(r, &r->value));
     if (block == 0 || block % 128 != 0 || block > INT32_MAX || r->miniblocks == 0 ||
-        block % r->miniblocks != 0 || total != count)
+        block % r->miniblocks != 0)
         return OTO_CORRUPT;
     r->miniblock = block / r->miniblocks;
     return r->miniblock % 32 == 0 ? OTO_OK : OTO_CORRUPT;
@@ -170,67 +162,104 @@ static inline uint64_t bits_at(const uint8_t *data, size_t size, uint64_t bit, u
     return low >> shift & mask;
 }
 
-// One miniblock into the caller's values. Most have narrow numbers and eight bytes more behind
-// them, so that one load a number suffices.
+// The next miniblock, of the present block or of a new one.
+static enum oto_status begin_miniblock(struct oto_delta_reader *r)
+{
+    if (!r->widths_left) {
+        OTO_TRY(get_zigzag(r, &r->least));
+        if (r->miniblocks > (uint64_t)(r->end - r->at))
+            return OTO_CORRUPT;
+        r->widths = r->at;
+        r->at += r->miniblocks;
+        r->widths_left = r->miniblocks;
+    }
+    r->width = *r->widths++;
+    r->widths_left--;
+    uint64_t size = r->miniblock / 8 * r->width;
+    if (r->width > r->width_max || size > (uint64_t)(r->end - r->at))
+        return OTO_CORRUPT;
+    r->packed = r->at;
+    r->at += size;
+    r->bit = 0;
+    r->in_miniblock = r->miniblock;
+    return OTO_OK;
+}
+
+// Values of the present miniblock. Most have narrow numbers and eight bytes more behind them, so
+// that one load a number suffices.
 #define MINIBLOCK_DECODER(name, type, unsigned_type)                                               \
-    static enum oto_status name(struct delta_reader *r, unsigned width, uint64_t least,            \
-                                type *values, size_t count)                                        \
+    static void name(struct oto_delta_reader *r, type *values, size_t count)                       \
     {                                                                                              \
-        uint64_t size = r->miniblock / 8 * width, left = (uint64_t)(r->end - r->at), bit = 0;      \
-        if (width > r->width_max || size > left)                                                   \
-            return OTO_CORRUPT;                                                                    \
-        unsigned_type value = (unsigned_type)r->value, step = (unsigned_type)least;                \
-        if (width <= 56 && left - size >= 8) {                                                     \
+        unsigned_type value = (unsigned_type)r->value, step = (unsigned_type)r->least;             \
+        unsigned width = r->width;                                                                 \
+        uint64_t bit = r->bit;                                                                     \
+        if (width <= 56 && r->end - r->at >= 8) {                                                  \
             uint64_t mask = ((uint64_t)1 << width) - 1;                                            \
             for (size_t i = 0; i < count; i++, bit += width) {                                     \
-                uint64_t word = oto_load64(r->at + bit / 8) >> (bit & 7);                          \
+                uint64_t word = oto_load64(r->packed + bit / 8) >> (bit & 7);                      \
                 value += step + (unsigned_type)(word & mask);                                      \
                 values[i] = (type)value;                                                           \
             }                                                                                      \
         } else {                                                                                   \
+            size_t size = (size_t)(r->end - r->packed);                                            \
             for (size_t i = 0; i < count; i++, bit += width) {                                     \
                 value += step;                                                                     \
                 if (width)                                                                         \
-                    value += (unsigned_type)bits_at(r->at, (size_t)left, bit, width);              \
+                    value += (unsigned_type)bits_at(r->packed, size, bit, width);                  \
                 values[i] = (type)value;                                                           \
             }                                                                                      \
         }                                                                                          \
         r->value = value;                                                                          \
-        r->at += size;                                                                             \
-        return OTO_OK;                                                                             \
+        r->bit = bit;                                                                              \
+        r->in_miniblock -= count;                                                                  \
     }
 MINIBLOCK_DECODER(miniblock_decode64, int64_t, uint64_t)
 MINIBLOCK_DECODER(miniblock_decode32, int32_t, uint32_t)
 
-static enum oto_status block_begin(struct delta_reader *r, uint64_t *ret_least,
-                                   const uint8_t **ret_widths)
+#define READER(name, type, bits)                                                                   \
+    enum oto_status name(struct oto_delta_reader *r, type *values, size_t count)                   \
+    {                                                                                              \
+        if (count > r->left)                                                                       \
+            return OTO_CORRUPT;                                                                    \
+        r->left -= count;                                                                          \
+        if (count && r->is_first) {                                                                \
+            *values++ = (type)r->value;                                                            \
+            r->is_first = 0;                                                                       \
+            count--;                                                                               \
+        }                                                                                          \
+        while (count) {                                                                            \
+            if (!r->in_miniblock)                                                                  \
+                OTO_TRY(begin_miniblock(r));                                                       \
+            size_t some = r->in_miniblock < count ? (size_t)r->in_miniblock : count;               \
+            miniblock_decode##bits(r, values, some);                                               \
+            values += some;                                                                        \
+            count -= some;                                                                         \
+        }                                                                                          \
+        return OTO_OK;                                                                             \
+    }
+READER(oto_delta_read64, int64_t, 64)
+READER(oto_delta_read32, int32_t, 32)
+
+enum oto_status oto_delta_end(const struct oto_delta_reader *reader, const uint8_t **ret_end)
 {
-    OTO_TRY(get_zigzag(r, ret_least));
-    if (r->miniblocks > (uint64_t)(r->end - r->at))
-        return OTO_CORRUPT;
-    *ret_widths = r->at;
-    r->at += r->miniblocks;
+    struct oto_delta_reader r = *reader;
+    uint64_t left = r.left - (r.left && r.is_first);
+    while (left > r.in_miniblock) {
+        left -= r.in_miniblock;
+        OTO_TRY(begin_miniblock(&r));
+    }
+    *ret_end = r.at;
     return OTO_OK;
 }
 
 #define DECODER(name, type, bits)                                                                  \
     enum oto_status name(struct oto_bytes input, type *values, size_t count, size_t *ret_consumed) \
     {                                                                                              \
-        struct delta_reader r;                                                                     \
-        OTO_TRY(reader_begin(&r, input, count, bits));                                             \
-        if (count)                                                                                 \
-            values[0] = (type)r.value;                                                             \
-        for (size_t done = 1; done < count;) {                                                     \
-            uint64_t least;                                                                        \
-            const uint8_t *widths;                                                                 \
-            OTO_TRY(block_begin(&r, &least, &widths));                                             \
-            for (uint64_t i = 0; i < r.miniblocks && done < count; i++) {                          \
-                size_t left = count - done;                                                        \
-                size_t some = left < r.miniblock ? left : (size_t)r.miniblock;                     \
-                OTO_TRY(miniblock_decode##bits(&r, widths[i], least, values + done, some));        \
-                done += some;                                                                      \
-            }                                                                                      \
-        }                                                                                          \
+        struct oto_delta_reader r;                                                                 \
+        OTO_TRY(oto_delta_reader_init(&r, input, bits));                                           \
+        if (r.left != count)                                                                       \
+            return OTO_CORRUPT;                                                                    \
+        OTO_TRY(oto_delta_read##bits(&r, values, count));                                          \
         if (ret_consumed)                                                                          \
             *ret_consumed = (size_t)(r.at - input.data);                                           \
         return OTO_OK;                                                                             \
@@ -298,4 +327,14 @@ enum oto_status oto_byte_stream_split(const void *values, size_t count, unsigned
         split(values, count, 4, output->data + output->size);
     output->size += count * width;
     return OTO_OK;
+}
+
+void oto_byte_stream_join(const uint8_t *streams, size_t stream_size, unsigned width, size_t first,
+                          size_t count, uint8_t *output)
+{
+    for (unsigned k = 0; k < width; k++) {
+        const uint8_t *from = streams + k * stream_size + first;
+        for (size_t i = 0; i < count; i++)
+            output[i * width + k] = from[i];
+    }
 }

@@ -68,7 +68,8 @@ __attribute__((always_inline)) static inline void pack_blocks(const uint32_t *va
 #define EACH_WIDTH(X)                                                                              \
     X(1)                                                                                           \
     X(2)                                                                                           \
-    X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) \
+    X(3)                                                                                           \
+    X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19)      \
         X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32)
 
 static void pack_whole_blocks(const uint32_t *values, size_t count, unsigned width, uint8_t *output)
@@ -236,12 +237,13 @@ static inline uint32_t value_mask(unsigned bit_width)
     return bit_width == 32 ? UINT32_MAX : ((uint32_t)1 << bit_width) - 1;
 }
 
-// Reads a word of eight bytes a value while there is one; the last bytes go through a padded copy.
-static void unpack(const uint8_t *input, size_t size, unsigned bit_width, uint32_t *values,
-                   size_t count)
+// Values from bit (0..7) of input on. Reads a word of eight bytes a value while there is one; the
+// last bytes go through a padded copy.
+static void unpack(const uint8_t *input, size_t size, unsigned bit_width, size_t bit,
+                   uint32_t *values, size_t count)
 {
     uint32_t mask = value_mask(bit_width);
-    size_t fast = size < 8 ? 0 : ((size - 8) * 8 + 7) / bit_width + 1, i = 0, bit = 0;
+    size_t fast = size < 8 ? 0 : ((size - 8) * 8 + 7 - bit) / bit_width + 1, i = 0;
     for (fast = fast < count ? fast : count; i < fast; i++, bit += bit_width)
         values[i] = (uint32_t)(oto_load64(input + bit / 8) >> (bit & 7)) & mask;
     if (i == count)
@@ -253,59 +255,100 @@ static void unpack(const uint8_t *input, size_t size, unsigned bit_width, uint32
         values[i] = (uint32_t)(oto_load64(tail + (bit / 8 - base)) >> (bit & 7)) & mask;
 }
 
-static enum oto_status get_run(const uint8_t **at, const uint8_t *end, unsigned bit_width,
-                               uint32_t *values, size_t count)
+void oto_rle_reader_init(struct oto_rle_reader *r, struct oto_bytes input, unsigned bit_width)
 {
-    uint32_t value = 0;
-    unsigned bytes = (bit_width + 7) / 8;
-    if ((size_t)(end - *at) < bytes)
+    *r = (struct oto_rle_reader){.at = input.data, .bit_width = (uint8_t)bit_width};
+    r->end = input.size ? input.data + input.size : input.data;
+}
+
+static enum oto_status begin_equal(struct oto_rle_reader *r)
+{
+    unsigned bytes = (r->bit_width + 7u) / 8;
+    r->value = 0;
+    if ((size_t)(r->end - r->at) < bytes)
         return OTO_CORRUPT;
     for (unsigned i = 0; i < bytes; i++)
-        value |= (uint32_t) * (*at)++ << (8 * i);
-    if (value > value_mask(bit_width))
+        r->value |= (uint32_t)*r->at++ << (8 * i);
+    return r->value > value_mask(r->bit_width) ? OTO_CORRUPT : OTO_OK;
+}
+
+static enum oto_status begin_run(struct oto_rle_reader *r)
+{
+    uint32_t header;
+    if (r->bit_width > 32)
         return OTO_CORRUPT;
-    for (size_t i = 0; i < count; i++)
-        values[i] = value;
+    OTO_TRY(get_header(&r->at, r->end, &header));
+    r->is_packed = header & 1;
+    r->left = r->is_packed ? (uint64_t)(header >> 1) * GROUP : header >> 1;
+    if (!r->left)
+        return OTO_CORRUPT;
+    if (!r->is_packed)
+        return begin_equal(r);
+    uint64_t size = (uint64_t)(header >> 1) * r->bit_width, there = (uint64_t)(r->end - r->at);
+    r->packed = r->at;
+    r->packed_size = size < there ? size : there;
+    r->next = 0;
+    r->at += r->packed_size;
     return OTO_OK;
 }
 
 // The padding of the last group may be cut off: some writers do.
-static enum oto_status get_literal(const uint8_t **at, const uint8_t *end, unsigned bit_width,
-                                   uint64_t groups, uint32_t *values, size_t count)
+static enum oto_status read_packed(struct oto_rle_reader *r, uint32_t *values, size_t count)
 {
-    uint64_t left = (uint64_t)(end - *at), size = groups * bit_width;
-    if (((uint64_t)count * bit_width + 7) / 8 > left)
+    unsigned width = r->bit_width;
+    if (((r->next + count) * width + 7) / 8 > r->packed_size)
         return OTO_CORRUPT;
-    size = size < left ? size : left;
-    if (bit_width)
-        unpack(*at, (size_t)size, bit_width, values, count);
+    uint64_t skip = r->next * width / 8;
+    if (width)
+        unpack(r->packed + skip, (size_t)(r->packed_size - skip), width,
+               (unsigned)(r->next * width % 8), values, count);
     else
         memset(values, 0, count * sizeof *values);
-    *at += size;
+    r->next += count;
+    return OTO_OK;
+}
+
+enum oto_status oto_rle_read(struct oto_rle_reader *r, uint32_t *values, size_t count)
+{
+    while (count) {
+        if (!r->left)
+            OTO_TRY(begin_run(r));
+        size_t some = r->left < count ? (size_t)r->left : count;
+        if (r->is_packed)
+            OTO_TRY(read_packed(r, values, some));
+        else
+            for (size_t i = 0; i < some; i++)
+                values[i] = r->value;
+        r->left -= some;
+        values += some;
+        count -= some;
+    }
+    return OTO_OK;
+}
+
+enum oto_status oto_rle_read_equal(struct oto_rle_reader *r, size_t most, uint32_t *ret_value,
+                                   size_t *ret_count)
+{
+    *ret_count = 0;
+    if (!r->left && most)
+        OTO_TRY(begin_run(r));
+    if (r->is_packed)
+        return OTO_OK;
+    *ret_value = r->value;
+    *ret_count = r->left < most ? (size_t)r->left : most;
+    r->left -= *ret_count;
     return OTO_OK;
 }
 
 enum oto_status oto_rle_decode(struct oto_bytes input, unsigned bit_width, uint32_t *values,
                                size_t count, size_t *ret_consumed)
 {
-    const uint8_t *at = input.data, *end = input.size ? at + input.size : at;
+    struct oto_rle_reader r;
     if (bit_width > 32)
         return OTO_CORRUPT;
-    while (count) {
-        uint32_t header;
-        OTO_TRY(get_header(&at, end, &header));
-        uint64_t run = header & 1 ? (uint64_t)(header >> 1) * GROUP : header >> 1;
-        size_t some = run < count ? (size_t)run : count;
-        if (some == 0)
-            return OTO_CORRUPT;
-        if (header & 1)
-            OTO_TRY(get_literal(&at, end, bit_width, header >> 1, values, some));
-        else
-            OTO_TRY(get_run(&at, end, bit_width, values, some));
-        values += some;
-        count -= some;
-    }
+    oto_rle_reader_init(&r, input, bit_width);
+    OTO_TRY(oto_rle_read(&r, values, count));
     if (ret_consumed)
-        *ret_consumed = (size_t)(at - input.data);
+        *ret_consumed = (size_t)(r.at - input.data);
     return OTO_OK;
 }

@@ -23,6 +23,26 @@ OTO_MUST_CHECK enum oto_status oto_rle_encode(const uint32_t *values, size_t cou
 OTO_MUST_CHECK enum oto_status oto_rle_decode(struct oto_bytes input, unsigned bit_width,
                                               uint32_t *values, size_t count, size_t *ret_consumed);
 
+// The same a piece after the other; oto_rle_decode is one read of all. Borrows the input.
+struct oto_rle_reader {
+    const uint8_t *at, *end; // behind the present run
+    const uint8_t *packed;   // of a bit-packed run: where it begins
+    uint64_t packed_size;    // bytes of it that are there
+    uint64_t next;           // of a bit-packed run: the number of its next value
+    uint64_t left;           // values of the present run
+    uint32_t value;          // of a run of equal values
+    uint8_t bit_width;
+    uint8_t is_packed;
+};
+void oto_rle_reader_init(struct oto_rle_reader *r, struct oto_bytes input, unsigned bit_width);
+// OTO_CORRUPT.
+OTO_MUST_CHECK enum oto_status oto_rle_read(struct oto_rle_reader *r, uint32_t *values,
+                                            size_t count);
+// How many of the next values, most at most, are known to be equal, and which they are: 0 inside of
+// bit-packed values. They are then read. OTO_CORRUPT.
+OTO_MUST_CHECK enum oto_status oto_rle_read_equal(struct oto_rle_reader *r, size_t most,
+                                                  uint32_t *ret_value, size_t *ret_count);
+
 // Packs count values LSB first, count rounded up to a multiple of 8 with zeros: bit_width * groups
 // bytes at output.
 void oto_bits_pack32(const uint32_t *values, size_t count, unsigned bit_width, uint8_t *output);

@@ -84,18 +84,22 @@ struct schema_memory {
     struct oto_schemas *schemas;
     const struct oto_field **pointers;
     struct oto_field *promoted;
+    struct oto_field *flat; // copies of all fields, where they are flat
     char *names;
     size_t size;
 };
 
-// Lays out one block: the schemas, their column lists, the configured fields and their names.
-static struct schema_memory lay_out(const struct oto_allocator *allocator, size_t count)
+// Lays out one block: the schemas, their column lists, the configured fields, copies of all fields
+// where they are to be flat, and the names.
+static struct schema_memory lay_out(const struct oto_allocator *allocator, size_t count,
+                                    int is_flat)
 {
     size_t pointer_count = OTO_TABLE_COUNT * count;
     for (int t = 0; t < OTO_TABLE_COUNT; t++)
         pointer_count += fixed_count((enum oto_table)t);
     size_t fields_at = sizeof(struct oto_schemas) + pointer_count * sizeof(struct oto_field *);
-    size_t names_at = fields_at + OTO_TABLE_COUNT * count * sizeof(struct oto_field);
+    size_t flat_at = fields_at + OTO_TABLE_COUNT * count * sizeof(struct oto_field);
+    size_t names_at = flat_at + (is_flat ? pointer_count * sizeof(struct oto_field) : 0);
     struct schema_memory m = {.size = names_at + count * COLUMN_NAME_MAX};
     uint8_t *block = oto_alloc(allocator, m.size);
     if (!block)
@@ -104,6 +108,7 @@ static struct schema_memory lay_out(const struct oto_allocator *allocator, size_
     m.schemas = (struct oto_schemas *)(void *)block;
     m.pointers = (const struct oto_field **)(void *)(block + sizeof(struct oto_schemas));
     m.promoted = (struct oto_field *)(void *)(block + fields_at);
+    m.flat = (struct oto_field *)(void *)(block + flat_at);
     m.names = (char *)(block + names_at);
     return m;
 }
@@ -179,11 +184,28 @@ static enum oto_status fill(struct schema_memory *m, const struct oto_promotion 
     return OTO_OK;
 }
 
-struct oto_schemas *oto_schemas_new(const struct oto_allocator *allocator,
-                                    const struct oto_promotion *promotions, size_t count,
-                                    struct oto_error *err)
+// Replaces every field by a copy of level 0.
+static void flatten(struct schema_memory *m)
 {
-    struct schema_memory m = lay_out(allocator, count);
+    struct oto_field *copy = m->flat;
+    const struct oto_field **fields = m->pointers;
+    for (int t = 0; t < OTO_TABLE_COUNT; t++) {
+        struct oto_schema *schema = &m->schemas->tables[t];
+        for (uint32_t f = 0; f < schema->field_count; f++, copy++) {
+            *copy = *fields[f];
+            copy->level = 0;
+            fields[f] = copy;
+        }
+        fields += schema->field_count;
+        schema->level_count = 1;
+    }
+}
+
+static struct oto_schemas *schemas_new(const struct oto_allocator *allocator,
+                                       const struct oto_promotion *promotions, size_t count,
+                                       int is_flat, struct oto_error *err)
+{
+    struct schema_memory m = lay_out(allocator, count, is_flat);
     if (!m.schemas) {
         oto_error_set(err, OTO_NO_MEMORY, "no memory for the table schemas");
         return NULL;
@@ -194,7 +216,23 @@ struct oto_schemas *oto_schemas_new(const struct oto_allocator *allocator,
         oto_schemas_free(m.schemas);
         return NULL;
     }
+    if (is_flat)
+        flatten(&m);
     return m.schemas;
+}
+
+struct oto_schemas *oto_schemas_new(const struct oto_allocator *allocator,
+                                    const struct oto_promotion *promotions, size_t count,
+                                    struct oto_error *err)
+{
+    return schemas_new(allocator, promotions, count, 0, err);
+}
+
+struct oto_schemas *oto_schemas_new_flat(const struct oto_allocator *allocator,
+                                         const struct oto_promotion *promotions, size_t count,
+                                         struct oto_error *err)
+{
+    return schemas_new(allocator, promotions, count, 1, err);
 }
 
 void oto_schemas_free(struct oto_schemas *schemas)

@@ -242,6 +242,30 @@ static void promotions_that_clash_are_refused(void **state)
     assert_int_equal(err.status, OTO_INVALID);
 }
 
+static void flat_schemas_have_the_same_columns_at_level_0(void **state)
+{
+    (void)state;
+    struct oto_error err;
+    struct oto_promotion promotion = {"acme.tenant", 10000};
+    struct oto_schemas *schemas = schemas_of(&promotion, 1);
+    struct oto_schemas *flat = oto_schemas_new_flat(&oto_allocator_heap, &promotion, 1, &err);
+    assert_non_null(flat);
+    for (int t = 0; t < OTO_TABLE_COUNT; t++) {
+        const struct oto_schema *a = oto_schemas_table(schemas, (enum oto_table)t);
+        const struct oto_schema *b = oto_schemas_table(flat, (enum oto_table)t);
+        assert_int_equal(a->field_count, b->field_count);
+        assert_int_equal(b->level_count, 1);
+        assert_string_equal(a->name, b->name);
+        for (uint32_t f = 0; f < a->field_count; f++) {
+            struct oto_field expected = *a->fields[f];
+            expected.level = 0;
+            assert_memory_equal(&expected, b->fields[f], sizeof expected);
+        }
+    }
+    oto_schemas_free(flat);
+    oto_schemas_free(schemas);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +277,7 @@ int main(void)
         cmocka_unit_test(attributes_name_columns),
         cmocka_unit_test(promotions_become_columns),
         cmocka_unit_test(promotions_that_clash_are_refused),
+        cmocka_unit_test(flat_schemas_have_the_same_columns_at_level_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
