@@ -29,6 +29,7 @@ struct oto_worker {
     struct oto_call *parked,
         **parked_end; // export requests that wait for room, in order of arrival
     struct oto_loop_timer parked_retry;
+    struct oto_call *watches; // open Health/Watch calls
 };
 
 enum oto_call_encoding {
@@ -56,7 +57,10 @@ struct oto_call {
     uint64_t parked_until_ns; // monotonic; 0: never waited
     struct oto_call *parked_next;
     struct oto_ingest ingest;
-    void *query; // rest.c's own
+    void *query;                 // rest.c's own
+    struct oto_call *watch_next; // of a Health/Watch call that is open
+    uint8_t watching;
+    uint8_t watch_status; // said last
 };
 
 struct oto_route {
@@ -78,7 +82,10 @@ int oto_otlp_begin(struct oto_call *call);
 void oto_otlp_handle(struct oto_call *call);
 void oto_otlp_init_worker(struct oto_worker *worker);
 void oto_otlp_closed(struct oto_call *call); // the peer of a parked request is gone
-void oto_grpc_health_handle(struct oto_call *call);
+void oto_health_check(struct oto_call *call);
+void oto_health_watch(struct oto_call *call);
+void oto_health_tick(struct oto_worker *worker);
+void oto_health_closed(struct oto_call *call); // the peer of an open watch is gone
 void oto_admin_health(struct oto_call *call);
 void oto_admin_ready(struct oto_call *call);
 void oto_admin_metrics(struct oto_call *call);
@@ -102,6 +109,9 @@ void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status 
 void oto_call_fail_status(struct oto_call *call, const struct oto_error *err);
 void oto_call_respond(struct oto_call *call, int http_status, const char *content_type,
                       struct oto_bytes body);
+// Why a request may come from a web page that has no business here (foreign Host or Origin), or
+// NULL. gRPC is not asked: no browser sends it.
+const char *oto_call_foreign(struct oto_call *call);
 // Fills the body of an error that the net layer raises by itself.
 const char *oto_call_encoding_content_type(enum oto_call_encoding encoding);
 
@@ -115,6 +125,7 @@ const struct oto_config *oto_service_config(struct oto_service *service);
 const char *oto_service_version(struct oto_service *service);
 int oto_service_draining(struct oto_service *service);
 uint32_t oto_service_roles(struct oto_service *service, uint32_t listener);
+int oto_service_listener_is_local(struct oto_service *service, uint32_t listener);
 // Sum over the workers, as of each worker's last tick (and of this moment for the calling one).
 void oto_service_http_stats(struct oto_service *service, struct oto_http_stats *ret_stats);
 extern const struct oto_http_handler oto_api_handler; // state: the worker

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define REFUSED_BODY_MAX (64u << 10) // of a request that nobody serves
+
 const char *oto_call_encoding_content_type(enum oto_call_encoding encoding)
 {
     switch (encoding) {
@@ -57,21 +59,23 @@ static const char *allowed_methods(struct oto_call *call)
 // The body of an error: google.rpc.Status for OTLP in either encoding, {"error": …} for everything
 // else.
 static enum oto_status error_body(struct oto_call *call, enum oto_grpc_status grpc_status,
-                                  uint32_t retry_s, const char *message, struct oto_buffer *body)
+                                  uint32_t retry_s, const char *message, const char *field,
+                                  struct oto_buffer *body)
 {
     enum oto_otlp_encoding encoding =
         call->encoding == OTO_CALL_GRPC || call->encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF
                                                                                : OTO_OTLP_JSON;
-    return oto_otlp_write_status(encoding, (int)grpc_status, message, retry_s * 1000, NULL, body);
+    return oto_otlp_write_status(encoding, (int)grpc_status, message, retry_s * 1000, field, body);
 }
 
-void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status,
-                   uint32_t retry_s, const char *message)
+// field: what of the request is wrong, or NULL.
+static void fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status,
+                 uint32_t retry_s, const char *message, const char *field)
 {
     struct oto_buffer body;
     oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
     struct oto_bytes view = {0};
-    if (error_body(call, grpc_status, retry_s, message, &body) == OTO_OK)
+    if (error_body(call, grpc_status, retry_s, message, field, &body) == OTO_OK)
         view = oto_buffer_view(&body);
     if (call->encoding == OTO_CALL_GRPC) {
         oto_grpc_respond_error(call->exchange, grpc_status, oto_bytes_text(message), view, NULL, 0);
@@ -89,6 +93,36 @@ void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status 
     oto_buffer_release(&body);
 }
 
+void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status,
+                   uint32_t retry_s, const char *message)
+{
+    fail(call, http_status, grpc_status, retry_s, message, NULL);
+}
+
+// The path that a message begins with: "resource_logs[0].scope_logs[1]: …". Returns its size, 0
+// when it begins with none.
+static size_t path_size(const char *message)
+{
+    size_t size =
+        strspn(message, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789[].");
+    return strncmp(message, "resource", 8) == 0 && message[size] == ':' ? size : 0;
+}
+
+// A malformed request: where in it, and which field.
+static void fail_invalid(struct oto_call *call, const struct oto_error *err)
+{
+    char text[OTO_ERROR_MESSAGE_MAX + 80], field[OTO_ERROR_MESSAGE_MAX] = "";
+    size_t size = (size_t)snprintf(text, sizeof(text), "%s", err->message);
+    if (err->offset != OTO_OFFSET_NONE && err->line)
+        (void)snprintf(text + size, sizeof(text) - size, " (line %u, column %u, byte %llu)",
+                       err->line, err->column, (unsigned long long)err->offset);
+    else if (err->offset != OTO_OFFSET_NONE)
+        (void)snprintf(text + size, sizeof(text) - size, " (byte %llu)",
+                       (unsigned long long)err->offset);
+    memcpy(field, err->message, path_size(err->message));
+    fail(call, 400, OTO_GRPC_INVALID_ARGUMENT, 0, text, field[0] ? field : "body");
+}
+
 void oto_call_fail_status(struct oto_call *call, const struct oto_error *err)
 {
     if (oto_status_retryable(err->status))
@@ -98,7 +132,7 @@ void oto_call_fail_status(struct oto_call *call, const struct oto_error *err)
     else if (err->status == OTO_UNSUPPORTED)
         oto_call_fail(call, 415, OTO_GRPC_UNIMPLEMENTED, 0, err->message);
     else if (err->status == OTO_INVALID || err->status == OTO_CORRUPT)
-        oto_call_fail(call, 400, OTO_GRPC_INVALID_ARGUMENT, 0, err->message);
+        fail_invalid(call, err);
     else
         oto_call_fail(call, 500, OTO_GRPC_INTERNAL, 0, err->message);
 }
@@ -155,6 +189,11 @@ static void refuse_unrouted(struct oto_call *call, int path_known)
 static void begin_route(struct oto_call *call, const struct oto_http_request *request)
 {
     const struct oto_route *route = call->route;
+    const char *foreign = oto_call_foreign(call);
+    if (foreign) {
+        oto_call_fail(call, 403, OTO_GRPC_PERMISSION_DENIED, 0, foreign);
+        return;
+    }
     if (!(oto_service_roles(call->worker->service, request->listener) & (uint32_t)route->role)) {
         oto_call_fail(call, 403, OTO_GRPC_PERMISSION_DENIED, 0,
                       "this listener does not serve that; see the listen setting");
@@ -186,8 +225,19 @@ static void on_headers(void *state, struct oto_exchange *exchange)
     call->route = find_route(request, &path_known);
     if (call->route)
         begin_route(call, request);
+    else if (request->version == OTO_HTTP_2 && call->encoding != OTO_CALL_GRPC)
+        oto_exchange_read_body(exchange, SIZE_MAX / 2);
     else
         refuse_unrouted(call, path_known);
+}
+
+// Over HTTP/2 the rest of a request that nobody serves is waited for, if it is short: a client that
+// sends on whole gets no RST_STREAM with its answer, and one that breaks the protocol is told so.
+static void refuse_late(struct oto_call *call)
+{
+    int path_known;
+    (void)find_route(oto_exchange_request(call->exchange), &path_known);
+    refuse_unrouted(call, path_known);
 }
 
 int oto_call_reserve(struct oto_call *call, uint64_t more)
@@ -205,7 +255,11 @@ static int on_reserve(void *state, struct oto_exchange *exchange, size_t more)
 {
     (void)state;
     struct oto_call *call = *oto_exchange_user(exchange);
-    int is_export = call->route->handle == oto_otlp_handle;
+    if (!call->route && call->reserved_bytes + more > REFUSED_BODY_MAX) {
+        refuse_late(call);
+        return 0;
+    }
+    int is_export = call->route && call->route->handle == oto_otlp_handle;
     return oto_call_reserve(call, is_export ? (1 + OTO_EXPORT_COPIES) * (uint64_t)more : more);
 }
 
@@ -217,7 +271,9 @@ static void on_complete(void *state, struct oto_exchange *exchange)
 
 void oto_call_complete(struct oto_call *call)
 {
-    if (call->deadline_ns && oto_clock_monotonic_ns() > call->deadline_ns)
+    if (!call->route)
+        refuse_late(call);
+    else if (call->deadline_ns && oto_clock_monotonic_ns() > call->deadline_ns)
         oto_call_fail(call, 504, OTO_GRPC_DEADLINE_EXCEEDED, 0,
                       "the deadline passed before the request was complete");
     else
@@ -236,6 +292,8 @@ static void on_closed(void *state, struct oto_exchange *exchange, int answered)
     call->closed = 1;
     if (call->query)
         oto_rest_closed(call);
+    if (call->watching)
+        oto_health_closed(call);
     if (call->parked)
         oto_otlp_closed(call);
     release_call(call);

@@ -47,6 +47,16 @@ const struct oto_config_key oto_config_keys[] = {
      "SIZE", "Largest request, before and after decompression."},
     {"connections_max", OTO_CONFIG_COUNT, FIELD(connections_max), "10000", 1, 1000000, NULL, "N",
      "Open connections; further ones are closed at once."},
+    {"connection_age_max", OTO_CONFIG_DURATION, FIELD(connection_age_max_ms), "0", 0, DAY_MS, NULL,
+     "TIME",
+     "Age after which a client is asked to connect anew (GOAWAY, Connection: close), so that load "
+     "spreads over servers behind one name; drain_timeout later the connection is closed. 0: "
+     "never."},
+    {"allowed_hosts", OTO_CONFIG_LIST, FIELD(allowed_hosts), "", 0, 0, NULL, "HOST",
+     "Host name by which browsers and other HTTP clients may call the server, beside IP addresses, "
+     "localhost and names without a dot; *.example.com for all below it, * for all. Without it, "
+     "listeners that other machines can reach take every name. Guards local servers from web pages "
+     "that have their own name point here; may be given several times."},
     {"disk_free_min", OTO_CONFIG_SIZE, FIELD(disk_free_min), "64MiB", 0, 1024 * GIB, NULL, "SIZE",
      "Free space on the data folder's disk under which requests are refused with a retryable "
      "answer."},

@@ -26,6 +26,8 @@ struct oto_config {
     struct oto_config_list promote;
     uint64_t request_bytes_max;
     uint64_t connections_max;
+    uint64_t connection_age_max_ms;
+    struct oto_config_list allowed_hosts;
     uint64_t disk_free_min;
     uint64_t wal_segment_size;
     uint64_t drain_timeout_ms;

@@ -52,19 +52,29 @@ static int refuse_when_not_ready(struct oto_call *call)
     return 1;
 }
 
-static void set_deadline(struct oto_call *call, const struct oto_http_request *request)
+// 0: the timeout is malformed, and so the call was answered.
+static int set_deadline(struct oto_call *call, const struct oto_http_request *request)
 {
     struct oto_bytes value = oto_http_header(request, "grpc-timeout");
     uint64_t timeout_ns;
-    if (value.size && oto_grpc_timeout(value, &timeout_ns) == OTO_OK)
-        call->deadline_ns = oto_clock_monotonic_ns() + timeout_ns;
+    if (value.size == 0)
+        return 1;
+    if (oto_grpc_timeout(value, &timeout_ns) < 0) {
+        oto_call_fail(call, 400, OTO_GRPC_INVALID_ARGUMENT, 0,
+                      "grpc-timeout must be 1 to 8 digits and a unit (H, M, S, m, u, n)");
+        return 0;
+    }
+    uint64_t now_ns = oto_clock_monotonic_ns();
+    call->deadline_ns = timeout_ns < UINT64_MAX - now_ns ? now_ns + timeout_ns : 0;
+    return 1;
 }
 
 int oto_otlp_begin(struct oto_call *call)
 {
     const struct oto_http_request *request = oto_exchange_request(call->exchange);
     if (call->route->grpc) {
-        set_deadline(call, request);
+        if (!set_deadline(call, request))
+            return 0;
         if (oto_compression_from_name(oto_http_header(request, "grpc-encoding"),
                                       &call->compression) < 0) {
             struct oto_http_header accept = {OTO_BYTES_LITERAL("grpc-accept-encoding"),
@@ -272,15 +282,4 @@ void oto_otlp_handle(struct oto_call *call)
         oto_shard_ingest(worker->shard, &call->ingest);
     }
     shrink_scratch(worker);
-}
-
-void oto_grpc_health_handle(struct oto_call *call)
-{
-    char text[200];
-    enum oto_engine_state state =
-        oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text));
-    int serving = state == OTO_ENGINE_READY && !oto_service_draining(call->worker->service);
-    uint8_t message[2] = {0x08,
-                          serving ? 1 : 2}; // HealthCheckResponse.status: SERVING or NOT_SERVING
-    oto_grpc_respond(call->exchange, oto_bytes(message, sizeof(message)));
 }

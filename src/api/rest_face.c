@@ -16,7 +16,8 @@
 
 #define BACKLOG_MAX (1u << 20)
 
-// Freed by the loop once the query's last piece was run: the query's side never touches it after that.
+// Freed by the loop once the query's last piece was run: the query's side never touches it after
+// that.
 struct rest_query {
     struct oto_query query;
     struct oto_call *call; // loop thread only; NULL once the exchange is closed

@@ -35,6 +35,7 @@ struct oto_service {
     struct oto_query_client *query;
     int listener_fds[LISTENER_MAX];
     uint32_t listener_roles[LISTENER_MAX];
+    int listener_local[LISTENER_MAX];
     uint32_t listener_count;
     struct worker_thread *workers;
     uint32_t worker_count;
@@ -75,6 +76,10 @@ int oto_service_draining(struct oto_service *service)
 uint32_t oto_service_roles(struct oto_service *service, uint32_t listener)
 {
     return service->listener_roles[listener];
+}
+int oto_service_listener_is_local(struct oto_service *service, uint32_t listener)
+{
+    return service->listener_local[listener];
 }
 const char *oto_service_addresses(const struct oto_service *service)
 {
@@ -157,6 +162,7 @@ static void tick(struct oto_loop_timer *timer)
     struct worker_thread *w = timer->state;
     struct oto_service *service = w->worker.service;
     oto_shard_tick(w->worker.shard);
+    oto_health_tick(&w->worker);
     oto_mutex_lock(&service->stats_lock);
     w->stats = *oto_http_server_stats(w->worker.server);
     oto_mutex_unlock(&service->stats_lock);
@@ -196,6 +202,8 @@ static void fill_limits(const struct oto_service *service, struct oto_http_limit
     oto_http_limits_default(limits);
     uint64_t each = service->config->connections_max / service->worker_count;
     limits->connections_max = each ? (uint32_t)each : 1;
+    limits->age_max_ms = (uint32_t)service->config->connection_age_max_ms;
+    limits->age_grace_ms = (uint32_t)service->config->drain_timeout_ms;
 }
 
 static enum oto_status init_worker(struct oto_service *service, uint32_t index,
@@ -290,7 +298,8 @@ static enum oto_status open_listeners(struct oto_service *service, struct oto_er
         OTO_TRY(parse_listener(list->items[i], address, sizeof(address), &roles, err));
         int fd;
         OTO_TRY(oto_socket_listen(address, &fd, err));
-        if (!oto_socket_is_local(address))
+        service->listener_local[service->listener_count] = oto_socket_is_local(address);
+        if (!service->listener_local[service->listener_count])
             oto_log_write(
                 &service->log, OTO_LOG_WARN,
                 "%s can be reached from other machines, and there is no authentication yet",

@@ -19,6 +19,10 @@
 #define RESET_BURST 200
 #define RESET_RATE 10
 
+// Of so many streams, the latest, it is known whether the peer may still send on them.
+#define FATES 128
+#define FRAME_HEAD_SIZE 9
+
 struct bucket {
     uint32_t left;
     uint64_t filled_ms;
@@ -32,6 +36,10 @@ struct http2 {
     uint64_t block_ms; // when it began, 0 when none is open
     uint64_t open_ms;
     struct bucket frames, resets;
+    uint32_t fates[FATES]; // stream id << 1, and 1 where the peer has ended or reset it
+    uint32_t last_opened;  // the highest stream id that the peer has used
+    uint32_t payload_left; // of the frame that is coming
+    uint8_t head[FRAME_HEAD_SIZE], head_size;
     uint8_t collecting; // the block is a request's, not trailers
     uint8_t too_large;
     uint8_t settings_acked;
@@ -512,6 +520,7 @@ static int open_state(struct http_connection *c)
     h->open_ms = http_now_ms(c->server);
     h->frames = (struct bucket){FRAME_BURST, h->open_ms};
     h->resets = (struct bucket){RESET_BURST, h->open_ms};
+    h->payload_left = NGHTTP2_CLIENT_MAGIC_LEN; // like a frame without a head
     c->protocol_state = h;
     nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams_max},
@@ -527,6 +536,61 @@ static int open_state(struct http_connection *c)
                                                  CONNECTION_WINDOW) == 0;
 }
 
+// What is wrong with a frame by its head and by what its stream has been through, or NO_ERROR.
+// nghttp2 forgets streams once they are closed, and would only ignore it. Frames on streams that we
+// have reset are no error: they were on their way (RFC 9113 5.1).
+static uint32_t check_frame(struct http2 *h, uint8_t type, uint8_t flags, uint32_t id)
+{
+    uint32_t *fate = &h->fates[id / 2 % FATES];
+    if (type == NGHTTP2_PRIORITY && id == 0)
+        return NGHTTP2_PROTOCOL_ERROR;
+    if (type == NGHTTP2_RST_STREAM && *fate == id << 1)
+        *fate |= 1;
+    if ((type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) || id % 2 == 0)
+        return NGHTTP2_NO_ERROR;
+    if (*fate == (id << 1 | 1))
+        return NGHTTP2_STREAM_CLOSED;
+    if (type == NGHTTP2_HEADERS && id > h->last_opened) {
+        h->last_opened = id;
+        *fate = id << 1;
+    } else if (type == NGHTTP2_HEADERS && *fate >> 1 < id) {
+        return NGHTTP2_PROTOCOL_ERROR; // had it been opened, it would stand here, or a newer one
+    }
+    if (*fate == id << 1 && (flags & NGHTTP2_FLAG_END_STREAM))
+        *fate |= 1;
+    return NGHTTP2_NO_ERROR;
+}
+
+// Follows the frames through the input. Returns how much of it is before a wrong frame.
+static size_t follow(struct http2 *h, struct oto_bytes bytes, uint32_t *ret_wrong)
+{
+    size_t at = 0;
+    *ret_wrong = NGHTTP2_NO_ERROR;
+    while (at < bytes.size) {
+        size_t rest = bytes.size - at;
+        if (h->payload_left > 0) {
+            size_t size = rest < h->payload_left ? rest : h->payload_left;
+            h->payload_left -= (uint32_t)size;
+            at += size;
+            continue;
+        }
+        size_t size = FRAME_HEAD_SIZE - h->head_size;
+        size = rest < size ? rest : size;
+        memcpy(h->head + h->head_size, bytes.data + at, size);
+        h->head_size += (uint8_t)size;
+        if (h->head_size == FRAME_HEAD_SIZE) {
+            h->head_size = 0;
+            h->payload_left = oto_load32_big(h->head) >> 8;
+            *ret_wrong =
+                check_frame(h, h->head[3], h->head[4], oto_load32_big(h->head + 5) & INT32_MAX);
+        }
+        if (*ret_wrong != NGHTTP2_NO_ERROR)
+            break;
+        at += size;
+    }
+    return at;
+}
+
 static void input(struct http_connection *c, struct oto_bytes bytes)
 {
     if (!c->protocol_state && !open_state(c)) {
@@ -537,11 +601,15 @@ static void input(struct http_connection *c, struct oto_bytes bytes)
     http_connection_mark(c);
     if (h->broken)
         return;
-    ssize_t n = nghttp2_session_mem_recv(h->session, bytes.data, bytes.size);
-    if (n == (ssize_t)bytes.size)
+    uint32_t wrong;
+    size_t right = follow(h, bytes, &wrong);
+    ssize_t n = nghttp2_session_mem_recv(h->session, bytes.data, right);
+    if (n == (ssize_t)right && wrong == NGHTTP2_NO_ERROR)
         return;
     // Either we gave up, and GOAWAY is on its way, or nghttp2 did.
     h->broken = 1;
+    if (n == (ssize_t)right)
+        give_up(c, wrong);
     if (n == NGHTTP2_ERR_NOMEM || n == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
         http_connection_doom(c);
     else if (n < 0 && n != NGHTTP2_ERR_CALLBACK_FAILURE) // a flood of one kind or another

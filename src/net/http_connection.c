@@ -253,7 +253,7 @@ void http_connection_new(struct oto_http_server *server, int fd, uint32_t listen
     c->watch = (struct oto_loop_watch){.fd = fd, .ready = ready, .state = c};
     c->server = server;
     c->listener = listener;
-    c->input_ms = http_now_ms(server);
+    c->open_ms = c->input_ms = http_now_ms(server);
     oto_buffer_init(&c->out, server->allocator, SIZE_MAX / 2);
     if (oto_loop_watch(server->loop, &c->watch, OTO_LOOP_READ, NULL) != OTO_OK) {
         server->stats.connections_refused++;
@@ -267,6 +267,25 @@ void http_connection_new(struct oto_http_server *server, int fd, uint32_t listen
     server->connections = c;
     server->stats.connections_accepted++;
     server->stats.connections_open++;
+}
+
+// An old connection: a first notice, at the next tick the last one, then the end. Clients connect
+// anew, perhaps elsewhere.
+static void tick_age(struct http_connection *c, uint64_t now_ms)
+{
+    const struct oto_http_limits *limits = &c->server->limits;
+    uint32_t spread = limits->age_max_ms / 5; // so that not all who came together leave together
+    uint64_t age_ms = limits->age_max_ms - spread / 2;
+    age_ms += (uint32_t)c->watch.fd * 2654435761u % (spread + 1);
+    if (!limits->age_max_ms || now_ms < c->open_ms + age_ms)
+        return;
+    if (c->retired_ms && now_ms > c->retired_ms + limits->age_grace_ms) {
+        http_connection_doom(c);
+        return;
+    }
+    c->protocol->drain(c, c->retired_ms != 0);
+    if (!c->retired_ms)
+        c->retired_ms = now_ms | 1;
 }
 
 void http_connection_tick(struct http_connection *c, uint64_t now_ms)
@@ -287,6 +306,8 @@ void http_connection_tick(struct http_connection *c, uint64_t now_ms)
         http_connection_doom(c);
     } else if (c->protocol) {
         c->protocol->tick(c, now_ms);
+        if (!c->is_doomed)
+            tick_age(c, now_ms);
     }
 }
 

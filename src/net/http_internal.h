@@ -119,6 +119,8 @@ struct http_connection {
     struct oto_buffer out;
     size_t out_start;
     uint64_t sent_total;  // bytes since the beginning
+    uint64_t open_ms;     // when it was accepted
+    uint64_t retired_ms;  // when its age was told to the peer, else 0
     uint64_t input_ms;    // when bytes last came
     uint64_t progress_ms; // when output last went
     uint64_t linger_ms;   // 0, or when lingering began

@@ -28,6 +28,7 @@ void oto_http_limits_default(struct oto_http_limits *limits)
         .idle_timeout_ms = 120000,
         .write_timeout_ms = 30000,
         .pipeline_max = 16,
+        .age_grace_ms = 10000,
     };
 }
 

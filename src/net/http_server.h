@@ -75,6 +75,9 @@ struct oto_http_limits {
     uint32_t idle_timeout_ms;      // keep-alive without a request; default 120000
     uint32_t write_timeout_ms;     // without progress; default 30000
     uint32_t pipeline_max;         // HTTP/1.1 requests read ahead of their answers; default 16
+    uint32_t age_max_ms;           // of a connection, give or take a tenth: then it is drained like
+                                   // all are by oto_http_server_drain; default 0: for ever
+    uint32_t age_grace_ms;         // and closed so long after; default 10000
 };
 void oto_http_limits_default(struct oto_http_limits *limits);
 

@@ -629,6 +629,74 @@ static void broken_frames_end_the_connection(void **state)
     fixture_stop(&f);
 }
 
+// Frames on streams that the peer itself has ended, reset or passed over.
+static void frames_on_closed_streams(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    fixture_start(&f, NULL);
+    static const struct {
+        uint8_t type, flags;
+        uint32_t stream;
+        int reset; // the stream before, which else is ended and answered
+        uint32_t code;
+    } rows[] = {
+        {NGHTTP2_DATA, 0, 5, 0, NGHTTP2_STREAM_CLOSED},
+        {NGHTTP2_DATA, 1, 5, 1, NGHTTP2_STREAM_CLOSED},
+        {NGHTTP2_HEADERS, 5, 5, 0, NGHTTP2_STREAM_CLOSED},
+        {NGHTTP2_HEADERS, 5, 5, 1, NGHTTP2_STREAM_CLOSED},
+        {NGHTTP2_HEADERS, 5, 3, 0, NGHTTP2_PROTOCOL_ERROR},
+        {NGHTTP2_PRIORITY, 0, 0, 0, NGHTTP2_PROTOCOL_ERROR},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int fd = raw_open(&f);
+        raw_frame(fd, 6, NGHTTP2_HEADERS, rows[i].reset ? 4 : 5, 5, tiny_head);
+        if (rows[i].reset)
+            raw_frame(fd, 4, NGHTTP2_RST_STREAM, 0, 5, "\0\0\0\x08");
+        raw_sync(fd);
+        uint32_t size = rows[i].type == NGHTTP2_PRIORITY ? 5 : 6;
+        raw_frame(fd, size, rows[i].type, rows[i].flags, rows[i].stream, tiny_head);
+        int64_t code = raw_goaway(fd);
+        if (code != rows[i].code)
+            fail_msg("row %zu: GOAWAY %ld", i, (long)code);
+    }
+    // What was under way while we reset the stream is no error.
+    struct client *c = client_new(&f);
+    int32_t refused = submit(c, "/refuse", PLAIN, grpc_frame(50000, 50000), 50005);
+    client_await_closed(c, 1);
+    assert_int_equal(c->streams[refused].status, 503);
+    submit_all(c, "/x", PLAIN, (struct oto_bytes){0});
+    client_await_closed(c, 2);
+    assert_int_equal(c->goaways, 0);
+    client_free(c);
+    fixture_stop(&f);
+}
+
+static void old_connections_are_asked_to_come_again(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    struct oto_http_limits limits;
+    oto_http_limits_default(&limits);
+    limits.age_max_ms = 300;
+    fixture_start(&f, &limits);
+    struct client *c = client_new(&f);
+    submit_all(c, "/x", PLAIN, (struct oto_bytes){0});
+    while (client_turn(c))
+        ;
+    assert_true(c->goaways > 0); // an idle client may leave at the first
+    assert_int_equal(c->goaway_code, NGHTTP2_NO_ERROR);
+    assert_int_equal(c->streams[1].status, 200);
+    client_free(c);
+    int fd = dial(&f);
+    char text[4096];
+    say(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_true(recv(fd, text, sizeof text, 0) > 0);
+    assert_int_equal(recv(fd, text, sizeof text, 0), 0); // idle: closed
+    close(fd);
+    fixture_stop(&f);
+}
+
 static void preface_in_single_bytes(void **state)
 {
     (void)state;
@@ -663,6 +731,8 @@ int main(void)
         cmocka_unit_test(slow_body_is_timed_out),
         cmocka_unit_test(floods_are_sent_away),
         cmocka_unit_test(broken_frames_end_the_connection),
+        cmocka_unit_test(frames_on_closed_streams),
+        cmocka_unit_test(old_connections_are_asked_to_come_again),
         cmocka_unit_test(preface_in_single_bytes),
     };
     return cmocka_run_group_tests_name("http2_conn", tests, NULL, NULL);
