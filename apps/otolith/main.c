@@ -1,61 +1,137 @@
 // otolith: finds the subcommand and runs it.
-#include "commands.h"
+#include "options.h"
 
 #include <stdio.h>
 #include <string.h>
 
-const struct oto_command oto_commands[] = {
-    {"serve", "[--config FILE] [--data DIR] [--listen ADDR[,role…]]… [settings]", "Run the server.",
-     oto_command_serve},
-    {"query", "[--data DIR] [--format table|json|ndjson|csv|arrow|parquet] SQL",
-     "Ask with SQL, of a running server or of the files.", oto_command_query},
-    {"check-config", "FILE", "Check a configuration file and print what would apply.",
-     oto_command_check_config},
-    {"version", "", "Print the version.", oto_command_version},
-    {"help", "[COMMAND]", "Print this, or a command's help.", oto_command_help},
-    {0}};
+#define ENTRY(name) &oto_command_##name,
+const struct oto_command *const oto_commands[] = {OTO_COMMANDS(ENTRY) NULL};
 
-static void print_usage(FILE *out)
+// --- what prints text ---
+
+static int print_text(enum oto_status status, struct oto_buffer *text)
 {
-    (void)fputs("Otolith: OpenTelemetry in, open columns kept, questions answered.\n\nUsage: "
-                "otolith COMMAND [arguments]\n\n",
-                out);
-    for (const struct oto_command *c = oto_commands; c->name; c++)
-        (void)fprintf(out, "  otolith %s %s\n      %s\n", c->name, c->arguments, c->help);
-    (void)fputs("\nFirst steps:\n"
-                "  otolith serve                                   # then send OTLP to "
-                "127.0.0.1:4317 or :4318\n"
-                "  otolith query \"SELECT count(*) FROM otel_logs\"\n"
-                "\n`otolith COMMAND --help` explains a command.\n",
-                out);
+    int failed = status < 0 || fwrite(text->data, 1, text->size, stdout) != text->size ||
+                 fflush(stdout) != 0;
+    if (failed)
+        (void)fprintf(stderr, "otolith: %s\n",
+                      status < 0 ? oto_status_name(status) : "standard output cannot be written");
+    oto_buffer_release(text);
+    return failed;
 }
 
-int oto_command_help(int argc, char **argv, char **environment)
+static int unknown_command(const char *name)
 {
-    if (argc == 0) {
-        print_usage(stdout);
-        return 0;
-    }
-    for (const struct oto_command *c = oto_commands; c->name; c++)
-        if (strcmp(c->name, argv[0]) == 0 && c->run != oto_command_help) {
-            char *help[] = {(char *)"--help", NULL};
-            return c->run(1, help, environment);
-        }
-    print_usage(stdout);
-    return 0;
+    const char *nearest = oto_command_nearest(name);
+    if (nearest)
+        (void)fprintf(stderr, "otolith: '%s' is not a command: did you mean %s?\n", name, nearest);
+    else
+        (void)fprintf(stderr, "otolith: '%s' is not a command; see otolith help\n", name);
+    return 2;
 }
 
-int oto_command_version(int argc, char **argv, char **environment)
+static int run_help(int argc, char **argv, char **environment)
 {
-    (void)argc, (void)argv, (void)environment;
+    (void)environment;
+    int count, status = oto_options_start(&oto_command_help, argc, argv, NULL, &count);
+    if (status >= 0)
+        return status;
+    const struct oto_command *command = count ? oto_command_find(argv[0]) : NULL;
+    if (count && !command)
+        return unknown_command(argv[0]);
+    struct oto_buffer text;
+    oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
+    return print_text(oto_options_write_help(command, &text), &text);
+}
+
+static int run_completions(int argc, char **argv, char **environment)
+{
+    (void)environment;
+    int count, status = oto_options_start(&oto_command_completions, argc, argv, NULL, &count);
+    if (status >= 0)
+        return status;
+    struct oto_error err;
+    struct oto_buffer text;
+    oto_error_init(&err);
+    oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
+    enum oto_status made =
+        count == 1 ? oto_options_write_completions(argv[0], &text, &err)
+                   : oto_error_set(&err, OTO_INVALID, "name one shell: bash, zsh or fish");
+    if (made != OTO_INVALID)
+        return print_text(made, &text);
+    (void)fprintf(stderr, "otolith: %s\n", err.message);
+    return 2;
+}
+
+static int run_man(int argc, char **argv, char **environment)
+{
+    (void)environment;
+    int count, status = oto_options_start(&oto_command_man, argc, argv, NULL, &count);
+    if (status >= 0)
+        return status;
+    struct oto_buffer text;
+    oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
+    return print_text(oto_options_write_man(&text), &text);
+}
+
+static int run_version(int argc, char **argv, char **environment)
+{
+    (void)environment;
+    int count, status = oto_options_start(&oto_command_version, argc, argv, NULL, &count);
+    if (status >= 0)
+        return status;
     (void)printf("otolith %s\n", OTO_VERSION);
     return 0;
 }
 
+const struct oto_command oto_command_help = {
+    .name = "help",
+    .arguments = "[COMMAND]",
+    .argument = OTO_ARGUMENT_COMMAND,
+    .help = "Print the list of commands, or a command's help.",
+    .text = "Prints the list of commands, or what `otolith COMMAND --help` prints.",
+    .run = run_help,
+};
+
+const struct oto_command oto_command_completions = {
+    .name = "completions",
+    .arguments = "bash|zsh|fish",
+    .argument = OTO_ARGUMENT_CHOICE,
+    .argument_choices = "bash|zsh|fish",
+    .help = "Print a completion script for a shell.",
+    .text = "Prints a script that completes commands, options and their values. `make install` "
+            "puts all three where the shells look for them.",
+    .examples = "source <(otolith completions bash)\n"
+                "otolith completions zsh > ~/.zfunc/_otolith      # a folder of $fpath\n"
+                "otolith completions fish > ~/.config/fish/completions/otolith.fish\n",
+    .run = run_completions,
+};
+
+const struct oto_command oto_command_man = {
+    .name = "man",
+    .arguments = "",
+    .help = "Print the man page.",
+    .text = "Prints the man page, otolith(1), in mdoc.",
+    .examples = "otolith man | man -l -\n",
+    .run = run_man,
+};
+
+const struct oto_command oto_command_version = {
+    .name = "version",
+    .arguments = "",
+    .help = "Print the version.",
+    .text = "Prints the version.",
+    .run = run_version,
+};
+
 int main(int argc, char **argv, char **environment)
 {
     if (argc < 2) {
-        print_usage(stderr);
+        struct oto_buffer text;
+        oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
+        if (oto_options_write_help(NULL, &text) == OTO_OK)
+            (void)fwrite(text.data, 1, text.size, stderr);
+        oto_buffer_release(&text);
         return 2;
     }
     const char *name = argv[1];
@@ -63,9 +139,6 @@ int main(int argc, char **argv, char **environment)
         name = "help";
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         name = "version";
-    for (const struct oto_command *c = oto_commands; c->name; c++)
-        if (strcmp(c->name, name) == 0)
-            return c->run(argc - 2, argv + 2, environment);
-    (void)fprintf(stderr, "otolith: '%s' is not a command; see otolith help\n", name);
-    return 2;
+    const struct oto_command *command = oto_command_find(name);
+    return command ? command->run(argc - 2, argv + 2, environment) : unknown_command(name);
 }

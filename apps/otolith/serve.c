@@ -1,7 +1,7 @@
 // otolith serve and otolith check-config.
 #define _GNU_SOURCE
 #include "api/service.h"
-#include "commands.h"
+#include "options.h"
 #include "os/process.h"
 
 #include <errno.h>
@@ -17,88 +17,34 @@ static void on_signal(int signal)
     oto_service_request_stop(running);
 }
 
-static void print_buffer(enum oto_status (*write)(struct oto_buffer *output))
-{
-    struct oto_buffer text;
-    oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
-    if (write(&text) == OTO_OK)
-        (void)fwrite(text.data, 1, text.size, stdout);
-    oto_buffer_release(&text);
-}
-
-static int print_help(void)
-{
-    (void)puts(
-        "Usage: otolith serve [--config FILE] [settings]\n\n"
-        "Runs the server until SIGTERM or SIGINT, then answers what is open, writes everything to "
-        "files and exits 0.\n"
-        "Every setting can be given as a flag, in the environment (OTOLITH_MEMORY_LIMIT) or in the "
-        "YAML file\n"
-        "(memory_limit); a flag wins over the environment, the environment over the file.\n\n"
-        "  --config FILE\n      YAML file of settings; also OTOLITH_CONFIG.");
-    print_buffer(oto_config_write_help);
-    return 0;
-}
-
 static int fail(const struct oto_error *err, int status)
 {
     (void)fprintf(stderr, "otolith: %s\n", err->message);
     return status;
 }
 
-// The file named by --config or OTOLITH_CONFIG is read first, whatever the order of the arguments.
-static enum oto_status load_file(struct oto_config *config, int argc, char **argv,
-                                 struct oto_error *err)
-{
-    const char *path = getenv("OTOLITH_CONFIG");
-    for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "--config=", 9) == 0)
-            path = argv[i] + 9;
-        else if (strcmp(argv[i], "--config") == 0 && i + 1 >= argc)
-            return oto_error_set(err, OTO_INVALID, "--config needs a file");
-        else if (strcmp(argv[i], "--config") == 0)
-            path = argv[++i];
-    }
-    return path ? oto_config_load_file(config, path, err) : OTO_OK;
-}
-
-static enum oto_status load_flags(struct oto_config *config, int argc, char **argv,
+static enum oto_status load_flags(struct oto_config *config, int count, char **settings,
                                   struct oto_error *err)
 {
-    for (int i = 0; i < argc;) {
+    for (int i = 0; i < count;) {
         int known;
-        if (strncmp(argv[i], "--config=", 9) == 0) {
-            i++;
-            continue;
-        }
-        if (strcmp(argv[i], "--config") == 0) {
-            i += 2;
-            continue;
-        }
-        OTO_TRY(oto_config_load_flag(config, argc, argv, &i, &known, err));
+        OTO_TRY(oto_config_load_flag(config, count, settings, &i, &known, err));
         if (!known)
-            return oto_error_set(err, OTO_INVALID,
-                                 "'%s' is not a setting; see otolith serve --help", argv[i]);
+            return oto_error_set(err, OTO_INTERNAL, "%s is not a setting", settings[i]);
     }
     return OTO_OK;
 }
 
-static enum oto_status load(struct oto_config *config, int argc, char **argv, char **environment,
-                            struct oto_error *err)
+static enum oto_status load(struct oto_config *config, const char *path, int count, char **settings,
+                            char **environment, struct oto_error *err)
 {
+    path = path ? path : getenv("OTOLITH_CONFIG");
     OTO_TRY(oto_config_init(config, err));
-    OTO_TRY(load_file(config, argc, argv, err));
+    if (path)
+        OTO_TRY(oto_config_load_file(config, path, err));
     OTO_TRY(oto_config_load_environment(config, environment, err));
-    OTO_TRY(load_flags(config, argc, argv, err));
+    OTO_TRY(load_flags(config, count, settings, err));
     return oto_config_check(config, err);
-}
-
-static int wants_help(int argc, char **argv)
-{
-    for (int i = 0; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return 1;
-    return 0;
 }
 
 // What to do next, with the address that was really bound.
@@ -133,18 +79,48 @@ static int serve(const struct oto_config *config, struct oto_error *err)
     return status;
 }
 
-int oto_command_serve(int argc, char **argv, char **environment)
+struct serve_values {
+    const char *config;
+};
+
+static int run_serve(int argc, char **argv, char **environment)
 {
-    if (wants_help(argc, argv))
-        return print_help();
+    struct serve_values values = {0};
+    int count, status = oto_options_start(&oto_command_serve, argc, argv, &values, &count);
+    if (status >= 0)
+        return status;
     struct oto_error err;
     oto_error_init(&err);
     struct oto_config config;
-    int status =
-        load(&config, argc, argv, environment, &err) < 0 ? fail(&err, 2) : serve(&config, &err);
+    status = load(&config, values.config, count, argv, environment, &err) < 0
+                 ? fail(&err, 2)
+                 : serve(&config, &err);
     oto_config_release(&config);
     return status;
 }
+
+static const struct oto_option serve_options[] = {
+    {"config", 0, OTO_OPTION_FILE, offsetof(struct serve_values, config), "FILE", NULL,
+     "YAML file of settings. Default: OTOLITH_CONFIG."},
+    {0}};
+
+const struct oto_command oto_command_serve = {
+    .name = "serve",
+    .arguments = "",
+    .help = "Run the server.",
+    .text =
+        "Runs the server until SIGTERM or SIGINT, then answers what is open, writes everything to "
+        "files and exits 0. Every setting can be given as a flag, in the environment "
+        "(OTOLITH_MEMORY_LIMIT) or in the YAML file (memory_limit); a flag wins over the "
+        "environment, the environment over the file.",
+    .examples = "otolith serve\n"
+                "otolith serve --data /var/lib/otolith --listen 0.0.0.0:4317,ingest\n",
+    .options = serve_options,
+    .takes_settings = 1,
+    .run = run_serve,
+};
+
+// --- check-config ---
 
 static void print_effective(const struct oto_config *config)
 {
@@ -159,25 +135,23 @@ static void print_effective(const struct oto_config *config)
     }
 }
 
-int oto_command_check_config(int argc, char **argv, char **environment)
+static int print_markdown(void)
 {
-    (void)environment;
-    if (argc == 1 && strcmp(argv[0], "--markdown") == 0) { // for docs/CONFIGURATION.md
-        print_buffer(oto_config_write_markdown);
-        return 0;
-    }
-    if (argc != 1 || wants_help(argc, argv)) {
-        (void)puts("Usage: otolith check-config FILE\n\nReads a YAML configuration, says what is "
-                   "wrong with it (file, line, key; exit status 1), or\n"
-                   "prints every setting with its value and where it comes from. The environment "
-                   "is not considered.");
-        return argc == 1 ? 0 : 2;
-    }
+    struct oto_buffer text;
+    oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
+    int failed = oto_config_write_markdown(&text) < 0 ||
+                 fwrite(text.data, 1, text.size, stdout) != text.size;
+    oto_buffer_release(&text);
+    return failed;
+}
+
+static int check_file(const char *path)
+{
     struct oto_error err;
     oto_error_init(&err);
     struct oto_config config;
     int status = 0;
-    if (oto_config_init(&config, &err) < 0 || oto_config_load_file(&config, argv[0], &err) < 0 ||
+    if (oto_config_init(&config, &err) < 0 || oto_config_load_file(&config, path, &err) < 0 ||
         oto_config_check(&config, &err) < 0)
         status = fail(&err, 1);
     else
@@ -185,3 +159,41 @@ int oto_command_check_config(int argc, char **argv, char **environment)
     oto_config_release(&config);
     return status;
 }
+
+struct check_values {
+    int markdown;
+};
+
+static int run_check_config(int argc, char **argv, char **environment)
+{
+    (void)environment;
+    struct check_values values = {0};
+    int count, status = oto_options_start(&oto_command_check_config, argc, argv, &values, &count);
+    if (status >= 0)
+        return status;
+    if (values.markdown)
+        return print_markdown();
+    if (count != 1) {
+        (void)fputs("otolith: name one file; see otolith check-config --help\n", stderr);
+        return 2;
+    }
+    return check_file(argv[0]);
+}
+
+static const struct oto_option check_options[] = {
+    {"markdown", 0, OTO_OPTION_FLAG, offsetof(struct check_values, markdown), NULL, NULL,
+     "Print the table of all settings instead, as the documentation has it."},
+    {0}};
+
+const struct oto_command oto_command_check_config = {
+    .name = "check-config",
+    .arguments = "FILE",
+    .argument = OTO_ARGUMENT_FILES,
+    .help = "Check a configuration file and print what would apply.",
+    .text = "Reads a YAML configuration, says what is wrong with it (file, line, key; exit status "
+            "1), or prints every setting with its value and where it comes from. The environment "
+            "is not considered.",
+    .examples = "otolith check-config otolith.yaml\n",
+    .options = check_options,
+    .run = run_check_config,
+};

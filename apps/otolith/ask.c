@@ -1,0 +1,356 @@
+// Asking SQL of a data folder, by its server or by its files.
+#include "ask.h"
+
+#include "api/query_source.h"
+#include "net/http_client.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "os/thread.h"
+#include "wire/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOCK_TEXT_MAX 4096
+#define ADDRESSES_MAX 64
+
+struct oto_ask {
+    char data[4096];
+    int by_server;
+    struct oto_engine *engine; // without a server
+    struct oto_query_client *client;
+    struct oto_query_table tables[OTO_TABLE_COUNT];
+    char program[4096 + 32];
+};
+
+const char *oto_ask_folder(const char *data)
+{
+    const char *named = data ? data : getenv("OTOLITH_DATA");
+    return named ? named : "./otolith-data";
+}
+
+// --- the running server ---
+
+struct remote {
+    struct oto_buffer problem; // the body of an answer that is not 200
+    enum oto_status (*data)(void *state, struct oto_bytes bytes);
+    void *state;
+};
+
+static enum oto_status take_answer(void *state, int status, struct oto_bytes bytes)
+{
+    struct remote *remote = state;
+    if (status == 200)
+        return remote->data(remote->state, bytes);
+    return oto_buffer_append(&remote->problem, bytes.data, bytes.size) < 0 ? OTO_TOO_LARGE : OTO_OK;
+}
+
+// {"error": {"status": …, "message": …, "line": …, "column": …}}
+static enum oto_status read_problem(struct oto_json_reader *r, struct oto_error *err)
+{
+    enum oto_status status;
+    uint64_t number;
+    OTO_TRY(oto_json_enter(r));
+    while ((status = oto_json_member(r)) == OTO_OK) {
+        struct oto_json_string name, text;
+        struct oto_bytes digits;
+        OTO_TRY(oto_json_name(r, &name));
+        int byte = oto_json_peek(r);
+        if (byte == '{') {
+            OTO_TRY(read_problem(r, err));
+        } else if (byte == '"' && oto_bytes_equal_text(name.raw, "message")) {
+            OTO_TRY(oto_json_string(r, &text));
+            uint8_t message[OTO_ERROR_MESSAGE_MAX];
+            size_t size =
+                text.raw.size < sizeof(message) ? oto_json_unescape(text.raw, message) : 0;
+            oto_error_set(err, OTO_INVALID, "%.*s", (int)size, (const char *)message);
+        } else if (byte >= '0' && byte <= '9') {
+            OTO_TRY(oto_json_number(r, &digits));
+            OTO_TRY(oto_json_to_u64(digits, &number));
+            if (oto_bytes_equal_text(name.raw, "line"))
+                err->line = (uint32_t)number;
+            if (oto_bytes_equal_text(name.raw, "column"))
+                err->column = (uint32_t)number;
+        } else {
+            OTO_TRY(oto_json_skip(r));
+        }
+    }
+    return status;
+}
+
+static enum oto_status explain_problem(const struct remote *remote, int http_status,
+                                       struct oto_error *err)
+{
+    struct oto_json_reader r;
+    oto_error_init(err);
+    oto_json_reader_init(&r, oto_buffer_view(&remote->problem), 8);
+    enum oto_status status = http_status == 503 || http_status == 504 ? OTO_UNAVAILABLE
+                             : http_status == 422                     ? OTO_TOO_LARGE
+                                                                      : OTO_INVALID;
+    if (oto_json_peek(&r) == '{' && read_problem(&r, err) == OTO_END && err->message[0])
+        return err->status = status;
+    return oto_error_set(err, OTO_IO, "the server answered %d: %.*s", http_status,
+                         (int)(remote->problem.size < 300 ? remote->problem.size : 300),
+                         (const char *)remote->problem.data);
+}
+
+static enum oto_status ask_address(const char *address, struct oto_bytes sql,
+                                   enum oto_query_format format,
+                                   enum oto_status (*data)(void *state, struct oto_bytes bytes),
+                                   void *state, struct oto_error *err)
+{
+    struct remote remote = {.data = data, .state = state};
+    oto_buffer_init(&remote.problem, &oto_allocator_heap, 1 << 20);
+    struct oto_http_call_options call = {.address = address,
+                                         .path = "/api/v1/sql",
+                                         .content_type = "application/sql",
+                                         .accept = oto_query_format_content_type(format),
+                                         .body = sql,
+                                         .data = take_answer,
+                                         .state = &remote};
+    int http_status = 0;
+    enum oto_status status = oto_http_post(&call, &http_status, err);
+    if (status == OTO_OK && http_status != 200)
+        status = explain_problem(&remote, http_status, err);
+    else if (status == OTO_CORRUPT && http_status == 200)
+        oto_error_set(err, status,
+                      "the answer broke off: the query failed on its way, or the server ended");
+    oto_buffer_release(&remote.problem);
+    return status;
+}
+
+// --- finding it ---
+
+// The text of the lock file while a server holds it; 0 when none does.
+static int read_lock(const char *data, char *text, size_t text_size, struct oto_error *err)
+{
+    char path[4096];
+    struct oto_file lock;
+    size_t size = 0;
+    (void)snprintf(path, sizeof(path), "%s/lock", data);
+    if (oto_file_lock(&lock, path, err) !=
+        OTO_EXISTS) { // nobody's, or not to be had: opening the folder will tell
+        if (lock.fd >= 0)
+            (void)oto_file_close(&lock, NULL);
+        return 0;
+    }
+    if (oto_file_open(&lock, path, OTO_FILE_READ, err) < 0)
+        return 0;
+    (void)!oto_file_read_at(&lock, 0, text, text_size - 1, &size, NULL);
+    (void)oto_file_close(&lock, NULL);
+    text[size] = 0;
+    return 1;
+}
+
+// From a line "127.0.0.1:4317 (ingest, query, admin)" its address, when it has the role.
+static int address_of_line(const char *line, size_t size, const char *role, char *address)
+{
+    const char *space = memchr(line, ' ', size);
+    if (!space || (size_t)(space - line) >= OTO_ASK_ADDRESS_MAX)
+        return 0;
+    char roles[64];
+    (void)snprintf(roles, sizeof(roles), "%.*s", (int)(size - (size_t)(space - line)), space);
+    if (!strstr(roles, role))
+        return 0;
+    memcpy(address, line, (size_t)(space - line));
+    address[space - line] = 0;
+    return 1;
+}
+
+enum oto_status oto_ask_address(const char *data, const char *role, unsigned skip,
+                                char address[OTO_ASK_ADDRESS_MAX], struct oto_error *err)
+{
+    char text[LOCK_TEXT_MAX];
+    if (!read_lock(data, text, sizeof(text), err))
+        return oto_error_set(err, OTO_NOT_FOUND, "no server runs on %s", data);
+    size_t pid_size = strcspn(text, "\n");
+    for (const char *line = text + pid_size; *line;) {
+        size_t size = strcspn(++line, "\n");
+        if (address_of_line(line, size, role, address) && skip-- == 0)
+            return OTO_OK;
+        line += size;
+    }
+    return oto_error_set(err, OTO_NOT_FOUND, "process %.*s holds %s, and has the role %s nowhere",
+                         (int)pid_size, text, data, role);
+}
+
+static enum oto_status ask_server(const struct oto_ask *ask, struct oto_bytes sql,
+                                  enum oto_query_format format,
+                                  enum oto_status (*data)(void *state, struct oto_bytes bytes),
+                                  void *state, struct oto_error *err)
+{
+    char address[OTO_ASK_ADDRESS_MAX];
+    OTO_TRY(oto_ask_address(ask->data, "query", 0, address, err));
+    enum oto_status status = ask_address(address, sql, format, data, state, err);
+    for (unsigned skip = 1; status == OTO_UNAVAILABLE && skip < ADDRESSES_MAX; skip++) {
+        struct oto_error other;
+        oto_error_init(&other);
+        if (oto_ask_address(ask->data, "query", skip, address, &other) < 0)
+            break;
+        status = ask_address(address, sql, format, data, state, err);
+    }
+    return status;
+}
+
+// --- without a server ---
+
+struct local {
+    struct oto_query query;
+    enum oto_status (*data)(void *state, struct oto_bytes bytes);
+    void *state;
+    struct oto_mutex lock;
+    struct oto_condition ended;
+    int done;
+    enum oto_status status;
+    struct oto_error err;
+};
+
+static enum oto_status take_piece(struct oto_query *query, struct oto_bytes bytes)
+{
+    struct local *local = query->state;
+    return local->data(local->state, bytes);
+}
+
+static void end_query(struct oto_query *query, enum oto_status status, uint64_t rows,
+                      const struct oto_error *err)
+{
+    (void)rows;
+    struct local *local = query->state;
+    oto_mutex_lock(&local->lock);
+    local->status = status;
+    if (err)
+        local->err = *err;
+    local->done = 1;
+    oto_condition_signal(&local->ended);
+    oto_mutex_unlock(&local->lock);
+}
+
+static enum oto_status ask_client(struct oto_query_client *client, struct oto_bytes sql,
+                                  enum oto_query_format format,
+                                  enum oto_status (*data)(void *state, struct oto_bytes bytes),
+                                  void *state, struct oto_error *err)
+{
+    struct local local = {.query = {.sql = sql,
+                                    .format = format,
+                                    .from_us = INT64_MIN,
+                                    .to_us = INT64_MAX,
+                                    .data = take_piece,
+                                    .finished = end_query},
+                          .data = data,
+                          .state = state};
+    local.query.state = &local;
+    oto_mutex_init(&local.lock);
+    oto_condition_init(&local.ended);
+    oto_query_submit(client, &local.query);
+    oto_mutex_lock(&local.lock);
+    while (!local.done)
+        oto_condition_wait(&local.ended, &local.lock);
+    oto_mutex_unlock(&local.lock);
+    if (local.status < 0)
+        *err = local.err;
+    oto_mutex_release(&local.lock);
+    oto_condition_release(&local.ended);
+    return local.status;
+}
+
+static void print_log(void *state, const char *level, const char *message)
+{
+    (void)state;
+    if (strcmp(level, "info") != 0)
+        (void)fprintf(stderr, "otolith: %s: %s\n", level, message);
+}
+
+static enum oto_status start_client(struct oto_ask *ask, struct oto_error *err)
+{
+    char own_path[4096];
+    struct oto_query_options options;
+    OTO_TRY(oto_engine_recover(ask->engine, err));
+    OTO_TRY(oto_program_path(own_path, sizeof(own_path), err));
+    oto_query_program_find(own_path, ask->program, sizeof(ask->program));
+    oto_query_tables_fill(ask->tables);
+    oto_query_options_default(&options);
+    options.program = ask->program;
+    options.data_path = ask->data;
+    options.tables = ask->tables;
+    options.table_count = OTO_TABLE_COUNT;
+    options.source = oto_query_source_of_engine(ask->engine);
+    options.workers = 1;
+    options.rows_max = UINT32_MAX;
+    options.timeout_ms = 24u * 3600 * 1000;
+    options.log = print_log;
+    return oto_query_client_new(&options, &ask->client, err);
+}
+
+static enum oto_status open_files(struct oto_ask *ask, struct oto_error *err)
+{
+    struct oto_engine_options options;
+    oto_engine_options_default(&options);
+    options.data_path = ask->data;
+    options.shard_count = 0; // only what the logs still hold becomes files; nothing is taken in
+    options.promote_kept = 1;
+    options.version = OTO_VERSION;
+    options.log = print_log;
+    OTO_TRY(oto_engine_open(&options, &ask->engine, err));
+    return start_client(ask, err);
+}
+
+// --- the object ---
+
+// Opening a folder makes what a data folder has, so it must be one already.
+static enum oto_status check_folder(const char *data, struct oto_error *err)
+{
+    static const char *const parts[] = {"", "wal", "logs", "traces", "metrics"};
+    int exists = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char path[4096];
+        (void)snprintf(path, sizeof(path), "%s/%s", data, parts[i]);
+        OTO_TRY(oto_path_exists(path, &exists, err));
+        if (i == 0 && !exists)
+            return oto_error_set(err, OTO_NOT_FOUND,
+                                 "there is no folder %s: name the server's with --data", data);
+        if (i > 0 && exists)
+            return OTO_OK;
+    }
+    return oto_error_set(err, OTO_NOT_FOUND,
+                         "%s is not a data folder: it has no wal, logs, traces or metrics", data);
+}
+
+enum oto_status oto_ask_open(const char *data, struct oto_ask **ret_ask, struct oto_error *err)
+{
+    char text[LOCK_TEXT_MAX];
+    OTO_TRY(check_folder(data, err));
+    oto_memory_tune();
+    struct oto_ask *ask = calloc(1, sizeof(*ask));
+    if (!ask)
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    enum oto_status status = oto_path_absolute(data, ask->data, sizeof(ask->data), err);
+    if (status == OTO_OK && read_lock(ask->data, text, sizeof(text), err))
+        ask->by_server = 1;
+    else if (status == OTO_OK)
+        status = open_files(ask, err);
+    if (status < 0)
+        oto_ask_close(ask);
+    else
+        *ret_ask = ask;
+    return status;
+}
+
+void oto_ask_close(struct oto_ask *ask)
+{
+    if (!ask)
+        return;
+    if (ask->client)
+        oto_query_client_free(ask->client);
+    if (ask->engine)
+        oto_engine_close(ask->engine);
+    free(ask);
+}
+
+enum oto_status oto_ask_run(struct oto_ask *ask, struct oto_bytes sql, enum oto_query_format format,
+                            enum oto_status (*data)(void *state, struct oto_bytes bytes),
+                            void *state, struct oto_error *err)
+{
+    return ask->by_server ? ask_server(ask, sql, format, data, state, err)
+                          : ask_client(ask->client, sql, format, data, state, err);
+}

@@ -1,0 +1,33 @@
+// Asks SQL of a data folder: of the server that holds it, or, when there is none, of the files
+// themselves. Blocking; one thread's.
+#ifndef OTO_APPS_OTOLITH_ASK_H
+#define OTO_APPS_OTOLITH_ASK_H
+
+#include "query/query_client.h"
+
+// The folder that --data names, else OTOLITH_DATA, else ./otolith-data.
+const char *oto_ask_folder(const char *data);
+
+// The address of the server that holds a data folder and has the role ("ingest", "query", "admin")
+// there. OTO_NOT_FOUND: no server runs, or none of its addresses has the role. skip: how many such
+// addresses to leave out.
+#define OTO_ASK_ADDRESS_MAX 256
+OTO_MUST_CHECK enum oto_status oto_ask_address(const char *data, const char *role, unsigned skip,
+                                               char address[OTO_ASK_ADDRESS_MAX],
+                                               struct oto_error *err);
+
+struct oto_ask;
+// Opens the folder: OTO_NOT_FOUND when it is none. What a crashed server left in its log is put
+// into files first.
+OTO_MUST_CHECK enum oto_status oto_ask_open(const char *data, struct oto_ask **ret_ask,
+                                            struct oto_error *err);
+void oto_ask_close(struct oto_ask *ask); // NULL is legal
+
+// Runs one query; data gets the answer's bytes piece by piece, perhaps on another thread, while
+// this waits. err: line and column of the SQL where known; what data returned when it failed.
+OTO_MUST_CHECK enum oto_status
+oto_ask_run(struct oto_ask *ask, struct oto_bytes sql, enum oto_query_format format,
+            enum oto_status (*data)(void *state, struct oto_bytes bytes), void *state,
+            struct oto_error *err);
+
+#endif

@@ -1,0 +1,16 @@
+# The man page and the completion scripts come from the program itself and are installed where man and the shells look.
+set(texts ${CMAKE_BINARY_DIR}/texts)
+file(MAKE_DIRECTORY ${texts})
+function(oto_text file)
+  add_custom_command(OUTPUT ${texts}/${file} DEPENDS otolith VERBATIM
+                     COMMAND sh -c "\"$0\" \"$@\" >${texts}/${file}" $<TARGET_FILE:otolith> ${ARGN})
+endfunction()
+oto_text(otolith.1 man)
+oto_text(otolith.bash completions bash)
+oto_text(_otolith completions zsh)
+oto_text(otolith.fish completions fish)
+add_custom_target(texts ALL DEPENDS ${texts}/otolith.1 ${texts}/otolith.bash ${texts}/_otolith ${texts}/otolith.fish)
+install(FILES ${texts}/otolith.1 DESTINATION share/man/man1)
+install(FILES ${texts}/otolith.bash DESTINATION share/bash-completion/completions RENAME otolith)
+install(FILES ${texts}/_otolith DESTINATION share/zsh/site-functions)
+install(FILES ${texts}/otolith.fish DESTINATION share/fish/vendor_completions.d)
