@@ -9,8 +9,7 @@
 
 static const char *const column_names[AT_COUNT_OF_COLUMNS] = {
 #define OTO_OTLP_COLUMN(id, name) [AT_##id] = name,
-#include "otlp/otlp_decode_columns.inc"
-#undef OTO_OTLP_COLUMN
+#include "otlp/otlp_columns.inc"
 };
 
 static struct oto_column *find(const struct oto_builder *b, const char *name)
@@ -29,22 +28,14 @@ static struct oto_column *find_child(struct oto_column *parent, const char *name
     return NULL;
 }
 
-// The maps of all tables, by the list of structs they lie in. Types are named like their map.
 static const struct {
     enum oto_otlp_sink_name sink;
     const char *parent;
     const char *map;
     const char *types;
 } maps[] = {
-    {OTO_OTLP_SINK_RESOURCE, NULL, "ResourceAttributes", "ResourceAttributesTypes"},
-    {OTO_OTLP_SINK_SCOPE, NULL, "ScopeAttributes", "ScopeAttributesTypes"},
-    {OTO_OTLP_SINK_RECORD, NULL, "LogAttributes", "LogAttributesTypes"},
-    {OTO_OTLP_SINK_RECORD, NULL, "SpanAttributes", "SpanAttributesTypes"},
-    {OTO_OTLP_SINK_RECORD, NULL, "Attributes", "AttributesTypes"},
-    {OTO_OTLP_SINK_METADATA, NULL, "MetricMetadata", "MetricMetadataTypes"},
-    {OTO_OTLP_SINK_EVENT, "Events", "Attributes", "AttributesTypes"},
-    {OTO_OTLP_SINK_LINK, "Links", "Attributes", "AttributesTypes"},
-    {OTO_OTLP_SINK_EXEMPLAR, "Exemplars", "FilteredAttributes", "FilteredAttributesTypes"},
+#define OTO_OTLP_MAP(id, parent, map, types) {OTO_OTLP_SINK_##id, parent, map, types},
+#include "otlp/otlp_columns.inc"
 };
 
 static enum oto_status sinks_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t)

@@ -324,6 +324,7 @@ static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp
     uint32_t slot = s->keys->length - s->start, count = s->values->dictionary->count;
     uint32_t key_code = 0, value_code = 0;
     uint64_t repaired = d->result.utf8_repaired;
+    size_t letters = d->writer.types.size;
     struct oto_otlp_any any = {.kind = OTO_OTLP_ANY_ABSENT};
     struct oto_bytes key;
     enum oto_status status = OTO_OK;
@@ -337,7 +338,8 @@ static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp
         return oto_otlp_fail(d, status, c.at, "attributes", slot);
     if (s->values->dictionary->count == count && any.kind >= OTO_OTLP_ANY_STRING &&
         any.kind <= OTO_OTLP_ANY_DOUBLE && message.size >= OTO_OTLP_PAIR_SIZE_MIN &&
-        message.size <= OTO_OTLP_PAIR_SIZE_MAX && d->result.utf8_repaired == repaired)
+        message.size <= OTO_OTLP_PAIR_SIZE_MAX && d->result.utf8_repaired == repaired &&
+        d->writer.types.size == letters + 1)
         pair_keep(d, s, message, &any, key_code, value_code);
     return OTO_OK;
 }

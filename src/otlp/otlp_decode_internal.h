@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/utf8.h"
+#include "otlp/otlp_columns.h"
 #include "otlp/otlp_decode.h"
 #include "otlp/otlp_decode_read.h"
 #include "telemetry/value_text.h"
@@ -81,25 +82,6 @@ struct oto_otlp_sink {
     uint32_t *touched;    // promoted that the present set has
     uint32_t touched_count;
     uint32_t sets; // promoted in this request
-};
-
-enum oto_otlp_sink_name {
-    OTO_OTLP_SINK_RESOURCE,
-    OTO_OTLP_SINK_SCOPE,
-    OTO_OTLP_SINK_RECORD, // log record, span or series
-    OTO_OTLP_SINK_METADATA,
-    OTO_OTLP_SINK_EVENT,
-    OTO_OTLP_SINK_LINK,
-    OTO_OTLP_SINK_EXEMPLAR,
-    OTO_OTLP_SINK_COUNT,
-};
-
-// Columns that a decoder writes; a table has some of them. Named as in telemetry/tables_columns.c.
-enum oto_otlp_column {
-#define OTO_OTLP_COLUMN(id, name) AT_##id,
-#include "otlp/otlp_decode_columns.inc"
-#undef OTO_OTLP_COLUMN
-    AT_COUNT_OF_COLUMNS,
 };
 
 struct oto_otlp_hash_list {

@@ -70,17 +70,30 @@ void oto_value_int(struct oto_value_writer *w, int64_t value)
     put_literal(w, 'i', oto_bytes(w->scalar, oto_text_from_i64(value, w->scalar)));
 }
 
+static void put_nan_bits(struct oto_value_writer *w, uint64_t bits)
+{
+    uint64_t big = __builtin_bswap64(bits);
+    char digits[16];
+    oto_hex_encode(&big, sizeof big, digits);
+    if (w->status == OTO_OK)
+        w->status = oto_buffer_append(&w->types, digits, sizeof digits);
+}
+
 void oto_value_double(struct oto_value_writer *w, double value)
 {
     char quoted[OTO_TEXT_DOUBLE_MAX + 2];
     size_t size = oto_text_from_double(value, w->scalar);
+    uint64_t bits = oto_load64(&value);
+    int is_odd = isnan(value) && bits != OTO_VALUE_NAN_BITS;
     if (w->depth == 0 || isfinite(value)) {
-        put_literal(w, 'd', oto_bytes(w->scalar, size));
-        return;
+        put_literal(w, is_odd ? 'N' : 'd', oto_bytes(w->scalar, size));
+    } else {
+        quoted[0] = quoted[size + 1] = '"';
+        memcpy(quoted + 1, w->scalar, size);
+        put_literal(w, is_odd ? 'N' : 'd', oto_bytes(quoted, size + 2));
     }
-    quoted[0] = quoted[size + 1] = '"';
-    memcpy(quoted + 1, w->scalar, size);
-    put_literal(w, 'd', oto_bytes(quoted, size + 2));
+    if (is_odd)
+        put_nan_bits(w, bits);
 }
 
 void oto_value_bytes(struct oto_value_writer *w, struct oto_bytes bytes)

@@ -7,10 +7,10 @@
 // in their order, duplicates kept, bytes and non-finite doubles as strings, unset as null.
 //
 // Types, a letter a value: s string, i integer, d double, b bool, y bytes, n a value of no kind, -
-// no value at all; nested, in brackets: [si] an array of a string and an integer, {b} a list of one
-// key, whose value is a bool. So the attributes {a: "x", b: 1, c: [2, {k: true}]} have the texts
-// `x`, `1`, `[2,{"k":true}]` and the types `si[i{b}]`. Text and types together give back the value:
-// nothing is lost but a NaN's payload bits.
+// no value at all; N and 16 hex digits: a NaN of these bits, where they are not the usual ones;
+// nested, in brackets: [si] an array of a string and an integer, {b} a list of one key, whose value
+// is a bool. So the attributes {a: "x", b: 1, c: [2, {k: true}]} have the texts
+// `x`, `1`, `[2,{"k":true}]` and the types `si[i{b}]`. Text and types together give back the value.
 //
 // The writer is driven by a decoder that walks the value; the decoder limits the depth and has
 // checked that strings are UTF-8. Errors are sticky. Belongs to one thread.
@@ -19,6 +19,8 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+
+#define OTO_VALUE_NAN_BITS UINT64_C(0x7FF8000000000000) // of the NaN that has the letter d
 
 struct oto_value_writer {
     struct oto_buffer text;  // of the value being written, when it is not a view of the input

@@ -56,6 +56,29 @@ static void scalars_read_as_the_exporter_writes_them(void **state)
     oto_value_writer_release(&w);
 }
 
+static void a_nan_with_bits_of_its_own_keeps_them(void **state)
+{
+    (void)state;
+    static const uint64_t bits[] = {0xFFF8000000000000u, 0x7FF8000000000000u, 0x7FF4000000000abcu};
+    struct oto_value_writer w;
+    double value;
+    setup(&w);
+    memcpy(&value, &bits[0], sizeof value);
+    oto_value_double(&w, value);
+    assert_text(&w, "NaN");
+    oto_value_array_begin(&w);
+    for (int i = 1; i < 3; i++) {
+        memcpy(&value, &bits[i], sizeof value);
+        oto_value_double(&w, value);
+    }
+    oto_value_int(&w, 1);
+    oto_value_array_end(&w);
+    assert_text(&w, "[\"NaN\",\"NaN\",1]");
+    assert_true(
+        oto_bytes_equal_text(oto_value_types(&w), "Nfff8000000000000[dN7ff4000000000abci]"));
+    oto_value_writer_release(&w);
+}
+
 static void a_string_is_not_copied(void **state)
 {
     (void)state;
@@ -358,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scalars_read_as_the_exporter_writes_them),
+        cmocka_unit_test(a_nan_with_bits_of_its_own_keeps_them),
         cmocka_unit_test(a_string_is_not_copied),
         cmocka_unit_test(nests_read_as_json),
         cmocka_unit_test(too_large_a_value_is_reported_until_the_reset),
