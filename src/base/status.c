@@ -83,6 +83,14 @@ enum oto_status oto_error_at(struct oto_error *err, enum oto_status status, uint
     return status;
 }
 
+enum oto_status oto_error_at_list(struct oto_error *err, enum oto_status status, uint64_t offset,
+                                  const char *format, va_list args)
+{
+    if (err)
+        error_fill(err, status, offset, format, args);
+    return status;
+}
+
 void oto_error_context(struct oto_error *err, const char *format, ...)
 {
     if (!err)
@@ -104,6 +112,13 @@ void oto_error_context(struct oto_error *err, const char *format, ...)
     }
     size = message_clean(text, size, cut);
     memcpy(err->message, text, size + 1);
+}
+
+enum oto_status oto_error_ensure(struct oto_error *err, enum oto_status status, const char *what)
+{
+    if (status >= 0 || !err || err->status == status)
+        return status;
+    return oto_error_set(err, status, "%s: %s", what, oto_status_name(status));
 }
 
 const char *oto_status_name(enum oto_status status)

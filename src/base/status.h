@@ -63,8 +63,16 @@ enum oto_status oto_error_set(struct oto_error *err, enum oto_status status, con
 enum oto_status oto_error_at(struct oto_error *err, enum oto_status status, uint64_t offset,
                              const char *format, ...) OTO_PRINTF(4, 5);
 
+// The same for callers with a list of arguments of their own.
+enum oto_status oto_error_at_list(struct oto_error *err, enum oto_status status, uint64_t offset,
+                                  const char *format, va_list args) OTO_PRINTF(4, 0);
+
 // Puts "context: " before the message. err may be NULL.
 void oto_error_context(struct oto_error *err, const char *format, ...) OTO_PRINTF(2, 3);
+
+// Where a failure leaves a layer: makes err tell it, as "what: no memory", when nobody below has
+// said more (calls that fail in one way only take no err). Returns status. err may be NULL.
+enum oto_status oto_error_ensure(struct oto_error *err, enum oto_status status, const char *what);
 
 // The lower-case name of a status ("invalid", "no space"), a static string.
 const char *oto_status_name(enum oto_status status);

@@ -14,6 +14,8 @@ struct writing {
     struct oto_parquet_plan plan;
     struct oto_parquet_chunk chunk;
     struct oto_parquet_range range;
+    uint32_t text_count; // of the page at hand: values that end it, 0: no text
+    int has_lines;       // texts that repeat each other as a whole; so it was with the last page
 };
 
 static enum oto_status compress(struct writing *c, const struct oto_buffer *raw)
@@ -21,6 +23,14 @@ static enum oto_status compress(struct writing *c, const struct oto_buffer *raw)
     const struct oto_parquet_options *options = c->file->options;
     return oto_compress(c->file->codec, options->compression, options->compression_level,
                         oto_buffer_view(raw), &c->file->scratch.packed, c->file->err);
+}
+
+// Texts, one behind the other.
+static enum oto_status compress_lines(struct writing *c, const struct oto_buffer *raw,
+                                      const struct oto_lines *lines, struct oto_buffer *output)
+{
+    return oto_compress_lines(c->file->codec, c->file->options->compression_level,
+                              oto_buffer_view(raw), lines, output, &c->has_lines, c->file->err);
 }
 
 // A data page: scratch.raw, and the digits of scratch.ids.
@@ -32,6 +42,10 @@ static size_t page_size(const struct writing *c)
 static enum oto_status compress_page(struct writing *c)
 {
     struct oto_parquet_scratch *scratch = &c->file->scratch;
+    struct oto_lines lines = {scratch->raw.size - c->file->text_size,
+                              (const void *)scratch->codes.data, c->text_count};
+    if (c->text_count && c->has_lines)
+        return compress_lines(c, &scratch->raw, &lines, &scratch->packed);
     if (!scratch->ids.size)
         return compress(c, &scratch->raw);
     return oto_hex_frame(oto_buffer_view(&scratch->raw), oto_buffer_view(&scratch->ids),
@@ -51,12 +65,14 @@ static size_t dictionary_size(const struct writing *c)
 static enum oto_status compress_dictionary(struct writing *c)
 {
     struct oto_parquet_scratch *scratch = &c->file->scratch;
-    const struct oto_parquet_options *options = c->file->options;
+    struct oto_lines lines = {0, NULL, c->plan.distinct_count};
+    if (!c->plan.digits_size && oto_parquet_leaf_is_text(c->leaf))
+        return compress_lines(c, &scratch->dictionary, &lines, &scratch->packed);
     if (!c->plan.digits_size)
         return compress(c, &scratch->dictionary);
     scratch->head.size = 0;
-    OTO_TRY(oto_compress(c->file->codec, options->compression, options->compression_level,
-                         oto_buffer_view(&scratch->dictionary), &scratch->head, c->file->err));
+    lines.count = c->plan.digits_first;
+    OTO_TRY(compress_lines(c, &scratch->dictionary, &lines, &scratch->head));
     return oto_hex_records_frame(oto_buffer_view(&scratch->head), scratch->dictionary.size,
                                  oto_buffer_view(&scratch->digits), c->plan.digits_size / 2u,
                                  &scratch->packed);
@@ -176,7 +192,9 @@ static enum oto_status write_page(struct writing *c, const struct oto_parquet_pa
                                      &scratch->raw));
     OTO_TRY(oto_parquet_levels_write(&rows->definition, rows->entry_count, c->leaf->max_definition,
                                      &scratch->raw));
+    c->file->text_size = 0;
     OTO_TRY(oto_parquet_values_write(c->file, &c->plan, rows, value_first, &scratch->raw, &range));
+    c->text_count = c->file->text_size ? rows->value_count : 0;
     if (!c->chunk.page_count)
         return emit_first(c, rows, &range);
     scratch->packed.size = 0;
@@ -239,12 +257,12 @@ enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *file,
                                         struct oto_parquet_chunk *ret_chunk)
 {
     struct oto_parquet_scratch *scratch = &file->scratch;
-    struct writing c = {.file = file, .leaf = leaf, .chunk = {.offset = file->offset}};
+    struct writing c = {
+        .file = file, .leaf = leaf, .chunk = {.offset = file->offset}, .has_lines = 1};
     scratch->chunk.size = scratch->pages.size = scratch->hashes.size = scratch->dictionary.size = 0;
     OTO_TRY(oto_parquet_survey(file, leaf, &c.plan));
     c.chunk.encoding = c.plan.encoding;
-    if (!oto_parquet_leaf_is_text(leaf) ||
-        !leaf->column->dictionary->plain) // else values may stand in it twice
+    if (!oto_parquet_leaf_is_text(leaf) || oto_dictionary_is_distinct(leaf->column->dictionary))
         c.chunk.distinct_count = c.plan.distinct_count;
     if (c.plan.encoding == OTO_PARQUET_RLE_DICTIONARY)
         OTO_TRY(oto_parquet_dictionary_write(file, &c.plan, &scratch->dictionary));

@@ -23,8 +23,11 @@ enum oto_parquet_physical {
     OTO_PARQUET_BOOLEAN = 0,
     OTO_PARQUET_INT32 = 1,
     OTO_PARQUET_INT64 = 2,
+    OTO_PARQUET_INT96 = 3,
+    OTO_PARQUET_FLOAT = 4,
     OTO_PARQUET_DOUBLE = 5,
-    OTO_PARQUET_BYTE_ARRAY = 6
+    OTO_PARQUET_BYTE_ARRAY = 6,
+    OTO_PARQUET_FIXED_LEN_BYTE_ARRAY = 7
 };
 enum oto_parquet_repetition {
     OTO_PARQUET_REQUIRED = 0,
@@ -33,14 +36,26 @@ enum oto_parquet_repetition {
 };
 enum oto_parquet_encoding {
     OTO_PARQUET_PLAIN = 0,
+    OTO_PARQUET_PLAIN_DICTIONARY = 2,
     OTO_PARQUET_RLE = 3,
     OTO_PARQUET_DELTA_BINARY_PACKED = 5,
     OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY = 6,
+    OTO_PARQUET_DELTA_BYTE_ARRAY = 7,
     OTO_PARQUET_RLE_DICTIONARY = 8,
     OTO_PARQUET_BYTE_STREAM_SPLIT = 9
 };
-enum { OTO_PARQUET_CODEC_NONE = 0, OTO_PARQUET_CODEC_ZSTD = 6 };
-enum { OTO_PARQUET_DATA_PAGE = 0, OTO_PARQUET_DICTIONARY_PAGE = 2 };
+enum {
+    OTO_PARQUET_CODEC_NONE = 0,
+    OTO_PARQUET_CODEC_SNAPPY = 1,
+    OTO_PARQUET_CODEC_GZIP = 2,
+    OTO_PARQUET_CODEC_ZSTD = 6,
+    OTO_PARQUET_CODEC_LZ4_RAW = 7
+};
+enum {
+    OTO_PARQUET_DATA_PAGE = 0,
+    OTO_PARQUET_DICTIONARY_PAGE = 2,
+    OTO_PARQUET_DATA_PAGE_V2 = 3
+};
 
 // --- leaves ---
 #define OTO_PARQUET_PATH_MAX 6
@@ -224,6 +239,7 @@ struct oto_parquet_file {
     struct oto_buffer offset_indexes;
     struct oto_parquet_scratch scratch;
     struct oto_parquet_group group;
+    size_t text_size; // of the page at hand: what ends scratch.raw, sizes in scratch.codes
 };
 
 static inline const struct oto_parquet_leaf *

@@ -30,13 +30,18 @@ struct oto_parquet_node {
     int32_t field_id; // -1: none
     int8_t physical;  // -1: a group
     int8_t repetition;
-    int16_t converted;    // ConvertedType, -1: none
-    int8_t logical;       // field of LogicalType that is set, 0: none
-    int8_t time_unit;     // TIME, TIMESTAMP: 1 millis, 2 micros, 3 nanos; else 0
-    int8_t is_utc;        // TIME, TIMESTAMP
-    int32_t type_length;  // FIXED_LEN_BYTE_ARRAY
+    int16_t converted;   // ConvertedType, -1: none
+    int8_t logical;      // field of LogicalType that is set, 0: none
+    int8_t time_unit;    // TIME, TIMESTAMP: 1 millis, 2 micros, 3 nanos; else 0
+    int8_t is_utc;       // TIME, TIMESTAMP
+    int8_t integer_bits; // INTEGER, by logical or converted type; else 0
+    int8_t is_signed;    // INTEGER; else 1
+    int32_t type_length; // FIXED_LEN_BYTE_ARRAY
+    int32_t scale;       // DECIMAL
+    int32_t precision;
     uint32_t child_count; // of a group
     uint32_t parent;      // node; the root's is itself
+    uint32_t end;         // the first node behind it and all below it
     uint32_t leaf;        // UINT32_MAX: a group
     uint8_t max_definition;
     uint8_t max_repetition;
@@ -65,6 +70,7 @@ struct oto_parquet_chunk_info {
     int64_t bloom_bytes; // 0 also where the writer did not say it
     int64_t column_index_offset, offset_index_offset;
     int32_t column_index_bytes, offset_index_bytes;
+    int64_t data_page_count; // -1: not said
     struct oto_parquet_statistics statistics;
 };
 
@@ -124,12 +130,15 @@ const struct oto_parquet_metadata *oto_parquet_metadata_of(const struct oto_parq
 // (oto_schemas_new_flat). Columns are found by name, at any place and depth as the schema has them.
 // What the file has beyond that is ignored; a column that the file lacks comes as null where it is
 // nullable, else as empty (0, "", no entries). Accepted per column are all forms that give the type
-// without loss: any integer width or unsignedness that fits (checked value by value), timestamps in
-// milliseconds, microseconds or nanoseconds (those below a microsecond: OTO_UNSUPPORTED unless
-// zero or the table has a NanoOfMicro column that the file lacks, which then gets them), strings
-// and ids from BYTE_ARRAY or FIXED_LEN_BYTE_ARRAY, required or optional, lists in the three-level
-// and legacy forms. A null in a column that is not nullable comes as empty. OTO_INVALID: a column
-// is of another kind (err names it). May be called again: reading starts over.
+// without loss: any integer width or unsignedness that fits (checked value by value; unsigned
+// 64-bit numbers keep their bits, as the tables have them), timestamps in milliseconds,
+// microseconds, nanoseconds or INT96, strings from BYTE_ARRAY or FIXED_LEN_BYTE_ARRAY, ids from
+// these as hex or raw, required or optional, lists and maps in the three-level and legacy forms,
+// maps also as lists of two-field structs. A null in a column that is not nullable comes as empty.
+// Where a time has a NanoOfMicro column in the table and none in the file, that gets the
+// nanoseconds past the microsecond (0 where the file has none, null where the time is null); else
+// such nanoseconds must be zero (OTO_UNSUPPORTED). OTO_INVALID: a column is of another kind (err
+// names it). May be called again: reading starts over. schema must live as long as it is selected.
 OTO_MUST_CHECK enum oto_status oto_parquet_select(struct oto_parquet_reader *reader,
                                                   const struct oto_schema *schema,
                                                   struct oto_error *err);

@@ -330,6 +330,7 @@ static enum oto_status write_text(const struct page *page)
         output += value.size;
     }
     page->output->size += total;
+    page->file->text_size = total;
     return OTO_OK;
 }
 

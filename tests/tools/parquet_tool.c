@@ -1,10 +1,14 @@
-// folders: parquet
+// folders: parquet telemetry
 // A synthetic table with every type: a Parquet file and the rows that readers must find in it.
 //   parquet_tool OUT.parquet ROWS.ndjson|- ROWS [key=value…]
 // keys: row_group, page_rows, page_bytes, dictionary_bytes, zstd (0, 1), reverse (1: rows in
 // reverse order), batch (more rows in the batch than are written). In ROWS.ndjson times are
 // microseconds, bytes base64, maps lists of [key, value].
+//   parquet_tool read FILE.parquet synthetic|otel_logs|… [ROWS_MAX]
+// prints the rows of a file, read as that table, so many at a time.
+#include "parquet/parquet_reader.h"
 #include "parquet/parquet_writer.h"
+#include "telemetry/tables.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -398,12 +402,13 @@ static void write_json(const struct oto_batch *batch, const uint32_t *order, uin
         line.size = 0;
         oto_json_writer_init(&w, &line);
         oto_json_object_begin(&w);
-        for (uint32_t f = 0; f < COLUMN_COUNT; f++) {
+        for (uint32_t f = 0; f < batch->schema->field_count; f++) {
+            const struct oto_field *field = batch->schema->fields[f];
             uint32_t index;
-            oto_batch_level_indices(batch, fields[f].level, order, i, 1, &index);
+            oto_batch_level_indices(batch, field->level, order, i, 1, &index);
             if (order)
-                oto_batch_level_indices(batch, fields[f].level, order + i, 0, 1, &index);
-            oto_json_write_name(&w, oto_bytes_text(fields[f].name));
+                oto_batch_level_indices(batch, field->level, order + i, 0, 1, &index);
+            oto_json_write_name(&w, oto_bytes_text(field->name));
             json_value(&w, &batch->columns[f], index);
         }
         oto_json_object_end(&w);
@@ -454,11 +459,97 @@ static void read_argument(const char *text, struct arguments *a)
         a->options.compression = OTO_COMPRESSION_NONE;
 }
 
+// --- reading ---
+static struct oto_bytes read_whole(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 0, SEEK_END) != 0)
+        must(OTO_NOT_FOUND);
+    size_t size = (size_t)ftell(file);
+    uint8_t *data = malloc(size + 1);
+    rewind(file);
+    if (!data || fread(data, 1, size, file) != size)
+        must(OTO_IO);
+    fclose(file);
+    return oto_bytes(data, size);
+}
+
+static const struct oto_schema *schema_named(const char *name, const struct oto_schemas *schemas)
+{
+    static struct oto_field flat[COLUMN_COUNT];
+    static const struct oto_field *pointers[COLUMN_COUNT];
+    static struct oto_schema synthetic = {"synthetic", pointers, COLUMN_COUNT, 1};
+    for (uint32_t i = 0; i < COLUMN_COUNT; i++) {
+        flat[i] = fields[i];
+        flat[i].level = 0;
+        pointers[i] = &flat[i];
+    }
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        if (strcmp(name, oto_table_name((enum oto_table)t)) == 0)
+            return oto_schemas_table(schemas, (enum oto_table)t);
+    return &synthetic;
+}
+
+static void read_failed(const struct oto_error *err)
+{
+    fprintf(stderr, "parquet_tool: %s at %lld: %s\n", oto_status_name(err->status),
+            (long long)err->offset, err->message);
+    exit(1);
+}
+
+static void print_rows(struct oto_parquet_reader *reader, const struct oto_schema *schema,
+                       uint32_t rows_max)
+{
+    struct oto_arena arena;
+    struct oto_error err;
+    oto_arena_init(&arena, &oto_allocator_heap, 1 << 20, (size_t)4 << 30);
+    for (;;) {
+        uint32_t rows;
+        struct oto_batch batch;
+        must(oto_builder_init(&builder, schema, &arena, 7, 1024, &err));
+        enum oto_status status = oto_parquet_read(reader, &builder, rows_max, &rows, &err);
+        if (status == OTO_END)
+            break;
+        if (status < 0)
+            read_failed(&err);
+        must(oto_builder_view(&builder, &oto_allocator_heap, &batch));
+        write_json(&batch, NULL, rows, stdout);
+        oto_batch_release(&batch);
+        oto_arena_reset(&arena);
+    }
+    oto_arena_release(&arena);
+}
+
+static int read_main(int argc, char **argv)
+{
+    struct oto_parquet_reader *reader;
+    struct oto_error err;
+    if (argc < 4)
+        must(OTO_INVALID);
+    uint32_t rows_max = argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 1000;
+    struct oto_bytes bytes = read_whole(argv[2]);
+    struct oto_source source = oto_source_of_bytes(&bytes);
+    struct oto_schemas *schemas = oto_schemas_new_flat(&oto_allocator_heap, NULL, 0, &err);
+    struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
+    const struct oto_schema *schema = schema_named(argv[3], schemas);
+    if (oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, &err) < 0 ||
+        oto_parquet_select(reader, schema, &err) < 0)
+        read_failed(&err);
+    print_rows(reader, schema, rows_max);
+    oto_parquet_close(reader);
+    oto_codec_free(codec);
+    oto_schemas_free(schemas);
+    free((void *)(uintptr_t)bytes.data);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const sorted_by[] = {"Timestamp"};
     const struct oto_field *pointers[COLUMN_COUNT];
     struct arguments a = {0};
+    if (argc > 1 && strcmp(argv[1], "read") == 0)
+        return read_main(argc, argv);
     if (argc < 4)
         must(OTO_INVALID);
     oto_parquet_options_default(&a.options);
