@@ -100,6 +100,21 @@ static struct oto_catalogue_file *find_file(struct oto_catalogue_table *table, c
     return NULL;
 }
 
+enum oto_status oto_catalogue_reserve(struct oto_catalogue_table *table, size_t more)
+{
+    if (table->capacity - table->count >= more)
+        return OTO_OK;
+    size_t capacity = table->capacity ? 2 * table->capacity : 64;
+    if (capacity < table->count + more)
+        capacity = table->count + more;
+    struct oto_catalogue_file *grown = realloc(table->files, capacity * sizeof *grown);
+    if (!grown)
+        return OTO_NO_MEMORY;
+    table->files = grown;
+    table->capacity = capacity;
+    return OTO_OK;
+}
+
 // is_new: nobody else can have that name, so that adding needs no search.
 static enum oto_status add_file(struct oto_catalogue_table *table,
                                 const struct oto_catalogue_file *file, int is_new)
@@ -111,15 +126,9 @@ static enum oto_status add_file(struct oto_catalogue_table *table,
         *old = *file;
         return OTO_OK;
     }
-    if (table->count == table->capacity) {
-        size_t capacity = table->capacity ? 2 * table->capacity : 64;
-        struct oto_catalogue_file *grown = realloc(table->files, capacity * sizeof *grown);
-        if (!grown) {
-            free(file->name);
-            return OTO_NO_MEMORY;
-        }
-        table->files = grown;
-        table->capacity = capacity;
+    if (oto_catalogue_reserve(table, 1) < 0) {
+        free(file->name);
+        return OTO_NO_MEMORY;
     }
     table->files[table->count++] = *file;
     table->size_bytes += file->size_bytes;

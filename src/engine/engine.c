@@ -290,7 +290,7 @@ static enum oto_status open_all(struct oto_engine *engine, struct oto_error *err
     engine->schemas =
         oto_schemas_new(&oto_allocator_heap, engine->promotions, engine->promotion_count, err);
     if (!engine->schemas)
-        return err ? err->status : OTO_NO_MEMORY;
+        return err->status < 0 ? err->status : OTO_NO_MEMORY;
     OTO_TRY(oto_store_open_disk(engine->data_path, &engine->store, err));
     OTO_TRY(make_dedup(engine, err));
     engine->flush_codec = oto_codec_new(&engine->counted_allocator);
@@ -310,6 +310,7 @@ enum oto_status oto_engine_open(const struct oto_engine_options *options,
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for the engine");
     if (!err)
         err = &own;
+    oto_error_init(err);
     init_plain(engine);
     enum oto_status status = copy_options(engine, options, err);
     if (status >= 0) {
@@ -318,7 +319,7 @@ enum oto_status oto_engine_open(const struct oto_engine_options *options,
     }
     if (status < 0) {
         oto_engine_close(engine);
-        return status;
+        return oto_error_ensure(err, status, "opening the data folder");
     }
     *ret_engine = engine;
     return OTO_OK;

@@ -57,6 +57,9 @@ void oto_catalogue_name(enum oto_table table, const struct oto_partition *partit
 // there).
 enum oto_status oto_catalogue_parse(enum oto_table table, const char *name,
                                     struct oto_catalogue_file *ret_file);
+// After it, `more` files can be added without failure. Lock as for oto_catalogue_add.
+OTO_MUST_CHECK enum oto_status oto_catalogue_reserve(struct oto_catalogue_table *table,
+                                                     size_t more);
 // Takes file->name, also on failure. A file of the same name is replaced. Lock held, or nobody else
 // there.
 OTO_MUST_CHECK enum oto_status oto_catalogue_add(struct oto_catalogue_table *table,

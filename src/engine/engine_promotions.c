@@ -104,6 +104,7 @@ static enum oto_status load(struct oto_engine *engine, struct known *known, cons
     enum oto_status status = oto_engine_read_file(path, &known->text, err);
     if (status < 0 && status != OTO_NOT_FOUND)
         return status;
+    oto_error_init(err);
     OTO_TRY(check_lines(known, path, err));
     size_t capacity = engine->options.promote_count + count_lines(known) + 1;
     engine->promotions = calloc(capacity, sizeof *engine->promotions);

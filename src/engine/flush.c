@@ -166,6 +166,9 @@ static enum oto_status switch_over(struct oto_engine *engine, struct oto_segment
 {
     enum oto_status status = OTO_OK;
     oto_mutex_lock(&engine->catalogue_lock);
+    // All or none: a file in the list and its rows in memory would be seen twice.
+    for (size_t i = 0; i < files->count && status >= 0; i++)
+        status = oto_catalogue_reserve(&engine->tables[files->tables[i]], files->count);
     for (size_t i = 0; i < files->count && status >= 0; i++) {
         status = oto_catalogue_add(&engine->tables[files->tables[i]], &files->files[i]);
         files->files[i].name = NULL;

@@ -196,6 +196,28 @@ static void add_rows(struct replay *r, const struct oto_wal_record *record,
     }
 }
 
+// As decode. No room: what came before goes into files first, unless it must stay together. Then
+// memory is waited for, as a full disk is: the record was acknowledged, so it is never given up.
+static enum oto_status decode_patiently(struct replay *r, const struct oto_wal_record *record,
+                                        struct oto_otlp_result *ret_result, struct oto_error *why,
+                                        struct oto_error *err)
+{
+    enum oto_status status = decode(r, record, ret_result, why);
+    if (status == OTO_NO_MEMORY && r->segment && oto_segment_has_rows(r->segment) &&
+        r->cut_seq <= r->flushed_seq) {
+        OTO_TRY(finish_piece(r, record->seq - 1, err));
+        status = decode(r, record, ret_result, why);
+    }
+    while (status == OTO_NO_MEMORY) {
+        *err = *why;
+        OTO_TRY(wait_and_retry(r->engine, why));
+        status = decode(r, record, ret_result, why);
+        if (status != OTO_NO_MEMORY)
+            atomic_store(&r->engine->flush_blocked, 0);
+    }
+    return status;
+}
+
 static enum oto_status add_record(struct replay *r, const struct oto_wal_record *record,
                                   struct oto_error *err)
 {
@@ -206,13 +228,9 @@ static enum oto_status add_record(struct replay *r, const struct oto_wal_record 
     // One that was refused after all and came again, perhaps to another shard.
     if (dedup && oto_dedup_begin(dedup, &entry) != OTO_DEDUP_NEW)
         return OTO_OK;
-    enum oto_status status = decode(r, record, &result, &why);
-    // No room: what came before goes into files first, unless it must stay together.
-    if (status == OTO_NO_MEMORY && r->segment && oto_segment_has_rows(r->segment) &&
-        r->cut_seq <= r->flushed_seq) {
-        OTO_TRY(finish_piece(r, record->seq - 1, err));
-        status = decode(r, record, &result, &why);
-    }
+    enum oto_status status = decode_patiently(r, record, &result, &why, err);
+    if (oto_status_retryable(status))
+        return status; // the log keeps it
     if (status < 0) {
         r->poisoned++;
         if (dedup)
@@ -411,7 +429,8 @@ enum oto_status oto_engine_recover(struct oto_engine *engine, struct oto_error *
     struct oto_error own;
     if (!err)
         err = &own;
-    enum oto_status status = recover_all(engine, err);
+    oto_error_init(err);
+    enum oto_status status = oto_error_ensure(err, recover_all(engine, err), "recovering");
     if (status < 0) {
         oto_engine_set_state(engine, OTO_ENGINE_FAILED, err->message);
         oto_engine_log(engine, "error", "recovery failed: %s", err->message);

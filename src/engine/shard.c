@@ -349,13 +349,18 @@ static void show_segments(struct oto_shard *shard, uint32_t tables)
         view_count++;
     }
     oto_mutex_lock(&shard->lock);
-    memcpy(shard->views, views, (size_t)view_count * sizeof *views);
-    shard->view_count = view_count;
-    shard->view_status = status;
-    shard->view_wanted = 0;
-    shard->view_done = 1;
-    oto_condition_broadcast(&shard->changed);
+    int still_wanted = shard->view_wanted;
+    if (still_wanted) {
+        memcpy(shard->views, views, (size_t)view_count * sizeof *views);
+        shard->view_count = view_count;
+        shard->view_status = status;
+        shard->view_wanted = 0;
+        shard->view_done = 1;
+        oto_condition_broadcast(&shard->changed);
+    }
     oto_mutex_unlock(&shard->lock);
+    for (int i = 0; i < view_count && !still_wanted; i++) // a view keeps rows from being undone
+        oto_segment_view_release(&views[i]);
 }
 
 void oto_shard_poll(struct oto_shard *shard)

@@ -182,9 +182,6 @@ static void views_release(struct views *views)
 static void ask_shard(struct oto_shard *shard, uint32_t tables)
 {
     oto_mutex_lock(&shard->lock);
-    // Views that came too late for an earlier snapshot.
-    for (int i = 0; i < shard->view_count; i++)
-        oto_segment_view_release(&shard->views[i]);
     shard->view_count = shard->view_done = 0;
     shard->view_tables = tables;
     shard->view_wanted = 1;
@@ -196,17 +193,16 @@ static enum oto_status take_answer(struct oto_shard *shard, uint64_t deadline_ns
                                    struct views *views, struct oto_error *err)
 {
     enum oto_status status = OTO_OK;
-    OTO_TRY(views_reserve(views, 2, err));
     oto_mutex_lock(&shard->lock);
-    while (!shard->view_done && atomic_load(&shard->attached) && status >= 0)
+    while (shard->view_wanted && atomic_load(&shard->attached) && status >= 0)
         status = oto_condition_wait_until(&shard->changed, &shard->lock, deadline_ns);
     for (int i = 0; i < shard->view_count; i++)
         views->items[views->count++] = shard->views[i];
     if (shard->view_done && shard->view_status < 0)
         status = shard->view_status;
-    else if (shard->view_done || !atomic_load(&shard->attached))
+    else if (!shard->view_wanted || !atomic_load(&shard->attached))
         status = OTO_OK;
-    shard->view_count = shard->view_wanted = 0;
+    shard->view_count = shard->view_wanted = shard->view_done = 0;
     oto_mutex_unlock(&shard->lock);
     return status < 0 ? oto_error_set(err, status, "shard %u shows no rows", shard->index) : OTO_OK;
 }
@@ -214,16 +210,20 @@ static enum oto_status take_answer(struct oto_shard *shard, uint64_t deadline_ns
 static enum oto_status view_open_segments(struct oto_engine *engine, uint32_t tables,
                                           struct views *views, struct oto_error *err)
 {
+    enum oto_status status = OTO_OK;
     uint64_t deadline_ns = oto_clock_monotonic_ns() + VIEW_WAIT_NS;
     if (atomic_load(&engine->state) != OTO_ENGINE_READY)
         return OTO_OK; // no rows are taken, so none are open
+    OTO_TRY(views_reserve(views, 2 * (size_t)engine->shard_count, err));
     for (uint32_t i = 0; i < engine->shard_count; i++)
         if (atomic_load(&engine->shards[i].attached))
             ask_shard(&engine->shards[i], tables);
-    for (uint32_t i = 0; i < engine->shard_count; i++)
-        if (atomic_load(&engine->shards[i].attached))
-            OTO_TRY(take_answer(&engine->shards[i], deadline_ns, views, err));
-    return OTO_OK;
+    // All that were asked, also after a failure: what they show must be given back.
+    for (uint32_t i = 0; i < engine->shard_count; i++) {
+        enum oto_status answer = take_answer(&engine->shards[i], deadline_ns, views, err);
+        status = status < 0 ? status : answer;
+    }
+    return status;
 }
 
 static int has_view(const struct views *views, const struct oto_segment *segment)
@@ -398,6 +398,7 @@ enum oto_status oto_engine_snapshot(struct oto_engine *engine, uint32_t tables, 
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for a snapshot");
     if (!err)
         err = &own;
+    oto_error_init(err);
     oto_mutex_lock(&engine->snapshot_lock);
     enum oto_status status = build(engine, &wanted, &views, list, err);
     views_release(&views);
@@ -405,7 +406,7 @@ enum oto_status oto_engine_snapshot(struct oto_engine *engine, uint32_t tables, 
     if (status < 0) {
         listed_release(list);
         free(list);
-        return status;
+        return oto_error_ensure(err, status, "looking at the rows");
     }
     *ret_snapshot =
         (struct oto_snapshot){.files = list->files, .file_count = list->count, .own = list};

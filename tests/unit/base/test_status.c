@@ -54,12 +54,30 @@ static void a_cut_message_stays_valid_utf8(void **state)
     }
 }
 
+static void a_failure_always_says_something(void **state)
+{
+    (void)state;
+    struct oto_error err;
+    oto_error_init(&err);
+    assert_int_equal(oto_error_ensure(&err, OTO_END, "reading"), OTO_END);
+    assert_string_equal(err.message, "");
+    assert_int_equal(oto_error_ensure(&err, OTO_NO_MEMORY, "reading"), OTO_NO_MEMORY);
+    assert_string_equal(err.message, "reading: no memory");
+    oto_error_set(&err, OTO_IO, "disk");
+    oto_error_ensure(&err, OTO_IO, "reading"); // was said
+    assert_string_equal(err.message, "disk");
+    oto_error_ensure(&err, OTO_NO_MEMORY, "reading"); // of something else before
+    assert_int_equal(err.status, OTO_NO_MEMORY);
+    assert_int_equal(oto_error_ensure(NULL, OTO_IO, "reading"), OTO_IO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_is_filled),
         cmocka_unit_test(control_characters_become_question_marks),
         cmocka_unit_test(a_cut_message_stays_valid_utf8),
+        cmocka_unit_test(a_failure_always_says_something),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
