@@ -487,10 +487,15 @@ static enum oto_status decode(struct oto_shard *shard, struct oto_ingest *ingest
         if (status != OTO_NO_MEMORY || !shard->open)
             return status;
         if (!oto_segment_has_rows(shard->open)) {
-            oto_segment_unref(shard->open); // its arena is used up by this one request
+            // Arrays double, so an arena that this one request uses up is well filled; else the
+            // system refused, for now.
+            const struct oto_arena *arena = &shard->open->arena;
+            int used_up = arena->used_bytes >= arena->size_bytes_max / 4;
+            oto_segment_unref(shard->open);
             shard->open = NULL;
-            return oto_error_set(err, OTO_TOO_LARGE,
-                                 "the request's rows do not fit the memory limit");
+            return oto_error_set(err, used_up ? OTO_TOO_LARGE : OTO_NO_MEMORY,
+                                 used_up ? "the request's rows do not fit the memory limit"
+                                         : "no memory for rows");
         }
         if (!oto_shard_seal(shard))
             return oto_error_set(err, OTO_UNAVAILABLE, "the server's disk cannot keep up");
