@@ -34,25 +34,27 @@ static void slot_insert(uint64_t *slots, uint32_t mask, uint64_t slot)
     slots[at] = slot;
 }
 
-// Twice the slots, each taken over with its hash: no entry is looked at.
-static enum oto_status grow_slots(struct oto_dictionary *d, uint32_t capacity)
+// Room for one more, so that at most half of the slots are taken: twice as many, each taken over
+// with its hash, no entry is looked at.
+static enum oto_status reserve_slot(struct oto_dictionary *d)
 {
-    uint32_t size = 2 * capacity;
+    uint32_t old_size = d->slots ? d->slot_mask + 1 : 0;
+    if (2 * (d->slot_count + 1) <= old_size)
+        return OTO_OK;
+    uint32_t size = old_size ? 2 * old_size : 2 * CAPACITY_FIRST;
     uint64_t *slots = oto_arena_alloc(d->arena, size * sizeof *slots);
     if (!slots)
         return OTO_NO_MEMORY;
     memset(slots, 0, size * sizeof *slots);
-    if (d->slots)
-        for (uint32_t i = 0; i <= d->slot_mask; i++)
-            if (d->slots[i])
-                slot_insert(slots, size - 1, d->slots[i]);
+    for (uint32_t i = 0; i < old_size; i++)
+        if (d->slots[i])
+            slot_insert(slots, size - 1, d->slots[i]);
     d->slots = slots;
     d->slot_mask = size - 1;
     return OTO_OK;
 }
 
-// Doubles the entries, and the slots so that at most half are taken. Old arrays are left to the
-// views that have them.
+// Doubles the entries. The old array is left to the views that have it.
 static enum oto_status grow(struct oto_dictionary *d)
 {
     if (d->capacity >= CAPACITY_MAX)
@@ -61,8 +63,6 @@ static enum oto_status grow(struct oto_dictionary *d)
     struct oto_bytes *entries = oto_arena_alloc(d->arena, capacity * sizeof *entries);
     if (!entries)
         return OTO_NO_MEMORY;
-    if (!d->plain)
-        OTO_TRY(grow_slots(d, capacity));
     if (d->count)
         memcpy(entries, d->entries, d->count * sizeof *entries);
     d->entries = entries;
@@ -105,9 +105,9 @@ static int useless(struct oto_dictionary *d)
     int64_t appended = (int64_t)length - d->window_length; // negative after a rollback
     if (d->keep || (appended >= 0 && appended < WINDOW))
         return 0;
-    int64_t added = (int64_t)d->count - d->window_count; // likewise
+    int64_t added = (int64_t)d->slot_count - d->window_count; // likewise
     d->window_length = length;
-    d->window_count = d->count;
+    d->window_count = d->slot_count;
     return length >= LENGTH_MIN && appended > 0 && 2 * added > appended;
 }
 
@@ -148,16 +148,25 @@ enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes va
 enum oto_status oto_dictionary_add_new(struct oto_dictionary *d, struct oto_bytes value,
                                        uint32_t hash, uint32_t *ret_code)
 {
-    d->adds++;
-    OTO_TRY(append(d, value, ret_code));
     if (d->plain)
-        return OTO_OK;
+        return oto_dictionary_add_blind(d, value, ret_code);
+    d->adds++;
+    OTO_TRY(reserve_slot(d));
+    OTO_TRY(append(d, value, ret_code));
     slot_insert(d->slots, d->slot_mask, slot_of(hash, *ret_code));
+    d->slot_count++;
     if (useless(d)) {
         d->plain = 1;
         d->slots = NULL;
     }
     return OTO_OK;
+}
+
+enum oto_status oto_dictionary_add_blind(struct oto_dictionary *d, struct oto_bytes value,
+                                         uint32_t *ret_code)
+{
+    d->adds++;
+    return append(d, value, ret_code);
 }
 
 enum oto_status oto_dictionary_find(const struct oto_dictionary *d, struct oto_bytes value,
@@ -186,6 +195,7 @@ static void slot_remove(struct oto_dictionary *d, uint32_t at)
         }
     }
     d->slots[hole] = 0;
+    d->slot_count--;
 }
 
 void oto_dictionary_rollback(struct oto_dictionary *d, uint32_t count)
@@ -197,8 +207,9 @@ void oto_dictionary_rollback(struct oto_dictionary *d, uint32_t count)
             continue;
         uint32_t hash = hash_of(d, d->entries[code]);
         uint32_t at = hash & d->slot_mask;
-        while (d->slots[at] != slot_of(hash, code))
+        while (d->slots[at] && d->slots[at] != slot_of(hash, code))
             at = (at + 1) & d->slot_mask;
-        slot_remove(d, at);
+        if (d->slots[at]) // else added blindly
+            slot_remove(d, at);
     }
 }

@@ -18,12 +18,13 @@ struct oto_dictionary {
     uint64_t *slots; // open addressing: low 32 bits of the hash, above code + 1; 0 when empty.
                      // NULL: none yet, plain, or a view
     uint32_t slot_mask;
+    uint32_t slot_count; // entries that slots know
     uint64_t seed;
     uint64_t size_bytes;    // sum of entry sizes
     const uint32_t *length; // of the column whose values these are; NULL: adds are counted
     uint32_t adds;          // without hints
     uint32_t window_length; // length (or adds), and
-    uint32_t window_count;  // count, when the latest judgement for the fall-back was made
+    uint32_t window_count;  // slot_count, when the latest judgement for the fall-back was made
     int plain;              // 1: no longer deduplicates
     int keep;               // 1: never falls back (identity dictionaries of levels)
 };
@@ -48,6 +49,17 @@ int oto_dictionary_peek(const struct oto_dictionary *d, struct oto_bytes value, 
 OTO_MUST_CHECK enum oto_status oto_dictionary_add_new(struct oto_dictionary *d,
                                                       struct oto_bytes value, uint32_t hash,
                                                       uint32_t *ret_code);
+
+// Adds a value that nobody expects to have come before, or to come again: a new entry without a
+// look, and not to be found by later ones. OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_dictionary_add_blind(struct oto_dictionary *d,
+                                                        struct oto_bytes value, uint32_t *ret_code);
+
+// 1 when no two entries are equal.
+static inline int oto_dictionary_is_distinct(const struct oto_dictionary *d)
+{
+    return !d->plain && d->slot_count == d->count;
+}
 
 // Equal bytes; up to 32 of them without a call.
 static inline int oto_dictionary_same(const uint8_t *a, const uint8_t *b, size_t size)
@@ -84,8 +96,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_dictionary_add_hinted(struct ot
     return oto_dictionary_add(d, value, ret_code);
 }
 
-// The code of a value that is there; OTO_NOT_FOUND. Searches entry by entry where there are no
-// slots.
+// The code of a value that is there; OTO_NOT_FOUND, also for one that was added blindly. Searches
+// entry by entry where there are no slots.
 enum oto_status oto_dictionary_find(const struct oto_dictionary *d, struct oto_bytes value,
                                     uint32_t *ret_code);
 

@@ -357,6 +357,13 @@ enum oto_status oto_otlp_utf8_slow(struct oto_otlp_decoder *d, struct oto_bytes 
     return OTO_OK;
 }
 
+enum oto_status oto_otlp_code_blind(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+                                    struct oto_bytes text, uint32_t *ret_code)
+{
+    OTO_TRY(oto_otlp_utf8(d, text, &text));
+    return oto_dictionary_add_blind(dictionary, text, ret_code);
+}
+
 enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
                                      struct oto_bytes text, uint32_t *ret_code)
 {
@@ -368,14 +375,6 @@ enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d, struct oto_dict
     if (valid.data != text.data)
         return oto_dictionary_add(dictionary, valid, ret_code);
     return oto_dictionary_add_new(dictionary, text, hash, ret_code);
-}
-
-enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
-                                   struct oto_bytes text, uint32_t *guess, uint32_t *ret_code)
-{
-    OTO_TRY(oto_otlp_code_lookup(d, dictionary, text, ret_code));
-    *guess = *ret_code;
-    return OTO_OK;
 }
 
 enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d, struct oto_column *c,

@@ -66,7 +66,7 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
 
 void oto_otlp_sink_release(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
-    oto_free(d->allocator, s->key_promoted, s->key_capacity * sizeof *s->key_promoted);
+    oto_free(d->allocator, s->known, s->key_capacity * sizeof *s->known);
     oto_free(d->allocator, s->touched, s->promoted_capacity * sizeof *s->touched);
     oto_free(d->allocator, s->promoted, s->promoted_capacity * sizeof *s->promoted);
 }
@@ -97,7 +97,7 @@ static uint32_t promoted_of(const struct oto_otlp_sink *s, struct oto_bytes key)
     return 0;
 }
 
-// Makes s->key_promoted reach up to code.
+// Makes s->known reach up to code.
 static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
                                      uint32_t code)
 {
@@ -106,15 +106,16 @@ static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp
         uint32_t capacity = s->key_capacity ? s->key_capacity : 16;
         while (capacity <= code)
             capacity *= 2;
-        uint32_t *list = oto_resize(d->allocator, s->key_promoted, s->key_capacity * sizeof *list,
-                                    capacity * sizeof *list);
+        struct oto_otlp_key *list = oto_resize(
+            d->allocator, s->known, s->key_capacity * sizeof *list, capacity * sizeof *list);
         if (!list)
             return OTO_NO_MEMORY;
-        s->key_promoted = list;
+        s->known = list;
         s->key_capacity = capacity;
     }
     for (; s->key_count <= code; s->key_count++)
-        s->key_promoted[s->key_count] = promoted_of(s, dictionary->entries[s->key_count]);
+        s->known[s->key_count] =
+            (struct oto_otlp_key){.promoted = promoted_of(s, dictionary->entries[s->key_count])};
     return OTO_OK;
 }
 
@@ -167,8 +168,30 @@ static void note_promoted(struct oto_otlp_sink *s, uint32_t index, const struct 
 static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_code)
 {
     if (key_code < s->key_count)
-        return s->key_promoted[key_code];
+        return s->known[key_code].promoted;
     return promoted_of(s, s->keys->dictionary->entries[key_code]);
+}
+
+// A key whose values were all new for long is not looked up any more, but for a sample: in a
+// dictionary of unique values that would be a miss of the cache for each, for nothing.
+static inline enum oto_status value_code(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                         struct oto_bytes text, uint32_t key_code,
+                                         uint32_t *ret_code)
+{
+    struct oto_dictionary *dictionary = s->values->dictionary;
+    struct oto_otlp_key *key = key_code < s->key_count ? &s->known[key_code] : NULL;
+    if (key && key->fresh >= OTO_OTLP_FRESH && ++key->blind % OTO_OTLP_BLIND)
+        return oto_otlp_code_blind(d, dictionary, text, ret_code);
+    uint32_t count = dictionary->count;
+    if (dictionary->plain)
+        OTO_TRY(oto_otlp_code(d, s->values, text, ret_code));
+    else
+        OTO_TRY(oto_otlp_code_lookup(d, dictionary, text, ret_code));
+    if (key && dictionary->count == count)
+        key->fresh = 0;
+    else if (key && key->fresh < OTO_OTLP_FRESH)
+        key->fresh++;
+    return OTO_OK;
 }
 
 static inline enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
@@ -180,10 +203,7 @@ static inline enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_o
     uint32_t code;
     OTO_TRY(value_text(d, any, &text));
     OTO_TRY(oto_column_reserve(s->builder, values, 1));
-    if (values->dictionary->plain)
-        OTO_TRY(oto_otlp_code(d, values, text, &code));
-    else
-        OTO_TRY(oto_otlp_code_lookup(d, values->dictionary, text, &code));
+    OTO_TRY(value_code(d, s, text, key_code, &code));
     oto_column_append_code(values, code);
     uint32_t promoted = key_promoted(s, key_code);
     if (promoted)

@@ -60,6 +60,16 @@ struct oto_otlp_promoted {
     } known[OTO_OTLP_KNOWN]; // codes that values have in `column`
 };
 
+// What is known of a key.
+struct oto_otlp_key {
+    uint32_t promoted; // index in the sink's promoted + 1, 0 for most
+    uint16_t fresh;    // values in a row that no look-up found; from OTO_OTLP_FRESH on they are
+                       // taken for unique
+    uint16_t blind;    // added since without a look
+};
+#define OTO_OTLP_FRESH 512u
+#define OTO_OTLP_BLIND 16u // one of so many is looked up all the same
+
 // A map column, its column of types and its promoted columns.
 struct oto_otlp_sink {
     struct oto_builder *builder;
@@ -72,7 +82,7 @@ struct oto_otlp_sink {
     uint32_t previous_start; // of the set before it: keys most often come in the same order
     uint32_t previous_count;
     uint32_t stamp;
-    uint32_t *key_promoted; // by key code: index in promoted + 1, 0 for most
+    struct oto_otlp_key *known; // by key code
     uint32_t key_count;
     uint32_t key_capacity;
     struct oto_otlp_promoted *promoted;
@@ -112,6 +122,11 @@ struct oto_otlp_table {
 
 #define OTO_OTLP_GUESS_BITS 11
 #define OTO_OTLP_GUESSES (1u << OTO_OTLP_GUESS_BITS)
+
+struct oto_otlp_guess {
+    uint32_t check; // further bits: a wrong guess is told without a look at the entry
+    uint32_t code;
+};
 
 // A pair of a key and a scalar value that came before: its bytes, whole, and what became of them.
 #define OTO_OTLP_PAIR_BITS 10
@@ -158,7 +173,7 @@ struct oto_otlp_decoder {
     struct oto_bytes scope_schema_url;
 
     // Codes of strings by a few of their bits: a guess that is checked, so it may be wrong or old.
-    uint32_t guesses[OTO_OTLP_GUESSES];
+    struct oto_otlp_guess guesses[OTO_OTLP_GUESSES];
     struct oto_otlp_pair *pairs; // by a few bits of their bytes
     uint64_t owners;             // given out so far
 
@@ -374,9 +389,8 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_double(struct oto_pb_
     return OTO_OK;
 }
 
-// Where a string of a column is guessed: by its first and last bytes and its length.
-static inline uint32_t *oto_otlp_guess(struct oto_otlp_decoder *d, const struct oto_column *c,
-                                       struct oto_bytes text)
+// A hash of a string of a column, to guess it by: its first and last bytes and its length.
+static inline uint64_t oto_otlp_guess_bits(const struct oto_column *c, struct oto_bytes text)
 {
     uint64_t bits = text.size + ((uint64_t)c->field->id << 32);
     if (text.size >= 8)
@@ -386,7 +400,7 @@ static inline uint32_t *oto_otlp_guess(struct oto_otlp_decoder *d, const struct 
     else if (text.size)
         bits ^= (uint64_t)text.data[0] << 16 | (uint64_t)text.data[text.size >> 1] << 8 |
                 text.data[text.size - 1];
-    return &d->guesses[bits * 0x9E3779B97F4A7C15u >> (64 - OTO_OTLP_GUESS_BITS)];
+    return bits * 0x9E3779B97F4A7C15u;
 }
 
 // Equal bytes, for the short strings of attributes: whole words, the last of them overlapping.
@@ -413,26 +427,30 @@ static inline int oto_otlp_is_code(const struct oto_dictionary *dictionary, uint
     return entry->size == text.size && oto_otlp_same(entry->data, text.data, text.size);
 }
 
+// The code of a new entry, without a look.
+OTO_MUST_CHECK enum oto_status oto_otlp_code_blind(struct oto_otlp_decoder *d,
+                                                   struct oto_dictionary *dictionary,
+                                                   struct oto_bytes text, uint32_t *ret_code);
 // The code of a string without a guess.
 OTO_MUST_CHECK enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d,
                                                     struct oto_dictionary *dictionary,
                                                     struct oto_bytes text, uint32_t *ret_code);
 // The code of a string; only one that was not guessed is checked to be UTF-8, as entries are.
-OTO_MUST_CHECK enum oto_status oto_otlp_code_slow(struct oto_otlp_decoder *d,
-                                                  struct oto_dictionary *dictionary,
-                                                  struct oto_bytes text, uint32_t *guess,
-                                                  uint32_t *ret_code);
 OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decoder *d,
                                                            const struct oto_column *c,
                                                            struct oto_bytes text,
                                                            uint32_t *ret_code)
 {
-    uint32_t *guess = oto_otlp_guess(d, c, text);
-    if (oto_otlp_is_code(c->dictionary, *guess, text)) {
-        *ret_code = *guess;
+    uint64_t bits = oto_otlp_guess_bits(c, text);
+    struct oto_otlp_guess *guess = &d->guesses[bits >> (64 - OTO_OTLP_GUESS_BITS)];
+    uint32_t check = (uint32_t)(bits >> (32 - OTO_OTLP_GUESS_BITS));
+    if (guess->check == check && oto_otlp_is_code(c->dictionary, guess->code, text)) {
+        *ret_code = guess->code;
         return OTO_OK;
     }
-    return oto_otlp_code_slow(d, c->dictionary, text, guess, ret_code);
+    OTO_TRY(oto_otlp_code_lookup(d, c->dictionary, text, ret_code));
+    *guess = (struct oto_otlp_guess){check, *ret_code};
+    return OTO_OK;
 }
 
 // Appends a string to a column that has room: most often that of the entry before.

@@ -155,6 +155,42 @@ static void one_unique_value_in_five_keeps_it(void **state)
     oto_arena_release(&arena);
 }
 
+// Entries added blindly are there, are not found, and do not disturb the others.
+static void blind_entries_are_kept_apart(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000 };
+    struct oto_arena arena;
+    struct oto_dictionary d;
+    char room[64];
+    uint32_t code;
+    oto_arena_init(&arena, &oto_allocator_heap, 1 << 14, SIZE_MAX);
+    oto_dictionary_init(&d, &arena, 1, 0);
+    assert_int_equal(oto_dictionary_add_blind(&d, value_of(1, room), &code), OTO_OK);
+    oto_dictionary_rollback(&d, 0);
+    assert_true(oto_dictionary_is_distinct(&d));
+    for (uint32_t n = 0; n < COUNT; n++) {
+        struct oto_bytes value = value_of(n, room);
+        if (n % 3)
+            assert_int_equal(oto_dictionary_add_blind(&d, value, &code), OTO_OK);
+        else
+            assert_int_equal(oto_dictionary_add(&d, value, &code), OTO_OK);
+        assert_int_equal(code, n);
+    }
+    assert_false(oto_dictionary_is_distinct(&d));
+    oto_dictionary_rollback(&d, COUNT / 2);
+    for (uint32_t n = 0; n < COUNT; n++) {
+        int found = n < COUNT / 2 && n % 3 == 0;
+        assert_int_equal(oto_dictionary_find(&d, value_of(n, room), &code),
+                         found ? OTO_OK : OTO_NOT_FOUND);
+        if (n < COUNT / 2)
+            assert_true(oto_bytes_equal(d.entries[n], value_of(n, room)));
+    }
+    assert_int_equal(oto_dictionary_add(&d, value_of(1, room), &code), OTO_OK);
+    assert_int_equal(code, COUNT / 2);
+    oto_arena_release(&arena);
+}
+
 static void no_memory_leaves_it_as_it_was(void **state)
 {
     (void)state;
@@ -185,6 +221,7 @@ int main(void)
         cmocka_unit_test(entries_stay_readable_while_it_grows),
         cmocka_unit_test(a_useless_one_becomes_plain),
         cmocka_unit_test(one_unique_value_in_five_keeps_it),
+        cmocka_unit_test(blind_entries_are_kept_apart),
         cmocka_unit_test(no_memory_leaves_it_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,52 @@ static void pairs_that_come_again_are_what_they_were(void **state)
     segment_close(&s);
 }
 
+// A key with a new value in every record is no longer looked up after some hundreds; when its
+// values begin to repeat, it is again. The other key's values are found all the time.
+static void unique_values_are_kept_without_a_look(void **state)
+{
+    (void)state;
+    enum { RECORDS = 2000, UNIQUE = 1000 };
+    struct segment s;
+    char value[32];
+    segment_open(&s, NULL, 0);
+    for (uint32_t from = 0; from < RECORDS; from += 100) {
+        message_begin();
+        open_(1), open_(2);
+        for (uint32_t i = from; i < from + 100; i++) {
+            open_(2);
+            snprintf(value, sizeof value, "request-%u", i < UNIQUE ? i : UNIQUE + i % 2);
+            attribute(6, "request.id", value);
+            snprintf(value, sizeof value, "route-%u", i % 50 ? i % 200 : i);
+            attribute(6, "route", value);
+            close_(1);
+        }
+        close_(2);
+        size_t mark_size = oto_otlp_mark_size(s.decoder, OTO_SIGNAL_LOGS);
+        uint32_t *mark = malloc(mark_size);
+        oto_otlp_mark(s.decoder, OTO_SIGNAL_LOGS, mark);
+        assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_OK);
+        if (from == 800) {
+            oto_otlp_rollback(s.decoder, OTO_SIGNAL_LOGS, mark);
+            assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_OK);
+        }
+        free(mark);
+    }
+    check_builders(&s);
+    const struct oto_column *attributes = column(&s, OTO_TABLE_LOGS, "LogAttributes");
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "request.id=request-%u,route=route-%u",
+                 i < UNIQUE ? i : UNIQUE + i % 2, i % 50 ? i % 200 : i);
+        assert_string_equal(map(attributes, i), expected);
+    }
+    const struct oto_dictionary *values = attributes->children[1].dictionary;
+    uint32_t distinct = UNIQUE + 2 + 200 + (RECORDS - 200) / 50;
+    assert_false(oto_dictionary_is_distinct(values));
+    assert_in_range(values->count, distinct, distinct + 100);
+    segment_close(&s);
+}
+
 // Promoted columns that records lack are filled up when one has a value, and when the request ends.
 static void promoted_columns_have_a_value_a_row(void **state)
 {
@@ -515,6 +561,7 @@ int main(void)
         cmocka_unit_test(an_empty_log_record_differs_from_zeros_in_it),
         cmocka_unit_test(values_of_all_kinds_have_text_and_types),
         cmocka_unit_test(pairs_that_come_again_are_what_they_were),
+        cmocka_unit_test(unique_values_are_kept_without_a_look),
         cmocka_unit_test(promoted_columns_have_a_value_a_row),
         cmocka_unit_test(fields_that_come_twice_merge_or_the_last_wins),
         cmocka_unit_test(unknown_fields_and_overlong_tags_are_no_matter),
