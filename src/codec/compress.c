@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <lz4.h>
 #include <snappy-c.h>
+#define ZSTD_STATIC_LINKING_ONLY // sequences of ours
 #include <zstd.h>
 #include <zstd_errors.h>
 #endif
@@ -55,6 +56,11 @@ struct oto_codec {
     const struct oto_allocator *allocator;
 };
 
+static void codec_init(struct oto_codec *codec)
+{
+    (void)codec;
+}
+
 static void codec_release(struct oto_codec *codec)
 {
     (void)codec;
@@ -74,6 +80,15 @@ static enum oto_status deflate_all(struct oto_codec *codec, enum oto_compression
 {
     (void)level;
     return inflate_all(codec, compression, input, output, err);
+}
+
+static enum oto_status lines_into(struct oto_codec *codec, struct oto_bytes input,
+                                  const struct oto_lines *lines, struct oto_buffer *output,
+                                  int *ret_pays)
+{
+    (void)codec, (void)input, (void)lines, (void)output;
+    *ret_pays = 0;
+    return OTO_OK;
 }
 
 enum oto_status oto_snappy_block(struct oto_bytes input, void *output, size_t size)
@@ -110,7 +125,14 @@ struct oto_codec {
     int deflater_level;
     ZSTD_DCtx *zstd_reader;
     ZSTD_CCtx *zstd_writer;
+    struct oto_lines_table *lines;
+    struct oto_buffer matches; // struct oto_lines_match, of one frame
 };
+
+static void codec_init(struct oto_codec *codec)
+{
+    oto_buffer_init(&codec->matches, codec->allocator, SIZE_MAX / 2);
+}
 
 static void codec_release(struct oto_codec *codec)
 {
@@ -120,6 +142,8 @@ static void codec_release(struct oto_codec *codec)
         libdeflate_free_compressor(codec->deflater);
     ZSTD_freeDCtx(codec->zstd_reader);
     ZSTD_freeCCtx(codec->zstd_writer);
+    oto_free(codec->allocator, codec->lines, sizeof *codec->lines);
+    oto_buffer_release(&codec->matches);
 }
 
 static enum oto_status buffer_failed(enum oto_status status, const struct oto_buffer *output,
@@ -339,16 +363,17 @@ static enum oto_status deflate_into(struct oto_codec *codec, enum oto_compressio
     return size ? OTO_OK : OTO_TOO_LARGE;
 }
 
-static enum oto_status zstd_into(struct oto_codec *codec, int level, struct oto_bytes input,
-                                 struct oto_buffer *output)
+static enum oto_status zstd_writer_begin(struct oto_codec *codec, size_t input_size,
+                                         struct oto_buffer *output)
 {
     if (!codec->zstd_writer && !(codec->zstd_writer = ZSTD_createCCtx()))
         return OTO_NO_MEMORY;
-    OTO_TRY(reserve_up_to(output, ZSTD_compressBound(input.size), NULL));
-    size_t size =
-        ZSTD_compressCCtx(codec->zstd_writer, output->data ? output->data + output->size : NULL,
-                          output->capacity - output->size, input.data, input.size,
-                          clamp(level, ZSTD_LEVEL_DEFAULT, ZSTD_LEVEL_MAX));
+    return reserve_up_to(output, ZSTD_compressBound(input_size), NULL);
+}
+
+// size: what the library answered.
+static enum oto_status zstd_written(size_t size, struct oto_buffer *output)
+{
     if (!ZSTD_isError(size)) {
         output->size += size;
         return OTO_OK;
@@ -362,6 +387,68 @@ static enum oto_status zstd_into(struct oto_codec *codec, int level, struct oto_
         return OTO_INTERNAL;
     }
 }
+
+static enum oto_status zstd_into(struct oto_codec *codec, int level, struct oto_bytes input,
+                                 struct oto_buffer *output)
+{
+    OTO_TRY(zstd_writer_begin(codec, input.size, output));
+    size_t size =
+        ZSTD_compressCCtx(codec->zstd_writer, output->data ? output->data + output->size : NULL,
+                          output->capacity - output->size, input.data, input.size,
+                          clamp(level, ZSTD_LEVEL_DEFAULT, ZSTD_LEVEL_MAX));
+    return zstd_written(size, output);
+}
+
+#if ZSTD_VERSION_NUMBER >= 10504
+_Static_assert(sizeof(struct oto_lines_match) == sizeof(ZSTD_Sequence) &&
+                   offsetof(struct oto_lines_match, offset) == offsetof(ZSTD_Sequence, offset) &&
+                   offsetof(struct oto_lines_match, literals) ==
+                       offsetof(ZSTD_Sequence, litLength) &&
+                   offsetof(struct oto_lines_match, length) == offsetof(ZSTD_Sequence, matchLength),
+               "matches are zstd's sequences");
+
+static enum oto_status matches_into(struct oto_codec *codec, struct oto_bytes input,
+                                    struct oto_buffer *output)
+{
+    OTO_TRY(zstd_writer_begin(codec, input.size, output));
+    ZSTD_CCtx *writer = codec->zstd_writer;
+    int window_log = ZSTD_BLOCKSIZELOG_MAX;
+    while ((size_t)1 << window_log < input.size)
+        window_log++;
+    ZSTD_CCtx_setParameter(writer, ZSTD_c_compressionLevel, ZSTD_LEVEL_DEFAULT);
+    ZSTD_CCtx_setParameter(writer, ZSTD_c_windowLog, window_log);
+    ZSTD_CCtx_setParameter(writer, ZSTD_c_blockDelimiters, ZSTD_sf_explicitBlockDelimiters);
+    ZSTD_CCtx_setParameter(writer, ZSTD_c_searchForExternalRepcodes, ZSTD_ps_enable);
+    size_t size =
+        ZSTD_compressSequences(writer, output->data + output->size, output->capacity - output->size,
+                               (const void *)codec->matches.data,
+                               codec->matches.size / sizeof(ZSTD_Sequence), input.data, input.size);
+    return zstd_written(size, output);
+}
+
+static enum oto_status lines_into(struct oto_codec *codec, struct oto_bytes input,
+                                  const struct oto_lines *lines, struct oto_buffer *output,
+                                  int *ret_pays)
+{
+    *ret_pays = 0;
+    if (input.size >> ZSTD_WINDOW_LOG_MAX)
+        return OTO_OK;
+    if (!codec->lines && !(codec->lines = oto_alloc(codec->allocator, sizeof *codec->lines)))
+        return OTO_NO_MEMORY;
+    codec->matches.size = 0;
+    OTO_TRY(oto_lines_match(input, lines, codec->lines, &codec->matches, ret_pays));
+    return *ret_pays ? matches_into(codec, input, output) : OTO_OK;
+}
+#else
+static enum oto_status lines_into(struct oto_codec *codec, struct oto_bytes input,
+                                  const struct oto_lines *lines, struct oto_buffer *output,
+                                  int *ret_pays)
+{
+    (void)codec, (void)input, (void)lines, (void)output;
+    *ret_pays = 0;
+    return OTO_OK;
+}
+#endif
 
 static enum oto_status deflate_all(struct oto_codec *codec, enum oto_compression compression,
                                    int level, struct oto_bytes input, struct oto_buffer *output,
@@ -406,8 +493,10 @@ size_t oto_block_size_max(size_t input_size)
 struct oto_codec *oto_codec_new(const struct oto_allocator *allocator)
 {
     struct oto_codec *codec = oto_alloc(allocator, sizeof *codec);
-    if (codec)
-        *codec = (struct oto_codec){.allocator = allocator};
+    if (!codec)
+        return NULL;
+    *codec = (struct oto_codec){.allocator = allocator};
+    codec_init(codec);
     return codec;
 }
 
@@ -452,4 +541,19 @@ enum oto_status oto_compress(struct oto_codec *codec, enum oto_compression compr
     if (compression > OTO_COMPRESSION_ZSTD)
         return oto_error_set(err, OTO_UNSUPPORTED, "unknown compression %d", (int)compression);
     return deflate_all(codec, compression, level, input, output, err);
+}
+
+enum oto_status oto_compress_lines(struct oto_codec *codec, int level, struct oto_bytes input,
+                                   const struct oto_lines *lines, struct oto_buffer *output,
+                                   int *ret_pays, struct oto_error *err)
+{
+    enum oto_status status = OTO_OK;
+    int pays = 0;
+    if (level <= 1)
+        status = lines_into(codec, input, lines, output, &pays);
+    if (status < 0)
+        return oto_error_set(err, status, "compressing %zu bytes of text: %s", input.size,
+                             oto_status_name(status));
+    *ret_pays = pays;
+    return pays ? OTO_OK : oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
 }

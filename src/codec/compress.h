@@ -4,7 +4,7 @@
 #ifndef OTO_CODEC_COMPRESS_H
 #define OTO_CODEC_COMPRESS_H
 
-#include "base/bytes.h"
+#include "codec/lines.h"
 
 enum oto_compression {
     OTO_COMPRESSION_NONE = 0, // "identity"
@@ -35,6 +35,15 @@ OTO_MUST_CHECK enum oto_status oto_compress(struct oto_codec *codec,
                                             enum oto_compression compression, int level,
                                             struct oto_bytes input, struct oto_buffer *output,
                                             struct oto_error *err);
+
+// As a zstd frame, with matches found by line (codec/lines.h) where that pays; the levels above 1
+// search as always. *ret_pays says which of both happened. OTO_INVALID when the lines are longer
+// than the input.
+OTO_MUST_CHECK enum oto_status oto_compress_lines(struct oto_codec *codec, int level,
+                                                  struct oto_bytes input,
+                                                  const struct oto_lines *lines,
+                                                  struct oto_buffer *output, int *ret_pays,
+                                                  struct oto_error *err);
 
 // A snappy or LZ4 block that becomes exactly size bytes at output, as pages of Parquet files have
 // them. OTO_CORRUPT for anything else, OTO_UNSUPPORTED. Ownership: borrows.

@@ -1,0 +1,221 @@
+#include "codec/compress.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+#define LINES 20000
+#define CONTENT_MAX ((size_t)8 << 20)
+
+struct fixture {
+    struct oto_codec *codec;
+    struct oto_buffer content, frame, back, plain;
+    int32_t sizes[LINES];
+    size_t count, head_size;
+    uint32_t random;
+};
+
+static int begin(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){.codec = oto_codec_new(&oto_allocator_heap), .random = 1};
+    struct oto_buffer *buffers[] = {&f.content, &f.frame, &f.back, &f.plain};
+    for (size_t i = 0; i < 4; i++)
+        oto_buffer_init(buffers[i], &oto_allocator_heap, CONTENT_MAX);
+    *state = &f;
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct fixture *f = *state;
+    struct oto_buffer *buffers[] = {&f->content, &f->frame, &f->back, &f->plain};
+    for (size_t i = 0; i < 4; i++)
+        oto_buffer_release(buffers[i]);
+    oto_codec_free(f->codec);
+    return 0;
+}
+
+static uint32_t next_random(struct fixture *f, uint32_t below)
+{
+    f->random = f->random * 1664525u + 1013904223u;
+    return (uint32_t)((uint64_t)f->random * below >> 32);
+}
+
+static void add_line(struct fixture *f, const char *text, size_t size)
+{
+    assert_int_equal(oto_buffer_append(&f->content, text, size), OTO_OK);
+    f->sizes[f->count++] = (int32_t)size;
+}
+
+// A number of any width up to so many digits.
+static uint32_t some_number(struct fixture *f, unsigned digits)
+{
+    uint32_t below = 10;
+    for (unsigned i = next_random(f, digits); i; i--)
+        below *= 10;
+    return next_random(f, below);
+}
+
+static int print_log_line(struct fixture *f, char *text, size_t room)
+{
+    uint32_t large = some_number(f, 7), small = some_number(f, 3), tiny = some_number(f, 2);
+    switch (next_random(f, 6)) {
+    case 0:
+        return snprintf(text, room, "order %u accepted in %u ms after %u attempts", large, small,
+                        tiny);
+    case 1:
+        return snprintf(text, room,
+                        "session %u of customer %u has ended, and what it held was given back "
+                        "within %u ms",
+                        large, large / 3, small);
+    case 2:
+        return snprintf(text, room, "%u of %u bytes written (%u left)", small, large, tiny);
+    case 3:
+        return snprintf(text, room, "cache miss %u", small);
+    case 4:
+        return snprintf(text, room, "%u%u%u", small, large, tiny);
+    default:
+        return snprintf(text, room, "slept");
+    }
+}
+
+static void add_log_line(struct fixture *f)
+{
+    char text[200];
+    add_line(f, text, (size_t)print_log_line(f, text, sizeof text));
+}
+
+// Compresses the lines, with their sizes beside or before them, and has them back; 1 when matches
+// were found by line.
+static int comes_back(struct fixture *f, int is_prefixed)
+{
+    struct oto_lines lines = {f->head_size, is_prefixed ? NULL : f->sizes, f->count};
+    struct oto_error err;
+    int pays = -1;
+    oto_error_init(&err);
+    f->frame.size = f->back.size = f->plain.size = 0;
+    assert_int_equal(oto_compress_lines(f->codec, 1, oto_buffer_view(&f->content), &lines,
+                                        &f->frame, &pays, &err),
+                     OTO_OK);
+    assert_int_equal(
+        oto_decompress(f->codec, OTO_COMPRESSION_ZSTD, oto_buffer_view(&f->frame), &f->back, &err),
+        OTO_OK);
+    assert_true(oto_bytes_equal(oto_buffer_view(&f->back), oto_buffer_view(&f->content)));
+    assert_int_equal(oto_compress(f->codec, OTO_COMPRESSION_ZSTD, 1, oto_buffer_view(&f->content),
+                                  &f->plain, &err),
+                     OTO_OK);
+    return pays;
+}
+
+static void log_lines_become_smaller_than_by_search(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < LINES; i++)
+        add_log_line(f);
+    assert_int_equal(comes_back(f, 0), 1);
+    assert_true(f->frame.size < f->plain.size);
+}
+
+static void what_stands_before_the_lines_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t heads[] = {1, 5000, OTO_LINES_BLOCK_MAX, OTO_LINES_BLOCK_MAX * 2 + 1};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        f->content.size = f->count = 0;
+        f->head_size = heads[i];
+        for (size_t k = 0; k < heads[i]; k++)
+            assert_int_equal(oto_buffer_append_byte(&f->content, (uint8_t)next_random(f, 256)),
+                             OTO_OK);
+        for (int k = 0; k < 5000; k++)
+            add_log_line(f);
+        assert_int_equal(comes_back(f, 0), 1);
+    }
+}
+
+static void lines_after_their_sizes(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 5000; i++) {
+        char text[100];
+        int size = snprintf(text, sizeof text, "/api/v1/orders/%u/events", some_number(f, 7));
+        assert_int_equal(oto_buffer_reserve(&f->content, 4), OTO_OK);
+        oto_store32(f->content.data + f->content.size, (uint32_t)size);
+        f->content.size += 4;
+        add_line(f, text, (size_t)size);
+    }
+    assert_int_equal(comes_back(f, 1), 1);
+    assert_true(f->frame.size < f->plain.size);
+    assert_int_equal(oto_buffer_append(&f->content, "and a rest", 10), OTO_OK);
+    assert_int_equal(comes_back(f, 1), 1);
+}
+
+// All lengths around words and blocks; digits at the ends; nothing at all.
+static void lines_of_all_sizes(void **state)
+{
+    struct fixture *f = *state;
+    static char text[70000];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = i % 37 < 30 ? (char)('a' + i % 37 % 26) : '1';
+    for (int i = 0; i < 3000; i++)
+        add_line(f, text + i % 3, (size_t)(i % 70));
+    for (int i = 0; i < 40; i++)
+        add_line(f, text, 60000 + (size_t)i);
+    assert_int_equal(comes_back(f, 0), 1);
+    add_line(f, text, sizeof text); // too long for one line of a block: searched as always
+    assert_int_equal(comes_back(f, 0), 0);
+}
+
+static void unlike_lines_are_searched(void **state)
+{
+    struct fixture *f = *state;
+    char text[64];
+    for (int i = 0; i < LINES; i++) {
+        for (size_t k = 0; k < sizeof text; k++)
+            text[k] = (char)('a' + next_random(f, 26));
+        add_line(f, text, sizeof text);
+    }
+    assert_int_equal(comes_back(f, 0), 0);
+    f->content.size = f->count = 0;
+    for (int i = 0; i < 100; i++) // alike, but few
+        add_log_line(f);
+    assert_int_equal(comes_back(f, 0), 0);
+}
+
+static void lines_that_are_not_the_content_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct oto_error err;
+    int pays;
+    for (int i = 0; i < 1000; i++)
+        add_log_line(f);
+    f->sizes[999]++;
+    struct oto_lines longer = {0, f->sizes, f->count};
+    oto_error_init(&err);
+    assert_int_equal(oto_compress_lines(f->codec, 1, oto_buffer_view(&f->content), &longer,
+                                        &f->frame, &pays, &err),
+                     OTO_INVALID);
+    assert_int_equal(f->frame.size, 0);
+    struct oto_lines lines = {f->content.size + 1, f->sizes, f->count};
+    assert_int_equal(oto_compress_lines(f->codec, 1, oto_buffer_view(&f->content), &lines,
+                                        &f->frame, &pays, &err),
+                     OTO_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(log_lines_become_smaller_than_by_search, begin, end),
+        cmocka_unit_test_setup_teardown(what_stands_before_the_lines_is_kept, begin, end),
+        cmocka_unit_test_setup_teardown(lines_after_their_sizes, begin, end),
+        cmocka_unit_test_setup_teardown(lines_of_all_sizes, begin, end),
+        cmocka_unit_test_setup_teardown(unlike_lines_are_searched, begin, end),
+        cmocka_unit_test_setup_teardown(lines_that_are_not_the_content_are_refused, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
