@@ -1,4 +1,4 @@
-// The end of a file: bloom filters, column indexes, offset indexes, FileMetaData, its length, the
+// The end of a file: column indexes, offset indexes, FileMetaData, its length, the
 // magic.
 #include "arrow/arrow_schema.h"
 #include "parquet/parquet_internal.h"
@@ -7,7 +7,6 @@
 
 // Where the parts before the footer begin in the file.
 struct places {
-    uint64_t blooms;
     uint64_t column_indexes;
     uint64_t offset_indexes;
 };
@@ -36,7 +35,7 @@ static void write_encoding_count(struct oto_thrift_writer *w, int page_type, int
 }
 
 static void write_chunk_metadata(struct oto_thrift_writer *w, const struct oto_parquet_leaf *leaf,
-                                 const struct oto_parquet_chunk *chunk, const struct places *places)
+                                 const struct oto_parquet_chunk *chunk)
 {
     oto_thrift_field_struct(w, 3);
     oto_thrift_field_i32(w, 1, leaf->physical);
@@ -57,7 +56,7 @@ static void write_chunk_metadata(struct oto_thrift_writer *w, const struct oto_p
         write_encoding_count(w, OTO_PARQUET_DICTIONARY_PAGE, OTO_PARQUET_PLAIN, 1);
     write_encoding_count(w, OTO_PARQUET_DATA_PAGE, chunk->encoding, chunk->page_count);
     if (chunk->bloom_size) {
-        oto_thrift_field_i64(w, 14, (int64_t)(places->blooms + chunk->bloom_at));
+        oto_thrift_field_i64(w, 14, (int64_t)chunk->bloom_at);
         oto_thrift_field_i32(w, 15, (int32_t)chunk->bloom_size);
     }
     oto_thrift_struct_end(w);
@@ -68,7 +67,7 @@ static void write_chunk(struct oto_thrift_writer *w, const struct oto_parquet_le
 {
     oto_thrift_struct_begin(w);
     oto_thrift_field_i64(w, 2, 0); // deprecated file_offset
-    write_chunk_metadata(w, leaf, chunk, places);
+    write_chunk_metadata(w, leaf, chunk);
     if (chunk->offset_index_size) {
         oto_thrift_field_i64(w, 4, (int64_t)(places->offset_indexes + chunk->offset_index_at));
         oto_thrift_field_i32(w, 5, (int32_t)chunk->offset_index_size);
@@ -145,7 +144,7 @@ static void write_metadata(struct oto_thrift_writer *w, const struct oto_parquet
 {
     oto_thrift_struct_begin(w);
     oto_thrift_field_i32(w, 1, FORMAT_VERSION);
-    oto_parquet_schema_write(w, file->batch->schema);
+    oto_parquet_schema_write(w, file->schema);
     oto_thrift_field_i64(w, 3, (int64_t)row_count(file));
     oto_thrift_field_list(w, 4, OTO_THRIFT_STRUCT, file->group_count);
     for (uint32_t i = 0; i < file->group_count; i++)
@@ -174,7 +173,7 @@ static enum oto_status append_metadata(const struct oto_parquet_file *file,
     struct oto_buffer arrow_schema;
     struct oto_thrift_writer w;
     oto_buffer_init(&arrow_schema, file->allocator, INT32_MAX);
-    enum oto_status status = oto_arrow_schema_base64(file->batch->schema, &arrow_schema);
+    enum oto_status status = oto_arrow_schema_base64(file->schema, &arrow_schema);
     if (status == OTO_OK) {
         oto_thrift_writer_init(&w, footer);
         write_metadata(&w, file, places, oto_buffer_view(&arrow_schema));
@@ -188,8 +187,6 @@ enum oto_status oto_parquet_footer_write(struct oto_parquet_file *file)
 {
     struct places places;
     struct oto_buffer *footer = &file->scratch.chunk;
-    places.blooms = file->offset;
-    OTO_TRY(oto_parquet_sink_write(file, file->blooms.data, file->blooms.size));
     places.column_indexes = file->offset;
     OTO_TRY(oto_parquet_sink_write(file, file->column_indexes.data, file->column_indexes.size));
     places.offset_indexes = file->offset;

@@ -141,7 +141,7 @@ struct oto_parquet_chunk {
     uint8_t encoding;
     uint8_t codec;
     uint8_t has_dictionary;
-    uint64_t bloom_at; // in the file's buffers, sizes 0: none
+    uint64_t bloom_at; // in the file; the indexes are in the file's buffers; sizes 0: none
     uint32_t bloom_size;
     uint64_t column_index_at;
     uint32_t column_index_size;
@@ -221,7 +221,8 @@ struct oto_parquet_scratch {
 #define OTO_PARQUET_SCRATCH_COUNT (sizeof(struct oto_parquet_scratch) / sizeof(struct oto_buffer))
 
 struct oto_parquet_file {
-    const struct oto_batch *batch;
+    const struct oto_batch *batch; // whose row groups are being written
+    const struct oto_schema *schema;
     const uint32_t *order;
     const struct oto_parquet_options *options;
     struct oto_codec *codec;

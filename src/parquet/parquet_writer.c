@@ -54,10 +54,22 @@ static void file_release(struct oto_parquet_file *file)
         oto_buffer_release(scratch_buffer(file, i));
 }
 
+// A row group's bloom filters follow it, so that memory does not grow with their number.
+static enum oto_status write_blooms(struct oto_parquet_file *file, struct oto_parquet_chunk *chunks)
+{
+    for (uint32_t i = 0; i < file->leaf_count; i++)
+        if (chunks[i].bloom_size)
+            chunks[i].bloom_at += file->offset;
+    OTO_TRY(oto_parquet_sink_write(file, file->blooms.data, file->blooms.size));
+    file->blooms.size = 0;
+    return OTO_OK;
+}
+
 static enum oto_status write_row_group(struct oto_parquet_file *file, uint32_t first,
                                        uint32_t count)
 {
     struct oto_parquet_row_group row_group = {.offset = file->offset, .row_count = count};
+    size_t chunks_at = file->chunks.size;
     file->group = (struct oto_parquet_group){.first = first, .count = count};
     for (uint32_t i = 0; i < file->leaf_count; i++) {
         struct oto_parquet_chunk chunk;
@@ -67,23 +79,43 @@ static enum oto_status write_row_group(struct oto_parquet_file *file, uint32_t f
         OTO_TRY(oto_buffer_append(&file->chunks, &chunk, sizeof chunk));
     }
     oto_parquet_group_release(file);
+    OTO_TRY(write_blooms(file, (void *)(file->chunks.data + chunks_at)));
     file->group_count++;
     return oto_buffer_append(&file->groups, &row_group, sizeof row_group);
 }
 
-static enum oto_status write_file(struct oto_parquet_file *file, uint32_t count)
+static enum oto_status begin(struct oto_parquet_file *file)
+{
+    oto_error_init(file->err);
+    file_init(file);
+    if (!file->options->row_group_rows || !file->options->page_rows)
+        return oto_error_set(file->err, OTO_INVALID, "row groups and pages need at least one row");
+    return oto_parquet_sink_write(file, "PAR1", 4);
+}
+
+// The leaves point into the batch, so each batch makes them anew.
+static enum oto_status append(struct oto_parquet_file *file, const struct oto_batch *batch,
+                              const uint32_t *order, uint32_t count)
 {
     uint32_t rows = file->options->row_group_rows;
-    if (!rows || !file->options->page_rows)
-        return oto_error_set(file->err, OTO_INVALID, "row groups and pages need at least one row");
-    OTO_TRY(oto_parquet_leaves(file->batch, &file->leaves, file->err));
+    file->batch = batch;
+    file->schema = batch->schema;
+    file->order = order;
+    file->leaves.size = 0;
+    OTO_TRY(oto_parquet_leaves(batch, &file->leaves, file->err));
     file->leaf_count = (uint32_t)(file->leaves.size / sizeof(struct oto_parquet_leaf));
-    OTO_TRY(oto_parquet_sink_write(file, "PAR1", 4));
     for (uint32_t first = 0; first < count; first += rows) {
         rows = count - first < rows ? count - first : rows;
         OTO_TRY(write_row_group(file, first, rows));
     }
-    return oto_parquet_footer_write(file);
+    return OTO_OK;
+}
+
+static enum oto_status describe(enum oto_status status, struct oto_error *err)
+{
+    if (status < 0 && err && err->status == OTO_OK)
+        oto_error_set(err, status, "Parquet file not written: %s", oto_status_name(status));
+    return status;
 }
 
 enum oto_status oto_parquet_write(const struct oto_batch *batch, const uint32_t *order,
@@ -92,20 +124,98 @@ enum oto_status oto_parquet_write(const struct oto_batch *batch, const uint32_t 
                                   const struct oto_sink *sink,
                                   struct oto_parquet_result *ret_result, struct oto_error *err)
 {
-    struct oto_parquet_file file = {.batch = batch,
-                                    .order = order,
-                                    .options = options,
-                                    .codec = codec,
-                                    .allocator = allocator,
-                                    .sink = sink,
-                                    .err = err};
-    oto_error_init(err);
-    file_init(&file);
-    enum oto_status status = write_file(&file, count);
+    struct oto_parquet_file file = {
+        .options = options, .codec = codec, .allocator = allocator, .sink = sink, .err = err};
+    enum oto_status status = begin(&file);
+    if (status == OTO_OK)
+        status = append(&file, batch, order, count);
+    if (status == OTO_OK)
+        status = oto_parquet_footer_write(&file);
     if (status == OTO_OK)
         *ret_result = (struct oto_parquet_result){file.offset, count, file.group_count};
-    else if (err && err->status == OTO_OK)
-        oto_error_set(err, status, "Parquet file not written: %s", oto_status_name(status));
     file_release(&file);
+    return describe(status, err);
+}
+
+// --- batch by batch ---
+
+struct oto_parquet_writer {
+    struct oto_parquet_file file;
+    uint64_t row_count;
+};
+
+// Without rows the file still has the leaves of its schema: those of an empty batch.
+static enum oto_status append_nothing(struct oto_parquet_file *file,
+                                      const struct oto_schema *schema)
+{
+    struct oto_arena arena;
+    struct oto_builder builder;
+    struct oto_batch batch;
+    oto_arena_init(&arena, file->allocator, 1 << 16, SIZE_MAX);
+    enum oto_status status = oto_builder_init(&builder, schema, &arena, 0, 1, file->err);
+    if (status == OTO_OK)
+        status = oto_builder_view(&builder, file->allocator, &batch);
+    if (status == OTO_OK) {
+        status = append(file, &batch, NULL, 0);
+        oto_batch_release(&batch);
+    }
+    file->batch = NULL;
+    oto_arena_release(&arena);
     return status;
+}
+
+enum oto_status
+oto_parquet_writer_new(const struct oto_schema *schema, const struct oto_parquet_options *options,
+                       struct oto_codec *codec, const struct oto_allocator *allocator,
+                       const struct oto_sink *sink, struct oto_parquet_writer **ret_writer,
+                       struct oto_error *err)
+{
+    struct oto_parquet_writer *w = oto_alloc(allocator, sizeof *w);
+    if (!w)
+        return oto_error_set(err, OTO_NO_MEMORY, "no memory to write a Parquet file");
+    *w = (struct oto_parquet_writer){.row_count = 0};
+    w->file = (struct oto_parquet_file){
+        .options = options, .codec = codec, .allocator = allocator, .sink = sink, .err = err};
+    enum oto_status status = begin(&w->file);
+    if (status == OTO_OK)
+        status = append_nothing(&w->file, schema);
+    if (status < 0)
+        oto_parquet_writer_free(w);
+    else
+        *ret_writer = w;
+    return describe(status, err);
+}
+
+enum oto_status oto_parquet_writer_append(struct oto_parquet_writer *w,
+                                          const struct oto_batch *batch, const uint32_t *order,
+                                          uint32_t count, struct oto_error *err)
+{
+    oto_error_init(err);
+    w->file.err = err;
+    enum oto_status status = append(&w->file, batch, order, count);
+    w->row_count += count;
+    w->file.batch = NULL; // its leaves are not looked through again
+    return describe(status, err);
+}
+
+enum oto_status oto_parquet_writer_finish(struct oto_parquet_writer *w,
+                                          struct oto_parquet_result *ret_result,
+                                          struct oto_error *err)
+{
+    oto_error_init(err);
+    w->file.err = err;
+    enum oto_status status = oto_parquet_footer_write(&w->file);
+    if (status == OTO_OK)
+        *ret_result =
+            (struct oto_parquet_result){w->file.offset, w->row_count, w->file.group_count};
+    return describe(status, err);
+}
+
+void oto_parquet_writer_free(struct oto_parquet_writer *w)
+{
+    if (!w)
+        return;
+    const struct oto_allocator *allocator = w->file.allocator;
+    file_release(&w->file);
+    oto_free(allocator, w, sizeof *w);
 }

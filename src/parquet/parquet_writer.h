@@ -1,4 +1,4 @@
-// Writes one Parquet file from rows of a batch (../shared design: page v1, zstd, one encoding a
+// Writes Parquet files from rows of a batch, or of many (page v1, zstd, one encoding a
 // chunk, page CRC, statistics, column and offset index, bloom filters, sorting_columns,
 // ARROW:schema). Core: bytes go to a sink, column chunk by column chunk, so that memory stays
 // within the largest chunk. The same rows in the same order give the same bytes.
@@ -45,5 +45,27 @@ oto_parquet_write(const struct oto_batch *batch, const uint32_t *order, uint32_t
                   const struct oto_parquet_options *options, struct oto_codec *codec,
                   const struct oto_allocator *allocator, const struct oto_sink *sink,
                   struct oto_parquet_result *ret_result, struct oto_error *err);
+
+// The same for more rows than one batch has: each append makes row groups of its own. Memory: that
+// of one row group, and a few kilobytes for each of those before it. All batches have the schema
+// that new is given. options, codec, allocator and sink must outlive the writer.
+struct oto_parquet_writer;
+// Ownership: returns owned (oto_parquet_writer_free). OTO_NO_MEMORY, OTO_INVALID, or what the sink
+// answers.
+OTO_MUST_CHECK enum oto_status
+oto_parquet_writer_new(const struct oto_schema *schema, const struct oto_parquet_options *options,
+                       struct oto_codec *codec, const struct oto_allocator *allocator,
+                       const struct oto_sink *sink, struct oto_parquet_writer **ret_writer,
+                       struct oto_error *err);
+// The rows order[0..count) (order NULL: 0..count). After a failure the writer can only be freed.
+OTO_MUST_CHECK enum oto_status oto_parquet_writer_append(struct oto_parquet_writer *writer,
+                                                         const struct oto_batch *batch,
+                                                         const uint32_t *order, uint32_t count,
+                                                         struct oto_error *err);
+// Writes the footer; without it the file is none.
+OTO_MUST_CHECK enum oto_status oto_parquet_writer_finish(struct oto_parquet_writer *writer,
+                                                         struct oto_parquet_result *ret_result,
+                                                         struct oto_error *err);
+void oto_parquet_writer_free(struct oto_parquet_writer *writer);
 
 #endif

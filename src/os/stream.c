@@ -1,0 +1,210 @@
+#define _GNU_SOURCE
+#include "os/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/errno_status.h"
+
+#define PIECE_BYTES ((size_t)1 << 20)
+
+static int open_path(const char *path, int flags)
+{
+    int fd;
+    do
+        fd = open(path, flags | O_CLOEXEC, 0640);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+// --- input ---
+
+static void look(struct oto_input *input)
+{
+    struct stat about;
+    if (fstat(input->fd, &about) != 0 || !S_ISREG(about.st_mode))
+        return;
+    input->is_regular = 1;
+    input->size_bytes = (uint64_t)about.st_size;
+}
+
+enum oto_status oto_input_open(struct oto_input *input, const char *path, struct oto_error *err)
+{
+    int is_standard = strcmp(path, "-") == 0;
+    *input = (struct oto_input){.fd = STDIN_FILENO,
+                                .is_owned = !is_standard,
+                                .name = is_standard ? "standard input" : path};
+    if (!is_standard && (input->fd = open_path(path, O_RDONLY)) < 0)
+        return oto_error_of_errno(err, "open", path);
+    look(input);
+    return OTO_OK;
+}
+
+void oto_input_close(struct oto_input *input)
+{
+    if (input->is_owned && input->fd >= 0)
+        close(input->fd);
+    input->fd = -1;
+}
+
+enum oto_status oto_input_read(struct oto_input *input, void *data, size_t size, size_t *ret_size,
+                               struct oto_error *err)
+{
+    ssize_t got;
+    do
+        got = read(input->fd, data, size);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return oto_error_of_errno(err, "read", input->name);
+    *ret_size = (size_t)got;
+    return got ? OTO_OK : OTO_END;
+}
+
+enum oto_status oto_input_read_at(struct oto_input *input, uint64_t offset, void *data, size_t size,
+                                  struct oto_error *err)
+{
+    for (uint8_t *at = data; size;) {
+        ssize_t got = pread(input->fd, at, size, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return oto_error_of_errno(err, "read", input->name);
+        if (got == 0)
+            return oto_error_set(err, OTO_IO, "read %s: it has become shorter", input->name);
+        at += got;
+        size -= (size_t)got;
+        offset += (uint64_t)got;
+    }
+    return OTO_OK;
+}
+
+static enum oto_status write_all(int fd, const char *name, const void *data, size_t size,
+                                 struct oto_error *err)
+{
+    for (const uint8_t *at = data; size;) {
+        ssize_t put = write(fd, at, size);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return oto_error_of_errno(err, "write", name);
+        at += put;
+        size -= (size_t)put;
+    }
+    return OTO_OK;
+}
+
+static enum oto_status copy(struct oto_input *input, int fd, struct oto_error *err)
+{
+    uint8_t *piece = malloc(PIECE_BYTES);
+    enum oto_status status = piece ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "no memory");
+    while (status == OTO_OK) {
+        size_t size;
+        status = oto_input_read(input, piece, PIECE_BYTES, &size, err);
+        if (status == OTO_OK)
+            status = write_all(fd, "a temporary file", piece, size, err);
+    }
+    free(piece);
+    return status == OTO_END ? OTO_OK : status;
+}
+
+enum oto_status oto_input_spool(struct oto_input *input, struct oto_error *err)
+{
+    const char *folder = getenv("TMPDIR");
+    folder = folder && *folder ? folder : "/tmp";
+    int fd = open_path(folder, O_TMPFILE | O_RDWR);
+    if (fd < 0)
+        return oto_error_of_errno(err, "make a temporary file in", folder);
+    enum oto_status status = copy(input, fd, err);
+    if (status < 0) {
+        close(fd);
+        return status;
+    }
+    oto_input_close(input);
+    input->fd = fd;
+    input->is_owned = 1;
+    look(input);
+    return OTO_OK;
+}
+
+// --- output ---
+
+static int is_special(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && !S_ISREG(about.st_mode);
+}
+
+enum oto_status oto_output_open(struct oto_output *output, const char *path, struct oto_error *err)
+{
+    int is_standard = strcmp(path, "-") == 0;
+    *output =
+        (struct oto_output){.fd = STDOUT_FILENO, .name = is_standard ? "standard output" : path};
+    if (is_standard)
+        return OTO_OK;
+    output->is_owned = 1;
+    output->fd = -1;
+    if (is_special(path)) {
+        output->fd = open_path(path, O_WRONLY);
+        return output->fd < 0 ? oto_error_of_errno(err, "open", path) : OTO_OK;
+    }
+    // The place behind a link, if it is one: renaming would replace the link.
+    output->path = realpath(path, NULL);
+    if (!output->path)
+        output->path = strdup(path);
+    if (!output->path ||
+        asprintf(&output->temporary, "%s.%ld.part", output->path, (long)getpid()) < 0) {
+        output->temporary = NULL;
+        oto_output_drop(output);
+        return oto_error_set(err, OTO_NO_MEMORY, "no memory to open %s", path);
+    }
+    output->fd = open_path(output->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+    if (output->fd >= 0)
+        return OTO_OK;
+    enum oto_status status = oto_error_of_errno(err, "open", output->temporary);
+    oto_output_drop(output);
+    return status;
+}
+
+enum oto_status oto_output_write(struct oto_output *output, const void *data, size_t size,
+                                 struct oto_error *err)
+{
+    return write_all(output->fd, output->name, data, size, err);
+}
+
+static void forget(struct oto_output *output)
+{
+    free(output->temporary);
+    free(output->path);
+    output->path = output->temporary = NULL;
+    output->fd = -1;
+}
+
+enum oto_status oto_output_publish(struct oto_output *output, struct oto_error *err)
+{
+    enum oto_status status = OTO_OK;
+    if (output->temporary && fdatasync(output->fd) != 0)
+        status = oto_error_of_errno(err, "sync", output->temporary);
+    if (output->is_owned && close(output->fd) != 0 && errno != EINTR && status == OTO_OK)
+        status = oto_error_of_errno(err, "close", output->name);
+    output->fd = -1;
+    if (output->temporary && status == OTO_OK && rename(output->temporary, output->path) != 0)
+        status = oto_error_of_errno(err, "rename to", output->path);
+    if (output->temporary && status < 0)
+        unlink(output->temporary);
+    forget(output);
+    return status;
+}
+
+void oto_output_drop(struct oto_output *output)
+{
+    if (output->is_owned && output->fd >= 0)
+        close(output->fd);
+    if (output->temporary)
+        unlink(output->temporary);
+    forget(output);
+}
