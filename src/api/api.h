@@ -125,6 +125,8 @@ const struct oto_config *oto_service_config(struct oto_service *service);
 const char *oto_service_version(struct oto_service *service);
 int oto_service_draining(struct oto_service *service);
 uint32_t oto_service_roles(struct oto_service *service, uint32_t listener);
+// What a larger request needs, with its copies, is never free: refused for good, not retryably.
+size_t oto_service_request_bytes_max(const struct oto_service *service);
 int oto_service_listener_is_local(struct oto_service *service, uint32_t listener);
 // Sum over the workers, as of each worker's last tick (and of this moment for the calling one).
 void oto_service_http_stats(struct oto_service *service, struct oto_http_stats *ret_stats);

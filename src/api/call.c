@@ -5,6 +5,7 @@
 #include "os/clock.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define REFUSED_BODY_MAX (64u << 10) // of a request that nobody serves
 
@@ -163,7 +164,8 @@ static enum oto_call_encoding first_encoding(const struct oto_http_request *requ
         return OTO_CALL_GRPC;
     struct oto_bytes type = oto_http_header(request, "content-type");
     static const char protobuf[] = "application/x-protobuf";
-    if (type.size >= sizeof(protobuf) - 1 && memcmp(type.data, protobuf, sizeof(protobuf) - 1) == 0)
+    if (type.size >= sizeof(protobuf) - 1 &&
+        strncasecmp((const char *)type.data, protobuf, sizeof(protobuf) - 1) == 0)
         return OTO_CALL_PROTOBUF;
     return OTO_CALL_JSON;
 }
@@ -202,7 +204,7 @@ static void begin_route(struct oto_call *call, const struct oto_http_request *re
     if (route->begin && !route->begin(call))
         return;
     size_t body_max = route->body_bytes_max == SIZE_MAX
-                          ? (size_t)oto_service_config(call->worker->service)->request_bytes_max
+                          ? oto_service_request_bytes_max(call->worker->service)
                           : route->body_bytes_max;
     oto_exchange_read_body(call->exchange, body_max);
 }

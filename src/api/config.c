@@ -44,7 +44,8 @@ const struct oto_config_key oto_config_keys[] = {
      "Attribute to keep in a string column of its own beside the map (acme.tenant becomes "
      "AcmeTenant); may be given several times."},
     {"request_bytes_max", OTO_CONFIG_SIZE, FIELD(request_bytes_max), "64MiB", 1024, 1 * GIB, NULL,
-     "SIZE", "Largest request, before and after decompression."},
+     "SIZE",
+     "Largest request, before and after decompression; never more than a quarter of memory_limit."},
     {"connections_max", OTO_CONFIG_COUNT, FIELD(connections_max), "10000", 1, 1000000, NULL, "N",
      "Open connections; further ones are closed at once."},
     {"connection_age_max", OTO_CONFIG_DURATION, FIELD(connection_age_max_ms), "0", 0, DAY_MS, NULL,

@@ -77,6 +77,11 @@ uint32_t oto_service_roles(struct oto_service *service, uint32_t listener)
 {
     return service->listener_roles[listener];
 }
+size_t oto_service_request_bytes_max(const struct oto_service *service)
+{
+    uint64_t fits = service->config->memory_limit / 4, wanted = service->config->request_bytes_max;
+    return (size_t)(wanted < fits ? wanted : fits);
+}
 int oto_service_listener_is_local(struct oto_service *service, uint32_t listener)
 {
     return service->listener_local[listener];
@@ -215,7 +220,7 @@ static enum oto_status init_worker(struct oto_service *service, uint32_t index,
     worker->index = index;
     worker->budget =
         (struct oto_allocator){budget_alloc, budget_resize, budget_free, service->engine};
-    size_t scratch_max = (size_t)service->config->request_bytes_max;
+    size_t scratch_max = oto_service_request_bytes_max(service);
     oto_buffer_init(&worker->plain, &worker->budget, scratch_max);
     oto_buffer_init(&worker->transcoded, &worker->budget, scratch_max);
     w->wake.message.run = run_wake;
