@@ -201,7 +201,8 @@ static enum oto_status check_element(struct element *e, uint32_t index, uint32_t
     if (e->physical > OTO_PARQUET_FIXED_LEN_BYTE_ARRAY || e->repetition < 0 ||
         e->repetition > OTO_PARQUET_REPEATED || e->converted > INT16_MAX || e->child_count < 0 ||
         (uint32_t)e->child_count >= node_count || (index == 0 && !is_group) ||
-        (!is_group && e->child_count) || (is_group && index && !e->child_count) ||
+        (index && !node->name.data) || (!is_group && e->child_count) ||
+        (is_group && index && !e->child_count) ||
         (e->physical == OTO_PARQUET_FIXED_LEN_BYTE_ARRAY && node->type_length < 1))
         return OTO_CORRUPT;
     node->physical = (int8_t)(is_group ? -1 : e->physical);

@@ -65,6 +65,8 @@ static size_t width_of(const struct oto_column *c)
 static enum oto_status put_absent(struct oto_builder *b, struct oto_column *c, uint32_t count)
 {
     size_t width = width_of(c);
+    if (!count)
+        return OTO_OK;
     if (width && ((c->field->flags & OTO_FIELD_NULLABLE) || is_id(c)))
         return oto_column_append_nulls(b, c, count);
     OTO_TRY(oto_column_reserve(b, c, count));
