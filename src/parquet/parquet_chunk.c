@@ -188,10 +188,7 @@ static enum oto_status write_page(struct writing *c, const struct oto_parquet_pa
     struct oto_parquet_scratch *scratch = &c->file->scratch;
     struct oto_parquet_range range;
     scratch->raw.size = scratch->ids.size = 0;
-    OTO_TRY(oto_parquet_levels_write(&rows->repetition, rows->entry_count, c->leaf->max_repetition,
-                                     &scratch->raw));
-    OTO_TRY(oto_parquet_levels_write(&rows->definition, rows->entry_count, c->leaf->max_definition,
-                                     &scratch->raw));
+    OTO_TRY(oto_buffer_append(&scratch->raw, rows->levels.data, rows->levels.size));
     c->file->text_size = 0;
     OTO_TRY(oto_parquet_values_write(c->file, &c->plan, rows, value_first, &scratch->raw, &range));
     c->text_count = c->file->text_size ? rows->value_count : 0;

@@ -1,7 +1,8 @@
 // What the files of this folder share. A file is written row group by row group, a row group leaf
 // by leaf:
 //   parquet_schema.c  the table's columns as leaves with levels, and the schema of the footer
-//   parquet_rows.c    which values of a leaf a page's rows have, and their levels
+//   parquet_rows.c    how many rows a page has, and which values of a leaf
+//   parquet_levels.c  their levels
 //   parquet_survey.c  what a chunk's values are like: the encoding, the dictionary
 //   parquet_digits.c  ids among the texts of a large dictionary
 //   parquet_lists.c   values of lists that many rows share
@@ -51,11 +52,7 @@ enum {
     OTO_PARQUET_CODEC_ZSTD = 6,
     OTO_PARQUET_CODEC_LZ4_RAW = 7
 };
-enum {
-    OTO_PARQUET_DATA_PAGE = 0,
-    OTO_PARQUET_DICTIONARY_PAGE = 2,
-    OTO_PARQUET_DATA_PAGE_V2 = 3
-};
+enum { OTO_PARQUET_DATA_PAGE = 0, OTO_PARQUET_DICTIONARY_PAGE = 2, OTO_PARQUET_DATA_PAGE_V2 = 3 };
 
 // --- leaves ---
 #define OTO_PARQUET_PATH_MAX 6
@@ -194,11 +191,32 @@ struct oto_parquet_group {
     uint32_t used_count[OTO_LEVEL_MAX];
 };
 
+// Levels of a page of lists.
+struct oto_parquet_level_page {
+    uint32_t first_row;
+    uint32_t row_count;
+    uint32_t entry_count;
+    uint32_t value_count;
+    size_t at; // in the level pages' bytes
+    size_t size;
+};
+
+// Those of the leaf written last, for the next ones: keys and values of a map, fields of a list's
+// structs.
+struct oto_parquet_level_pages {
+    const uint32_t *outer; // NULL: none
+    const uint32_t *inner;
+    unsigned level;
+    struct oto_buffer pages; // struct oto_parquet_level_page, ascending
+    struct oto_buffer bytes;
+};
+
 // Reused from chunk to chunk: growing arrays.
 struct oto_parquet_scratch {
     struct oto_buffer positions;  // uint32_t: a page's values as positions in the leaf's column
     struct oto_buffer repetition; // bitmap, or uint32_t where two lists nest
     struct oto_buffer definition;
+    struct oto_buffer levels;      // both encoded, where they are not kept
     struct oto_buffer values;      // a page's values, gathered
     struct oto_buffer codes;       // uint32_t: a page's dictionary indices
     struct oto_buffer counts;      // uint32_t by dictionary code: uses, then the file's code
@@ -240,6 +258,7 @@ struct oto_parquet_file {
     struct oto_buffer offset_indexes;
     struct oto_parquet_scratch scratch;
     struct oto_parquet_group group;
+    struct oto_parquet_level_pages level_pages[2]; // of lists, of lists in lists
     size_t text_size; // of the page at hand: what ends scratch.raw, sizes in scratch.codes
 };
 
@@ -320,21 +339,14 @@ OTO_MUST_CHECK enum oto_status oto_parquet_survey(struct oto_parquet_file *file,
 OTO_MUST_CHECK enum oto_status oto_parquet_digits_last(struct oto_parquet_file *file,
                                                        struct oto_parquet_plan *plan);
 
-// A page's rows of one leaf. Levels are all equal (`run`), a bitmap, or an array where they need
-// two bits.
-struct oto_parquet_levels {
-    enum { OTO_PARQUET_LEVELS_RUN, OTO_PARQUET_LEVELS_BITS, OTO_PARQUET_LEVELS_ARRAY } form;
-    uint32_t run;
-    const void *data;
-};
+// A page's rows of one leaf.
 struct oto_parquet_page_rows {
     uint32_t first_row;
     uint32_t row_count;
     uint32_t entry_count; // values, nulls and empty lists
     uint32_t value_count;
     const uint32_t *positions;
-    struct oto_parquet_levels repetition;
-    struct oto_parquet_levels definition;
+    struct oto_bytes levels; // as a v1 page begins: repetition, then definition
 };
 // The next page's rows from first_row on: as many as the options' limits allow, at least one.
 // OTO_NO_MEMORY, OTO_TOO_LARGE.
@@ -353,10 +365,38 @@ OTO_MUST_CHECK enum oto_status oto_parquet_lists_write(struct oto_parquet_file *
                                                        const struct oto_parquet_page_rows *rows,
                                                        struct oto_buffer *output, uint32_t *ret_min,
                                                        uint32_t *ret_max);
-// Appends the length-prefixed levels of a v1 page.
-OTO_MUST_CHECK enum oto_status oto_parquet_levels_write(const struct oto_parquet_levels *levels,
-                                                        uint32_t count, unsigned level_max,
-                                                        struct oto_buffer *output);
+
+// Levels, encoded and with their sizes in front; valid until the next are made. OTO_NO_MEMORY,
+// OTO_TOO_LARGE. Bitmaps are for the levels of `count` entries: whole words may be stored, what
+// lies past the end must be 0. NULL: no memory.
+uint8_t *oto_parquet_level_bits(struct oto_buffer *buffer, uint32_t count);
+// All the same; or a bit each, of which so many are 0.
+OTO_MUST_CHECK enum oto_status oto_parquet_levels_of_run(struct oto_parquet_file *file,
+                                                         uint32_t level, uint32_t count,
+                                                         struct oto_bytes *ret_levels);
+OTO_MUST_CHECK enum oto_status oto_parquet_levels_of_bits(struct oto_parquet_file *file,
+                                                          const uint8_t *bits, uint32_t cleared,
+                                                          uint32_t count,
+                                                          struct oto_bytes *ret_levels);
+// Of lists whose elements are not null: made for the first leaf that has them, then known. rows:
+// counted, gets the levels.
+OTO_MUST_CHECK enum oto_status oto_parquet_levels_of_lists(struct oto_parquet_file *file,
+                                                           const struct oto_parquet_leaf *leaf,
+                                                           const uint32_t *indices,
+                                                           struct oto_parquet_page_rows *rows);
+// The page of exactly these rows, or NULL.
+const struct oto_parquet_level_page *oto_parquet_levels_known(const struct oto_parquet_file *file,
+                                                              const struct oto_parquet_leaf *leaf,
+                                                              uint32_t first_row,
+                                                              uint32_t row_count);
+// 1 when no entry of the batch has anything in its list.
+int oto_parquet_lists_are_empty(const struct oto_parquet_file *file,
+                                const struct oto_parquet_leaf *leaf);
+// Of lists of nullable elements.
+OTO_MUST_CHECK enum oto_status oto_parquet_levels_of_elements(struct oto_parquet_file *file,
+                                                              const struct oto_parquet_leaf *leaf,
+                                                              const uint32_t *indices,
+                                                              struct oto_parquet_page_rows *rows);
 
 // Appends a page's values in the plan's encoding and takes them into range. value_first: ordinal of
 // its first value. Random ids go to scratch.ids as bytes: their digits belong behind output.

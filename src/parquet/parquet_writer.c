@@ -33,11 +33,31 @@ static struct oto_buffer *scratch_buffer(struct oto_parquet_file *file, size_t i
     return (struct oto_buffer *)(void *)&file->scratch + i;
 }
 
+// All but the scratch.
+#define OWN_COUNT 10
+
+static void own_buffers(struct oto_parquet_file *file, struct oto_buffer *own[OWN_COUNT])
+{
+    struct oto_buffer *all[OWN_COUNT] = {
+        &file->leaves,
+        &file->chunks,
+        &file->groups,
+        &file->blooms,
+        &file->column_indexes,
+        &file->offset_indexes,
+        &file->level_pages[0].pages,
+        &file->level_pages[0].bytes,
+        &file->level_pages[1].pages,
+        &file->level_pages[1].bytes,
+    };
+    memcpy(own, all, sizeof all);
+}
+
 static void file_init(struct oto_parquet_file *file)
 {
-    struct oto_buffer *own[] = {&file->leaves, &file->chunks,         &file->groups,
-                                &file->blooms, &file->column_indexes, &file->offset_indexes};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    struct oto_buffer *own[OWN_COUNT];
+    own_buffers(file, own);
+    for (size_t i = 0; i < OWN_COUNT; i++)
         oto_buffer_init(own[i], file->allocator, BUFFER_BYTES_MAX);
     for (size_t i = 0; i < OTO_PARQUET_SCRATCH_COUNT; i++)
         oto_buffer_init(scratch_buffer(file, i), file->allocator, BUFFER_BYTES_MAX);
@@ -45,10 +65,10 @@ static void file_init(struct oto_parquet_file *file)
 
 static void file_release(struct oto_parquet_file *file)
 {
-    struct oto_buffer *own[] = {&file->leaves, &file->chunks,         &file->groups,
-                                &file->blooms, &file->column_indexes, &file->offset_indexes};
+    struct oto_buffer *own[OWN_COUNT];
+    own_buffers(file, own);
     oto_parquet_group_release(file);
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    for (size_t i = 0; i < OWN_COUNT; i++)
         oto_buffer_release(own[i]);
     for (size_t i = 0; i < OTO_PARQUET_SCRATCH_COUNT; i++)
         oto_buffer_release(scratch_buffer(file, i));
@@ -71,6 +91,7 @@ static enum oto_status write_row_group(struct oto_parquet_file *file, uint32_t f
     struct oto_parquet_row_group row_group = {.offset = file->offset, .row_count = count};
     size_t chunks_at = file->chunks.size;
     file->group = (struct oto_parquet_group){.first = first, .count = count};
+    file->level_pages[0].outer = file->level_pages[1].outer = NULL;
     for (uint32_t i = 0; i < file->leaf_count; i++) {
         struct oto_parquet_chunk chunk;
         OTO_TRY(oto_parquet_chunk_write(file, oto_parquet_file_leaf(file, i), &chunk));
