@@ -3,6 +3,7 @@
 #include "columns/column.h"
 
 #define CAPACITY_HIGHER_LEVEL 64u // first allocation of what is not a row's
+#define PARTS_A_ROW 8u            // of maps and lists, in their first allocation
 #define CAPACITY_MAX (1u << 31)
 
 // Bytes of one entry's value; 0 for what has offsets.
@@ -155,7 +156,10 @@ static uint8_t *larger_validity(struct oto_arena *arena, const struct oto_column
 
 enum oto_status oto_column_grow(struct oto_builder *b, struct oto_column *c, uint32_t more)
 {
-    uint32_t first = c->level == 0 ? b->rows_reserve : CAPACITY_HIGHER_LEVEL;
+    int is_nested = c >= b->columns + b->schema->field_count;
+    uint32_t first = c->level ? CAPACITY_HIGHER_LEVEL : b->rows_reserve;
+    if (!c->level && is_nested && first <= CAPACITY_MAX / PARTS_A_ROW)
+        first *= PARTS_A_ROW;
     uint32_t capacity = next_capacity(c->capacity, c->length, more, first);
     if (!capacity)
         return OTO_NO_MEMORY;

@@ -2,9 +2,10 @@
 #include "base/hash.h"
 
 #define CAPACITY_FIRST 16u
-#define CAPACITY_MAX (1u << 26)
-#define LENGTH_MIN 16384u // of the column before its dictionary is judged,
-#define WINDOW 4096u      // by the latest so many values: at first all are new
+#define CAPACITY_LARGE (1u << 12) // from here on eight times as many, of which most pages will
+#define CAPACITY_MAX (1u << 27)   // never be touched
+#define LENGTH_MIN 16384u         // of the column before its dictionary is judged,
+#define WINDOW 4096u              // by the latest so many values: at first all are new
 
 void oto_dictionary_init(struct oto_dictionary *d, struct oto_arena *arena, uint64_t seed, int keep)
 {
@@ -54,12 +55,14 @@ static enum oto_status reserve_slot(struct oto_dictionary *d)
     return OTO_OK;
 }
 
-// Doubles the entries. The old array is left to the views that have it.
+// More entries. The old array is left to the views that have it.
 static enum oto_status grow(struct oto_dictionary *d)
 {
     if (d->capacity >= CAPACITY_MAX)
         return OTO_NO_MEMORY;
     uint32_t capacity = d->capacity ? 2 * d->capacity : CAPACITY_FIRST;
+    if (d->capacity >= CAPACITY_LARGE && d->capacity <= CAPACITY_MAX / 8)
+        capacity = 8 * d->capacity;
     struct oto_bytes *entries = oto_arena_alloc(d->arena, capacity * sizeof *entries);
     if (!entries)
         return OTO_NO_MEMORY;

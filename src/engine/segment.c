@@ -86,14 +86,18 @@ static size_t width_of(const struct oto_field *field)
     }
 }
 
-// Bytes that the rows of a builder reserved and have not touched.
+// Bytes that a builder reserved and has not touched.
 static uint64_t untouched_bytes(const struct oto_builder *b)
 {
     uint64_t bytes = (uint64_t)(b->levels[0].capacity - b->levels[0].count) * sizeof(uint32_t);
-    for (uint32_t i = 0; i < b->schema->field_count; i++) {
+    for (uint32_t i = 0; i < b->node_count; i++) {
         const struct oto_column *column = &b->columns[i];
         if (column->capacity > column->length)
             bytes += (uint64_t)(column->capacity - column->length) * width_of(column->field);
+    }
+    for (uint32_t i = 0; i < b->dictionary_count; i++) {
+        const struct oto_dictionary *d = &b->dictionaries[i];
+        bytes += (uint64_t)(d->capacity - d->count) * sizeof *d->entries;
     }
     return bytes;
 }
