@@ -55,10 +55,25 @@ static int has_nulls(const struct oto_parquet_leaf *leaf)
     return leaf->nullable && leaf->column->validity && leaf->column->null_count;
 }
 
-// 1 while entries are left that are one value each: the common case, which has loops of its own.
-static inline int is_plain_walk(const struct walk *w)
+// 1 when entries are one value each: a common case, which has loops of its own.
+static int is_plain_walk(const struct walk *w)
 {
-    return w->next < w->count && !w->weights && !w->leaf->outer && !has_nulls(w->leaf);
+    return !w->weights && !w->leaf->outer && !has_nulls(w->leaf);
+}
+
+// 1 when the row group has all rows of the batch: then what does not depend on the order of rows
+// goes through a column of theirs from its first position to the last.
+static int takes_all(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf)
+{
+    return !leaf->level && file->group.count == file->batch->row_count;
+}
+
+static uint32_t position_count(const struct oto_parquet_file *file,
+                               const struct oto_parquet_leaf *leaf)
+{
+    uint32_t count = file->batch->row_count;
+    count = leaf->outer ? leaf->outer[count] : count;
+    return leaf->inner ? leaf->inner[count] : count;
 }
 
 // Elements of the lists of a walk, nulls among them.
@@ -66,11 +81,6 @@ static uint64_t count_elements(const struct walk *w)
 {
     const uint32_t *outer = w->leaf->outer, *inner = w->leaf->inner;
     uint64_t count = 0;
-    if (!inner && !w->weights) {
-        for (uint32_t i = 0; i < w->count; i++)
-            count += outer[w->entries[i] + 1] - outer[w->entries[i]];
-        return count;
-    }
     for (uint32_t i = 0; i < w->count; i++) {
         uint32_t first = outer[w->entries[i]], end = outer[w->entries[i] + 1];
         uint32_t size = inner ? inner[end] - inner[first] : end - first;
@@ -86,8 +96,6 @@ static uint64_t count_valid(struct walk w)
     uint64_t count = 0;
     if (column->null_count == column->length)
         return 0;
-    for (; w.next < w.count && !w.weights && !w.leaf->outer; w.next++)
-        count += (uint32_t)oto_column_valid(column, w.entries[w.next]);
     while (walk_next(&w, &first, &end, &weight)) {
         for (uint32_t i = first; i < end; i++)
             count += oto_column_valid(column, i) ? weight : 0;
@@ -98,11 +106,14 @@ static uint64_t count_valid(struct walk w)
 static enum oto_status count_values(const struct oto_parquet_file *file,
                                     struct oto_parquet_plan *plan)
 {
-    struct walk w = walk_begin(file, plan->leaf);
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    struct walk w = walk_begin(file, leaf);
     uint64_t count = file->group.count;
-    if (has_nulls(plan->leaf))
+    if (takes_all(file, leaf))
+        count = position_count(file, leaf) - (has_nulls(leaf) ? leaf->column->null_count : 0);
+    else if (has_nulls(leaf))
         count = count_valid(w);
-    else if (plan->leaf->outer)
+    else if (leaf->outer)
         count = count_elements(&w);
     plan->value_count = (uint32_t)count;
     return count > INT32_MAX ? OTO_TOO_LARGE : OTO_OK;
@@ -205,19 +216,21 @@ static enum oto_status sort_distinct(struct oto_parquet_file *file, struct oto_p
 static void tally_text(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
                        uint32_t *counts)
 {
-    const uint32_t *codes = leaf->column->values, *outer = leaf->outer;
+    const uint32_t *codes = leaf->column->values;
     const struct oto_column *column = leaf->column;
     struct walk w = walk_begin(file, leaf);
-    int nulls = has_nulls(leaf), is_row_by_row = !w.weights && !leaf->inner;
+    int nulls = has_nulls(leaf);
     uint32_t first, end, weight;
-    for (; is_plain_walk(&w); w.next++)
-        counts[codes[w.entries[w.next]]]++;
-    for (; is_row_by_row && outer && !nulls && w.next < w.count; w.next++) {
-        for (uint32_t i = outer[w.entries[w.next]]; i < outer[w.entries[w.next] + 1]; i++)
+    if (takes_all(file, leaf)) {
+        w.next = w.count;
+        end = position_count(file, leaf);
+        for (uint32_t i = 0; !nulls && i < end; i++)
             counts[codes[i]]++;
+        for (uint32_t i = 0; nulls && i < end; i++)
+            counts[codes[i]] += (uint32_t)oto_column_valid(column, i);
     }
-    for (; is_row_by_row && !outer && w.next < w.count; w.next++)
-        counts[codes[w.entries[w.next]]] += (uint32_t)oto_column_valid(column, w.entries[w.next]);
+    for (; is_plain_walk(&w) && w.next < w.count; w.next++)
+        counts[codes[w.entries[w.next]]]++;
     while (walk_next(&w, &first, &end, &weight)) {
         for (uint32_t i = first; i < end; i++)
             counts[codes[i]] += !nulls || oto_column_valid(column, i) ? weight : 0;
@@ -521,17 +534,33 @@ static uint32_t distinct_max(const struct oto_parquet_plan *plan)
     return count < 1 ? 1 : count < NUMBERS_DISTINCT_MAX ? count : NUMBERS_DISTINCT_MAX;
 }
 
+#define RANGE_OF(type)                                                                             \
+    static void range_of_##type(const type *values, uint32_t count, int64_t *min, int64_t *max)    \
+    {                                                                                              \
+        type least = count ? values[0] : 0, most = least;                                          \
+        for (uint32_t i = 1; i < count; i++) {                                                     \
+            least = values[i] < least ? values[i] : least;                                         \
+            most = values[i] > most ? values[i] : most;                                            \
+        }                                                                                          \
+        *min = least;                                                                              \
+        *max = most;                                                                               \
+    }
+RANGE_OF(int32_t)
+RANGE_OF(int64_t)
+
 static void integer_range(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
                           int64_t *ret_min, int64_t *ret_max)
 {
     struct walk w = walk_begin(file, leaf);
     int64_t min = INT64_MAX, max = INT64_MIN;
     int nulls = has_nulls(leaf);
-    uint32_t first, end, weight;
-    for (; is_plain_walk(&w); w.next++) {
-        int64_t value = integer_at(leaf, w.entries[w.next]);
-        min = value < min ? value : min;
-        max = value > max ? value : max;
+    uint32_t first, end, weight, count = takes_all(file, leaf) ? position_count(file, leaf) : 0;
+    if (count && !nulls) {
+        if (leaf->type == OTO_TYPE_INT32)
+            range_of_int32_t(leaf->column->values, count, ret_min, ret_max);
+        else
+            range_of_int64_t(leaf->column->values, count, ret_min, ret_max);
+        return;
     }
     while (walk_next(&w, &first, &end, &weight)) {
         for (uint32_t i = first; i < end; i++) {
@@ -546,26 +575,42 @@ static void integer_range(const struct oto_parquet_file *file, const struct oto_
     *ret_max = max;
 }
 
+// Marks the numbers that occur, from plan->number_min on.
+static void mark_numbers(const struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
+                         uint32_t *marks)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    const int32_t *narrow = leaf->column->values;
+    const int64_t *wide = leaf->column->values, least = plan->number_min;
+    struct walk w = walk_begin(file, leaf);
+    int nulls = has_nulls(leaf), is_narrow = leaf->type == OTO_TYPE_INT32;
+    uint32_t first, end, weight, count = takes_all(file, leaf) ? position_count(file, leaf) : 0;
+    if (count && !nulls) {
+        for (uint32_t i = 0; is_narrow && i < count; i++)
+            marks[narrow[i] - least] = 1;
+        for (uint32_t i = 0; !is_narrow && i < count; i++)
+            marks[wide[i] - least] = 1;
+        return;
+    }
+    while (walk_next(&w, &first, &end, &weight)) {
+        for (uint32_t i = first; i < end; i++) {
+            if (!nulls || oto_column_valid(leaf->column, i))
+                marks[integer_at(leaf, i) - least] = 1;
+        }
+    }
+}
+
 // Integers near each other: one table by value.
 static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
                                     uint32_t range)
 {
-    const struct oto_parquet_leaf *leaf = plan->leaf;
     uint32_t *marks = oto_parquet_scratch_take(&file->scratch.counts, range, sizeof *marks);
+    uint32_t count = 0;
     if (!marks)
         return OTO_NO_MEMORY;
     memset(marks, 0, (size_t)range * sizeof *marks);
-    struct walk w = walk_begin(file, leaf);
-    int nulls = has_nulls(leaf);
-    uint32_t first, end, weight, count = 0;
-    for (; range > 1 && is_plain_walk(&w); w.next++)
-        marks[integer_at(leaf, w.entries[w.next]) - plan->number_min] = 1;
-    while (range > 1 && walk_next(&w, &first, &end, &weight)) {
-        for (uint32_t i = first; i < end; i++) {
-            if (!nulls || oto_column_valid(leaf->column, i))
-                marks[integer_at(leaf, i) - plan->number_min] = 1;
-        }
-    }
+    if (range > 1)
+        mark_numbers(file, plan, marks);
     marks[0] = 1;
     for (uint32_t i = 0; i < range; i++)
         count += marks[i];

@@ -37,9 +37,9 @@ struct oto_parquet_result {
     uint32_t row_group_count;
 };
 
-// Writes the rows order[0..count) of batch (order NULL: 0..count) as a whole file. codec: this
-// thread's contexts. Scratch memory comes from allocator. count 0 writes a legal file without row
-// groups. OTO_NO_MEMORY, OTO_TOO_LARGE, or what the sink answers. Ownership: borrows.
+// Writes the rows order[0..count) of batch (order NULL: 0..count), no row twice, as a whole file.
+// codec: this thread's contexts. Scratch memory comes from allocator. count 0 writes a legal file
+// without row groups. OTO_NO_MEMORY, OTO_TOO_LARGE, or what the sink answers. Ownership: borrows.
 OTO_MUST_CHECK enum oto_status
 oto_parquet_write(const struct oto_batch *batch, const uint32_t *order, uint32_t count,
                   const struct oto_parquet_options *options, struct oto_codec *codec,
