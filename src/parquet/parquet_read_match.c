@@ -30,11 +30,13 @@ struct match {
     struct oto_error *err;
 };
 
-// The fields of one struct, or of the table.
+// The fields of one struct, or of the table, and where they are in the file.
 struct siblings {
     const struct oto_field *const *pointers; // of the table, or
     const struct oto_field *fields;          // of a struct
     uint32_t count;
+    uint32_t parent;    // node
+    const char *prefix; // "Events": the node's children are named "Events.Name"; NULL: "Name"
 };
 
 static const struct oto_field *sibling(const struct siblings *s, uint32_t i)
@@ -48,12 +50,21 @@ static struct place below(struct place place, uint32_t child)
     return place;
 }
 
-// A column of no type holds nulls only: the same as none.
-static const struct oto_parquet_node *find_child(const struct match *m, uint32_t parent,
-                                                 const char *name)
+static int is_named(struct oto_bytes name, const char *prefix, const char *field)
 {
-    for (uint32_t i = parent + 1; i < m->nodes[parent].end; i = m->nodes[i].end)
-        if (oto_bytes_equal_text(m->nodes[i].name, name))
+    size_t size = prefix ? strlen(prefix) : 0;
+    if (!prefix)
+        return oto_bytes_equal_text(name, field);
+    return name.size > size && memcmp(name.data, prefix, size) == 0 && name.data[size] == '.' &&
+           oto_bytes_equal_text(oto_bytes(name.data + size + 1, name.size - size - 1), field);
+}
+
+// A column of no type holds nulls only: the same as none.
+static const struct oto_parquet_node *find_node(const struct match *m, const struct siblings *s,
+                                                const struct oto_field *field)
+{
+    for (uint32_t i = s->parent + 1; i < m->nodes[s->parent].end; i = m->nodes[i].end)
+        if (is_named(m->nodes[i].name, s->prefix, field->name))
             return m->nodes[i].logical == LOGICAL_UNKNOWN ? NULL : &m->nodes[i];
     return NULL;
 }
@@ -272,25 +283,24 @@ static int rest_of(const struct siblings *s, const struct oto_field *time)
 }
 
 // 1 when the field gets its values from the time beside it.
-static int is_fed(const struct match *m, const struct siblings *s, uint32_t parent,
-                  const struct oto_field *field)
+static int is_fed(const struct match *m, const struct siblings *s, const struct oto_field *field)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         const struct oto_field *time = sibling(s, i);
         int rest = time->type == OTO_TYPE_TIME ? rest_of(s, time) : -1;
         if (rest >= 0 && sibling(s, (uint32_t)rest) == field)
-            return find_child(m, parent, time->name) != NULL;
+            return find_node(m, s, time) != NULL;
     }
     return 0;
 }
 
-static enum oto_status match_time(struct match *m, const struct siblings *s, uint32_t parent,
+static enum oto_status match_time(struct match *m, const struct siblings *s,
                                   const struct oto_field *field,
                                   const struct oto_parquet_node *node, struct place *place)
 {
     struct oto_parquet_path rest = {.depth = 0};
     int index = rest_of(s, field);
-    if (index >= 0 && !find_child(m, parent, sibling(s, (uint32_t)index)->name)) {
+    if (index >= 0 && !find_node(m, s, sibling(s, (uint32_t)index))) {
         rest = place->path;
         rest.at[rest.depth - 1] = (uint16_t)index;
     }
@@ -301,7 +311,7 @@ static enum oto_status match_structs(struct match *m, const struct oto_field *fi
                                      const struct oto_parquet_node *node, struct place *around);
 
 // Depth is that of our own tables.
-static enum oto_status match_field(struct match *m, const struct siblings *s, uint32_t parent,
+static enum oto_status match_field(struct match *m, const struct siblings *s,
                                    const struct oto_field *field,
                                    const struct oto_parquet_node *node, struct place *place)
 {
@@ -314,38 +324,20 @@ static enum oto_status match_field(struct match *m, const struct siblings *s, ui
     case OTO_TYPE_STRUCTS:
         return match_structs(m, field, node, place);
     case OTO_TYPE_TIME:
-        return match_time(m, s, parent, field, node, place);
+        return match_time(m, s, field, node, place);
     default:
         return add_leaf(m, field, node, place, &no_rest);
     }
 }
 
-// First what the file has, then what it lacks, which is filled up to the length of the rest.
-static enum oto_status match_siblings(struct match *m, const struct siblings *s, uint32_t parent,
-                                      struct place *place)
-{
-    int is_table = place->path.depth == 0;
-    for (uint32_t i = 0; i < s->count; i++) {
-        const struct oto_field *field = sibling(s, i);
-        const struct oto_parquet_node *node = find_child(m, parent, field->name);
-        struct place part = below(*place, i);
-        if (is_table)
-            m->column = field;
-        if (!node)
-            continue;
-        OTO_TRY(match_field(m, s, parent, field, node, &part));
-        drive_no_more(place);
-    }
-    return OTO_OK;
-}
-
-static enum oto_status fill_siblings(struct match *m, const struct siblings *s, uint32_t parent,
-                                     const struct place *place)
+// What the file lacks of them is filled up to the length of the rest.
+static enum oto_status fill_parts(struct match *m, const struct siblings *s,
+                                  const struct place *place)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         const struct oto_field *field = sibling(s, i);
         struct place part = below(*place, i);
-        if (!find_child(m, parent, field->name) && !is_fed(m, s, parent, field))
+        if (!find_node(m, s, field) && !is_fed(m, s, field))
             OTO_TRY(add_fill(m, &part));
     }
     return OTO_OK;
@@ -366,16 +358,67 @@ static enum oto_status match_structs(struct match *m, const struct oto_field *fi
 {
     const struct oto_parquet_node *element;
     struct place place = *around;
-    struct siblings parts = {.fields = field->children, .count = field->child_count};
     OTO_TRY(enter_list(m, field, node, &place, &element));
     if (element->physical >= 0)
         return refuse(m, field, "is no list of structs");
-    uint32_t index = (uint32_t)(element - m->nodes), before = m->reader->stream_count;
-    OTO_TRY(match_siblings(m, &parts, index, &place));
+    struct siblings parts = {.fields = field->children,
+                             .count = field->child_count,
+                             .parent = (uint32_t)(element - m->nodes)};
+    uint32_t before = m->reader->stream_count;
+    for (uint32_t i = 0; i < parts.count; i++) {
+        struct place part = below(place, i);
+        node = find_node(m, &parts, &parts.fields[i]);
+        if (!node)
+            continue;
+        OTO_TRY(match_field(m, &parts, &parts.fields[i], node, &part));
+        drive_no_more(&place);
+    }
     if (m->reader->stream_count == before)
         OTO_TRY(add_counter(m, element, &place));
-    OTO_TRY(fill_siblings(m, &parts, index, &place));
+    OTO_TRY(fill_parts(m, &parts, &place));
     drive_no_more(around);
+    return OTO_OK;
+}
+
+// A list of structs as lists side by side, "Events.Name" and so on, as ClickHouse writes its Nested
+// columns. *ret_found: 0 when there is none of them.
+static enum oto_status match_side_by_side(struct match *m, const struct oto_field *field,
+                                          const struct place *around, int *ret_found)
+{
+    struct siblings parts = {
+        .fields = field->children, .count = field->child_count, .prefix = field->name};
+    struct place place = *around;
+    uint32_t before = m->reader->stream_count;
+    for (uint32_t i = 0; i < parts.count; i++) {
+        const struct oto_parquet_node *node = find_node(m, &parts, &parts.fields[i]), *element;
+        struct place part = *around;
+        if (!node)
+            continue;
+        OTO_TRY(enter_list(m, &parts.fields[i], node, &part, &element));
+        part.lists[0].is_driver = m->reader->stream_count == before;
+        place.lists[0] = part.lists[0];
+        part = below(part, i);
+        OTO_TRY(match_field(m, &parts, &parts.fields[i], element, &part));
+    }
+    *ret_found = m->reader->stream_count > before;
+    place.list_count = 1;
+    return *ret_found ? fill_parts(m, &parts, &place) : OTO_OK;
+}
+
+static enum oto_status match_columns(struct match *m, const struct siblings *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct oto_field *field = m->column = sibling(s, i);
+        const struct oto_parquet_node *node = find_node(m, s, field);
+        struct place place = below((struct place){.list_count = 0}, i);
+        int is_found = node != NULL;
+        if (node)
+            OTO_TRY(match_field(m, s, field, node, &place));
+        else if (field->type == OTO_TYPE_STRUCTS)
+            OTO_TRY(match_side_by_side(m, field, &place, &is_found));
+        if (!is_found && !is_fed(m, s, field))
+            OTO_TRY(add_fill(m, &place));
+    }
     return OTO_OK;
 }
 
@@ -405,10 +448,7 @@ enum oto_status oto_parquet_match(struct oto_parquet_reader *reader, struct oto_
     struct match m = {.reader = reader, .nodes = reader->metadata.nodes, .err = err};
     struct siblings columns = {.pointers = reader->schema->fields,
                                .count = reader->schema->field_count};
-    struct place place = {.list_count = 0};
-    enum oto_status status = match_siblings(&m, &columns, 0, &place);
-    if (status == OTO_OK)
-        status = fill_siblings(&m, &columns, 0, &place);
+    enum oto_status status = match_columns(&m, &columns);
     if (status == OTO_OK)
         status = make_streams(reader);
     if (status == OTO_NO_MEMORY)

@@ -134,7 +134,8 @@ const struct oto_parquet_metadata *oto_parquet_metadata_of(const struct oto_parq
 // 64-bit numbers keep their bits, as the tables have them), timestamps in milliseconds,
 // microseconds, nanoseconds or INT96, strings from BYTE_ARRAY or FIXED_LEN_BYTE_ARRAY, ids from
 // these as hex or raw, required or optional, lists and maps in the three-level and legacy forms,
-// maps also as lists of two-field structs. A null in a column that is not nullable comes as empty.
+// maps also as lists of two-field structs, lists of structs also as lists side by side
+// ("Events.Name" and so on: ClickHouse's Nested). A null in a column that is not nullable comes as empty.
 // Where a time has a NanoOfMicro column in the table and none in the file, that gets the
 // nanoseconds past the microsecond (0 where the file has none, null where the time is null); else
 // such nanoseconds must be zero (OTO_UNSUPPORTED). OTO_INVALID: a column is of another kind (err

@@ -322,3 +322,107 @@ def test_clickhouse_writes(ours, rows, tmp_path, codec):
         "output_format_parquet_row_group_size=1300, output_format_parquet_data_page_size=4000"
     )
     same(read(path), rows)
+
+
+# --- tables as the ClickHouse exporter defines them ---
+
+MAP = "Map(LowCardinality(String), String)"
+WORD = "LowCardinality(String)"
+TABLES = {
+    "otel_logs": {
+        "Timestamp": "DateTime64(9)", "TraceId": "String", "SpanId": "String", "TraceFlags": "UInt8",
+        "SeverityText": WORD, "SeverityNumber": "UInt8", "ServiceName": WORD, "Body": "String",
+        "ResourceSchemaUrl": WORD, "ResourceAttributes": MAP, "ScopeSchemaUrl": WORD, "ScopeName": "String",
+        "ScopeVersion": WORD, "ScopeAttributes": MAP, "LogAttributes": MAP, "EventName": "String",
+    },
+    "otel_traces": {
+        "Timestamp": "DateTime64(9)", "TraceId": "String", "SpanId": "String", "ParentSpanId": "String",
+        "TraceState": "String", "SpanName": WORD, "SpanKind": WORD, "ServiceName": WORD, "ResourceAttributes": MAP,
+        "ScopeName": "String", "ScopeVersion": "String", "SpanAttributes": MAP, "Duration": "UInt64",
+        "StatusCode": WORD, "StatusMessage": "String",
+        "Events": f"Nested(Timestamp DateTime64(9), Name {WORD}, Attributes {MAP})",
+        "Links": f"Nested(TraceId String, SpanId String, TraceState String, Attributes {MAP})",
+    },
+    "otel_metrics_histogram": {
+        "ResourceAttributes": MAP, "ResourceSchemaUrl": "String", "ScopeName": "String", "ScopeVersion": "String",
+        "ScopeAttributes": MAP, "ScopeDroppedAttrCount": "UInt32", "ScopeSchemaUrl": "String", "ServiceName": WORD,
+        "MetricName": "String", "MetricDescription": "String", "MetricUnit": "String", "Attributes": MAP,
+        "StartTimeUnix": "DateTime64(9)", "TimeUnix": "DateTime64(9)", "Count": "UInt64", "Sum": "Float64",
+        "BucketCounts": "Array(UInt64)", "ExplicitBounds": "Array(Float64)",
+        "Exemplars": f"Nested(FilteredAttributes {MAP}, TimeUnix DateTime64(9), Value Float64, SpanId String, "
+        "TraceId String)",
+        "Flags": "UInt32", "Min": "Float64", "Max": "Float64", "AggregationTemporality": "Int32",
+    },
+}
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+NS = "fromUnixTimestamp64Nano(1700000000123456789)"
+VALUES = {
+    "otel_logs": f"({NS}, '{TRACE}', '', 1, 'INFO', 9, 'shop', 'hello', 'u', {{'a': 'b'}}, '', 'scope', '1', {{}}, "
+    "{'k': 'v', 'l': ''}, 'event')",
+    "otel_traces": f"({NS}, '{TRACE}', '{SPAN}', '', 'ts', 'GET /', 'Server', 'shop', {{'a': 'b'}}, 's', '1', {{}}, "
+    f"18446744073709551615, 'Ok', 'm', [{NS}, {NS}], ['e1', 'e2'], [map('k', 'v'), map()], ['{TRACE}'], ['{SPAN}'], "
+    "['x'], [map('l', 'w')])",
+    "otel_metrics_histogram": "({'a': 'b'}, '', 's', '1', {}, 3, '', 'shop', 'm', 'd', 'By', {'k': 'v'}, "
+    f"{NS}, {NS}, 10, 1.5, [1, 18446744073709551615], [0.5], [map('f', 'g')], [{NS}], [2.5], ['{SPAN}'], ['{TRACE}'], "
+    "1, 0.25, 8, 2)",
+}
+MICROSECONDS, REST = "1700000000123456", "789"
+FOUND = {
+    "otel_logs": {
+        "Timestamp": MICROSECONDS, "TimestampNanoOfMicro": REST, "TraceId": TRACE, "SpanId": "", "TraceFlags": "1",
+        "SeverityNumber": "9", "ServiceName": "shop", "ResourceAttributes": [["a", "b"]], "ScopeAttributes": [],
+        "LogAttributes": [["k", "v"], ["l", ""]], "EventName": "event", "BodyType": None, "Body": "hello",
+        "ObservedTimestamp": "0", "ObservedTimestampNanoOfMicro": None, "LogAttributesTypes": "",
+    },
+    "otel_traces": {
+        "Timestamp": MICROSECONDS, "TimestampNanoOfMicro": REST, "SpanId": SPAN, "ParentSpanId": "",
+        "Duration": "-1", "SpanAttributes": [],
+        "Events": [
+            {"Timestamp": MICROSECONDS, "TimestampNanoOfMicro": REST, "Name": name, "Attributes": attributes,
+             "AttributesTypes": "", "DroppedAttrCount": "0"}
+            for name, attributes in (("e1", [["k", "v"]]), ("e2", []))
+        ],
+        "Links": [
+            {"TraceId": TRACE, "SpanId": SPAN, "TraceState": "x", "Attributes": [["l", "w"]],
+             "AttributesTypes": "", "DroppedAttrCount": "0", "Flags": "0"}
+        ],
+    },
+    "otel_metrics_histogram": {
+        "TimeUnix": MICROSECONDS, "TimeUnixNanoOfMicro": REST, "Count": "10", "Sum": "1.5", "Min": "0.25",
+        "BucketCounts": ["1", "-1"], "ExplicitBounds": ["0.5"], "AggregationTemporality": "2", "Flags": "1",
+        "ScopeDroppedAttrCount": "3", "HttpRoute": None,
+        "Exemplars": [
+            {"FilteredAttributes": [["f", "g"]], "FilteredAttributesTypes": "", "TimeUnix": MICROSECONDS,
+             "TimeUnixNanoOfMicro": REST, "Value": "2.5", "ValueInt": None, "SpanId": SPAN, "TraceId": TRACE}
+        ],
+    },
+}
+
+
+def arrays_of_tuples(connection, table):
+    """A SELECT list with Nested columns put together."""
+    described = [line.split("\t")[:2] for line in str(connection.query("DESCRIBE flat", "TSV")).splitlines()]
+    select = [f"`{name}`" for name, type_ in TABLES[table].items() if not type_.startswith("Nested")]
+    for name in (name for name, type_ in TABLES[table].items() if type_.startswith("Nested")):
+        parts = [(part, type_) for part, type_ in described if part.startswith(name + ".")]
+        types = ", ".join(f"{part.split('.')[1]} {type_.removeprefix('Array(')[:-1]}" for part, type_ in parts)
+        zipped = ", ".join(f"`{part}`" for part, _ in parts)
+        select.append(f"CAST(arrayZip({zipped}) AS Array(Tuple({types}))) AS `{name}`")
+    return ", ".join(select)
+
+
+@pytest.mark.parametrize("flatten", [0, 1])
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_of_the_clickhouse_exporter(tmp_path, table, flatten):
+    """As columns of Nested side by side (flatten_nested, the default) and as arrays of tuples."""
+    path = tmp_path / "a.parquet"
+    connection = chdb.connect(":memory:")
+    columns = ", ".join(f"`{name}` {type_}" for name, type_ in TABLES[table].items())
+    connection.query("SET session_timezone = 'UTC'")
+    connection.query(f"CREATE TABLE flat ({columns}) ENGINE = Memory")
+    connection.query(f"INSERT INTO flat VALUES {VALUES[table]}")
+    select = "*" if flatten else arrays_of_tuples(connection, table)
+    connection.query(f"SELECT {select} FROM flat INTO OUTFILE '{path}' FORMAT Parquet")
+    connection.close()
+    [row] = read(path, table)
+    assert {name: row[name] for name in FOUND[table]} == FOUND[table]
