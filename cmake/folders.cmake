@@ -75,6 +75,15 @@ function(oto_test_tools)
   endforeach()
 endfunction()
 
+# The LD_PRELOAD library of tests/faults: never instrumented itself.
+function(oto_fault_shim)
+  add_library(fault_shim SHARED ${CMAKE_SOURCE_DIR}/tests/faults/fault_shim.c)
+  target_compile_options(fault_shim PRIVATE -fno-sanitize=all -fvisibility=default -U_FORTIFY_SOURCE)
+  target_link_options(fault_shim PRIVATE -fno-sanitize=all -shared -Wl,-z,lazy)
+  target_link_libraries(fault_shim PRIVATE ${CMAKE_DL_LIBS})
+  set_target_properties(fault_shim PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endfunction()
+
 # Links what the first line of a source names, as `// folders: codec wire`, so that a fuzz target or bench builds while
 # other folders do not; without such a line, the folders given.
 function(oto_link_folders target source)

@@ -308,6 +308,7 @@ static void check(const struct story *s)
 
 static struct story *story_new(int has_past)
 {
+    fault_disarm(); // a test that failed may have left it on
     struct story *s =
         mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(s != MAP_FAILED);
