@@ -12,7 +12,7 @@ export OTOLITH_CACHE := $(CACHE)
 export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
 export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
 
-.PHONY: all help bootstrap bootstrap-test run test test-kill bench install asan tsan warnings fuzz wasm check-layers clean
+.PHONY: all help bootstrap bootstrap-test run test test-kill test-clients bench install asan tsan warnings fuzz wasm check-layers clean
 
 all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
 	@$(NINJA) -C build
@@ -47,6 +47,9 @@ test: bootstrap-test                        ## run every test; the last line is 
 
 test-kill: bootstrap-test                   ## the kill -9 ledger, 1,000 rounds
 	@OTOLITH_KILL_ROUNDS=1000 tools/run-tests kill $(ARGS)
+
+test-clients: bootstrap-test                ## what `otolith connect` prints, with Java, Go, Claude Code and Codex
+	@tools/run-tests clients $(ARGS)
 
 bench: bootstrap-test all                   ## measure the running server; prints JSON
 	@$(CACHE)/python/bin/python bench/run.py $(ARGS)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import binary, plain_environment
+from harness import ROOT, binary, plain_environment
 
 SENTENCE = re.compile(r"[A-Z`].*[.)]$", re.DOTALL)
 
@@ -226,6 +226,29 @@ def test_zsh_knows_every_option():
     for command in commands():
         section = re.search(rf"^    {command}\)\n(.*?);;", text, re.MULTILINE | re.DOTALL).group(1)
         assert re.findall(r"'\*?--([a-z-]+)=?\[", section) == list(options(command))
+
+
+# Documentation
+
+def test_the_migration_guide_names_only_what_exists():
+    """In the columns that say what is here: tables' columns, settings, commands."""
+    guide = (ROOT / "docs/MIGRATING.md").read_text(encoding="utf-8")
+    formats = (ROOT / "docs/FORMATS.md").read_text(encoding="utf-8")
+    columns = {part for name in re.findall(r"^\| `([\w.]+)` \|", formats, re.MULTILINE) for part in [name, name.split(".")[-1]]}
+    tables = set(re.findall(r"^## (\w+)$", formats, re.MULTILINE))
+    settings = {line.split(":")[0] for line in output("check-config", os.devnull).splitlines()}
+    duckdb = {"time_bucket", "map_keys", "regexp_matches", "quantile_cont"}
+    others = {"Unset", "Ok", "Error", "ExportLogsServiceResponse", "TimeUnixNano"}
+    rows = re.findall(r"^\|.*\|(.*)\|$", guide, re.MULTILINE)
+    words = [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
+    assert len(words) > 150
+    for word in words:
+        if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]*", word):
+            assert word in columns | others, word
+        elif re.fullmatch(r"[a-z]+(_[a-z]+)+", word):
+            assert word in settings | tables | duckdb, word
+        elif command := re.match(r"otolith ([a-z-]+)", word):
+            assert command.group(1) in {*commands(), "export"}, word
 
 
 # Installing
