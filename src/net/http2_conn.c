@@ -258,7 +258,6 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     h->block.size = 0;
     h->block_bytes = h->block_count = 0;
     h->too_large = 0;
-    h->block_ms = http_now_ms(c->server) | 1;
     return 0;
 }
 
@@ -365,7 +364,6 @@ static void take_head(struct http_connection *c, int32_t stream_id)
     const char *wrong = check_head(&head, &pseudo, h->too_large, &status);
     c->server->stats.requests_http2++;
     struct oto_exchange *e = http_exchange_new(c, &head);
-    h->block_ms = 0;
     if (h->block.capacity > 4096)
         oto_buffer_release(&h->block);
     if (!e) {
@@ -383,23 +381,6 @@ static void take_head(struct http_connection *c, int32_t stream_id)
     http_exchange_headers(e);
 }
 
-// PINGs, SETTINGS and the like cost the peer nothing and us an answer, so they are counted.
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *state)
-{
-    struct http_connection *c = state;
-    struct http2 *h = http2_of(c);
-    int is_cheap =
-        hd->type == NGHTTP2_PING || hd->type == NGHTTP2_SETTINGS || hd->type == NGHTTP2_PRIORITY ||
-        hd->type > NGHTTP2_CONTINUATION ||
-        (hd->type == NGHTTP2_DATA && hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM));
-    (void)session;
-    if (is_cheap && !bucket_take(&h->frames, FRAME_BURST, FRAME_RATE, http_now_ms(c->server))) {
-        give_up(c, NGHTTP2_ENHANCE_YOUR_CALM);
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
-    return 0;
-}
-
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *state)
 {
     struct http_connection *c = state;
@@ -408,11 +389,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         h->settings_acked = 1;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
-    if (frame->hd.type == NGHTTP2_HEADERS) {
-        h->block_ms = 0;
-        if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-            take_head(c, frame->hd.stream_id);
-    }
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        take_head(c, frame->hd.stream_id);
     struct oto_exchange *e = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (e && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && !e->body_ended)
         http_exchange_body_end(e);
@@ -493,7 +471,6 @@ static int new_session(struct http_connection *c, struct http2 *h)
     nghttp2_option *option;
     if (nghttp2_session_callbacks_new(&cb) != 0)
         return 0;
-    nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
@@ -536,18 +513,22 @@ static int open_state(struct http_connection *c)
                                                  CONNECTION_WINDOW) == 0;
 }
 
-// What is wrong with a frame by its head and by what its stream has been through, or NO_ERROR.
-// nghttp2 forgets streams once they are closed, and would only ignore it. Frames on streams that we
-// have reset are no error: they were on their way (RFC 9113 5.1).
-static uint32_t check_frame(struct http2 *h, uint8_t type, uint8_t flags, uint32_t id)
+// --- frames before nghttp2 sees them ---
+
+// What cost the peer nothing and us an answer, or the trouble, is counted.
+static int is_cheap(uint8_t type, uint8_t flags, uint32_t size)
+{
+    return type == NGHTTP2_PING || type == NGHTTP2_SETTINGS || type == NGHTTP2_PRIORITY ||
+           type > NGHTTP2_CONTINUATION ||
+           (type == NGHTTP2_DATA && size == 0 && !(flags & NGHTTP2_FLAG_END_STREAM));
+}
+
+// What is wrong with a request's frame by what its stream has been through, or NO_ERROR. nghttp2
+// forgets streams once they are closed, and would only ignore it. Frames on streams that we have
+// reset are no error: they were on their way (RFC 9113 5.1).
+static uint32_t check_stream(struct http2 *h, uint8_t type, uint8_t flags, uint32_t id)
 {
     uint32_t *fate = &h->fates[id / 2 % FATES];
-    if (type == NGHTTP2_PRIORITY && id == 0)
-        return NGHTTP2_PROTOCOL_ERROR;
-    if (type == NGHTTP2_RST_STREAM && *fate == id << 1)
-        *fate |= 1;
-    if ((type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) || id % 2 == 0)
-        return NGHTTP2_NO_ERROR;
     if (*fate == (id << 1 | 1))
         return NGHTTP2_STREAM_CLOSED;
     if (type == NGHTTP2_HEADERS && id > h->last_opened) {
@@ -561,9 +542,36 @@ static uint32_t check_frame(struct http2 *h, uint8_t type, uint8_t flags, uint32
     return NGHTTP2_NO_ERROR;
 }
 
-// Follows the frames through the input. Returns how much of it is before a wrong frame.
-static size_t follow(struct http2 *h, struct oto_bytes bytes, uint32_t *ret_wrong)
+static uint32_t check_frame(struct http_connection *c)
 {
+    struct http2 *h = http2_of(c);
+    uint8_t type = h->head[3], flags = h->head[4];
+    uint32_t id = oto_load32_big(h->head + 5) & INT32_MAX, *fate = &h->fates[id / 2 % FATES];
+    if (is_cheap(type, flags, h->payload_left) &&
+        !bucket_take(&h->frames, FRAME_BURST, FRAME_RATE, http_now_ms(c->server)))
+        return NGHTTP2_ENHANCE_YOUR_CALM;
+    if (type == NGHTTP2_PRIORITY && id == 0)
+        return NGHTTP2_PROTOCOL_ERROR;
+    if (type == NGHTTP2_RST_STREAM && *fate == id << 1)
+        *fate |= 1;
+    if (type == NGHTTP2_HEADERS)
+        h->block_ms = http_now_ms(c->server) | 1;
+    if ((type == NGHTTP2_HEADERS || type == NGHTTP2_DATA) && id % 2 == 1)
+        return check_stream(h, type, flags, id);
+    return NGHTTP2_NO_ERROR;
+}
+
+static void frame_end(struct http2 *h)
+{
+    if ((h->head[3] == NGHTTP2_HEADERS || h->head[3] == NGHTTP2_CONTINUATION) &&
+        (h->head[4] & NGHTTP2_FLAG_END_HEADERS))
+        h->block_ms = 0;
+}
+
+// Follows the frames through the input. Returns how much of it is before a wrong frame.
+static size_t follow(struct http_connection *c, struct oto_bytes bytes, uint32_t *ret_wrong)
+{
+    struct http2 *h = http2_of(c);
     size_t at = 0;
     *ret_wrong = NGHTTP2_NO_ERROR;
     while (at < bytes.size) {
@@ -572,21 +580,23 @@ static size_t follow(struct http2 *h, struct oto_bytes bytes, uint32_t *ret_wron
             size_t size = rest < h->payload_left ? rest : h->payload_left;
             h->payload_left -= (uint32_t)size;
             at += size;
-            continue;
+        } else {
+            size_t size = FRAME_HEAD_SIZE - h->head_size;
+            size = rest < size ? rest : size;
+            memcpy(h->head + h->head_size, bytes.data + at, size);
+            h->head_size += (uint8_t)size;
+            if (h->head_size == FRAME_HEAD_SIZE) {
+                h->payload_left = oto_load32_big(h->head) >> 8;
+                *ret_wrong = check_frame(c);
+            }
+            if (*ret_wrong != NGHTTP2_NO_ERROR)
+                break;
+            at += size;
         }
-        size_t size = FRAME_HEAD_SIZE - h->head_size;
-        size = rest < size ? rest : size;
-        memcpy(h->head + h->head_size, bytes.data + at, size);
-        h->head_size += (uint8_t)size;
-        if (h->head_size == FRAME_HEAD_SIZE) {
+        if (h->head_size == FRAME_HEAD_SIZE && h->payload_left == 0) {
             h->head_size = 0;
-            h->payload_left = oto_load32_big(h->head) >> 8;
-            *ret_wrong =
-                check_frame(h, h->head[3], h->head[4], oto_load32_big(h->head + 5) & INT32_MAX);
+            frame_end(h);
         }
-        if (*ret_wrong != NGHTTP2_NO_ERROR)
-            break;
-        at += size;
     }
     return at;
 }
@@ -602,7 +612,7 @@ static void input(struct http_connection *c, struct oto_bytes bytes)
     if (h->broken)
         return;
     uint32_t wrong;
-    size_t right = follow(h, bytes, &wrong);
+    size_t right = follow(c, bytes, &wrong);
     ssize_t n = nghttp2_session_mem_recv(h->session, bytes.data, right);
     if (n == (ssize_t)right && wrong == NGHTTP2_NO_ERROR)
         return;

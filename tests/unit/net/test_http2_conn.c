@@ -672,6 +672,27 @@ static void frames_on_closed_streams(void **state)
     fixture_stop(&f);
 }
 
+// A head that was refused as malformed is over: no time-out for heads may follow.
+static void a_malformed_head_leaves_the_connection_alone(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    struct oto_http_limits limits;
+    oto_http_limits_default(&limits);
+    limits.header_timeout_ms = 300;
+    fixture_start(&f, &limits);
+    int fd = raw_open(&f);
+    raw_frame(fd, 3, NGHTTP2_HEADERS, 5, 1, tiny_head); // no :authority
+    raw_frame(fd, 1, NGHTTP2_HEADERS, 5, 3, tiny_head); // no :path
+    pause_ms(2500);
+    raw_size = 0;
+    raw_sync(fd);
+    assert_non_null(memmem(raw_in, raw_size, "in sync?", 8));
+    raw_frame(fd, 6, NGHTTP2_HEADERS, 0, 5, tiny_head); // but one that does not end is timed out
+    assert_int_equal(raw_goaway(fd), -1);
+    fixture_stop(&f);
+}
+
 static void old_connections_are_asked_to_come_again(void **state)
 {
     (void)state;
@@ -732,6 +753,7 @@ int main(void)
         cmocka_unit_test(floods_are_sent_away),
         cmocka_unit_test(broken_frames_end_the_connection),
         cmocka_unit_test(frames_on_closed_streams),
+        cmocka_unit_test(a_malformed_head_leaves_the_connection_alone),
         cmocka_unit_test(old_connections_are_asked_to_come_again),
         cmocka_unit_test(preface_in_single_bytes),
     };
