@@ -1,4 +1,5 @@
 #include "base/hash.h"
+#include "base/xxh64.h"
 
 // The fast hash: each step multiplies two 64-bit words to 128 bits and folds the halves, so every
 // input bit reaches every output bit. The constants are odd, with about half their bits set.
@@ -55,60 +56,48 @@ uint64_t oto_hash(const void *data, size_t size, uint64_t seed)
     return fold(h ^ K3, (uint64_t)size ^ K2);
 }
 
-// XXH64, named after the specification's primes.
-#define P1 0x9E3779B185EBCA87u
-#define P2 0xC2B2AE3D27D4EB4Fu
-#define P3 0x165667B19E3779F9u
-#define P4 0x85EBCA77C2B2AE63u
-#define P5 0x27D4EB2F165667C5u
-
-static inline uint64_t rotate(uint64_t v, unsigned bits)
-{
-    return v << bits | v >> (64 - bits);
-}
-
-static inline uint64_t xxh64_round(uint64_t lane, uint64_t word)
-{
-    return rotate(lane + word * P2, 31) * P1;
-}
-
-static inline uint64_t xxh64_merge(uint64_t h, uint64_t lane)
-{
-    return (h ^ xxh64_round(0, lane)) * P1 + P4;
-}
+// --- XXH64 ---
+#define P1 OTO_XXH64_P1
+#define P2 OTO_XXH64_P2
+#define P3 OTO_XXH64_P3
+#define P4 OTO_XXH64_P4
+#define P5 OTO_XXH64_P5
+#define rotate oto_xxh64_rotate
 
 static uint64_t xxh64_stripes(const uint8_t **at, const uint8_t *end, uint64_t seed)
 {
     const uint8_t *p = *at;
     uint64_t a = seed + P1 + P2, b = seed + P2, c = seed, d = seed - P1;
     for (; end - p >= 32; p += 32) {
-        a = xxh64_round(a, oto_load64(p));
-        b = xxh64_round(b, oto_load64(p + 8));
-        c = xxh64_round(c, oto_load64(p + 16));
-        d = xxh64_round(d, oto_load64(p + 24));
+        a = oto_xxh64_round(a, oto_load64(p));
+        b = oto_xxh64_round(b, oto_load64(p + 8));
+        c = oto_xxh64_round(c, oto_load64(p + 16));
+        d = oto_xxh64_round(d, oto_load64(p + 24));
     }
     *at = p;
     uint64_t h = rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18);
-    return xxh64_merge(xxh64_merge(xxh64_merge(xxh64_merge(h, a), b), c), d);
+    return oto_xxh64_merge(oto_xxh64_merge(oto_xxh64_merge(oto_xxh64_merge(h, a), b), c), d);
 }
 
 uint64_t oto_xxh64(const void *data, size_t size, uint64_t seed)
 {
     static const uint8_t nothing[1];
     const uint8_t *at = data ? data : nothing, *end = at + size;
+    if (size == 16 && !seed) {
+        const uint64_t words[2] = {oto_load64(at), oto_load64(at + 8)};
+        return oto_xxh64_words2(words);
+    }
     uint64_t h = size >= 32 ? xxh64_stripes(&at, end, seed) : seed + P5;
     h += size;
     for (; end - at >= 8; at += 8)
-        h = rotate(h ^ xxh64_round(0, oto_load64(at)), 27) * P1 + P4;
+        h = oto_xxh64_tail(h, oto_load64(at));
     if (end - at >= 4) {
         h = rotate(h ^ oto_load32(at) * P1, 23) * P2 + P3;
         at += 4;
     }
     for (; at < end; at++)
         h = rotate(h ^ *at * P5, 11) * P1;
-    h = (h ^ h >> 33) * P2;
-    h = (h ^ h >> 29) * P3;
-    return h ^ h >> 32;
+    return oto_xxh64_finish(h);
 }
 
 // Each block of 32 bytes goes into two lanes of both words, so that both depend on every byte in

@@ -377,51 +377,19 @@ enum oto_status oto_text_to_double(struct oto_bytes text, double *ret_value)
     return OTO_OK;
 }
 
-// Four bytes: a half byte to each of the word's eight, first digit lowest, then all made digits.
-static inline uint64_t hex_digits(const uint8_t *bytes)
-{
-    const uint64_t each = 0x0101010101010101u;
-    uint64_t word = oto_load32(bytes);
-    word = (word | word << 16) & 0x0000FFFF0000FFFFu;
-    word = (word | word << 8) & 0x00FF00FF00FF00FFu;
-    word = (word >> 4 | word << 8) & 0x0F * each;
-    uint64_t letters = (word + 6 * each) >> 4 & each; // 1 where it is over 9
-    return word + '0' * each + letters * ('a' - '0' - 10);
-}
-
-#if defined(__SSE2__) || defined(__ARM_NEON)
-typedef int8_t byte_lanes __attribute__((vector_size(16)));
-typedef uint16_t pair_lanes __attribute__((vector_size(16)));
-typedef uint64_t word_lanes __attribute__((vector_size(16)));
-
-// The same for eight bytes at once, each of which becomes a lane of two digits.
-static inline void put_hex_digits(const uint8_t *bytes, char *output)
-{
-    const byte_lanes none = {0};
-    word_lanes words = {oto_load64(bytes), 0};
-    pair_lanes pairs = (pair_lanes)__builtin_shufflevector((byte_lanes)words, none, 0, 16, 1, 17, 2,
-                                                           18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    byte_lanes v = (byte_lanes)((pairs >> 4 | pairs << 8) & 0x0F0F);
-    v += '0' + ((v > 9) & ('a' - '0' - 10));
-    memcpy(output, &v, sizeof v);
-}
-#else
-static inline void put_hex_digits(const uint8_t *bytes, char *output)
-{
-    oto_store64(output, hex_digits(bytes));
-    oto_store64(output + 8, hex_digits(bytes + 4));
-}
-#endif
-
 void oto_hex_encode(const void *data, size_t size, char *output)
 {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *bytes = data;
     size_t i = 0;
-    for (; i + 8 <= size; i += 8)
-        put_hex_digits(bytes + i, output + 2 * i);
+    for (; i + 8 <= size; i += 8) {
+        uint64_t words[2];
+        oto_hex_words(bytes + i, words);
+        oto_store64(output + 2 * i, words[0]);
+        oto_store64(output + 2 * i + 8, words[1]);
+    }
     for (; i + 4 <= size; i += 4)
-        oto_store64(output + 2 * i, hex_digits(bytes + i));
+        oto_store64(output + 2 * i, oto_hex_word(bytes + i));
     for (; i < size; i++) {
         output[2 * i] = digits[bytes[i] >> 4];
         output[2 * i + 1] = digits[bytes[i] & 15];

@@ -25,6 +25,39 @@ OTO_MUST_CHECK enum oto_status oto_text_to_double(struct oto_bytes text, double 
 
 // Lower-case hex of size bytes: 2 * size characters, no NUL.
 void oto_hex_encode(const void *data, size_t size, char *output);
+// Four bytes: a half byte to each of the word's eight, first digit lowest, then all made digits.
+static inline uint64_t oto_hex_word(const uint8_t *bytes)
+{
+    const uint64_t each = 0x0101010101010101u;
+    uint64_t word = oto_load32(bytes);
+    word = (word | word << 16) & 0x0000FFFF0000FFFFu;
+    word = (word | word << 8) & 0x00FF00FF00FF00FFu;
+    word = (word >> 4 | word << 8) & 0x0F * each;
+    uint64_t letters = (word + 6 * each) >> 4 & each; // 1 where it is over 9
+    return word + '0' * each + letters * ('a' - '0' - 10);
+}
+
+// The digits of eight bytes, as two words that oto_store64 puts into memory in their order.
+static inline void oto_hex_words(const uint8_t *bytes, uint64_t words[2])
+{
+#if defined(__SSE2__) || defined(__ARM_NEON)
+    typedef int8_t byte_lanes __attribute__((vector_size(16)));
+    typedef uint16_t pair_lanes __attribute__((vector_size(16)));
+    typedef uint64_t word_lanes __attribute__((vector_size(16)));
+    const byte_lanes none = {0};
+    word_lanes eight = {oto_load64(bytes), 0}; // each byte becomes a lane of two digits
+    pair_lanes pairs = (pair_lanes)__builtin_shufflevector((byte_lanes)eight, none, 0, 16, 1, 17, 2,
+                                                           18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    byte_lanes v = (byte_lanes)((pairs >> 4 | pairs << 8) & 0x0F0F);
+    v += '0' + ((v > 9) & ('a' - '0' - 10));
+    words[0] = ((word_lanes)v)[0];
+    words[1] = ((word_lanes)v)[1];
+#else
+    words[0] = oto_hex_word(bytes);
+    words[1] = oto_hex_word(bytes + 4);
+#endif
+}
+
 // Both cases. OTO_INVALID on odd length or a character that is not a digit. output: text.size / 2
 // bytes.
 OTO_MUST_CHECK enum oto_status oto_hex_decode(struct oto_bytes text, uint8_t *output);

@@ -7,25 +7,34 @@
 
 #define COUNT_MIN 256
 
-// The bytes of eight digits; nonsense for other characters.
-static inline uint32_t bytes_of_digits(uint64_t word)
+// The bytes of sixteen digits; nonsense for other characters.
+static inline uint64_t bytes_of_digits(const uint8_t *digits)
 {
     const uint64_t each = 0x0101010101010101u;
-    word = (word & 0x0F * each) + 9 * (word >> 6 & each);
-    word = (word << 4 | word >> 8) & 0x00FF00FF00FF00FFu;
-    word = (word | word >> 8) & 0x0000FFFF0000FFFFu;
-    return (uint32_t)(word | word >> 16);
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t word = oto_load64(digits + 8 * i);
+        word = (word & 0x0F * each) + 9 * (word >> 6 & each);
+        word = (word << 4 | word >> 8) & 0x00FF00FF00FF00FFu;
+        word = (word | word >> 8) & 0x0000FFFF0000FFFFu;
+        bytes |= (uint64_t)(uint32_t)(word | word >> 16) << 32 * i;
+    }
+    return bytes;
 }
 
 // Writes the bytes of a text of 16 or 32 digits; 0 when it is none. What they read as must be the
 // text again.
-static int take_digits(struct oto_bytes text, uint8_t *raw)
+static inline int take_digits(struct oto_bytes text, uint8_t *raw)
 {
-    uint64_t again[4];
-    for (size_t i = 0; i < text.size; i += 8)
-        oto_store32(raw + i / 2, bytes_of_digits(oto_load64(text.data + i)));
-    oto_hex_encode(raw, text.size / 2, (char *)again);
-    return memcmp(again, text.data, text.size) == 0;
+    uint64_t differ = 0;
+    for (size_t i = 0; i < text.size; i += 16) {
+        uint64_t again[2];
+        oto_store64(raw + i / 2, bytes_of_digits(text.data + i));
+        oto_hex_words(raw + i / 2, again);
+        differ |=
+            (again[0] ^ oto_load64(text.data + i)) | (again[1] ^ oto_load64(text.data + i + 8));
+    }
+    return !differ;
 }
 
 // Digits of the more frequent length, of those that may be ids by their size; 0: too few.

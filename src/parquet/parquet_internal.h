@@ -7,6 +7,7 @@
 //   parquet_digits.c  ids among the texts of a large dictionary
 //   parquet_lists.c   values of lists that many rows share
 //   parquet_values.c  values as bytes of a page
+//   parquet_ids.c     ids as text
 //   parquet_bounds.c  minimum and maximum, statistics, column and offset index
 //   parquet_bloom.c   bloom filters
 //   parquet_chunk.c   pages put together
@@ -404,6 +405,46 @@ OTO_MUST_CHECK enum oto_status
 oto_parquet_values_write(struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
                          const struct oto_parquet_page_rows *rows, uint32_t value_first,
                          struct oto_buffer *output, struct oto_parquet_range *ret_range);
+// The same for ids.
+OTO_MUST_CHECK enum oto_status oto_parquet_ids_write(struct oto_parquet_file *file,
+                                                     const struct oto_parquet_plan *plan,
+                                                     const struct oto_parquet_page_rows *rows,
+                                                     struct oto_buffer *output,
+                                                     struct oto_parquet_range *range);
+// Room for XXH64 of a page's values, behind those of the pages before. NULL: none are wanted.
+OTO_MUST_CHECK enum oto_status oto_parquet_hashes_reserve(struct oto_parquet_file *file,
+                                                          const struct oto_parquet_leaf *leaf,
+                                                          uint32_t count, uint64_t **ret_hashes);
+#define OTO_PARQUET_HASH_OF_EMPTY 0xEF46DB3751D8E999u // XXH64 of no bytes
+// Rows are sorted, so values lie anywhere in memory: those some steps ahead are asked for early.
+#define OTO_PARQUET_PREFETCH_STEPS 12
+
+// Least and greatest text or id of a page, mostly told apart by the first eight bytes. The range's
+// count is to be set afterwards.
+struct oto_parquet_edges {
+    uint64_t min_key;
+    uint64_t max_key;
+    struct oto_parquet_range *range;
+};
+static inline struct oto_parquet_edges oto_parquet_edges_begin(struct oto_parquet_range *range)
+{
+    return (struct oto_parquet_edges){UINT64_MAX, 0, range};
+}
+static inline void oto_parquet_edges_take(struct oto_parquet_edges *edges, struct oto_bytes value)
+{
+    uint64_t key = 0;
+    if (value.size >= 8)
+        key = oto_load64(value.data);
+    else if (value.size)
+        memcpy(&key, value.data, value.size);
+    key = __builtin_bswap64(key);
+    if (__builtin_expect(key > edges->min_key && key < edges->max_key, 1))
+        return;
+    edges->min_key = key < edges->min_key ? key : edges->min_key;
+    edges->max_key = key > edges->max_key ? key : edges->max_key;
+    oto_parquet_range_bytes(edges->range, value);
+}
+
 // Appends the values of the dictionary page, without those in scratch.digits but with the length of
 // the first of them; hashes of all go to scratch.hashes when the leaf has a bloom filter.
 OTO_MUST_CHECK enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,

@@ -238,49 +238,21 @@ static enum oto_status write_codes(const struct page *page, const struct oto_par
     return oto_rle_encode(codes, page->count, width, page->output);
 }
 
-// --- text and ids, with their lengths in front ---
-// Least and greatest so far, mostly told apart by their first eight bytes.
-struct edges {
-    uint64_t min_key;
-    uint64_t max_key;
-    struct oto_parquet_range *range;
-};
-
-static inline void edges_take(struct edges *edges, struct oto_bytes value)
+// --- text, with its lengths in front ---
+enum oto_status oto_parquet_hashes_reserve(struct oto_parquet_file *file,
+                                           const struct oto_parquet_leaf *leaf, uint32_t count,
+                                           uint64_t **ret_hashes)
 {
-    uint64_t key = 0;
-    if (value.size >= 8)
-        key = oto_load64(value.data);
-    else if (value.size)
-        memcpy(&key, value.data, value.size);
-    key = __builtin_bswap64(key);
-    if (edges->range->count && key > edges->min_key && key < edges->max_key) {
-        edges->range->count++;
-        return;
-    }
-    edges->min_key = !edges->range->count || key < edges->min_key ? key : edges->min_key;
-    edges->max_key = !edges->range->count || key > edges->max_key ? key : edges->max_key;
-    oto_parquet_range_bytes(edges->range, value);
-}
-
-// XXH64 of every value, behind those of the pages before.
-static enum oto_status reserve_hashes(const struct page *page, uint64_t **ret_hashes)
-{
-    struct oto_buffer *hashes = &page->file->scratch.hashes;
-    size_t size = (size_t)page->count * sizeof(uint64_t);
+    struct oto_buffer *hashes = &file->scratch.hashes;
+    size_t size = (size_t)count * sizeof(uint64_t);
+    *ret_hashes = NULL;
+    if (!leaf->bloom || !file->options->bloom)
+        return OTO_OK;
     OTO_TRY(oto_buffer_reserve(hashes, size + 1));
     *ret_hashes = (uint64_t *)(void *)(hashes->data + hashes->size);
     hashes->size += size;
     return OTO_OK;
 }
-
-static int wants_hashes(const struct page *page)
-{
-    return page->leaf->bloom && page->file->options->bloom;
-}
-
-// Rows are sorted, so values lie anywhere in memory: those some steps ahead are asked for early.
-#define PREFETCH_STEPS 12
 
 static enum oto_status gather_text(const struct page *page, struct oto_bytes **ret_values,
                                    int32_t **ret_sizes, size_t *ret_total)
@@ -311,102 +283,26 @@ static enum oto_status write_text(const struct page *page)
     int32_t *sizes;
     uint64_t *hashes = NULL;
     size_t total;
-    struct edges edges = {.range = page->range};
+    struct oto_parquet_edges edges = oto_parquet_edges_begin(page->range);
     OTO_TRY(gather_text(page, &values, &sizes, &total));
-    if (wants_hashes(page))
-        OTO_TRY(reserve_hashes(page, &hashes));
+    OTO_TRY(oto_parquet_hashes_reserve(page->file, page->leaf, page->count, &hashes));
     OTO_TRY(oto_delta_encode32(sizes, page->count, page->output));
     OTO_TRY(oto_buffer_reserve(page->output, total));
     uint8_t *output = page->output->data + page->output->size;
     for (uint32_t i = 0; i < page->count; i++) {
         struct oto_bytes value = values[i];
-        if (i + PREFETCH_STEPS < page->count)
-            __builtin_prefetch(values[i + PREFETCH_STEPS].data);
-        edges_take(&edges, value);
+        if (i + OTO_PARQUET_PREFETCH_STEPS < page->count)
+            __builtin_prefetch(values[i + OTO_PARQUET_PREFETCH_STEPS].data);
+        oto_parquet_edges_take(&edges, value);
         if (hashes)
             hashes[i] = oto_xxh64(value.data, value.size, 0);
         if (value.size)
             memcpy(output, value.data, value.size);
         output += value.size;
     }
+    page->range->count = page->count;
     page->output->size += total;
     page->file->text_size = total;
-    return OTO_OK;
-}
-
-static enum oto_status write_id_sizes(const struct page *page, unsigned text_size)
-{
-    const struct oto_column *column = page->leaf->column;
-    if (!column->validity || !column->null_count)
-        return oto_delta_encode_same32((int32_t)text_size, page->count, page->output);
-    int32_t *sizes =
-        oto_parquet_scratch_take(&page->file->scratch.values, page->count, sizeof *sizes);
-    if (!sizes)
-        return OTO_NO_MEMORY;
-    for (uint32_t i = 0; i < page->count; i++)
-        sizes[i] = oto_column_valid(column, page->positions[i]) ? (int32_t)text_size : 0;
-    return oto_delta_encode32(sizes, page->count, page->output);
-}
-
-// All there: bytes, where a compressor makes the digits (codec/hex_frame.h). The filter still wants
-// to have seen them.
-static void write_raw_ids(const struct page *page, unsigned id_size, uint64_t *hashes,
-                          uint8_t *output)
-{
-    const uint8_t *bytes = page->leaf->column->values;
-    struct edges edges = {.range = page->range};
-    char digits[32];
-    for (uint32_t i = 0; i < page->count; i++, output += id_size) {
-        const uint8_t *id = bytes + (size_t)page->positions[i] * id_size;
-        if (i + PREFETCH_STEPS < page->count)
-            __builtin_prefetch(bytes + (size_t)page->positions[i + PREFETCH_STEPS] * id_size);
-        if (id_size == 16)
-            memcpy(output, id, 16);
-        else
-            memcpy(output, id, 8);
-        edges_take(&edges, oto_bytes(id, id_size));
-        if (hashes) {
-            oto_hex_encode(id, id_size, digits);
-            hashes[i] = oto_xxh64(digits, 2 * id_size, 0);
-        }
-    }
-}
-
-static void write_id_digits(const struct page *page, unsigned id_size, uint64_t *hashes,
-                            uint8_t *output)
-{
-    const uint8_t *bytes = page->leaf->column->values;
-    struct edges edges = {.range = page->range};
-    for (uint32_t i = 0; i < page->count; i++) {
-        struct oto_bytes id = oto_parquet_id_at(page->leaf, page->positions[i]);
-        if (i + PREFETCH_STEPS < page->count)
-            __builtin_prefetch(bytes + (size_t)page->positions[i + PREFETCH_STEPS] * id_size);
-        oto_hex_encode(id.data, id.size, (char *)output);
-        edges_take(&edges, id);
-        if (hashes)
-            hashes[i] = oto_xxh64(output, 2 * id.size, 0);
-        output += 2 * id.size;
-    }
-    page->output->size = (size_t)(output - page->output->data);
-}
-
-static enum oto_status write_ids(const struct page *page, const struct oto_parquet_plan *plan)
-{
-    unsigned id_size = oto_parquet_leaf_id_size(page->leaf);
-    size_t size = (size_t)page->count * id_size;
-    struct oto_buffer *ids = &page->file->scratch.ids;
-    uint64_t *hashes = NULL;
-    if (wants_hashes(page))
-        OTO_TRY(reserve_hashes(page, &hashes));
-    OTO_TRY(write_id_sizes(page, 2 * id_size));
-    if (plan->is_random && size >= OTO_HEX_FRAME_RAW_MIN) {
-        OTO_TRY(oto_buffer_reserve(ids, size));
-        write_raw_ids(page, id_size, hashes, ids->data);
-        ids->size = size;
-        return OTO_OK;
-    }
-    OTO_TRY(oto_buffer_reserve(page->output, 2 * size));
-    write_id_digits(page, id_size, hashes, page->output->data + page->output->size);
     return OTO_OK;
 }
 
@@ -501,7 +397,7 @@ enum oto_status oto_parquet_values_write(struct oto_parquet_file *file,
         return write_doubles(&page, encoding);
     case OTO_TYPE_ID16:
     case OTO_TYPE_ID8:
-        return write_ids(&page, plan);
+        return oto_parquet_ids_write(file, plan, rows, output, ret_range);
     default:
         return write_text(&page);
     }

@@ -1,4 +1,5 @@
 #include "base/hash.h"
+#include "base/xxh64.h"
 #include "cmocka_all.h"
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ static void xxh64_gives_the_published_values(void **state)
         {4, 0xFA212AE44B3BB23Du, 0x60492C4BFCB70CACu},
         {8, 0x994B676B71CE94DDu, 0xF424EDEBFEA8D23Fu},
         {13, 0xDADC8A6255B4829Bu, 0xDC569F6B9775D30Bu},
+        {16, 0x94AD0095E72B24D5u, 0x4EFFE275897ABAB4u},
         {31, 0x6711D55E306B5D8Fu, 0xFA1259CC8B20EB58u},
         {32, 0x07F7B8E3BC5D6E25u, 0x920F3E10A5DB09C6u},
         {33, 0x09F85EEB4E1CBE9Fu, 0x3D805E8712CB4890u},
@@ -29,6 +31,10 @@ static void xxh64_gives_the_published_values(void **state)
         assert_true(oto_xxh64(data, vectors[i].size, 2654435761u) == vectors[i].seeded);
     }
     assert_true(oto_xxh64(NULL, 0, 0) == 0xEF46DB3751D8E999u);
+    uint64_t words[4];
+    memcpy(words, data, sizeof words);
+    assert_true(oto_xxh64_words2(words) == oto_xxh64(data, 16, 0));
+    assert_true(oto_xxh64_words4(words) == oto_xxh64(data, 32, 0));
 }
 
 // Files and the log keep these values: a change here breaks what was stored.
