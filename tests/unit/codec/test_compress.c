@@ -1,6 +1,8 @@
 #include "cmocka_all.h"
 #include "codec/compress.h"
 
+#include <lz4.h>
+#include <snappy-c.h>
 #include <zstd.h>
 
 enum { SIZE_LIMIT = 1 << 24 };
@@ -226,6 +228,31 @@ static void names_of_content_codings_are_known(void **state)
     assert_int_equal(oto_compression_detect(oto_bytes_text("plain")), OTO_COMPRESSION_NONE);
 }
 
+static void blocks_become_exactly_their_size(void **state)
+{
+    (void)state;
+    static uint8_t data[50000], back[50001], packed[80000];
+    fill(data, sizeof data, 7);
+    for (int lz4 = 0; lz4 < 2; lz4++) {
+        enum oto_status (*decompress)(struct oto_bytes, void *, size_t) =
+            lz4 ? oto_lz4_block : oto_snappy_block;
+        size_t size = sizeof packed;
+        if (lz4)
+            size = (size_t)LZ4_compress_default((const char *)data, (char *)packed, sizeof data,
+                                                sizeof packed);
+        else
+            assert_int_equal(
+                snappy_compress((const char *)data, sizeof data, (char *)packed, &size), 0);
+        assert_int_equal(decompress(oto_bytes(packed, size), back, sizeof data), OTO_OK);
+        assert_memory_equal(back, data, sizeof data);
+        assert_int_equal(decompress(oto_bytes(packed, size), back, sizeof data + 1), OTO_CORRUPT);
+        assert_int_equal(decompress(oto_bytes(packed, size), back, sizeof data - 1), OTO_CORRUPT);
+        assert_int_equal(decompress(oto_bytes(packed, size - 1), back, sizeof data), OTO_CORRUPT);
+        assert_int_equal(decompress(oto_bytes(NULL, 0), back, 10), OTO_CORRUPT);
+        assert_true(oto_block_size_max(size) >= sizeof data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +263,7 @@ int main(void)
         cmocka_unit_test(zstd_streams_of_unknown_size_are_read_and_wide_windows_refused),
         cmocka_unit_test(raw_deflate_is_read),
         cmocka_unit_test(names_of_content_codings_are_known),
+        cmocka_unit_test(blocks_become_exactly_their_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

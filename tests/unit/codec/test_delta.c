@@ -163,6 +163,61 @@ static void byte_streams_are_split(void **state)
     oto_buffer_release(&b);
 }
 
+static void byte_streams_are_joined(void **state)
+{
+    (void)state;
+    uint8_t values[100 * 12], streams[100 * 12], back[100 * 12];
+    for (unsigned width = 1; width <= 12; width++) {
+        for (size_t i = 0; i < 100 * width; i++) {
+            values[i] = (uint8_t)(i * 31);
+            streams[i % width * 100 + i / width] = values[i];
+        }
+        for (size_t first = 0; first < 100; first += 7) {
+            size_t count = 100 - first < 7 ? 100 - first : 7;
+            oto_byte_stream_join(streams, 100, width, first, count, back + first * width);
+        }
+        assert_memory_equal(back, values, 100 * width);
+    }
+}
+
+static void pieces_are_the_whole(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000 };
+    static int64_t values[COUNT], back[COUNT];
+    static int32_t narrow[COUNT], narrow_back[COUNT];
+    uint64_t x = 3;
+    struct oto_buffer b;
+    struct oto_delta_reader r;
+    const uint8_t *end;
+    oto_buffer_init(&b, &oto_allocator_heap, 1 << 20);
+    for (size_t i = 0; i < COUNT; i++) {
+        values[i] = (int64_t)random_next(&x) >> (i / 128 * 9 % 64);
+        narrow[i] = (int32_t)values[i];
+    }
+    assert_int_equal(oto_delta_encode64(values, COUNT, &b), OTO_OK);
+    size_t size = b.size;
+    assert_int_equal(oto_delta_encode32(narrow, COUNT, &b), OTO_OK);
+    assert_int_equal(oto_delta_reader_init(&r, oto_buffer_view(&b), 64), OTO_OK);
+    for (size_t at = 0, some; at < COUNT; at += some) {
+        assert_int_equal(oto_delta_end(&r, &end), OTO_OK);
+        assert_ptr_equal(end, b.data + size);
+        some = random_next(&x) % 50;
+        some = some < COUNT - at ? some : COUNT - at;
+        assert_int_equal(oto_delta_read64(&r, back + at, some), OTO_OK);
+    }
+    assert_memory_equal(back, values, sizeof values);
+    assert_int_equal(oto_delta_read64(&r, back, 1), OTO_CORRUPT);
+    assert_int_equal(oto_delta_reader_init(&r, oto_bytes(b.data + size, b.size - size), 32),
+                     OTO_OK);
+    for (size_t at = 0; at < COUNT; at += 8)
+        assert_int_equal(oto_delta_read32(&r, narrow_back + at, 8), OTO_OK);
+    assert_memory_equal(narrow_back, narrow, sizeof narrow);
+    assert_int_equal(oto_delta_reader_init(&r, oto_bytes(b.data, size - 1), 64), OTO_OK);
+    assert_int_equal(oto_delta_end(&r, &end), OTO_CORRUPT);
+    oto_buffer_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +226,8 @@ int main(void)
         cmocka_unit_test(the_same_number_over_and_over_is_the_same_bytes),
         cmocka_unit_test(malformed_streams_are_refused),
         cmocka_unit_test(byte_streams_are_split),
+        cmocka_unit_test(byte_streams_are_joined),
+        cmocka_unit_test(pieces_are_the_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

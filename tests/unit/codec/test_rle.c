@@ -165,12 +165,52 @@ static void malformed_streams_are_refused(void **state)
     assert_int_equal(decode("\xFF\xFF\xFF\xFF\xFF\xFF", 6, 1, 1), OTO_CORRUPT);
 }
 
+// Pieces of any size, and runs taken at once, are what one read of all gives.
+static void pieces_are_the_whole(void **state)
+{
+    (void)state;
+    static uint32_t values[5000], back[5000];
+    uint32_t x = 7;
+    for (unsigned width = 0; width <= 32; width += width < 9 ? 1 : 7) {
+        uint32_t mask = width == 32 ? UINT32_MAX : ((uint32_t)1 << width) - 1;
+        for (size_t i = 0; i < 5000;) {
+            size_t run = random_next(&x) % 3 ? 1 : random_next(&x) % 90;
+            uint32_t value = random_next(&x) & mask;
+            while (run-- && i < 5000)
+                values[i++] = value;
+        }
+        struct oto_buffer b;
+        oto_buffer_init(&b, &oto_allocator_heap, 1 << 20);
+        assert_int_equal(oto_rle_encode(values, 5000, width, &b), OTO_OK);
+        struct oto_rle_reader r;
+        oto_rle_reader_init(&r, oto_buffer_view(&b), width);
+        for (size_t at = 0; at < 5000;) {
+            size_t some = 1 + random_next(&x) % 70, equal = 0;
+            uint32_t value = 0;
+            some = some < 5000 - at ? some : 5000 - at;
+            if (random_next(&x) % 2) {
+                assert_int_equal(oto_rle_read_equal(&r, some, &value, &equal), OTO_OK);
+                for (size_t i = 0; i < equal; i++)
+                    back[at + i] = value;
+            }
+            if (!equal) {
+                assert_int_equal(oto_rle_read(&r, back + at, some), OTO_OK);
+                equal = some;
+            }
+            at += equal;
+        }
+        assert_memory_equal(back, values, sizeof values);
+        oto_buffer_release(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packing_of_every_width_follows_the_format),
         cmocka_unit_test(known_streams_are_written),
         cmocka_unit_test(runs_of_all_kinds_go_both_ways),
+        cmocka_unit_test(pieces_are_the_whole),
         cmocka_unit_test(malformed_streams_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
