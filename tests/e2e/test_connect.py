@@ -235,30 +235,33 @@ def test_claude_code(server, tmp_path, protocol):
                     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "bash", "-c",
                     connect("claude-code", "--protocol", protocol, data=one.data) + '\nexec "$1" -p hello', "bash",
                     client_program("claude-code")], cwd=tmp_path, check=False, timeout=200, stdin=subprocess.DEVNULL)
-    assert one.sql("SELECT DISTINCT Body AS b FROM logs WHERE ServiceName = 'claude-code' ORDER BY 1") == [
-        {"b": "claude_code.api_error"}, {"b": "claude_code.user_prompt"}]
+    events = {row["b"] for row in one.sql("SELECT DISTINCT Body AS b FROM logs WHERE ServiceName = 'claude-code'")}
+    assert {"claude_code.api_error", "claude_code.user_prompt"} <= events
     assert one.sql("SELECT sum(Value) AS v FROM metrics WHERE MetricName = 'claude_code.session.count'") == [{"v": 1.0}]
 
 
 @pytest.mark.clients
 @PROTOCOLS
 def test_codex(server, tmp_path, protocol):
-    """Without a model behind it: the calls to one are answered with 404 (by our own server, as it happens). This Codex exports no
-    metrics in such a run, so nothing is asserted about them."""
+    """Without a model behind it: it tries to reach one and tells what it does meanwhile. This Codex exports no metrics in such a
+    run, so nothing is asserted about them."""
     one = server()
-    config = textwrap.dedent(f"""\
+    config = textwrap.dedent("""\
         model = "none"
         model_provider = "nowhere"
         [model_providers.nowhere]
         name = "nowhere"
-        base_url = "{one.http}/nowhere"
-        request_max_retries = 0
-        stream_max_retries = 0
+        base_url = "http://127.0.0.1:9/v1"
         """)
     (tmp_path / "config.toml").write_text(config + connect("codex", "--protocol", protocol, data=one.data))
-    subprocess.run(["env", "-i", f"PATH={os.environ['PATH']}", f"HOME={tmp_path}", f"CODEX_HOME={tmp_path}",
-                    client_program("codex"), "exec", "--skip-git-repo-check", "hello"], cwd=tmp_path, check=False, timeout=200,
-                   stdin=subprocess.DEVNULL)
-    events = {row["e"] for row in one.sql("SELECT DISTINCT LogAttributes['event.name'] AS e FROM logs")}
-    assert {"codex.conversation_starts", "codex.user_prompt", "codex.api_request"} <= events
-    assert one.sql("SELECT count(*) > 0 AS any FROM traces WHERE ServiceName LIKE 'codex%'") == [{"any": True}]
+    wanted = {"codex.conversation_starts", "codex.user_prompt", "codex.api_request"}
+    process = subprocess.Popen(["env", "-i", f"PATH={os.environ['PATH']}", f"HOME={tmp_path}", f"CODEX_HOME={tmp_path}",
+                                client_program("codex"), "exec", "--skip-git-repo-check", "hello"], cwd=tmp_path,
+                               stdin=subprocess.DEVNULL)
+    try:
+        one.wait_for(lambda: wanted <= {row["e"] for row in one.sql("SELECT DISTINCT LogAttributes['event.name'] AS e FROM logs")},
+                     what="its events", timeout=100)
+        one.wait_for(lambda: one.sql("SELECT count(*) AS n FROM traces WHERE ServiceName LIKE 'codex%'")[0]["n"], what="its spans")
+    finally:
+        process.terminate()
+        process.wait(30)
