@@ -67,6 +67,7 @@ struct oto_command {
 #define OTO_COMMANDS(X)                                                                            \
     X(serve)                                                                                       \
     X(query)                                                                                       \
+    X(convert)                                                                                     \
     X(connect)                                                                                     \
     X(check_config)                                                                                \
     X(completions)                                                                                 \

@@ -208,3 +208,9 @@ void oto_output_drop(struct oto_output *output)
         unlink(output->temporary);
     forget(output);
 }
+
+int oto_path_is_folder(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}

@@ -46,4 +46,6 @@ OTO_MUST_CHECK enum oto_status oto_output_publish(struct oto_output *output, str
 // Removes what was written. Legal on a closed one.
 void oto_output_drop(struct oto_output *output);
 
+int oto_path_is_folder(const char *path);
+
 #endif

@@ -44,8 +44,9 @@ oto_otlp_json_lines_to_protobuf(enum oto_signal signal, struct oto_bytes lines,
 // strings, ids as lower-case hex, bytes as base64, enums as integers, unknown fields dropped,
 // default values omitted (as protobuf JSON does) but present optional fields and oneof members
 // kept. OTO_INVALID with byte offset for malformed protobuf, strings that are not UTF-8 and more
-// than 100 nested messages; OTO_TOO_LARGE (output.size_max; submessages given in parts at many
-// levels), OTO_NO_MEMORY. On failure output is cut back to where it was. Ownership: borrows.
+// than 310 nested messages (what oto_otlp_decode takes of nested values); OTO_TOO_LARGE
+// (output.size_max; submessages given in parts at many levels), OTO_NO_MEMORY. On failure output is
+// cut back to where it was. Ownership: borrows.
 OTO_MUST_CHECK enum oto_status oto_otlp_protobuf_to_json(enum oto_signal signal,
                                                          struct oto_bytes message,
                                                          struct oto_buffer *output,

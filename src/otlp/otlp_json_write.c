@@ -7,6 +7,8 @@
 #include "wire/json.h"
 #include "wire/protobuf.h"
 
+// Values nest as deep as the decoder allows (100, each up to three messages), in a request.
+#define MESSAGES_MAX 310
 #define JOINED_TIMES 4 // of the request's size: memory for submessages given in parts
 
 struct writer {
@@ -301,7 +303,7 @@ static enum oto_status write_message(struct writer *w, const struct oto_otlp_mes
     struct place places[OTO_OTLP_FIELDS_MAX];
     for (uint32_t i = 0; i < message->field_count; i++)
         places[i].count = 0;
-    if (w->depth == OTO_PB_DEPTH_MAX)
+    if (w->depth == MESSAGES_MAX)
         return malformed(w, bytes.data, "nested too deeply");
     OTO_TRY(find_places(w, message, bytes, places));
     w->depth++;
