@@ -1,6 +1,5 @@
 // Sets of attributes into map columns: keys and values become dictionary codes, most of them by a
-// guess. A key is guessed by its place in the set before, then as all strings are: by a few of its
-// bits.
+// guess. A key is guessed by the one before it, then as all strings are: by a few of its bits.
 #include "otlp/otlp_decode_internal.h"
 
 // Beyond so many keys nothing is remembered of the further ones: keys of a sane sender are few.
@@ -78,7 +77,6 @@ void oto_otlp_sink_rolled_back(struct oto_otlp_decoder *d, struct oto_otlp_sink 
     uint32_t count = s->keys->dictionary->count;
     if (s->key_count > count)
         s->key_count = count;
-    s->previous_count = 0;
     s->owner = ++d->owners << 8; // its pairs are no more
     s->sets = 0;
     for (uint32_t i = 0; i < s->promoted_count; i++) {
@@ -119,16 +117,26 @@ static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp
     return OTO_OK;
 }
 
-// The key at `slot` of the set.
+// Where the key at `index` of the map's keys is guessed: by the one before it. NULL: nowhere.
+static inline uint32_t *next_key(struct oto_otlp_sink *s, const uint32_t *codes, uint32_t index)
+{
+    if (index == s->start)
+        return &s->first_key;
+    return codes[index - 1] < s->key_count ? &s->known[codes[index - 1]].next : NULL;
+}
+
 static inline enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                                      struct oto_bytes text, uint32_t slot, uint32_t *ret_code)
+                                      struct oto_bytes text, uint32_t *ret_code)
 {
     struct oto_column *keys = s->keys;
     OTO_TRY(oto_column_reserve(s->builder, keys, 1));
     uint32_t *codes = keys->values;
-    uint32_t code = slot < s->previous_count ? codes[s->previous_start + slot] : NO_CODE;
-    if (!oto_otlp_is_code(keys->dictionary, code, text))
+    uint32_t *guess = next_key(s, codes, keys->length), code = guess ? *guess : NO_CODE;
+    if (!oto_otlp_is_code(keys->dictionary, code, text)) {
         OTO_TRY(oto_otlp_code(d, keys, text, &code));
+        if (guess)
+            *guess = code;
+    }
     codes[keys->length++] = code;
     *ret_code = code;
     return code >= s->key_count && code < KEYS_MAX ? remember_keys(d, s, code) : OTO_OK;
@@ -351,7 +359,7 @@ static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp
     if (!pair_read(message, &key, &any))
         status = oto_otlp_key_value_read(d, &c, &key, &any);
     if (status == OTO_OK)
-        status = add_key(d, s, key, slot, &key_code);
+        status = add_key(d, s, key, &key_code);
     if (status == OTO_OK)
         status = add_value(d, s, &any, key_code, &value_code);
     if (status < 0)
@@ -381,6 +389,35 @@ __attribute__((always_inline)) static inline int run_append(struct oto_otlp_deco
     return 1;
 }
 
+// The same for a key that is expected here and whose values are taken for unique, with a string of
+// ASCII. 0: something is otherwise, or it is time for a look.
+__attribute__((always_inline)) static inline int
+run_append_blind(struct oto_otlp_sink *s, struct run *run, const uint8_t *bytes, size_t size)
+{
+    const struct oto_column *keys = s->keys;
+    const uint32_t *guess = next_key(s, keys->values, keys->length + run->count);
+    if (!guess || *guess >= s->key_count || run->count == run->room)
+        return 0;
+    struct oto_otlp_key *key = &s->known[*guess];
+    if (key->fresh < OTO_OTLP_FRESH || key->promoted || (key->blind + 1u) % OTO_OTLP_BLIND == 0)
+        return 0;
+    const struct oto_bytes *name = &keys->dictionary->entries[*guess];
+    const uint8_t *value = bytes + 2 + name->size;
+    size_t rest = size - name->size - 6;
+    if (size < name->size + 6 || size > 0x7F || bytes[0] != BYTES_TAG(1) ||
+        bytes[1] != name->size || value[0] != BYTES_TAG(2) || value[1] != rest + 2 ||
+        value[2] != BYTES_TAG(1) || value[3] != rest ||
+        !oto_otlp_same(name->data, bytes + 2, name->size) || !oto_utf8_is_ascii(value + 4, rest))
+        return 0;
+    if (oto_dictionary_add_blind(s->values->dictionary, oto_bytes(value + 4, rest),
+                                 &run->values[run->count]) < 0)
+        return 0; // it will be again
+    run->keys[run->count] = *guess;
+    run->letters[run->count++] = 's';
+    key->blind++;
+    return 1;
+}
+
 enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
                                    struct oto_bytes message)
 {
@@ -407,7 +444,8 @@ const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_s
             break;
         }
         at = next;
-        if (run_append(d, s, &run, message.data, message.size))
+        if (run_append_blind(s, &run, message.data, message.size) ||
+            run_append(d, s, &run, message.data, message.size))
             continue;
         run_end(d, s, &run);
         *ret_status = attribute_new(d, s, message);
@@ -422,8 +460,6 @@ const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_s
 enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
     OTO_TRY(oto_otlp_add_end(s->builder, s->map));
-    s->previous_start = s->start;
-    s->previous_count = s->keys->length - s->start;
     return oto_otlp_add_text(d, s->builder, s->types, oto_value_types(&d->writer));
 }
 

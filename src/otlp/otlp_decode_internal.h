@@ -63,6 +63,7 @@ struct oto_otlp_promoted {
 // What is known of a key.
 struct oto_otlp_key {
     uint32_t promoted; // index in the sink's promoted + 1, 0 for most
+    uint32_t next;     // the key that came behind it the last time: a guess
     uint16_t fresh;    // values in a row that no look-up found; from OTO_OTLP_FRESH on they are
                        // taken for unique
     uint16_t blind;    // added since without a look
@@ -77,10 +78,9 @@ struct oto_otlp_sink {
     struct oto_column *keys; // the map's children
     struct oto_column *values;
     struct oto_column *types;
-    uint64_t owner;          // marks its pairs in the decoder's memory; 0 in the low byte
-    uint32_t start;          // of the present set, in the map's children
-    uint32_t previous_start; // of the set before it: keys most often come in the same order
-    uint32_t previous_count;
+    uint64_t owner;     // marks its pairs in the decoder's memory; 0 in the low byte
+    uint32_t start;     // of the present set, in the map's children
+    uint32_t first_key; // the key that a set began with the last time: a guess
     uint32_t stamp;
     struct oto_otlp_key *known; // by key code
     uint32_t key_count;
