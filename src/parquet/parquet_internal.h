@@ -5,6 +5,7 @@
 //   parquet_levels.c  their levels
 //   parquet_survey.c  what a chunk's values are like: the encoding, the dictionary
 //   parquet_digits.c  ids among the texts of a large dictionary
+//   parquet_extremes.c the least and the greatest of an unsorted dictionary
 //   parquet_lists.c   values of lists that many rows share
 //   parquet_values.c  values as bytes of a page
 //   parquet_ids.c     ids as text
@@ -226,6 +227,7 @@ struct oto_parquet_scratch {
     struct oto_buffer list_words;  // uint64_t: in here
     struct oto_buffer distinct;    // struct oto_parquet_distinct: the chunk's dictionary
     struct oto_buffer sorting;     // as distinct, for the merge
+    struct oto_buffer extremes;    // uint32_t: codes of its least and greatest entries
     struct oto_buffer slots;       // hash table
     struct oto_buffer hashes;      // uint64_t: for the bloom filter
     struct oto_buffer raw;         // a page before compression,
@@ -339,6 +341,16 @@ OTO_MUST_CHECK enum oto_status oto_parquet_survey(struct oto_parquet_file *file,
 // scratch.digits. OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_parquet_digits_last(struct oto_parquet_file *file,
                                                        struct oto_parquet_plan *plan);
+
+// Codes of the least and the greatest entries of an unsorted dictionary into scratch.extremes.
+// OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_parquet_extremes_find(struct oto_parquet_file *file,
+                                                         const struct oto_parquet_plan *plan);
+// The codes of the least and the greatest of a page's values. seen: a byte for each code, not 0 for
+// those that the page has, one at least.
+void oto_parquet_extremes_seen(const struct oto_parquet_file *file,
+                               const struct oto_parquet_plan *plan, const uint8_t *seen,
+                               uint32_t *ret_min, uint32_t *ret_max);
 
 // A page's rows of one leaf.
 struct oto_parquet_page_rows {

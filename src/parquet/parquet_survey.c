@@ -248,7 +248,7 @@ static enum oto_status code_lists(struct oto_parquet_file *file, struct oto_parq
                                   const uint32_t *ranks)
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
-    int is_list = leaf->outer && !leaf->inner && !leaf->nullable;
+    int is_list = leaf->outer && !leaf->nullable;
     plan->code_source = is_list ? OTO_PARQUET_CODES_BY_ROW_TEXT : OTO_PARQUET_CODES_BY_TEXT;
     if (!is_list || !leaf->level)
         return OTO_OK;
@@ -262,7 +262,7 @@ static enum oto_status code_lists(struct oto_parquet_file *file, struct oto_parq
             codes[i] = ranks[((const uint32_t *)leaf->column->values)[i]];
     }
     plan->code_source = OTO_PARQUET_CODES_BY_ROW;
-    return oto_parquet_lists_pack(file, plan);
+    return leaf->inner ? OTO_OK : oto_parquet_lists_pack(file, plan);
 }
 
 static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
@@ -279,8 +279,10 @@ static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_pa
                 (struct oto_parquet_distinct){key_of_bytes(dictionary->entries[code]), code, code};
     }
     OTO_TRY(sort_distinct(file, plan));
-    if (!plan->is_sorted)
+    if (!plan->is_sorted) {
         OTO_TRY(oto_parquet_digits_last(file, plan));
+        OTO_TRY(oto_parquet_extremes_find(file, plan));
+    }
     for (uint32_t i = 0; i < plan->distinct_count; i++)
         counts[distinct[i].position] = i;
     plan->encoding = OTO_PARQUET_RLE_DICTIONARY;
@@ -459,7 +461,7 @@ static enum oto_status use_table(struct oto_parquet_file *file, struct oto_parqu
     for (uint32_t i = 0; i < plan->distinct_count; i++)
         ranks[table->distinct[i].code] = i;
     plan->encoding = OTO_PARQUET_RLE_DICTIONARY;
-    return OTO_OK;
+    return plan->is_sorted ? OTO_OK : oto_parquet_extremes_find(file, plan);
 }
 
 // --- ids ---

@@ -18,23 +18,30 @@ struct page {
 };
 
 // --- dictionary indices ---
+// Where a row's list has its values.
+static inline void find_list(const struct oto_parquet_leaf *leaf, uint32_t entry,
+                             uint32_t *ret_first, uint32_t *ret_end)
+{
+    uint32_t first = leaf->outer[entry], end = leaf->outer[entry + 1];
+    *ret_first = leaf->inner ? leaf->inner[first] : first;
+    *ret_end = leaf->inner ? leaf->inner[end] : end;
+}
+
 static void gather_rows(const struct page *page, const struct oto_parquet_plan *plan,
                         uint32_t *codes)
 {
     const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
     const uint32_t *done = (const void *)page->file->scratch.chunk_codes.data;
-    const uint32_t *values = page->leaf->column->values, *outer = page->leaf->outer;
+    const uint32_t *values = page->leaf->column->values;
     const uint32_t *indices = page->file->group.indices[page->leaf->level] + page->rows->first_row;
-    if (plan->code_source == OTO_PARQUET_CODES_BY_ROW) {
-        for (uint32_t i = 0; i < page->rows->row_count; i++) {
-            for (uint32_t j = outer[indices[i]]; j < outer[indices[i] + 1]; j++)
-                *codes++ = done[j];
-        }
-        return;
-    }
-    for (uint32_t i = 0; i < page->rows->row_count; i++) {
-        uint32_t end = outer[indices[i] + 1];
-        for (uint32_t j = outer[indices[i]]; j < end; j++)
+    const uint32_t *rows_end = indices + page->rows->row_count;
+    int is_done = plan->code_source == OTO_PARQUET_CODES_BY_ROW;
+    for (; indices < rows_end; indices++) {
+        uint32_t first, end;
+        find_list(page->leaf, *indices, &first, &end);
+        for (uint32_t j = first; is_done && j < end; j++)
+            *codes++ = done[j];
+        for (uint32_t j = first; !is_done && j < end; j++)
             *codes++ = ranks[values[j]];
     }
 }
@@ -72,23 +79,7 @@ static void gather_codes(const struct page *page, const struct oto_parquet_plan 
     }
 }
 
-static int bytes_compare(struct oto_bytes a, struct oto_bytes b)
-{
-    size_t common = a.size < b.size ? a.size : b.size;
-    int order = common ? memcmp(a.data, b.data, common) : 0;
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
-static int distinct_compare(const struct page *page, uint32_t a, uint32_t b)
-{
-    const struct oto_parquet_distinct *distinct = (const void *)page->file->scratch.distinct.data;
-    if (distinct[a].key != distinct[b].key)
-        return distinct[a].key < distinct[b].key ? -1 : 1;
-    return bytes_compare(oto_parquet_distinct_bytes(page->leaf, &distinct[a]),
-                         oto_parquet_distinct_bytes(page->leaf, &distinct[b]));
-}
-
-typedef uint32_t lanes __attribute__((vector_size(16)));
+typedef int32_t lanes __attribute__((vector_size(16))); // codes are below 2^31
 
 static lanes lanes_load(const uint32_t *p)
 {
@@ -97,20 +88,26 @@ static lanes lanes_load(const uint32_t *p)
     return v;
 }
 
+static lanes lanes_of(uint32_t value)
+{
+    int32_t v = (int32_t)value;
+    return (lanes){v, v, v, v};
+}
+
 static void edges_of_ranks(const uint32_t *ranks, uint32_t count, uint32_t *ret_min,
                            uint32_t *ret_max)
 {
     uint32_t min = ranks[0], max = ranks[0], i = 0;
-    lanes low = {min, min, min, min}, high = low;
+    lanes low = lanes_of(min), high = low;
     for (; i + 4 <= count; i += 4) {
         lanes v = lanes_load(ranks + i);
-        lanes is_lower = (lanes)(v < low), is_higher = (lanes)(v > high);
+        lanes is_lower = v<low, is_higher = v> high;
         low = (v & is_lower) | (low & ~is_lower);
         high = (v & is_higher) | (high & ~is_higher);
     }
     for (unsigned k = 0; k < 4; k++) {
-        min = low[k] < min ? low[k] : min;
-        max = high[k] > max ? high[k] : max;
+        min = (uint32_t)low[k] < min ? (uint32_t)low[k] : min;
+        max = (uint32_t)high[k] > max ? (uint32_t)high[k] : max;
     }
     for (; i < count; i++) {
         min = ranks[i] < min ? ranks[i] : min;
@@ -120,31 +117,13 @@ static void edges_of_ranks(const uint32_t *ranks, uint32_t count, uint32_t *ret_
     *ret_max = max;
 }
 
-// Codes of the least and the greatest value of an unsorted dictionary. Each code is compared once a
-// page.
-static enum oto_status edges_of_codes(const struct page *page, const uint32_t *codes,
-                                      uint32_t *ret_min, uint32_t *ret_max)
+// A byte for each code of an unsorted dictionary, cleared.
+static uint8_t *take_seen(const struct page *page)
 {
-    const struct oto_parquet_distinct *distinct = (const void *)page->file->scratch.distinct.data;
-    size_t size = (size_t)page->distinct_count / 8 + 1;
-    uint8_t *seen = oto_parquet_scratch_take(&page->file->scratch.values, size, 1);
-    if (!seen)
-        return OTO_NO_MEMORY;
-    memset(seen, 0, size);
-    uint32_t min = codes[0], max = codes[0];
-    for (uint32_t i = 1; i < page->count; i++) {
-        uint32_t code = codes[i];
-        uint64_t key = distinct[code].key;
-        if ((key > distinct[min].key && key < distinct[max].key) ||
-            (seen[code >> 3] >> (code & 7) & 1))
-            continue;
-        seen[code >> 3] = (uint8_t)(seen[code >> 3] | 1u << (code & 7));
-        min = distinct_compare(page, code, min) < 0 ? code : min;
-        max = distinct_compare(page, code, max) > 0 ? code : max;
-    }
-    *ret_min = min;
-    *ret_max = max;
-    return OTO_OK;
+    uint8_t *seen = oto_parquet_scratch_take(&page->file->scratch.values, page->distinct_count, 1);
+    if (seen)
+        memset(seen, 0, page->distinct_count);
+    return seen;
 }
 
 static void range_of_codes(const struct page *page, uint32_t min, uint32_t max)
@@ -191,7 +170,8 @@ static enum oto_status write_one_code(const struct page *page)
     return oto_buffer_append(page->output, run, page->count ? size + 2 : 1);
 }
 
-static enum oto_status take_range(const struct page *page, int is_sorted, const uint32_t *codes)
+static enum oto_status take_range(const struct page *page, const struct oto_parquet_plan *plan,
+                                  const uint32_t *codes)
 {
     double *ignored;
     uint32_t min, max;
@@ -199,10 +179,16 @@ static enum oto_status take_range(const struct page *page, int is_sorted, const 
         return gather_doubles(page, &ignored);
     if (!page->count)
         return OTO_OK;
-    if (is_sorted)
+    if (plan->is_sorted) {
         edges_of_ranks(codes, page->count, &min, &max);
-    else
-        OTO_TRY(edges_of_codes(page, codes, &min, &max));
+    } else {
+        uint8_t *seen = take_seen(page);
+        if (!seen)
+            return OTO_NO_MEMORY;
+        for (uint32_t i = 0; i < page->count; i++)
+            seen[codes[i]] = 1;
+        oto_parquet_extremes_seen(page->file, plan, seen, &min, &max);
+    }
     range_of_codes(page, min, max);
     return OTO_OK;
 }
@@ -216,12 +202,55 @@ static unsigned width_of_codes(const struct page *page)
     return page->leaf->outer && is_compressed && width > 16 && width < 24 ? 24 : width;
 }
 
+static uint8_t *put_varint(uint8_t *at, uint32_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+// Codes of three bytes of the rows' lists: one run, for what repeats is the compressor's to find.
+static enum oto_status write_wide_codes(const struct page *page,
+                                        const struct oto_parquet_plan *plan)
+{
+    enum { HEAD_BYTES_MAX = 6, WIDTH_BYTES = 3 };
+    const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
+    const uint32_t *values = page->leaf->column->values;
+    const uint32_t *indices = page->file->group.indices[page->leaf->level] + page->rows->first_row;
+    const uint32_t *rows_end = indices + page->rows->row_count;
+    uint32_t groups = (page->count + 7) / 8, min, max, first, end;
+    size_t size = (size_t)groups * 8 * WIDTH_BYTES;
+    uint8_t *seen = take_seen(page);
+    OTO_TRY(oto_buffer_reserve(page->output, HEAD_BYTES_MAX + size + 1));
+    if (!seen)
+        return OTO_NO_MEMORY;
+    uint8_t *at = page->output->data + page->output->size;
+    *at++ = 8 * WIDTH_BYTES;
+    at = put_varint(at, groups << 1 | 1);
+    page->output->size = (size_t)(at - page->output->data) + size;
+    for (; indices < rows_end; indices++) {
+        find_list(page->leaf, *indices, &first, &end);
+        for (uint32_t j = first; j < end; j++, at += WIDTH_BYTES) {
+            uint32_t code = ranks[values[j]];
+            seen[code] = 1;
+            oto_store32(at, code);
+        }
+    }
+    memset(at, 0, (size_t)(page->output->data + page->output->size - at));
+    oto_parquet_extremes_seen(page->file, plan, seen, &min, &max);
+    range_of_codes(page, min, max);
+    return OTO_OK;
+}
+
 static enum oto_status write_codes(const struct page *page, const struct oto_parquet_plan *plan,
                                    uint32_t value_first)
 {
     if (plan->distinct_count == 1) // needs no bit, but readers have mishandled a width of 0
         return write_one_code(page);
     unsigned width = width_of_codes(page);
+    if (width == 24 && plan->code_source == OTO_PARQUET_CODES_BY_ROW_TEXT && page->count)
+        return write_wide_codes(page, plan);
     if (plan->code_source == OTO_PARQUET_CODES_BY_LIST && page->count) {
         uint32_t min, max;
         OTO_TRY(oto_parquet_lists_write(page->file, plan, page->rows, page->output, &min, &max));
@@ -233,7 +262,7 @@ static enum oto_status write_codes(const struct page *page, const struct oto_par
     if (!codes)
         return OTO_NO_MEMORY;
     gather_codes(page, plan, value_first, codes);
-    OTO_TRY(take_range(page, plan->is_sorted, codes));
+    OTO_TRY(take_range(page, plan, codes));
     OTO_TRY(oto_buffer_append_byte(page->output, (uint8_t)width));
     return oto_rle_encode(codes, page->count, width, page->output);
 }
