@@ -12,7 +12,7 @@ export OTOLITH_CACHE := $(CACHE)
 export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
 export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
 
-.PHONY: all help bootstrap bootstrap-test run test test-kill test-clients bench install asan tsan warnings fuzz wasm check-layers clean
+.PHONY: all help bootstrap bootstrap-test run test test-kill test-clients bench bench-peers install asan tsan warnings fuzz wasm check-layers clean
 
 all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
 	@$(NINJA) -C build
@@ -53,6 +53,9 @@ test-clients: bootstrap-test                ## what `otolith connect` prints, wi
 
 bench: bootstrap-test all                   ## measure the running server; prints JSON
 	@$(CACHE)/python/bin/python bench/run.py $(ARGS)
+
+bench-peers: bootstrap-test all             ## the same requests into the OpenTelemetry Collector
+	@$(CACHE)/python/bin/python bench/peers.py $(ARGS)
 
 install: all                                ## install under PREFIX (default /usr/local); DESTDIR is respected
 	@cmake --install build --prefix $(PREFIX)

@@ -49,6 +49,22 @@ def peak_bytes(pid):
     return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) * 1024
 
 
+def end(process):
+    """Drains and ends a server; returns its status, what it used, and the peak of its memory in bytes. (ru_maxrss will not do: it begins with the
+    memory of the process that started it.)"""
+    peak = peak_bytes(process.pid)
+    process.send_signal(signal.SIGTERM)
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            return status, usage, peak
+        try:
+            peak = max(peak, peak_bytes(process.pid))
+        except (AttributeError, OSError):  # it is ending: no memory any more
+            pass
+        time.sleep(0.002)
+
+
 class Server:
     def __init__(self, build, folder, arguments, cores):
         self.folder = folder
@@ -78,12 +94,9 @@ class Server:
 
     def stop(self):
         """Drains and ends it; returns CPU seconds since it was ready and the peak of its memory."""
-        peak = peak_bytes(self.process.pid)
-        self.process.send_signal(signal.SIGTERM)
-        _, status, usage = os.wait4(self.process.pid, 0)
+        status, usage, peak = end(self.process)
         if status:
             sys.exit(f"the server ended with status {status}:\n" + (self.folder / "server.log").read_text()[-4000:])
-        peak = max(peak, usage.ru_maxrss * 1024)
         return usage.ru_utime + usage.ru_stime - self.cpu_before, peak
 
 
@@ -107,25 +120,30 @@ def stored(data, signal_name, folders):
     return row, sum(os.path.getsize(f) for f in files), len(files)
 
 
-def run_case(build, payloads, manifest, case, arguments, rate):
+def replay(build, payloads, case, port, rate=0):
+    """Sends a case's requests from core 1; returns what otlp_load measured."""
     name, protocol, compression = case.split(":")
-    signal_name, folders = SETS[name]
-    expected = manifest[name]
     content = "json" if protocol == "http-json" else "protobuf"
-    small = name == "logs-small"
-    connections, in_flight = (64, 1) if small else (2, 4) if protocol == "grpc" else (8, 1)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=build))
-    server = Server(build, folder, arguments, "0")
-    command = ["taskset", "-c", "1", build / "bench/otlp_load", "--port", str(server.port), "--protocol", protocol.split("-")[0],
-               "--signal", signal_name, "--content", content, "--compression", compression,
+    connections, in_flight = (64, 1) if name == "logs-small" else (2, 4) if protocol == "grpc" else (8, 1)
+    command = ["taskset", "-c", "1", build / "bench/otlp_load", "--port", str(port), "--protocol", protocol.split("-")[0],
+               "--signal", SETS[name][0], "--content", content, "--compression", compression,
                "--frames", payloads / (name + (".json.frames" if content == "json" else ".frames")),
                "--connections", str(connections), "--in-flight", str(in_flight)]
     if rate:
         command += ["--rate", str(rate)]
     sent = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if sent.returncode:
-        sys.exit(f"{case}: {sent.stdout}{sent.stderr}\n" + (folder / "server.log").read_text()[-2000:])
-    load = json.loads(sent.stdout)
+        sys.exit(f"{case}: {sent.stdout}{sent.stderr}")
+    return json.loads(sent.stdout)
+
+
+def run_case(build, payloads, manifest, case, arguments, rate):
+    name = case.split(":")[0]
+    signal_name, folders = SETS[name]
+    expected = manifest[name]
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=build))
+    server = Server(build, folder, arguments, "0")
+    load = replay(build, payloads, case, server.port, rate)
     cpu_s, peak = server.stop()
     row, file_bytes, files = stored(folder / "data", signal_name, folders)
     wrong = {key: (value, expected[key]) for key, value in row.items() if key in expected and value != expected[key]}
