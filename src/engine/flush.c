@@ -11,6 +11,7 @@
 #include "engine/engine_internal.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -51,13 +52,36 @@ static enum oto_status note_file(struct new_files *files, enum oto_table table,
     return OTO_OK;
 }
 
-enum oto_status oto_engine_encode(struct oto_engine *engine, enum oto_table table,
-                                  const struct oto_batch *batch, const uint32_t *order,
-                                  uint32_t count, int cold, struct oto_codec *codec,
-                                  const struct oto_sink *sink,
-                                  struct oto_parquet_result *ret_result, struct oto_error *err)
+// The rows of each table that a flush wrote, in the metadata of each of its files: that a file is
+// missing can be told from any other (`otolith verify`).
+#define FLUSH_NOTE_KEY "otolith.flush"
+#define FLUSH_NOTE_MAX 512
+
+static void flush_note(const struct oto_segment *segment, char note[FLUSH_NOTE_MAX])
+{
+    const char *comma = "";
+    int size = snprintf(note, FLUSH_NOTE_MAX,
+                        "{\"shard\":%u,\"first\":%" PRIu64 ",\"last\":%" PRIu64 ",\"rows\":{",
+                        segment->shard, segment->first_seq, segment->last_seq);
+    for (int t = 0; t < OTO_TABLE_COUNT; t++) {
+        if (!segment->committed_rows[t])
+            continue;
+        size += snprintf(note + size, FLUSH_NOTE_MAX - (size_t)size, "%s\"%s\":%u", comma,
+                         oto_table_folder((enum oto_table)t), segment->committed_rows[t]);
+        comma = ",";
+    }
+    snprintf(note + size, FLUSH_NOTE_MAX - (size_t)size, "}}");
+}
+
+static enum oto_status encode(struct oto_engine *engine, enum oto_table table,
+                              const struct oto_batch *batch, const uint32_t *order, uint32_t count,
+                              int cold, const struct oto_segment *segment, struct oto_codec *codec,
+                              const struct oto_sink *sink, struct oto_parquet_result *ret_result,
+                              struct oto_error *err)
 {
     struct oto_parquet_options options;
+    char text[FLUSH_NOTE_MAX];
+    struct oto_parquet_note note = {FLUSH_NOTE_KEY, text};
     char created_by[128];
     snprintf(created_by, sizeof created_by, "otolith version %s", engine->version);
     oto_parquet_options_default(&options);
@@ -66,8 +90,22 @@ enum oto_status oto_engine_encode(struct oto_engine *engine, enum oto_table tabl
     options.created_by = created_by;
     if (cold)
         options.sorted_by_count = oto_table_sorted_by(table, &options.sorted_by);
+    if (segment) {
+        flush_note(segment, text);
+        options.notes = &note;
+        options.note_count = 1;
+    }
     return oto_parquet_write(batch, order, count, &options, codec, &engine->counted_allocator, sink,
                              ret_result, err);
+}
+
+enum oto_status oto_engine_encode(struct oto_engine *engine, enum oto_table table,
+                                  const struct oto_batch *batch, const uint32_t *order,
+                                  uint32_t count, int cold, struct oto_codec *codec,
+                                  const struct oto_sink *sink,
+                                  struct oto_parquet_result *ret_result, struct oto_error *err)
+{
+    return encode(engine, table, batch, order, count, cold, NULL, codec, sink, ret_result, err);
 }
 
 struct upload_sink {
@@ -95,8 +133,8 @@ static enum oto_status write_file(struct oto_engine *engine, enum oto_table tabl
                        name, sizeof name);
     OTO_TRY(upload.store->begin(engine->store, name, &upload.upload, err));
     enum oto_status status =
-        oto_engine_encode(engine, table, batch, order + partition->first, partition->count, 1,
-                          engine->flush_codec, &sink, &result, err);
+        encode(engine, table, batch, order + partition->first, partition->count, 1, segment,
+               engine->flush_codec, &sink, &result, err);
     if (status < 0) {
         upload.store->drop(upload.upload);
         return status;

@@ -139,6 +139,22 @@ static uint64_t row_count(const struct oto_parquet_file *file)
     return count;
 }
 
+static void write_pairs(struct oto_thrift_writer *w, const struct oto_parquet_options *options,
+                        struct oto_bytes arrow_schema)
+{
+    oto_thrift_field_list(w, 5, OTO_THRIFT_STRUCT, 1 + options->note_count);
+    oto_thrift_struct_begin(w);
+    oto_thrift_field_text(w, 1, "ARROW:schema");
+    oto_thrift_field_binary(w, 2, arrow_schema);
+    oto_thrift_struct_end(w);
+    for (uint32_t i = 0; i < options->note_count; i++) {
+        oto_thrift_struct_begin(w);
+        oto_thrift_field_text(w, 1, options->notes[i].key);
+        oto_thrift_field_text(w, 2, options->notes[i].value);
+        oto_thrift_struct_end(w);
+    }
+}
+
 static void write_metadata(struct oto_thrift_writer *w, const struct oto_parquet_file *file,
                            const struct places *places, struct oto_bytes arrow_schema)
 {
@@ -149,11 +165,7 @@ static void write_metadata(struct oto_thrift_writer *w, const struct oto_parquet
     oto_thrift_field_list(w, 4, OTO_THRIFT_STRUCT, file->group_count);
     for (uint32_t i = 0; i < file->group_count; i++)
         write_row_group(w, file, i, places);
-    oto_thrift_field_list(w, 5, OTO_THRIFT_STRUCT, 1);
-    oto_thrift_struct_begin(w);
-    oto_thrift_field_text(w, 1, "ARROW:schema");
-    oto_thrift_field_binary(w, 2, arrow_schema);
-    oto_thrift_struct_end(w);
+    write_pairs(w, file->options, arrow_schema);
     if (file->options->created_by)
         oto_thrift_field_text(w, 6, file->options->created_by);
     oto_thrift_field_list(w, 7, OTO_THRIFT_STRUCT, file->leaf_count);

@@ -27,6 +27,11 @@ struct oto_parquet_options {
     // Leaf columns the rows are sorted by, ascending, for sorting_columns; top-level names.
     const char *const *sorted_by;
     uint32_t sorted_by_count;
+    const struct oto_parquet_note { // key-value metadata of the file
+        const char *key;
+        const char *value;
+    } * notes;
+    uint32_t note_count;
 };
 void oto_parquet_options_default(struct oto_parquet_options *options);
 
