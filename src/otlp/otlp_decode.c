@@ -455,6 +455,8 @@ enum oto_status oto_otlp_decode(struct oto_otlp_decoder *d, enum oto_signal sign
     if (status < 0) {
         oto_otlp_rollback(d, signal, d->mark);
         oto_otlp_fail(d, status, c.at, NULL, NO_INDEX);
+        if (d->failed_at < message.data || d->failed_at > message.data + message.size)
+            d->failed_at = c.at; // it was in a copy: of parts that were merged
         status = describe(d, status, message, err);
     } else {
         for (int t = 0; t < OTO_TABLE_COUNT; t++) {

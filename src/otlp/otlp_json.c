@@ -5,7 +5,7 @@
 #include "wire/json.h"
 #include "wire/protobuf.h"
 
-#define DEPTH_DEFAULT 160
+#define DEPTH_DEFAULT 420
 #define FRAMES_MAX 512
 #define NUMBER_TEXT_MAX 512 // of a number in a string with escapes
 #define PATH_MAX_BYTES 320
@@ -608,9 +608,11 @@ static void path_text(const struct converter *c, char *text, size_t room)
 static enum oto_status report(const struct converter *c, struct oto_bytes whole,
                               enum oto_status status, struct oto_error *err)
 {
+    const char *problem = c->reader.problem;
+    if (status == OTO_TOO_LARGE && problem)
+        status = OTO_INVALID; // too deep: no matter of size
     if (!err)
         return status;
-    const char *problem = c->reader.problem;
     if (!problem)
         problem =
             status == OTO_NO_MEMORY ? "out of memory" : "larger than allowed in protobuf form";

@@ -9,8 +9,8 @@
 #include "telemetry/signal.h"
 
 struct oto_otlp_json_limits {
-    uint32_t depth_max; // nesting of objects and arrays, 512 at most; 0: 160 (the 100 nested
-                        // messages that protobuf allows)
+    uint32_t depth_max; // nesting of objects and arrays, 512 at most; 0: 420 (all values that
+                        // oto_otlp_decode takes)
 };
 
 // Appends the protobuf form of one JSON document (Export<Signal>ServiceRequest, or the file
@@ -25,7 +25,7 @@ struct oto_otlp_json_limits {
 // reader takes. limits may be NULL. OTO_INVALID with byte offset, line, column and the field path
 // in the message
 // ("resourceLogs[0].scopeLogs[2].logRecords[17].timeUnixNano: not an integer"); OTO_TOO_LARGE
-// (depth, output.size_max), OTO_NO_MEMORY. On failure output is cut back to where it was.
+// (output.size_max), OTO_NO_MEMORY. On failure output is cut back to where it was.
 // Ownership: borrows.
 OTO_MUST_CHECK enum oto_status oto_otlp_json_to_protobuf(enum oto_signal signal,
                                                          struct oto_bytes json,

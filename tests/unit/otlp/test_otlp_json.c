@@ -277,16 +277,16 @@ static void test_depth_is_limited(void **state)
     assert_true(oto_bytes_equal_text(oto_buffer_view(&back), text));
     free(text);
     text = nested_body(20000);
-    assert_int_equal(convert(OTO_SIGNAL_LOGS, oto_bytes_text(text), &output, &err), OTO_TOO_LARGE);
+    assert_int_equal(convert(OTO_SIGNAL_LOGS, oto_bytes_text(text), &output, &err), OTO_INVALID);
     assert_non_null(strstr(err.message, "nested too deeply"));
     struct oto_otlp_json_limits limits = {.depth_max = 100000};
     assert_int_equal(
         oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes_text(text), &limits, &output, &err),
-        OTO_TOO_LARGE);
+        OTO_INVALID);
     limits.depth_max = 6;
     assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes_text(RECORD("")), &limits,
                                                &output, &err),
-                     OTO_TOO_LARGE);
+                     OTO_INVALID);
     limits.depth_max = 7;
     assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, oto_bytes_text(RECORD("")), &limits,
                                                &output, &err),
