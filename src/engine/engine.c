@@ -309,11 +309,22 @@ static enum oto_status make_dedup(struct oto_engine *engine, struct oto_error *e
 
 static enum oto_status write_empty_files(struct oto_engine *engine, struct oto_error *err);
 
-static enum oto_status open_all(struct oto_engine *engine, struct oto_error *err)
+// Their names are made safe also when they are there: whoever made them may have been killed before
+// he could.
+static enum oto_status make_folders(struct oto_engine *engine, struct oto_error *err)
 {
     char path[OTO_ENGINE_PATH_MAX];
     snprintf(path, sizeof path, "%s/wal", engine->data_path);
     OTO_TRY(oto_folder_create(path, err));
+    OTO_TRY(oto_parent_sync(path, err));
+    enum oto_status status = oto_parent_sync(engine->data_path, err);
+    return status == OTO_DENIED ? OTO_OK : status; // that one is not ours and may be closed to us
+}
+
+static enum oto_status open_all(struct oto_engine *engine, struct oto_error *err)
+{
+    char path[OTO_ENGINE_PATH_MAX];
+    OTO_TRY(make_folders(engine, err));
     snprintf(path, sizeof path, "%s/lock", engine->data_path);
     OTO_TRY(oto_file_lock(&engine->lock_file, path, err));
     OTO_TRY(oto_engine_announce(engine, "", err));

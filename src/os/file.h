@@ -46,9 +46,12 @@ OTO_MUST_CHECK enum oto_status oto_file_open_memory(struct oto_file *f, const ch
 void oto_file_seal_memory(int fd);
 
 OTO_MUST_CHECK enum oto_status
-oto_folder_create(const char *path, struct oto_error *err); // with parents; fine when there
+oto_folder_create(const char *path, struct oto_error *err); // with parents; fine when there; new
+                                                            // names are synced
 OTO_MUST_CHECK enum oto_status oto_folder_sync(const char *path,
                                                struct oto_error *err); // fsync of the folder
+// fsync of the folder that holds the name `path`: after it the name survives a power cut.
+OTO_MUST_CHECK enum oto_status oto_parent_sync(const char *path, struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_path_rename(const char *from, const char *to,
                                                struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_path_remove(const char *path,

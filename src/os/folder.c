@@ -15,8 +15,10 @@
 static enum oto_status create_one(const char *path, struct oto_error *err)
 {
     struct stat status;
-    if (mkdir(path, 0750) == 0)
-        return OTO_OK;
+    if (mkdir(path, 0750) == 0) {
+        enum oto_status synced = oto_parent_sync(path, err);
+        return synced == OTO_DENIED ? OTO_OK : synced; // one may write to a folder and not read it
+    }
     if (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
         return OTO_OK;
     return oto_error_of_errno(err, "create folder", path);
@@ -54,6 +56,21 @@ enum oto_status oto_folder_sync(const char *path, struct oto_error *err)
     enum oto_status status = result == 0 ? OTO_OK : oto_error_of_errno(err, "sync folder", path);
     close(fd);
     return status;
+}
+
+enum oto_status oto_parent_sync(const char *path, struct oto_error *err)
+{
+    char parent[PATH_MAX];
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    while (size > 0 && path[size - 1] != '/')
+        size--;
+    if (size >= sizeof parent)
+        return oto_error_set(err, OTO_INVALID, "sync folder: the path has %zu bytes", size);
+    memcpy(parent, path, size);
+    parent[size] = 0;
+    return oto_folder_sync(size > 0 ? parent : ".", err);
 }
 
 enum oto_status oto_path_rename(const char *from, const char *to, struct oto_error *err)

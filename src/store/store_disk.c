@@ -1,6 +1,6 @@
 // A store that is a folder. A file is written under a hidden name in the folder's root, synced,
-// renamed into place; then the folders that learnt a new name are synced, so that it stays there
-// after a power cut.
+// renamed into place; then the folders above it are synced, so that it stays there after a power
+// cut.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -112,39 +112,29 @@ static void disk_drop(struct oto_store_upload *upload)
     free(upload);
 }
 
-// Makes the folders above path (below the store's own), syncing the parent of each new one.
-static enum oto_status make_parents(const struct disk_store *store, char *path,
-                                    struct oto_error *err)
-{
-    size_t root = strlen(store->path);
-    size_t parent = root; // length of the last folder that is there
-    for (size_t i = root + 1; path[i]; i++) {
-        if (path[i] != '/')
-            continue;
-        int exists;
-        path[i] = 0;
-        enum oto_status status = oto_path_exists(path, &exists, err);
-        if (status >= 0 && !exists) {
-            status = oto_folder_create(path, err);
-            path[parent] = 0;
-            if (status >= 0)
-                status = oto_folder_sync(path, err);
-            path[parent] = '/';
-        }
-        path[i] = '/';
-        if (status < 0)
-            return status;
-        parent = i;
-    }
-    return OTO_OK;
-}
-
-static enum oto_status sync_parent(char *path, struct oto_error *err)
+static enum oto_status make_parents(char *path, struct oto_error *err)
 {
     char *slash = strrchr(path, '/');
     *slash = 0;
-    enum oto_status status = oto_folder_sync(path, err);
+    enum oto_status status = oto_folder_create(path, err);
     *slash = '/';
+    return status;
+}
+
+// Every folder from the file's own up to the store's: each may be new, and not by our hand alone
+// (one that was killed before it could sync, or a query that needed a table's folder).
+static enum oto_status sync_parents(const struct disk_store *store, char *path,
+                                    struct oto_error *err)
+{
+    size_t root = strlen(store->path);
+    enum oto_status status = OTO_OK;
+    for (size_t end = strlen(path); end-- > root && status >= 0;) {
+        if (path[end] != '/')
+            continue;
+        path[end] = 0;
+        status = oto_folder_sync(path, err);
+        path[end] = '/';
+    }
     return status;
 }
 
@@ -154,14 +144,14 @@ static enum oto_status publish(struct oto_store_upload *upload, int replace, str
     OTO_TRY(flush_buffer(upload, err));
     OTO_TRY(oto_file_sync(&upload->file, err));
     OTO_TRY(oto_file_close(&upload->file, err));
-    OTO_TRY(make_parents(upload->store, upload->name, err));
+    OTO_TRY(make_parents(upload->name, err));
     // The data folder has one owner (its lock), so nobody can come between the two calls.
     if (!replace)
         OTO_TRY(oto_path_exists(upload->name, &exists, err));
     if (exists)
         return oto_error_set(err, OTO_EXISTS, "%s is there already", upload->name);
     OTO_TRY(oto_path_rename(upload->temporary, upload->name, err));
-    return sync_parent(upload->name, err);
+    return sync_parents(upload->store, upload->name, err);
 }
 
 static enum oto_status disk_publish(struct oto_store_upload *upload, int replace,
@@ -260,7 +250,7 @@ static enum oto_status disk_remove(struct oto_store *base, const char *name, str
     char path[PATH_MAX_BYTES];
     OTO_TRY(full_path((struct disk_store *)base, name, path, err));
     OTO_TRY(oto_path_remove(path, err));
-    return sync_parent(path, err);
+    return oto_parent_sync(path, err);
 }
 
 static void disk_close(struct oto_store *base)

@@ -104,11 +104,15 @@ class Story:
         return None
 
     def in_files(self):
+        return self.in_files_of(self.server.data)
+
+    @staticmethod
+    def in_files_of(data):
         found = {}
         for signal in MAKERS:
-            if any((self.server.data / FOLDERS[signal]).rglob("*.parquet")):
+            if any((data / FOLDERS[signal]).rglob("*.parquet")):
                 sql = (f"SELECT {ATTRIBUTES[signal]}['name'], count(*) FROM "
-                       f"read_parquet('{self.server.data}/{FOLDERS[signal]}/**/*.parquet') GROUP BY ALL")
+                       f"read_parquet('{data}/{FOLDERS[signal]}/**/*.parquet') GROUP BY ALL")
                 found |= {(signal, name): n for name, n in duckdb.sql(sql).fetchall()}
         return found
 
