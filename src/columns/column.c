@@ -340,50 +340,57 @@ enum oto_status oto_builder_row(struct oto_builder *b, uint32_t next_index)
     return OTO_OK;
 }
 
-// A mark: the count of each level (an identity dictionary has as many), then of each node length
-// and null count, then the count of each dictionary.
+// A mark: the count of each level, then that of each dictionary (an identity dictionary has as many
+// entries as its level). Between rows a column is as long as its level, and parts of maps and lists
+// end where the last of these does.
 size_t oto_builder_mark_size(const struct oto_builder *b)
 {
-    return (b->schema->level_count + 2 * (size_t)b->node_count + b->dictionary_count) *
-           sizeof(uint32_t);
+    return (b->schema->level_count + (size_t)b->dictionary_count) * sizeof(uint32_t);
 }
 
 void oto_builder_mark(const struct oto_builder *b, uint32_t *mark)
 {
     for (uint32_t i = 0; i < b->schema->level_count; i++)
         *mark++ = b->levels[i].count;
-    for (uint32_t i = 0; i < b->node_count; i++) {
-        *mark++ = b->columns[i].length;
-        *mark++ = b->columns[i].null_count;
-    }
     for (uint32_t i = 0; i < b->dictionary_count; i++)
         *mark++ = b->dictionaries[i].count;
 }
 
-// Bits from length on must be 1 again, as appends leave them alone.
-static void rollback_column(struct oto_column *c, uint32_t length, uint32_t null_count)
+// Bits from `from` to `to` that are 0.
+static uint32_t count_nulls(const uint8_t *validity, uint32_t from, uint32_t to)
 {
+    uint32_t count = 0;
+    for (uint32_t i = from; i < to; i++)
+        count += !(validity[i >> 3] >> (i & 7) & 1);
+    return count;
+}
+
+// Bits from length on must be 1 again, as appends leave them alone.
+static void rollback_column(struct oto_column *c, uint32_t length)
+{
+    for (uint32_t i = 0; i < c->child_count; i++)
+        rollback_column(&c->children[i], c->offsets[length]);
     if (c->validity && c->length > length) {
         size_t whole = ((size_t)length + 7) / 8, end = ((size_t)c->length + 7) / 8;
         uint8_t *byte = &c->validity[length / 8];
+        c->null_count -= count_nulls(c->validity, length, c->length);
         if (length % 8)
             put_shared_byte(byte, *byte | 0xFFu << length % 8);
         if (end > whole)
             memset(c->validity + whole, 0xFF, end - whole);
     }
     c->length = length;
-    c->null_count = null_count;
 }
 
 void oto_builder_rollback(struct oto_builder *b, const uint32_t *mark)
 {
+    for (uint32_t i = 0; i < b->schema->field_count; i++)
+        rollback_column(&b->columns[i], mark[b->columns[i].level]);
     for (uint32_t i = 0; i < b->schema->level_count; i++) {
         b->levels[i].count = *mark++;
         if (i > 0)
             oto_dictionary_rollback(&b->levels[i].identity, b->levels[i].count);
     }
-    for (uint32_t i = 0; i < b->node_count; i++, mark += 2)
-        rollback_column(&b->columns[i], mark[0], mark[1]);
     for (uint32_t i = 0; i < b->dictionary_count; i++)
         oto_dictionary_rollback(&b->dictionaries[i], *mark++);
 }

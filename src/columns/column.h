@@ -164,9 +164,10 @@ OTO_MUST_CHECK enum oto_status oto_builder_entry(struct oto_builder *b, uint32_t
 // A new row of level 0 linked to next_index. OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_builder_row(struct oto_builder *b, uint32_t next_index);
 
-// A mark of all lengths; oto_builder_mark_size gives its bytes. Rolling back restores exactly that
-// state, but that memory stays taken and a dictionary that fell back to plain stays so. No view may
-// have been taken since the mark.
+// A mark of all lengths, to be taken when every row and entry has all its columns;
+// oto_builder_mark_size gives its bytes. Rolling back restores exactly that state, but that memory
+// stays taken and a dictionary that fell back to plain stays so. No view may have been taken since
+// the mark.
 size_t oto_builder_mark_size(const struct oto_builder *b);
 void oto_builder_mark(const struct oto_builder *b, uint32_t *mark);
 void oto_builder_rollback(struct oto_builder *b, const uint32_t *mark);
