@@ -3,8 +3,10 @@
 #include "codec/rle.h"
 #include "parquet/parquet_internal.h"
 
-#define NUMBERS_DISTINCT_MAX 4096 // of a dictionary of numbers: always sorted
-#define NUMBERS_RANGE_MAX 65536   // below, a table by value finds the distinct ones
+#define NUMBERS_DISTINCT_MAX 4096   // of a dictionary of numbers: always sorted
+#define TIMES_SAMPLE 1024           // pairs of rows looked at, and
+#define TIMES_SAMPLE_DESCENTS_MIN 4 // so many in which the later time comes first: runs of series
+#define NUMBERS_RANGE_MAX 65536     // below, a table by value finds the distinct ones
 #define SORTED_MAX                                                                                 \
     4096 // larger dictionaries stay in order of first appearance: sorting costs too much
 #define TABLE_PROBES_PER_VALUE 8 // more is an attack on the hash, or bad luck: no dictionary then
@@ -525,15 +527,30 @@ static enum oto_status survey_ids(struct oto_parquet_file *file, struct oto_parq
 }
 
 // --- numbers ---
-static uint32_t distinct_max(const struct oto_parquet_plan *plan)
+// Whether a column that the rows are sorted by begins anew every few rows, as the times of series
+// do: a look at some neighbours tells.
+static int starts_over(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf)
+{
+    const uint32_t *indices = file->group.indices[leaf->level];
+    uint32_t stride = file->group.count / TIMES_SAMPLE, descents = 0;
+    if (leaf->type != OTO_TYPE_TIME || leaf->outer || !stride)
+        return 0;
+    for (uint32_t i = 1; i < file->group.count; i += stride)
+        descents += integer_at(leaf, indices[i]) < integer_at(leaf, indices[i - 1]);
+    return descents >= TIMES_SAMPLE_DESCENTS_MIN;
+}
+
+static uint32_t distinct_max(const struct oto_parquet_file *file,
+                             const struct oto_parquet_plan *plan)
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
     uint32_t count = plan->value_count / (leaf->type == OTO_TYPE_DOUBLE ? 4
                                           : leaf->type == OTO_TYPE_TIME ? 16
                                                                         : 8);
-    if (leaf->field->flags & OTO_FIELD_SORTED && count > 8)
+    if (leaf->field->flags & OTO_FIELD_SORTED && count > 8 && !starts_over(file, leaf))
         count = 8;
-    return count < 1 ? 1 : count < NUMBERS_DISTINCT_MAX ? count : NUMBERS_DISTINCT_MAX;
+    uint32_t most = leaf->type == OTO_TYPE_TIME ? TIMES_DISTINCT_MAX : NUMBERS_DISTINCT_MAX;
+    return count < 1 ? 1 : count < most ? count : most;
 }
 
 #define RANGE_OF(type)                                                                             \
@@ -616,7 +633,7 @@ static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_pa
     marks[0] = 1;
     for (uint32_t i = 0; i < range; i++)
         count += marks[i];
-    if (count > distinct_max(plan))
+    if (count > distinct_max(file, plan))
         return OTO_OK;
     struct oto_parquet_distinct *distinct =
         oto_parquet_scratch_take(&file->scratch.distinct, count, sizeof *distinct);
@@ -639,7 +656,7 @@ static enum oto_status survey_table(struct oto_parquet_file *file, struct oto_pa
 {
     struct table table;
     int fits;
-    OTO_TRY(table_init(file, plan->leaf, distinct_max(plan), plan->value_count, &table));
+    OTO_TRY(table_init(file, plan->leaf, distinct_max(file, plan), plan->value_count, &table));
     OTO_TRY(code_values(file, plan, &table, &fits));
     return fits ? use_table(file, plan, &table) : OTO_OK;
 }
