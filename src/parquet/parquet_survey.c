@@ -3,7 +3,8 @@
 #include "codec/rle.h"
 #include "parquet/parquet_internal.h"
 
-#define NUMBERS_DISTINCT_MAX 4096   // of a dictionary of numbers: always sorted
+#define NUMBERS_DISTINCT_MAX 4096   // of a dictionary of numbers
+#define TIMES_DISTINCT_MAX 16384    // series that are read together share their times
 #define TIMES_SAMPLE 1024           // pairs of rows looked at, and
 #define TIMES_SAMPLE_DESCENTS_MIN 4 // so many in which the later time comes first: runs of series
 #define NUMBERS_RANGE_MAX 65536     // below, a table by value finds the distinct ones
