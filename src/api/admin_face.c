@@ -139,6 +139,9 @@ static void put_engine(struct metrics *m, const struct oto_engine_stats *s)
                 "Items of repeated requests, acknowledged and not stored again.", s->deduplicated);
     put_signals(m, "otolith_items_failed_total",
                 "Items whose commit failed; answered retryably and not stored.", s->failed);
+    put_signals(m, "otolith_strings_repaired_total",
+                "Strings that were not UTF-8, stored with U+FFFD for what is wrong in them.",
+                s->utf8_repaired);
     put_signals(m, "otolith_requests_total", "Export requests.", s->requests);
     put_signals(m, "otolith_request_bytes_total", "Bytes of export requests after decompression.",
                 s->request_bytes);

@@ -548,6 +548,7 @@ static void add_shard_stats(struct oto_shard *shard, struct oto_engine_stats *st
         stats->rejected[i] += atomic_load(&c->rejected[i]);
         stats->deduplicated[i] += atomic_load(&c->deduplicated[i]);
         stats->failed[i] += atomic_load(&c->failed[i]);
+        stats->utf8_repaired[i] += atomic_load(&c->utf8_repaired[i]);
         stats->requests[i] += atomic_load(&c->requests[i]);
         stats->request_bytes[i] += atomic_load(&c->request_bytes[i]);
     }

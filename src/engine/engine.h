@@ -141,6 +141,7 @@ void oto_engine_close(struct oto_engine *engine);
 struct oto_engine_stats {
     uint64_t received[OTO_SIGNAL_COUNT], stored[OTO_SIGNAL_COUNT], rejected[OTO_SIGNAL_COUNT],
         deduplicated[OTO_SIGNAL_COUNT], failed[OTO_SIGNAL_COUNT];
+    uint64_t utf8_repaired[OTO_SIGNAL_COUNT]; // strings
     uint64_t requests[OTO_SIGNAL_COUNT], request_bytes[OTO_SIGNAL_COUNT];
     uint64_t refused_memory; // requests
     uint64_t rows_hot[OTO_TABLE_COUNT], rows_flushed[OTO_TABLE_COUNT], files[OTO_TABLE_COUNT],

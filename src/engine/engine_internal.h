@@ -134,7 +134,8 @@ void oto_segment_view_release(struct oto_segment_view *view);
 struct oto_shard_counters {
     _Atomic uint64_t received[OTO_SIGNAL_COUNT], stored[OTO_SIGNAL_COUNT],
         rejected[OTO_SIGNAL_COUNT], deduplicated[OTO_SIGNAL_COUNT], failed[OTO_SIGNAL_COUNT],
-        requests[OTO_SIGNAL_COUNT], request_bytes[OTO_SIGNAL_COUNT];
+        requests[OTO_SIGNAL_COUNT], request_bytes[OTO_SIGNAL_COUNT],
+        utf8_repaired[OTO_SIGNAL_COUNT];
     _Atomic uint64_t refused;
 };
 

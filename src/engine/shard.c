@@ -589,6 +589,7 @@ static void count_received(struct oto_shard *shard, const struct oto_ingest *ing
     const struct oto_otlp_result *result = &ingest->result;
     count(&shard->counters.received[ingest->signal], result->accepted + result->rejected);
     count(&shard->counters.rejected[ingest->signal], result->rejected);
+    count(&shard->counters.utf8_repaired[ingest->signal], result->utf8_repaired);
 }
 
 void oto_shard_ingest(struct oto_shard *shard, struct oto_ingest *ingest)
