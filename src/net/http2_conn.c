@@ -465,8 +465,31 @@ static int set_options(nghttp2_option **ret_option)
     return 1;
 }
 
+static void *session_malloc(size_t size, void *blocks)
+{
+    return oto_small_blocks_take(blocks, size);
+}
+
+static void session_free(void *memory, void *blocks)
+{
+    oto_small_blocks_give(blocks, memory);
+}
+
+static void *session_calloc(size_t count, size_t size, void *blocks)
+{
+    void *memory = size && count > SIZE_MAX / size ? NULL : session_malloc(count * size, blocks);
+    return memory ? memset(memory, 0, count * size) : NULL;
+}
+
+static void *session_realloc(void *memory, size_t size, void *blocks)
+{
+    return oto_small_blocks_resize(blocks, memory, size);
+}
+
 static int new_session(struct http_connection *c, struct http2 *h)
 {
+    nghttp2_mem memory = {&c->server->blocks, session_malloc, session_free, session_calloc,
+                          session_realloc};
     nghttp2_session_callbacks *cb;
     nghttp2_option *option;
     if (nghttp2_session_callbacks_new(&cb) != 0)
@@ -479,7 +502,7 @@ static int new_session(struct http_connection *c, struct http2 *h)
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
     int made = 0;
     if (set_options(&option)) {
-        made = nghttp2_session_server_new2(&h->session, cb, c, option) == 0;
+        made = nghttp2_session_server_new3(&h->session, cb, c, option, &memory) == 0;
         nghttp2_option_del(option);
     }
     nghttp2_session_callbacks_del(cb);

@@ -6,6 +6,7 @@
 
 #include "net/http1_parser.h"
 #include "net/http_server.h"
+#include "net/small_blocks.h"
 
 #define HTTP_BACKLOG_LOW (256u << 10)    // below it, writers are called for more
 #define HTTP_DISCARD_MAX (64u << 10)     // of an unwanted body, before the connection is given up
@@ -162,7 +163,8 @@ struct oto_http_server {
     size_t out_pool_count;
     struct oto_buffer body_pool[HTTP_BODY_POOL];
     size_t body_pool_count;
-    int pools_used; // since the last tick: else they are given up
+    struct oto_small_blocks blocks; // for nghttp2
+    int pools_used;                 // since the last tick: else they are given up
     uint8_t *read_buffer;
     // Scratch of one call.
     struct oto_http1_head head;

@@ -309,6 +309,7 @@ static void pools_release(struct oto_http_server *server)
         oto_buffer_release(&server->body_pool[--server->body_pool_count]);
     while (server->out_pool_count > 0)
         oto_buffer_release(&server->out_pool[--server->out_pool_count]);
+    oto_small_blocks_trim(&server->blocks);
 }
 
 static void tick(struct oto_loop_timer *timer)
@@ -344,6 +345,7 @@ struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
     server->loop = loop;
     server->allocator = allocator;
     server->handler = *handler;
+    oto_small_blocks_init(&server->blocks, allocator);
     if (limits)
         server->limits = *limits;
     else
