@@ -101,21 +101,22 @@ static void write_page_header(struct writing *c, struct oto_thrift_writer *w, in
     oto_thrift_struct_end(w);
 }
 
-// Appends a page to the chunk. body: as stored.
+// body: as stored.
 static enum oto_status emit_page(struct writing *c, int type, uint32_t count, size_t raw_size,
                                  struct oto_bytes body)
 {
-    struct oto_buffer *chunk = &c->file->scratch.chunk;
-    size_t first = chunk->size;
+    struct oto_buffer *header = &c->file->scratch.header;
     struct oto_thrift_writer w;
     if (raw_size > INT32_MAX || body.size > INT32_MAX)
         return oto_error_set(c->file->err, OTO_TOO_LARGE, "%s: a page of 2 GiB",
                              c->leaf->field->name);
-    oto_thrift_writer_init(&w, chunk);
+    header->size = 0;
+    oto_thrift_writer_init(&w, header);
     write_page_header(c, &w, type, count, raw_size, body);
     OTO_TRY(w.status);
-    c->chunk.uncompressed_bytes += chunk->size - first + raw_size;
-    return oto_buffer_append(chunk, body.data, body.size);
+    c->chunk.uncompressed_bytes += header->size + raw_size;
+    OTO_TRY(oto_parquet_sink_write(c->file, header->data, header->size));
+    return oto_parquet_sink_write(c->file, body.data, body.size);
 }
 
 static enum oto_status emit_dictionary(struct writing *c, struct oto_bytes body)
@@ -128,13 +129,12 @@ static enum oto_status emit_dictionary(struct writing *c, struct oto_bytes body)
 static enum oto_status emit_data(struct writing *c, const struct oto_parquet_page_rows *rows,
                                  const struct oto_parquet_range *range, struct oto_bytes body)
 {
-    struct oto_buffer *chunk = &c->file->scratch.chunk;
-    size_t first = chunk->size;
+    uint64_t first = c->file->offset;
     if (!c->chunk.page_count++)
-        c->chunk.data_offset = c->file->offset + first;
+        c->chunk.data_offset = first;
     OTO_TRY(emit_page(c, OTO_PARQUET_DATA_PAGE, rows->entry_count, page_size(c), body));
-    struct oto_parquet_page page = {.offset = c->file->offset + first,
-                                    .size_bytes = (uint32_t)(chunk->size - first),
+    struct oto_parquet_page page = {.offset = first,
+                                    .size_bytes = (uint32_t)(c->file->offset - first),
                                     .first_row = rows->first_row,
                                     .null_count = rows->entry_count - rows->value_count,
                                     .value_count = rows->value_count,
@@ -256,7 +256,7 @@ enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *file,
     struct oto_parquet_scratch *scratch = &file->scratch;
     struct writing c = {
         .file = file, .leaf = leaf, .chunk = {.offset = file->offset}, .has_lines = 1};
-    scratch->chunk.size = scratch->pages.size = scratch->hashes.size = scratch->dictionary.size = 0;
+    scratch->pages.size = scratch->hashes.size = scratch->dictionary.size = 0;
     OTO_TRY(oto_parquet_survey(file, leaf, &c.plan));
     c.chunk.encoding = c.plan.encoding;
     if (!oto_parquet_leaf_is_text(leaf) || oto_dictionary_is_distinct(leaf->column->dictionary))
@@ -264,11 +264,11 @@ enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *file,
     if (c.plan.encoding == OTO_PARQUET_RLE_DICTIONARY)
         OTO_TRY(oto_parquet_dictionary_write(file, &c.plan, &scratch->dictionary));
     OTO_TRY(write_pages(&c));
-    c.chunk.compressed_bytes = scratch->chunk.size;
+    c.chunk.compressed_bytes = file->offset - c.chunk.offset;
     c.chunk.nan_count = c.range.nan_count;
     oto_parquet_range_bounds(&c.range, leaf, &c.chunk.min, &c.chunk.max);
     OTO_TRY(write_bloom(&c));
     OTO_TRY(write_indexes(&c));
     *ret_chunk = c.chunk;
-    return oto_parquet_sink_write(file, scratch->chunk.data, scratch->chunk.size);
+    return OTO_OK;
 }

@@ -198,7 +198,7 @@ static enum oto_status append_metadata(const struct oto_parquet_file *file,
 enum oto_status oto_parquet_footer_write(struct oto_parquet_file *file)
 {
     struct places places;
-    struct oto_buffer *footer = &file->scratch.chunk;
+    struct oto_buffer *footer = &file->scratch.header;
     places.column_indexes = file->offset;
     OTO_TRY(oto_parquet_sink_write(file, file->column_indexes.data, file->column_indexes.size));
     places.offset_indexes = file->offset;

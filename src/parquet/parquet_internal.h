@@ -237,7 +237,7 @@ struct oto_parquet_scratch {
     struct oto_buffer packed;      // a page compressed
     struct oto_buffer head;        // part of one
     struct oto_buffer pages;       // struct oto_parquet_page
-    struct oto_buffer chunk;       // the chunk's bytes as the file gets them
+    struct oto_buffer header;      // of one
 };
 #define OTO_PARQUET_SCRATCH_COUNT (sizeof(struct oto_parquet_scratch) / sizeof(struct oto_buffer))
 

@@ -1,6 +1,6 @@
 // Writes Parquet files from rows of a batch, or of many (page v1, zstd, one encoding a
 // chunk, page CRC, statistics, column and offset index, bloom filters, sorting_columns,
-// ARROW:schema). Core: bytes go to a sink, column chunk by column chunk, so that memory stays
+// ARROW:schema). Core: bytes go to a sink, page by page, so that memory stays
 // within the largest chunk. The same rows in the same order give the same bytes.
 #ifndef OTO_PARQUET_PARQUET_WRITER_H
 #define OTO_PARQUET_PARQUET_WRITER_H
