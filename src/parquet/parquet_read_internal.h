@@ -155,10 +155,6 @@ OTO_MUST_CHECK enum oto_status oto_parquet_footer_read(struct oto_parquet_reader
 OTO_MUST_CHECK enum oto_status oto_parquet_match(struct oto_parquet_reader *reader,
                                                  struct oto_error *err);
 
-// "Events.list.element.Name", cut to what fits.
-void oto_parquet_leaf_path(const struct oto_parquet_metadata *metadata, uint32_t leaf, char *output,
-                           size_t output_size);
-
 // An error at the stream's present page; says row group and column. Returns status.
 enum oto_status oto_parquet_stream_failed(const struct oto_parquet_reader *reader,
                                           const struct oto_parquet_stream *stream,
