@@ -268,11 +268,14 @@ enum oto_status oto_config_init(struct oto_config *config, struct oto_error *err
 {
     _Static_assert(sizeof(oto_config_keys) / sizeof(oto_config_keys[0]) <= sizeof(config->source),
                    "source[] is too small");
+    enum oto_status status = OTO_OK;
     memset(config, 0, sizeof(*config));
-    for (size_t i = 0; i < oto_config_key_count; i++)
-        OTO_TRY(set_value(config, &oto_config_keys[i], oto_config_keys[i].default_text,
-                          SOURCE_DEFAULT, err));
-    return OTO_OK;
+    for (size_t i = 0; i < oto_config_key_count && status >= 0; i++)
+        status = set_value(config, &oto_config_keys[i], oto_config_keys[i].default_text,
+                           SOURCE_DEFAULT, err);
+    if (status < 0)
+        oto_config_release(config);
+    return status;
 }
 
 void oto_config_release(struct oto_config *config)
