@@ -200,6 +200,7 @@ int oto_engine_reserve(struct oto_engine *engine, uint64_t bytes)
     if (try_reserve(engine, bytes))
         return 1;
     oto_page_pool_trim(&engine->pool, 0);
+    oto_page_pool_trim(&engine->flush_pool, 0);
     if (try_reserve(engine, bytes))
         return 1;
     ask_for_relief(engine);
@@ -232,8 +233,9 @@ static void size_budgets(struct oto_engine *engine)
     if (o->flush_bytes == 0)
         o->flush_bytes = clamp(share, 1u << 20, 512u << 20);
     // Under a tight limit memory matters more than what fresh pages cost.
-    engine->pool.large_bytes_max =
-        engine->budget_bytes < POOL_LARGE_BUDGET_MIN ? 0 : engine->budget_bytes / 4;
+    int keeps = engine->budget_bytes >= POOL_LARGE_BUDGET_MIN;
+    engine->pool.large_bytes_max = keeps ? engine->budget_bytes / 4 : 0;
+    engine->flush_pool.large_bytes_max = keeps ? engine->budget_bytes / 8 : 0;
     uint64_t staged = clamp(engine->budget_bytes / 4, 8u << 20, UINT64_MAX);
     if (o->wal.staged_bytes_max > staged)
         o->wal.staged_bytes_max = staged;
@@ -273,6 +275,7 @@ static void init_plain(struct oto_engine *engine)
     oto_condition_init(&engine->flush_changed);
     oto_page_pool_init(&engine->pool, &engine->memory_bytes);
     engine->arena_allocator = oto_page_pool_allocator(&engine->pool);
+    oto_engine_init_flush_memory(engine);
     engine->counted_allocator =
         (struct oto_allocator){counted_alloc, counted_resize, counted_free, engine};
     engine->lock_file.fd = -1;
@@ -520,6 +523,7 @@ void oto_engine_close(struct oto_engine *engine)
     oto_schemas_free(engine->schemas);
     oto_file_close(&engine->lock_file, NULL);
     oto_page_pool_release(&engine->pool);
+    oto_page_pool_release(&engine->flush_pool);
     for (size_t i = 0; engine->promote && i < engine->options.promote_count; i++)
         free(engine->promote[i]);
     free(engine->promote);

@@ -217,6 +217,8 @@ struct oto_engine {
     struct oto_page_pool pool;
     struct oto_allocator arena_allocator;   // over pool
     struct oto_allocator counted_allocator; // the heap, counted in memory_bytes
+    struct oto_page_pool flush_pool;        // large arrays of the flusher, between its flushes
+    struct oto_allocator flush_allocator;   // these, and for small ones counted_allocator
     struct oto_dedup *dedup;                // NULL: off
     struct oto_shard *shards;
     uint32_t shard_count;
@@ -280,6 +282,7 @@ OTO_MUST_CHECK enum oto_status oto_engine_flush_segment(struct oto_engine *engin
                                                         struct oto_error *err);
 void oto_engine_queue_flush(struct oto_engine *engine,
                             struct oto_segment *segment); // takes the reference
+void oto_engine_init_flush_memory(struct oto_engine *engine);
 OTO_MUST_CHECK enum oto_status oto_engine_start_flusher(struct oto_engine *engine,
                                                         struct oto_error *err);
 void oto_engine_stop_flusher(struct oto_engine *engine);

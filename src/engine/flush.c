@@ -17,6 +17,71 @@
 
 #define RETRY_NS 1000000000u
 
+// --- memory ---
+// A flush takes arrays of the same sizes each time, up to some megabytes, and fresh pages cost a
+// fault each. So large ones come from a pool of the flusher's own. Sizes are powers of two there,
+// that the next flush finds them again; what is not touched takes no memory.
+#define POOLED_BYTES_MIN ((size_t)128 << 10)
+
+static size_t pooled_size(size_t size)
+{
+    size_t rounded = POOLED_BYTES_MIN;
+    while (rounded < size)
+        rounded *= 2;
+    return rounded == OTO_PAGE_POOL_BLOCK_BYTES ? rounded + 4096 : rounded; // those have no limit
+}
+
+static int is_pooled(const struct oto_engine *engine, size_t size)
+{
+    return engine->flush_pool.large_bytes_max && size >= POOLED_BYTES_MIN && size <= SIZE_MAX / 4;
+}
+
+static void *flush_alloc(void *state, size_t size)
+{
+    struct oto_engine *engine = state;
+    if (!is_pooled(engine, size))
+        return oto_alloc(&engine->counted_allocator, size);
+    struct oto_allocator pool = oto_page_pool_allocator(&engine->flush_pool);
+    void *block = oto_alloc(&pool, pooled_size(size));
+    if (block)
+        atomic_fetch_add(&engine->memory_bytes, pooled_size(size));
+    return block;
+}
+
+static void flush_free(void *state, void *block, size_t size)
+{
+    struct oto_engine *engine = state;
+    if (!is_pooled(engine, size)) {
+        oto_free(&engine->counted_allocator, block, size);
+        return;
+    }
+    struct oto_allocator pool = oto_page_pool_allocator(&engine->flush_pool);
+    atomic_fetch_sub(&engine->memory_bytes, pooled_size(size));
+    oto_free(&pool, block, pooled_size(size));
+}
+
+static void *flush_resize(void *state, void *block, size_t old_size, size_t size)
+{
+    struct oto_engine *engine = state;
+    if (!is_pooled(engine, old_size) && !is_pooled(engine, size))
+        return oto_resize(&engine->counted_allocator, block, old_size, size);
+    if (is_pooled(engine, old_size) && is_pooled(engine, size) &&
+        pooled_size(old_size) == pooled_size(size))
+        return block;
+    void *moved = flush_alloc(engine, size);
+    if (moved && block) {
+        memcpy(moved, block, old_size < size ? old_size : size);
+        flush_free(engine, block, old_size);
+    }
+    return moved;
+}
+
+void oto_engine_init_flush_memory(struct oto_engine *engine)
+{
+    oto_page_pool_init(&engine->flush_pool, &engine->memory_bytes);
+    engine->flush_allocator = (struct oto_allocator){flush_alloc, flush_resize, flush_free, engine};
+}
+
 // Files written but not yet in the catalogue.
 struct new_files {
     struct oto_catalogue_file *files;
@@ -95,8 +160,9 @@ static enum oto_status encode(struct oto_engine *engine, enum oto_table table,
         options.notes = &note;
         options.note_count = 1;
     }
-    return oto_parquet_write(batch, order, count, &options, codec, &engine->counted_allocator, sink,
-                             ret_result, err);
+    const struct oto_allocator *memory =
+        cold ? &engine->flush_allocator : &engine->counted_allocator;
+    return oto_parquet_write(batch, order, count, &options, codec, memory, sink, ret_result, err);
 }
 
 enum oto_status oto_engine_encode(struct oto_engine *engine, enum oto_table table,
@@ -163,7 +229,7 @@ static enum oto_status write_table(struct oto_engine *engine, enum oto_table tab
                                    struct oto_error *err)
 {
     struct oto_partition partitions[OTO_ENGINE_PARTITIONS_MAX];
-    const struct oto_allocator *memory = &engine->counted_allocator;
+    const struct oto_allocator *memory = &engine->flush_allocator;
     uint32_t count = segment->committed_rows[table], partition_count = 0;
     struct oto_batch batch;
     if (count == 0)

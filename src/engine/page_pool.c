@@ -23,6 +23,7 @@ static void *large_alloc(struct oto_page_pool *pool, size_t size)
         pool->large_bytes -= size;
         atomic_fetch_sub(pool->counted_bytes, size);
     }
+    pool->used_ns = oto_clock_monotonic_ns();
     oto_mutex_unlock(&pool->lock);
     return block ? (void *)block : oto_alloc(&oto_allocator_pages, size);
 }
