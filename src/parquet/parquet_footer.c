@@ -1,6 +1,8 @@
 // The end of a file: column indexes, offset indexes, FileMetaData, its length, the
 // magic.
 #include "arrow/arrow_schema.h"
+#include "base/text.h"
+#include "codec/crc.h"
 #include "parquet/parquet_internal.h"
 
 #define FORMAT_VERSION 2 // delta encodings are in use
@@ -139,10 +141,16 @@ static uint64_t row_count(const struct oto_parquet_file *file)
     return count;
 }
 
+// Parquet has checksums for pages only. Files of ours have one of all else: bloom filters, column
+// indexes, offset indexes and the metadata, in this order, its own digits taken as zeros.
+#define CHECKSUM_DIGITS 8
+#define CHECKSUM_ZEROS "00000000"
+
+// *ret_digits: where its digits are in the output.
 static void write_pairs(struct oto_thrift_writer *w, const struct oto_parquet_options *options,
-                        struct oto_bytes arrow_schema)
+                        struct oto_bytes arrow_schema, size_t *ret_digits)
 {
-    oto_thrift_field_list(w, 5, OTO_THRIFT_STRUCT, 1 + options->note_count);
+    oto_thrift_field_list(w, 5, OTO_THRIFT_STRUCT, 2 + options->note_count);
     oto_thrift_struct_begin(w);
     oto_thrift_field_text(w, 1, "ARROW:schema");
     oto_thrift_field_binary(w, 2, arrow_schema);
@@ -153,10 +161,16 @@ static void write_pairs(struct oto_thrift_writer *w, const struct oto_parquet_op
         oto_thrift_field_text(w, 2, options->notes[i].value);
         oto_thrift_struct_end(w);
     }
+    oto_thrift_struct_begin(w);
+    oto_thrift_field_text(w, 1, OTO_PARQUET_CHECKSUM_KEY);
+    oto_thrift_field_text(w, 2, CHECKSUM_ZEROS);
+    *ret_digits = w->output->size - CHECKSUM_DIGITS;
+    oto_thrift_struct_end(w);
 }
 
 static void write_metadata(struct oto_thrift_writer *w, const struct oto_parquet_file *file,
-                           const struct places *places, struct oto_bytes arrow_schema)
+                           const struct places *places, struct oto_bytes arrow_schema,
+                           size_t *ret_digits)
 {
     oto_thrift_struct_begin(w);
     oto_thrift_field_i32(w, 1, FORMAT_VERSION);
@@ -165,7 +179,7 @@ static void write_metadata(struct oto_thrift_writer *w, const struct oto_parquet
     oto_thrift_field_list(w, 4, OTO_THRIFT_STRUCT, file->group_count);
     for (uint32_t i = 0; i < file->group_count; i++)
         write_row_group(w, file, i, places);
-    write_pairs(w, file->options, arrow_schema);
+    write_pairs(w, file->options, arrow_schema, ret_digits);
     if (file->options->created_by)
         oto_thrift_field_text(w, 6, file->options->created_by);
     oto_thrift_field_list(w, 7, OTO_THRIFT_STRUCT, file->leaf_count);
@@ -179,20 +193,37 @@ static void write_metadata(struct oto_thrift_writer *w, const struct oto_parquet
     oto_thrift_struct_end(w);
 }
 
+static void write_checksum(uint8_t *digits, uint32_t crc)
+{
+    uint8_t bytes[4];
+    oto_store32_big(bytes, crc);
+    oto_hex_encode(bytes, sizeof bytes, (char *)digits);
+}
+
 static enum oto_status append_metadata(const struct oto_parquet_file *file,
                                        const struct places *places, struct oto_buffer *footer)
 {
     struct oto_buffer arrow_schema;
     struct oto_thrift_writer w;
+    size_t digits = 0;
     oto_buffer_init(&arrow_schema, file->allocator, INT32_MAX);
     enum oto_status status = oto_arrow_schema_base64(file->schema, &arrow_schema);
     if (status == OTO_OK) {
         oto_thrift_writer_init(&w, footer);
-        write_metadata(&w, file, places, oto_buffer_view(&arrow_schema));
+        write_metadata(&w, file, places, oto_buffer_view(&arrow_schema), &digits);
         status = w.status;
     }
+    if (status == OTO_OK)
+        write_checksum(footer->data + digits,
+                       oto_crc32c(file->unpaged_crc, footer->data, footer->size));
     oto_buffer_release(&arrow_schema);
     return status;
+}
+
+enum oto_status oto_parquet_unpaged_write(struct oto_parquet_file *file, struct oto_bytes bytes)
+{
+    file->unpaged_crc = oto_crc32c(file->unpaged_crc, bytes.data, bytes.size);
+    return oto_parquet_sink_write(file, bytes.data, bytes.size);
 }
 
 enum oto_status oto_parquet_footer_write(struct oto_parquet_file *file)
@@ -200,9 +231,9 @@ enum oto_status oto_parquet_footer_write(struct oto_parquet_file *file)
     struct places places;
     struct oto_buffer *footer = &file->scratch.header;
     places.column_indexes = file->offset;
-    OTO_TRY(oto_parquet_sink_write(file, file->column_indexes.data, file->column_indexes.size));
+    OTO_TRY(oto_parquet_unpaged_write(file, oto_buffer_view(&file->column_indexes)));
     places.offset_indexes = file->offset;
-    OTO_TRY(oto_parquet_sink_write(file, file->offset_indexes.data, file->offset_indexes.size));
+    OTO_TRY(oto_parquet_unpaged_write(file, oto_buffer_view(&file->offset_indexes)));
     footer->size = 0;
     OTO_TRY(append_metadata(file, &places, footer));
     uint32_t size = (uint32_t)footer->size;

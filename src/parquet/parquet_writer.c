@@ -80,7 +80,7 @@ static enum oto_status write_blooms(struct oto_parquet_file *file, struct oto_pa
     for (uint32_t i = 0; i < file->leaf_count; i++)
         if (chunks[i].bloom_size)
             chunks[i].bloom_at += file->offset;
-    OTO_TRY(oto_parquet_sink_write(file, file->blooms.data, file->blooms.size));
+    OTO_TRY(oto_parquet_unpaged_write(file, oto_buffer_view(&file->blooms)));
     file->blooms.size = 0;
     return OTO_OK;
 }

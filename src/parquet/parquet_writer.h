@@ -8,6 +8,10 @@
 #include "codec/compress.h"
 #include "columns/column.h"
 
+// Key of the checksum (CRC-32C, eight hex digits) of what no page's checksum covers: bloom filters,
+// column indexes, offset indexes and the metadata with these digits as zeros, in this order.
+#define OTO_PARQUET_CHECKSUM_KEY "otolith.crc32c"
+
 struct oto_sink {
     enum oto_status (*write)(void *state, const void *data, size_t size, struct oto_error *err);
     void *state;

@@ -324,7 +324,7 @@ static void metadata_say_what_was_written(void **state)
     assert_int_equal(m->group_count, 3);
     assert_int_equal(m->groups[1].row_count, 1300);
     assert_true(oto_bytes_equal_text(m->created_by, "a test"));
-    assert_int_equal(m->pair_count, 1);
+    assert_int_equal(m->pair_count, 2);
     assert_true(oto_bytes_equal_text(m->pairs[0].key, "ARROW:schema"));
     assert_int_equal(m->leaf_count, 15);
     assert_int_equal(m->nodes[0].end, m->node_count);
