@@ -37,8 +37,9 @@ static const struct oto_option options[] = {
      "Compress otlp and otlp-json with zstd: each message of a stream by itself, with its length "
      "before it, as the Collector's file exporter does."},
     {"skip-refused", 0, OTO_OPTION_FLAG, offsetof(struct values, skip_refused), NULL, NULL,
-     "Leave out log records, spans and data points that OTLP's rules refuse (ids of a wrong "
-     "length), and say how many, instead of failing."},
+     "Leave out of Parquet what OTLP's rules refuse (log records, spans and data points with ids "
+     "of "
+     "a wrong length), and say how many, instead of failing."},
     {0}};
 
 // --- what is wanted ---

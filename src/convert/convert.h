@@ -38,7 +38,8 @@ struct oto_convert_options {
     enum oto_convert_framing read_framing;
     enum oto_convert_framing write_framing;
     int zstd;         // compress what is written: each message of a stream by itself
-    int skip_refused; // leave items out that OTLP's rules refuse, and count them; 0: fail
+    int skip_refused; // to PARQUET: leave items out that OTLP's rules refuse, and count them; 0:
+                      // fail
     // A file, or "-". Parquet: five files may come of metrics: x.parquet gives x.gauge.parquet, …;
     // in a folder they are gauge.parquet, …, or logs.parquet, traces.parquet.
     const char *output;

@@ -149,6 +149,9 @@ OTO_MUST_CHECK enum oto_status oto_convert_rows_reset(struct oto_convert_rows *r
 // items unless the options skip them.
 OTO_MUST_CHECK enum oto_status
 oto_convert_rows_add(struct oto_convert_rows *r, struct oto_bytes message, struct oto_error *err);
+// Whether a message is well-formed, whatever its items are; keeps no rows. OTO_INVALID.
+OTO_MUST_CHECK enum oto_status
+oto_convert_rows_check(struct oto_convert_rows *r, struct oto_bytes message, struct oto_error *err);
 // Whether it is time for a row group.
 int oto_convert_rows_are_many(const struct oto_convert_rows *r);
 
@@ -157,7 +160,7 @@ int oto_convert_rows_are_many(const struct oto_convert_rows *r);
 // Messages as OTLP or OTLP/JSON (convert_write.c).
 struct oto_convert_writer {
     struct oto_convert *c;
-    struct oto_convert_rows check; // messages that are passed on are decoded too
+    struct oto_convert_rows check; // of OTLP from elsewhere
     struct oto_output output;
     struct oto_buffer json;
     struct oto_buffer packed;

@@ -4,6 +4,7 @@
 #define ARENA_BLOCK_BYTES ((size_t)1 << 20)
 #define GROUP_ROWS 122880u // as the server's
 #define GROUP_BYTES ((size_t)128 << 20)
+#define CHECKED_BYTES ((size_t)16 << 20)
 
 enum oto_status oto_convert_rows_init(struct oto_convert_rows *r, struct oto_convert *c,
                                       struct oto_error *err)
@@ -38,15 +39,29 @@ enum oto_status oto_convert_rows_reset(struct oto_convert_rows *r, struct oto_er
     return r->decoder ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "no memory for rows");
 }
 
+static enum oto_status decode(struct oto_convert_rows *r, struct oto_bytes message,
+                              struct oto_otlp_result *result, struct oto_error *err)
+{
+    struct oto_otlp_limits limits;
+    oto_otlp_limits_default(&limits);
+    return oto_otlp_decode(r->decoder, r->c->signal, message, r->c->options->received_ns, &limits,
+                           result, err);
+}
+
+enum oto_status oto_convert_rows_check(struct oto_convert_rows *r, struct oto_bytes message,
+                                       struct oto_error *err)
+{
+    struct oto_otlp_result result;
+    OTO_TRY(decode(r, message, &result, err));
+    return r->arena.used_bytes > CHECKED_BYTES ? oto_convert_rows_reset(r, err) : OTO_OK;
+}
+
 enum oto_status oto_convert_rows_add(struct oto_convert_rows *r, struct oto_bytes message,
                                      struct oto_error *err)
 {
-    struct oto_otlp_limits limits;
     struct oto_otlp_result result;
     const struct oto_convert_options *options = r->c->options;
-    oto_otlp_limits_default(&limits);
-    OTO_TRY(oto_otlp_decode(r->decoder, r->c->signal, message, options->received_ns, &limits,
-                            &result, err));
+    OTO_TRY(decode(r, message, &result, err));
     r->c->result->utf8_repaired += result.utf8_repaired;
     if (result.rejected == 0)
         return OTO_OK;

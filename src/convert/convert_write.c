@@ -2,11 +2,10 @@
 #include "convert/convert_internal.h"
 #include "otlp/otlp_json.h"
 
-#define CHECKED_BYTES ((size_t)16 << 20)
-
+// Messages that we made are well-formed.
 static int is_checked(const struct oto_convert *c)
 {
-    return c->options->from == OTO_CONVERT_OTLP && c->options->to == OTO_CONVERT_OTLP;
+    return c->options->from == OTO_CONVERT_OTLP;
 }
 
 static int is_stream(const struct oto_convert *c)
@@ -105,13 +104,10 @@ static enum oto_status end_document(struct oto_convert_writer *w, struct oto_err
 enum oto_status oto_convert_writer_put(struct oto_convert_writer *w, struct oto_bytes message,
                                        struct oto_error *err)
 {
+    if (is_checked(w->c))
+        OTO_TRY(oto_convert_rows_check(&w->check, message, err));
     if (w->c->options->to == OTO_CONVERT_OTLP_JSON)
         return put_json(w, message, err);
-    if (is_checked(w->c)) {
-        OTO_TRY(oto_convert_rows_add(&w->check, message, err));
-        if (w->check.arena.used_bytes > CHECKED_BYTES)
-            OTO_TRY(oto_convert_rows_reset(&w->check, err));
-    }
     return write_piece(w, message, is_stream(w->c), err);
 }
 

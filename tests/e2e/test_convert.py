@@ -1,0 +1,468 @@
+"""`otolith convert`: what it reads and writes, and a real Collector on both sides of it."""
+
+import gzip
+import json
+import os
+import resource
+import socket
+import struct
+import subprocess
+import time
+
+import grpc
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from google.protobuf import json_format
+
+import otlp
+import otlp_random
+
+SIGNALS = list(otlp_random.REQUESTS)
+TABLES = ["exponential_histogram", "gauge", "histogram", "sum", "summary"]
+
+
+@pytest.fixture
+def convert(otolith_binary):
+    """convert(*args, status=0, input=None) runs it; gives standard output, or what it said when it fails."""
+
+    def run(*args, status=0, input=None):
+        done = subprocess.run([otolith_binary, "convert", *args], capture_output=True, input=input, timeout=120, check=False)
+        said = done.stderr.decode()
+        assert done.returncode == status, said
+        return done.stdout if status == 0 else said
+
+    return run
+
+
+def make(signal, count=60, seed=1):
+    maker = otlp_random.Maker(f"{seed} {signal}", odd_nans=False)
+    return [maker.request(signal) for _ in range(count)]
+
+
+def rows(signal, requests):
+    return otlp_random.row_counts(signal, requests)
+
+
+def rows_of_stream(signal, data, change=lambda message: message):
+    return rows(signal, (change(otlp_random.REQUESTS[signal].FromString(m)) for m in otlp_random.frames(data)))
+
+
+def bodies(requests):
+    return [request.SerializeToString() for request in requests]
+
+
+def zstd(data):
+    return zstandard.ZstdCompressor().compress(data)
+
+
+# --- forms ---
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_every_form_of_otlp_is_read(convert, tmp_path, signal):
+    requests = make(signal)
+    plain = bodies(requests)
+    stream, half = otlp_random.stream(plain), len(plain) // 2
+    forms = {
+        "stream": stream,
+        "request": b"".join(plain),
+        "messages in zstd": otlp_random.stream([zstd(m) for m in plain]),
+        "messages in gzip": otlp_random.stream([gzip.compress(m) for m in plain]),
+        "zstd": zstd(stream),
+        "frames of zstd": zstd(otlp_random.stream(plain[:half])) + zstd(otlp_random.stream(plain[half:])),
+        "skippable frame": struct.pack("<II", 0x184D2A53, 5) + b"hello" + zstd(stream),
+        "members of gzip": gzip.compress(stream[:1000]) + gzip.compress(stream[1000:]),
+        "request in gzip": gzip.compress(b"".join(plain)),
+    }
+    for name, data in forms.items():
+        (tmp_path / "in").write_bytes(data)
+        got = convert("--from", "otlp", "--to", "otlp", "--signal", signal, "-o", "-", tmp_path / "in")
+        assert rows_of_stream(signal, got) == rows(signal, requests), name
+        piped = convert("--from", "otlp", "--to", "otlp", "--signal", signal, "-o", "-", "-", input=data)
+        assert piped == got, name
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_every_form_of_json_is_read(convert, tmp_path, signal):
+    requests = [r for r in make(signal) if r.ByteSize()]
+    lines = convert("--from", "otlp", "--to", "otlp-json", "--signal", signal, "-o", "-", "-",
+                    input=otlp_random.stream(bodies(requests))).splitlines()
+    assert len(lines) == len(requests)
+    documents = [json.loads(line, parse_int=str, parse_float=str) for line in lines]
+    forms = {
+        "lines": b"\n".join(lines) + b"\n",
+        "no last newline, blank lines": b"\n\r\n".join(lines),
+        "many lines each": b"".join(json.dumps(d, indent=2).encode() for d in documents),
+        "one document": lines[0][:-2] + b"".join(b"," + line[line.index(b"[") + 1 : -2] for line in lines[1:]) + b"]}",
+        "stream in zstd": otlp_random.stream([zstd(line) for line in lines]),
+        "zstd": zstd(b"\n".join(lines)),
+        "gzip": gzip.compress(b"\n".join(lines)),
+    }
+    for name, data in forms.items():
+        (tmp_path / "in").write_bytes(data)
+        got = convert("--from", "otlp-json", "--to", "otlp", "-o", "-", tmp_path / "in")
+        assert rows_of_stream(signal, got, otlp_random.plain_nans) == rows(signal, requests), name
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_every_form_that_is_written_says_the_same(convert, tmp_path, signal):
+    requests = [r for r in make(signal) if r.ByteSize()]
+    stream = tmp_path / "stream"
+    stream.write_bytes(otlp_random.stream(bodies(requests)))
+    kind = otlp_random.REQUESTS[signal]
+
+    def written(to, *more):
+        return convert("--from", "otlp", "--to", to, "--signal", signal, *more, "-o", "-", stream)
+
+    assert written("otlp") == stream.read_bytes()
+    assert rows(signal, [kind.FromString(written("otlp", "--framing", "request"))]) == rows(signal, requests)
+    unpack = zstandard.ZstdDecompressor()
+    packed = list(otlp_random.frames(written("otlp", "--zstd")))
+    assert [unpack.decompress(m) for m in packed] == bodies(requests)
+    lines = written("otlp-json").splitlines()
+    packed = list(otlp_random.frames(written("otlp-json", "--zstd")))
+    assert [unpack.decompress(m) for m in packed] == lines
+    document = written("otlp-json", "--framing", "request")
+    (group,) = {name for line in lines for name in json.loads(line)}
+    together = [g for line in lines for g in json.loads(line)[group]]
+    assert repr(json.loads(document)) == repr({group: together})
+    whole = written("otlp-json", "--framing", "request", "--zstd")
+    assert zstandard.ZstdDecompressor().stream_reader(whole, read_across_frames=True).read() == document
+
+
+def test_files_become_one_in_their_order(convert, tmp_path):
+    requests = [r for r in make("logs") if r.ByteSize()]
+    for i, request in enumerate(requests[:3]):
+        (tmp_path / str(i)).write_bytes(request.SerializeToString())
+    got = convert("--from", "otlp", "--to", "otlp", "--signal", "logs", "-o", "-", *(tmp_path / i for i in "201"))
+    expected = b"".join(bodies([requests[2], requests[0], requests[1]]))
+    assert b"".join(otlp_random.frames(got)) == expected
+
+
+# --- Parquet ---
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_parquet_files_have_their_names_and_come_back(convert, tmp_path, signal):
+    requests = make(signal, 200)
+    stream = tmp_path / "stream"
+    stream.write_bytes(otlp_random.stream(bodies(requests)))
+    (tmp_path / "folder").mkdir()
+    for output, names in (
+        ("x.parquet", [f"x.{t}.parquet" for t in TABLES] if signal == "metrics" else ["x.parquet"]),
+        ("plain", [f"plain.{t}.parquet" for t in TABLES] if signal == "metrics" else ["plain"]),
+        ("folder", [f"folder/{t}.parquet" for t in TABLES] if signal == "metrics" else [f"folder/{signal}.parquet"]),
+        ("new/", [f"new/{t}.parquet" for t in TABLES] if signal == "metrics" else [f"new/{signal}.parquet"]),
+    ):
+        before = set(p for p in tmp_path.rglob("*") if p.is_file())
+        convert("--from", "otlp", "--to", "parquet", "--signal", signal, "-o", os.path.join(tmp_path, output), stream)
+        made = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file() and p not in before)
+        assert made == names
+        back = convert("--from", "parquet", "--to", "otlp", "-o", "-", *(tmp_path / n for n in names))
+        assert rows_of_stream(signal, back) == rows(signal, requests)
+
+
+def test_parquet_is_as_the_server_writes_it(server, convert, tmp_path):
+    request = otlp.traces(500)
+    one = server()
+    assert one.post("/v1/traces", request.SerializeToString(), otlp.PROTOBUF).status_code == 200
+    one.stop()
+    (theirs,) = one.data.rglob("*.parquet")
+    convert("--from", "otlp", "--to", "parquet", "--signal", "traces", "-o", tmp_path / "ours", "-",
+            input=request.SerializeToString())
+    a, b = pq.ParquetFile(theirs), pq.ParquetFile(tmp_path / "ours", page_checksum_verification=True)
+    assert a.schema.equals(b.schema)
+    assert a.read().equals(b.read())
+    assert a.metadata.row_group(0).sorting_columns == b.metadata.row_group(0).sorting_columns
+    assert b.metadata.row_group(0).sorting_columns
+
+
+def test_many_rows_become_sorted_row_groups(convert, tmp_path):
+    convert("--from", "otlp", "--to", "parquet", "--signal", "logs", "-o", tmp_path / "x", "-",
+            input=otlp_random.stream(bodies(otlp.logs(10000, start=10**18 * (1 + i % 3), service=f"s{i % 2}")
+                                             for i in range(30))))
+    file = pq.ParquetFile(tmp_path / "x", page_checksum_verification=True)
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert sum(sizes) == 300_000 and max(sizes) <= 122_880 and len(sizes) <= 6
+    for i in range(file.num_row_groups):
+        group = file.read_row_group(i, columns=["ServiceName", "Timestamp"]).to_pydict()
+        keys = list(zip(group["ServiceName"], group["Timestamp"]))
+        assert keys == sorted(keys)
+
+
+def test_parquet_goes_through_pipes(convert):
+    requests = make("traces")
+    parquet = convert("--from", "otlp", "--to", "parquet", "--signal", "traces", "-o", "-", "-",
+                      input=otlp_random.stream(bodies(requests)))
+    assert parquet[:4] == parquet[-4:] == b"PAR1"
+    back = convert("--from", "parquet", "--to", "otlp", "-o", "-", "-", input=parquet)
+    assert rows_of_stream("traces", back) == rows("traces", requests)
+
+
+def test_no_rows_are_no_error(convert, tmp_path):
+    for signal, made in (("logs", ["x"]), ("traces", ["x"]), ("metrics", [])):
+        convert("--from", "otlp", "--to", "parquet", "--signal", signal, "-o", tmp_path / "x", "-", input=b"")
+        assert [p.name for p in tmp_path.iterdir()] == made
+        if made:
+            assert pq.read_table(tmp_path / "x").num_rows == 0
+            assert convert("--from", "parquet", "--to", "otlp", "-o", "-", tmp_path / "x") == b""
+            (tmp_path / "x").unlink()
+    assert convert("--from", "otlp-json", "--to", "otlp-json", "--framing", "request", "-o", "-", "-", input=b"") == b"{}\n"
+
+
+def test_a_table_of_another_writer(otolith_binary, tmp_path):
+    """As ClickHouse's exporter has it: no types, nanoseconds in the timestamp, words, a column that is not ours."""
+    pairs = [("service.name", "shop")]
+    table = pa.table({
+        "Timestamp": pa.array([1_600_000_000_000_000_777, 1_600_000_000_000_001_000], pa.timestamp("ns")),
+        "TraceId": ["30313233343536373839616263646566"] * 2,
+        "SpanId": ["3132333435363738"] * 2,
+        "SpanName": ["GET", "PUT"],
+        "SpanKind": ["Server", "SPAN_KIND_CLIENT"],
+        "ResourceAttributes": pa.array([pairs, pairs], pa.map_(pa.string(), pa.string())),
+        "SpanAttributes": pa.array([[("n", "42")], []], pa.map_(pa.string(), pa.string())),
+        "Duration": pa.array([1500, 0], pa.uint64()),
+        "StatusCode": ["Error", "Unset"],
+        "Extra": [1, 2],
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "spans.parquet")
+    done = subprocess.run([otolith_binary, "convert", "--from", "parquet", "--to", "otlp", "--framing", "request", "-o", "-",
+                           tmp_path / "spans.parquet"], capture_output=True, check=True)
+    assert b"columns not taken: Extra" in done.stderr
+    request = otlp_random.REQUESTS["traces"].FromString(done.stdout)
+    expected = otlp_random.REQUESTS["traces"]()
+    group = expected.resource_spans.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "shop"
+    scope = group.scope_spans.add()
+    span = scope.spans.add(trace_id=b"0123456789abcdef", span_id=b"12345678", name="GET", kind=2,
+                           start_time_unix_nano=1_600_000_000_000_000_777, end_time_unix_nano=1_600_000_000_000_002_277)
+    span.attributes.add(key="n").value.string_value = "42"
+    span.status.code = 2
+    scope.spans.add(trace_id=b"0123456789abcdef", span_id=b"12345678", name="PUT", kind=3,
+                    start_time_unix_nano=1_600_000_000_000_001_000, end_time_unix_nano=1_600_000_000_000_001_000)
+    assert json_format.MessageToDict(request) == json_format.MessageToDict(expected)
+
+
+# --- failures ---
+
+
+def test_bad_input_is_named_and_leaves_nothing(convert, tmp_path):
+    logs = bodies(otlp.logs(3) for _ in range(3))
+    stream = otlp_random.stream(logs)
+    lines = convert("--from", "otlp", "--to", "otlp-json", "--signal", "logs", "-o", "-", "-", input=stream).splitlines()
+    second = len(lines[0]) + 1
+    broken = otlp_random.stream([logs[0], b"\x0a\x02\x10\x01", logs[2]])  # a number for scope_logs
+    cases = [
+        ("otlp", stream[:-1], f"message 3 at byte {len(stream) - len(logs[2]) - 4}: the stream ends after"),
+        ("otlp", stream + b"\0\0", "message 4 at byte"),
+        ("otlp", broken, f"message 2 at byte {len(logs[0]) + 4}: "),
+        ("otlp", b"\x07\xff\xff\xff" + b"x" * 100, "the stream ends after 100 of 134217727 bytes"),
+        ("otlp", logs[0][:-1], "malformed"),
+        ("otlp", zstd(stream)[:-3], "truncated zstd stream"),
+        ("otlp", gzip.compress(stream)[:-9], "truncated gzip stream"),
+        ("otlp", b"neither", "malformed protobuf"),
+        ("otlp-json", b"\n".join([lines[0], lines[1][:-3], lines[2]]), f"message 2 at byte {second}: line 3, column 1"),
+        ("otlp-json", lines[0] + b'\n{"resourceLogs":[{"scopeLogs":7}]}', "line 2, column 31: resourceLogs[0].scopeLogs: not"),
+        ("otlp-json", lines[0] + b"\n[]", "message 2 at byte"),
+        ("otlp-json", lines[0][:-1], "line 1, column"),
+        ("otlp-json", b'{"resourceSpans":[]}\n' + lines[0], "holds logs, not traces"),
+        ("otlp-json", b"{}", "give --signal"),
+        ("parquet", b"PAR1 but not really", "no"),
+        ("parquet", b"", "no Parquet file"),
+    ]  # fmt: skip
+    for source, data, said in cases:
+        (tmp_path / "in").write_bytes(data)
+        more = ["--signal", "logs"] if source == "otlp" else []
+        for target in ("parquet", "otlp", "otlp-json"):
+            for output in ("new", "old"):
+                (tmp_path / "old").write_bytes(b"as it was")
+                told = convert("--from", source, "--to", target, *more, "-o", tmp_path / output, tmp_path / "in", status=1)
+                assert str(tmp_path / "in") in told and said in told, (source, target, said, told)
+                assert (tmp_path / "old").read_bytes() == b"as it was"
+                assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "old"], told
+
+
+def test_wrong_usage(convert, tmp_path):
+    (tmp_path / "in").write_bytes(b"")
+    some = tmp_path / "in"
+    assert "--signal" in convert("--from", "otlp", "--to", "otlp", "-o", "-", some, status=2)
+    assert "--from and --to" in convert("--to", "otlp", "-o", "-", some, status=2)
+    assert "-o" in convert("--from", "otlp", "--signal", "logs", "--to", "otlp", some, status=2)
+    assert "name the files" in convert("--from", "otlp", "--signal", "logs", "--to", "otlp", "-o", "-", status=2)
+    for kind in ("arrow", "otap"):
+        assert "otlp|otlp-json|parquet" in convert("--from", kind, "--to", "otlp", "-o", "-", some, status=2)
+        assert "otlp|otlp-json|parquet" in convert("--from", "otlp", "--to", kind, "-o", "-", some, status=2)
+    metrics = ["--from", "otlp", "--signal", "metrics", "--to", "parquet", "-o", "-"]
+    assert "five Parquet files" in convert(*metrics, some, status=1)
+    assert "No such file" in convert("--from", "parquet", "--to", "otlp", "-o", "-", tmp_path / "none", status=1)
+    assert "No space left" in convert("--from", "otlp", "--to", "otlp", "--signal", "logs", "-o", "/dev/full", "-",
+                                      input=otlp_random.stream(bodies([otlp.logs()])), status=1)  # fmt: skip
+
+
+def test_items_that_are_refused_end_it_or_are_left_out(convert, otolith_binary, tmp_path):
+    request = otlp.traces(5)
+    request.resource_spans[0].scope_spans[0].spans[2].trace_id = b"short"
+    (tmp_path / "in").write_bytes(request.SerializeToString())
+    command = ["--from", "otlp", "--to", "parquet", "--signal", "traces", "-o", tmp_path / "x", tmp_path / "in"]
+    told = convert(*command, status=1)
+    assert "trace_id of a span must be 16 bytes" in told and "--skip-refused" in told
+    done = subprocess.run([otolith_binary, "convert", "--skip-refused", *command], capture_output=True, check=True)
+    assert b"1 items were left out" in done.stderr and b"trace_id of a span" in done.stderr
+    assert pq.read_table(tmp_path / "x").num_rows == 4
+    for target in ("otlp", "otlp-json"):  # passed on as it is
+        got = convert("--from", "otlp", "--to", target, "--signal", "traces", "-o", "-", tmp_path / "in")
+        back = convert("--from", target, "--to", "otlp", "--signal", "traces", "-o", "-", "-", input=got)
+        assert rows_of_stream("traces", back) == rows("traces", [request])
+
+
+def test_strings_that_are_no_utf8_are_repaired_and_counted(server, otolith_binary, tmp_path):
+    body = otlp.logs(2, name="right").SerializeToString().replace(b"right 1", b"ri\xffht 1")
+    (tmp_path / "in").write_bytes(body)
+    done = subprocess.run([otolith_binary, "convert", "--from", "otlp", "--signal", "logs", "--to", "parquet", "-o",
+                           tmp_path / "x", tmp_path / "in"], capture_output=True, check=True)
+    assert b"1 strings were not UTF-8" in done.stderr
+    assert sorted(pq.read_table(tmp_path / "x")["Body"].to_pylist()) == ["right 0", "ri\ufffdht 1"]
+    one = server()
+    assert one.post("/v1/logs", body, otlp.PROTOBUF).status_code == 200
+    assert one.metric("otolith_strings_repaired_total", signal="logs") == 1
+
+
+# --- memory ---
+
+
+def feed(pipe, block, count):
+    with pipe:
+        for _ in range(count):
+            pipe.write(block)
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("signal", ["logs", "metrics"])
+def test_memory_does_not_grow_with_the_input(otolith_binary, tmp_path, signal):
+    """300 MB through 256 MiB of address space, each way."""
+    limit = 256 << 20
+    block = otlp_random.stream(bodies(getattr(otlp, signal)(1000, name=f"n{i}") for i in range(20)))
+    times = (300 << 20) // len(block)
+    parquet = tmp_path / "x.parquet"
+    made = tmp_path / ("x.gauge.parquet" if signal == "metrics" else "x.parquet")
+    for source, target, output, more in (
+        ("otlp", "parquet", parquet, ["--signal", signal, "-"]),
+        ("parquet", "otlp-json", tmp_path / "x.json", [made]),
+        ("otlp-json", "otlp", "/dev/null", [tmp_path / "x.json"]),
+    ):
+        process = subprocess.Popen([otolith_binary, "convert", "--from", source, "--to", target, "-o", output, *more],
+                                   stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))  # fmt: skip
+        if source == "otlp":
+            feed(process.stdin, block, times)
+        said = process.stderr.read().decode()
+        assert process.wait(200) == 0 and said == "", said
+    assert pq.ParquetFile(made).metadata.num_rows == 20_000 * times
+
+
+# --- a real Collector ---
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Collector:
+    def __init__(self, path, folder, config):
+        self.log = folder / "collector.log"
+        (folder / "collector.yaml").write_text(config)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([path, "--config", folder / "collector.yaml"], stdout=log, stderr=log)
+
+    def wait_for(self, condition, what):
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert self.process.poll() is None and time.monotonic() < deadline, f"{what}:\n{self.log.read_text()[-5000:]}"
+            time.sleep(0.05)
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(30) == 0, self.log.read_text()[-5000:]
+
+
+ALWAYS_THERE = {"resource", "scope", "status", "body", "value", "positive", "negative"}
+
+
+def as_the_collector_has_it(message):
+    """The Collector knows no absent messages, ids of zeros or -0.0 without presence, and one NaN in JSON."""
+    for field in message.DESCRIPTOR.fields:
+        if field.message_type and not field.is_repeated and not field.containing_oneof and field.name in ALWAYS_THERE:
+            getattr(message, field.name).SetInParent()
+    for field, value in message.ListFields():
+        if field.name.endswith("_id") and not any(value):
+            message.ClearField(field.name)
+        elif field.type == field.TYPE_DOUBLE and not field.is_repeated and not field.has_presence and value == 0:
+            message.ClearField(field.name)
+        elif field.message_type:
+            for one in value if field.is_repeated else [value]:
+                as_the_collector_has_it(one)
+    return otlp_random.plain_nans(message)
+
+
+KINDS = {
+    "proto": "format: proto",
+    "json": "format: json",
+    "proto.zst": "format: proto, compression: zstd",
+    "json.zst": "format: json, compression: zstd",
+}
+
+
+def test_what_the_collectors_file_exporter_writes_is_read(convert, judge, tmp_path):
+    port = free_port()
+    files = [(signal, kind) for signal in SIGNALS for kind in KINDS]
+    config = "receivers: {otlp: {protocols: {grpc: {endpoint: '127.0.0.1:%d', max_recv_msg_size_mib: 64}}}}\n" % port
+    config += "exporters:\n"
+    config += "".join(f"  file/{s}_{k}: {{path: {tmp_path / s}.{k}, {KINDS[k]}}}\n" for s, k in files)
+    config += "service:\n  telemetry: {metrics: {level: none}}\n  pipelines:\n"
+    config += "".join(f"    {s}: {{receivers: [otlp], exporters: [{', '.join(f'file/{s}_{k}' for k in KINDS)}]}}\n"
+                      for s in SIGNALS)
+    collector = Collector(judge("otelcol"), tmp_path, config)
+    collector.wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "the collector does not listen")
+    sent = {signal: make(signal, 150) for signal in SIGNALS}
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_send_message_length", 1 << 26)]) as channel:
+        for signal, requests in sent.items():
+            call = channel.unary_unary(otlp.SERVICES[signal])
+            for request in requests:
+                call(request.SerializeToString(), timeout=30)
+    collector.stop()
+    for signal, requests in sent.items():
+        expected = rows(signal, map(as_the_collector_has_it, requests))
+        assert expected.total() > 100
+        for kind in KINDS:
+            got = convert("--from", "otlp" if "proto" in kind else "otlp-json", "--to", "otlp", "--signal", signal, "-o", "-",
+                          f"{tmp_path / signal}.{kind}")
+            assert rows_of_stream(signal, got, as_the_collector_has_it) == expected, (signal, kind)
+
+
+def test_the_collector_replays_what_we_write(server, convert, judge, tmp_path):
+    sent = {signal: make(signal, 150, seed=2) for signal in SIGNALS}
+    for signal, requests in sent.items():
+        (tmp_path / "in").write_bytes(otlp_random.stream(bodies(requests)))
+        convert("--from", "otlp", "--to", "parquet", "--signal", signal, "-o", tmp_path / signal, tmp_path / "in")
+        made = sorted(tmp_path.glob(f"{signal}.*")) or [tmp_path / signal]
+        convert("--from", "parquet", "--to", "otlp-json", "-o", tmp_path / f"{signal}.json", *made)
+    one = server()
+    config = "receivers:\n"
+    config += "".join(f"  otlpjsonfile/{s}: {{include: ['{tmp_path / s}.json'], start_at: beginning, include_file_name: false, "
+                      "max_log_size: 67108864}\n" for s in SIGNALS)
+    config += "exporters: {otlp: {endpoint: '%s', tls: {insecure: true}}}\n" % one.grpc
+    config += "service:\n  telemetry: {metrics: {level: none}}\n  pipelines:\n"
+    config += "".join(f"    {s}: {{receivers: [otlpjsonfile/{s}], exporters: [otlp]}}\n" for s in SIGNALS)
+    collector = Collector(judge("otelcol"), tmp_path, config)
+    expected = {signal: rows(signal, map(as_the_collector_has_it, requests)) for signal, requests in sent.items()}
+    collector.wait_for(lambda: all(one.metric("otolith_items_stored_total", signal=s) >= expected[s].total() for s in SIGNALS),
+                       "not everything was replayed")
+    collector.stop()
+    one.stop()
+    for signal in SIGNALS:
+        got = convert("--from", "parquet", "--to", "otlp", "-o", "-", *(one.data / signal).rglob("*.parquet"))
+        assert rows_of_stream(signal, got, as_the_collector_has_it) == expected[signal], signal
