@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
+// What an open request costs beside its body: exchange, call, stream. Counted, so that very many
+// open ones have a limit.
+#define CALL_BYTES 2048
 #define REFUSED_BODY_MAX (64u << 10) // of a request that nobody serves
 
 const char *oto_call_encoding_content_type(enum oto_call_encoding encoding)
@@ -209,14 +212,29 @@ static void begin_route(struct oto_call *call, const struct oto_http_request *re
     oto_exchange_read_body(call->exchange, body_max);
 }
 
+static void refuse_for_memory(struct oto_call *call)
+{
+    oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1,
+                  "the server's memory limit is reached; retry");
+}
+
+// Health and metrics are told however little memory there is.
+static int reserve_call(struct oto_call *call)
+{
+    if (oto_engine_reserve(oto_service_engine(call->worker->service), CALL_BYTES)) {
+        call->reserved_bytes = CALL_BYTES;
+        return 1;
+    }
+    return call->route && (call->route->role & OTO_ROLE_ADMIN);
+}
+
 static void on_headers(void *state, struct oto_exchange *exchange)
 {
     struct oto_worker *worker = state;
     struct oto_http_request *request = oto_exchange_request(exchange);
     struct oto_call *call = calloc(1, sizeof(*call));
     if (!call) {
-        struct oto_http_response response = {.status = 503, .close = 1};
-        oto_exchange_respond(exchange, &response);
+        oto_exchange_refuse(exchange, 503, "out of memory");
         return;
     }
     *oto_exchange_user(exchange) = call;
@@ -225,7 +243,9 @@ static void on_headers(void *state, struct oto_exchange *exchange)
     call->encoding = first_encoding(request);
     int path_known;
     call->route = find_route(request, &path_known);
-    if (call->route)
+    if (!reserve_call(call))
+        refuse_for_memory(call);
+    else if (call->route)
         begin_route(call, request);
     else if (request->version == OTO_HTTP_2 && call->encoding != OTO_CALL_GRPC)
         oto_exchange_read_body(exchange, SIZE_MAX / 2);
@@ -245,8 +265,7 @@ static void refuse_late(struct oto_call *call)
 int oto_call_reserve(struct oto_call *call, uint64_t more)
 {
     if (!oto_engine_reserve(oto_service_engine(call->worker->service), more)) {
-        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1,
-                      "the server's memory limit is reached; retry");
+        refuse_for_memory(call);
         return 0;
     }
     call->reserved_bytes += more;

@@ -28,8 +28,9 @@ struct rest_query {
     // both, under lock
     struct oto_mutex lock;
     struct oto_condition room;
-    size_t backlog;
-    int gone; // the peer is
+    size_t posted; // bytes on their way to the loop
+    size_t unsent; // and bytes that the peer has not taken, as far as is known
+    int gone;      // the peer is
 };
 
 struct piece {
@@ -54,8 +55,9 @@ static void rest_free(struct rest_query *rest)
 static void set_backlog(struct rest_query *rest, size_t taken, size_t unsent)
 {
     oto_mutex_lock(&rest->lock);
-    rest->backlog -= taken;
-    if (unsent < BACKLOG_MAX / 2)
+    rest->posted -= taken;
+    rest->unsent = unsent;
+    if (rest->posted + unsent <= BACKLOG_MAX)
         oto_condition_signal(&rest->room);
     oto_mutex_unlock(&rest->lock);
 }
@@ -197,10 +199,10 @@ static enum oto_status on_data(struct oto_query *query, struct oto_bytes bytes)
 {
     struct rest_query *rest = query->state;
     oto_mutex_lock(&rest->lock);
-    while (rest->backlog > BACKLOG_MAX && !rest->gone)
+    while (rest->posted + rest->unsent > BACKLOG_MAX && !rest->gone)
         oto_condition_wait(&rest->room, &rest->lock);
     int gone = rest->gone;
-    rest->backlog += bytes.size;
+    rest->posted += bytes.size;
     oto_mutex_unlock(&rest->lock);
     struct piece *piece = gone ? NULL : make_piece(rest, bytes);
     if (!piece)

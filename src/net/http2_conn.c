@@ -16,8 +16,12 @@
 // So much of what costs us more than the peer is forgiven: at first, and each second.
 #define FRAME_BURST 1000
 #define FRAME_RATE 33
-#define RESET_BURST 200
+#define RESET_BURST 200 // of ours
 #define RESET_RATE 10
+#define PEER_RESET_BURST 300 // of the peer's; as many as it may have streams open, and some
+#define PEER_RESET_RATE 33
+
+#define PORTION (16u << 10) // of input
 
 // Of so many streams, the latest, it is known whether the peer may still send on them.
 #define FATES 128
@@ -458,7 +462,7 @@ static int set_options(nghttp2_option **ret_option)
         return 0;
     nghttp2_option *o = *ret_option;
     nghttp2_option_set_no_closed_streams(o, 1);
-    nghttp2_option_set_stream_reset_rate_limit(o, 1000, 33);
+    nghttp2_option_set_stream_reset_rate_limit(o, PEER_RESET_BURST, PEER_RESET_RATE);
     nghttp2_option_set_max_settings(o, 32);
     nghttp2_option_set_max_continuations(o, 8);
     nghttp2_option_set_max_outbound_ack(o, 1000);
@@ -624,21 +628,15 @@ static size_t follow(struct http_connection *c, struct oto_bytes bytes, uint32_t
     return at;
 }
 
-static void input(struct http_connection *c, struct oto_bytes bytes)
+// Hands bytes to nghttp2; 0 when there will be no more.
+static int receive(struct http_connection *c, struct oto_bytes bytes)
 {
-    if (!c->protocol_state && !open_state(c)) {
-        http_connection_doom(c);
-        return;
-    }
     struct http2 *h = http2_of(c);
-    http_connection_mark(c);
-    if (h->broken)
-        return;
     uint32_t wrong;
     size_t right = follow(c, bytes, &wrong);
     ssize_t n = nghttp2_session_mem_recv(h->session, bytes.data, right);
     if (n == (ssize_t)right && wrong == NGHTTP2_NO_ERROR)
-        return;
+        return 1;
     // Either we gave up, and GOAWAY is on its way, or nghttp2 did.
     h->broken = 1;
     if (n == (ssize_t)right)
@@ -647,6 +645,41 @@ static void input(struct http_connection *c, struct oto_bytes bytes)
         http_connection_doom(c);
     else if (n < 0 && n != NGHTTP2_ERR_CALLBACK_FAILURE) // a flood of one kind or another
         give_up(c, NGHTTP2_ENHANCE_YOUR_CALM);
+    return 0;
+}
+
+static void frame_answers(struct http_connection *c)
+{
+    struct http2 *h = http2_of(c);
+    while (http_connection_pending(c) < HTTP_BACKLOG_LOW && !c->is_doomed) {
+        const uint8_t *data;
+        ssize_t n = nghttp2_session_mem_send(h->session, &data);
+        if (n < 0)
+            http_connection_doom(c);
+        if (n <= 0)
+            break;
+        http_connection_put(c, data, (size_t)n);
+    }
+}
+
+// In portions, with the answers to each framed before the next: else a flood of small requests in
+// one read would all be in memory at once.
+static void input(struct http_connection *c, struct oto_bytes bytes)
+{
+    if (!c->protocol_state && !open_state(c)) {
+        http_connection_doom(c);
+        return;
+    }
+    http_connection_mark(c);
+    while (bytes.size > 0 && !c->is_doomed && !http2_of(c)->broken) {
+        struct oto_bytes portion = oto_bytes(bytes.data, bytes.size);
+        if (portion.size > PORTION)
+            portion.size = PORTION;
+        bytes.data += portion.size;
+        bytes.size -= portion.size;
+        if (receive(c, portion) && bytes.size > 0)
+            frame_answers(c);
+    }
 }
 
 static void input_end(struct http_connection *c)
@@ -668,15 +701,7 @@ static void flush(struct http_connection *c)
     struct http2 *h = http2_of(c);
     if (!h)
         return;
-    while (http_connection_pending(c) < HTTP_BACKLOG_LOW && !c->is_doomed) {
-        const uint8_t *data;
-        ssize_t n = nghttp2_session_mem_send(h->session, &data);
-        if (n < 0)
-            http_connection_doom(c);
-        if (n <= 0)
-            break;
-        http_connection_put(c, data, (size_t)n);
-    }
+    frame_answers(c);
     int nothing_left = !nghttp2_session_want_write(h->session) &&
                        (h->broken || !nghttp2_session_want_read(h->session) ||
                         (h->leaving == 2 && !c->open.first));

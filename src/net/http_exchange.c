@@ -378,6 +378,11 @@ void oto_exchange_respond(struct oto_exchange *e, const struct oto_http_response
     http_exchange_respond(e, response, (struct oto_bytes){0});
 }
 
+void oto_exchange_refuse(struct oto_exchange *e, int status, const char *reason)
+{
+    http_exchange_refuse(e, status, reason);
+}
+
 void oto_exchange_respond_begin(struct oto_exchange *e, int status,
                                 const struct oto_http_header *headers, size_t header_count,
                                 void (*drained)(void *state), void *state)

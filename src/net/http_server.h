@@ -132,6 +132,9 @@ struct oto_http_response {
 // gets no body. Legal when the peer is gone.
 void oto_exchange_respond(struct oto_exchange *exchange, const struct oto_http_response *response);
 
+// Answers with an error in the form of the server's own (handler->error_body).
+void oto_exchange_refuse(struct oto_exchange *exchange, int status, const char *reason);
+
 // Answers in pieces (chunked in HTTP/1.1): begin, then write any number of times, then end
 // (trailers may be NULL). drained is called each time the unsent backlog falls under 256 KiB (and
 // once after the peer is gone): writers with much to say wait for it.

@@ -427,6 +427,11 @@ def varint(number):
     return out + bytes([number])
 
 
+def part(number, payload) -> bytes:
+    """A field of bytes: a string or a submessage."""
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
 def wrap(record):
     """A request around the bytes of one LogRecord."""
     for tag in (b"\x12", b"\x12", b"\x0a"):

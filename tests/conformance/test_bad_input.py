@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor as F
 from google.protobuf.message import DecodeError
 
-from exchange import CODINGS, counts, export, grpc_calls, http1, http1_request, varint
+from exchange import CODINGS, counts, export, grpc_calls, http1, http1_request, part, varint
 from otlp import JSON, MAKERS, PROTOBUF, SERVICES, grpc_frame, to_json
 from otlp_official import REQUESTS, fill
 
@@ -240,10 +240,6 @@ FOREIGN = ("_strindex",)
 
 def tag(number, wire):
     return varint(number << 3 | wire)
-
-
-def part(number, payload):
-    return tag(number, 2) + varint(len(payload)) + payload
 
 
 def paths(message, at=(), seen=()):
