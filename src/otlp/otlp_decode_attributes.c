@@ -180,8 +180,8 @@ static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_
     return promoted_of(s, s->keys->dictionary->entries[key_code]);
 }
 
-// A key whose values were all new for long is not looked up any more, but for a sample: in a
-// dictionary of unique values that would be a miss of the cache for each, for nothing.
+// A key whose values were nearly all new for long is not looked up any more, but for a sample: in a
+// dictionary of unique values that would be some misses of the cache for each, for nothing.
 static inline enum oto_status value_code(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
                                          struct oto_bytes text, uint32_t key_code,
                                          uint32_t *ret_code)
@@ -196,7 +196,7 @@ static inline enum oto_status value_code(struct oto_otlp_decoder *d, struct oto_
     else
         OTO_TRY(oto_otlp_code_lookup(d, dictionary, text, ret_code));
     if (key && dictionary->count == count)
-        key->fresh = 0;
+        key->fresh -= key->fresh < OTO_OTLP_FOUND ? key->fresh : OTO_OTLP_FOUND;
     else if (key && key->fresh < OTO_OTLP_FRESH)
         key->fresh++;
     return OTO_OK;

@@ -64,12 +64,13 @@ struct oto_otlp_promoted {
 struct oto_otlp_key {
     uint32_t promoted; // index in the sink's promoted + 1, 0 for most
     uint32_t next;     // the key that came behind it the last time: a guess
-    uint16_t fresh;    // values in a row that no look-up found; from OTO_OTLP_FRESH on they are
-                       // taken for unique
+    uint16_t fresh;    // a look-up that finds nothing adds one, one that finds something takes
+                       // OTO_OTLP_FOUND; at OTO_OTLP_FRESH its values are taken for unique
     uint16_t blind;    // added since without a look
 };
 #define OTO_OTLP_FRESH 512u
-#define OTO_OTLP_BLIND 16u // one of so many is looked up all the same
+#define OTO_OTLP_FOUND 16u
+#define OTO_OTLP_BLIND 64u // one of so many is looked up all the same
 
 // A map column, its column of types and its promoted columns.
 struct oto_otlp_sink {
