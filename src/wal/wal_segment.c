@@ -9,7 +9,7 @@
 // Small groups are written into space that already holds zeros: a sync that changes no file size
 // takes half the time. Larger ones would only pay for writing everything twice.
 #define AHEAD_BYTES (1u << 20)
-#define AHEAD_GROUP_MAX (256u << 10)
+#define AHEAD_GROUP_MAX (64u << 10)
 
 static const uint8_t zeros[64 << 10];
 
