@@ -1,4 +1,5 @@
 // Which files there are, and what of them is shown by whom.
+#include "inspect/file_list.h"
 #include "inspect/inspect_internal.h"
 
 #include <stdio.h>
@@ -116,12 +117,6 @@ static enum oto_status add_file(struct oto_inspection *inspection, const char *p
 
 // --- folders ---
 
-struct walk {
-    struct oto_buffer paths;   // texts, each with a NUL
-    struct oto_buffer pending; // folders still to be listed, likewise
-    const char *folder;
-};
-
 static int is_ours(const char *name)
 {
     static const char *const ends[] = {".parquet", ".wal", ".free", ".corrupt"};
@@ -132,18 +127,13 @@ static int is_ours(const char *name)
     return strcmp(name, "checkpoint") == 0;
 }
 
-static enum oto_status see_entry(void *state, const struct oto_folder_entry *entry,
-                                 struct oto_error *err)
+static enum oto_status see_file(void *state, const char *path, uint64_t size_bytes,
+                                struct oto_error *err)
 {
-    struct walk *walk = state;
-    char path[OTO_INSPECT_PATH_MAX];
-    struct oto_buffer *list = entry->is_folder ? &walk->pending : &walk->paths;
-    if (entry->name[0] == '.' || (!entry->is_folder && !(entry->is_file && is_ours(entry->name))))
-        return OTO_OK;
-    int size = snprintf(path, sizeof path, "%s/%s", walk->folder, entry->name);
-    if (size < 0 || size >= (int)sizeof path)
-        return oto_error_set(err, OTO_INVALID, "the path of %.64s… is too long", entry->name);
-    return oto_buffer_append(list, path, (size_t)size + 1);
+    const char *name = strrchr(path, '/');
+    (void)size_bytes, (void)err;
+    return is_ours(name ? name + 1 : path) ? oto_buffer_append(state, path, strlen(path) + 1)
+                                           : OTO_OK;
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -151,27 +141,12 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-// Folders are listed one after the other: no depth.
-static enum oto_status find_files(struct walk *walk, const char *path, struct oto_error *err)
-{
-    OTO_TRY(oto_buffer_append(&walk->pending, path, strlen(path) + 1));
-    for (size_t at = 0; at < walk->pending.size;) {
-        char folder[OTO_INSPECT_PATH_MAX];
-        (void)snprintf(folder, sizeof folder, "%s", (const char *)walk->pending.data + at);
-        at += strlen((const char *)walk->pending.data + at) + 1;
-        walk->folder = folder;
-        OTO_TRY(oto_folder_list(folder, see_entry, walk, err));
-    }
-    return walk->paths.size
-               ? OTO_OK
-               : oto_error_set(err, OTO_NOT_FOUND, "%s: no Parquet file and no log segment", path);
-}
-
-static enum oto_status add_all(struct oto_inspection *inspection, const struct walk *walk,
+// texts: paths, each with a NUL.
+static enum oto_status add_all(struct oto_inspection *inspection, struct oto_bytes texts,
                                void (*failed)(void *, const char *, const struct oto_error *),
                                void *state)
 {
-    const char *at = (const char *)walk->paths.data, *end = at + walk->paths.size;
+    const char *at = (const char *)texts.data, *end = at + texts.size;
     size_t count = 0, i = 0;
     for (const char *path = at; path < end; path += strlen(path) + 1)
         count++;
@@ -191,17 +166,17 @@ enum oto_status oto_inspection_add(struct oto_inspection *inspection, const char
                                    void (*failed)(void *, const char *, const struct oto_error *),
                                    void *state, struct oto_error *err)
 {
-    struct walk walk = {0};
+    struct oto_buffer paths;
     struct stat info;
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
         return add_file(inspection, path, failed, state);
-    oto_buffer_init(&walk.paths, &oto_allocator_heap, SIZE_MAX / 2);
-    oto_buffer_init(&walk.pending, &oto_allocator_heap, SIZE_MAX / 2);
-    enum oto_status status = find_files(&walk, path, err);
+    oto_buffer_init(&paths, &oto_allocator_heap, SIZE_MAX / 2);
+    enum oto_status status = oto_files_below(path, see_file, &paths, err);
+    if (status >= 0 && !paths.size)
+        status = oto_error_set(err, OTO_NOT_FOUND, "no Parquet file and no log segment in it");
     if (status >= 0)
-        status = add_all(inspection, &walk, failed, state);
-    oto_buffer_release(&walk.paths);
-    oto_buffer_release(&walk.pending);
+        status = add_all(inspection, oto_buffer_view(&paths), failed, state);
+    oto_buffer_release(&paths);
     return status;
 }
 
