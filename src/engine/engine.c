@@ -121,60 +121,29 @@ void oto_engine_dedup_path(const struct oto_engine *engine, uint32_t shard, char
 
 // --- memory that is counted ---
 
-// Large blocks of the flusher come in a few sizes, so that the next flush finds them in the pool:
-// fresh pages cost it a tenth of its time.
-#define SCRATCH_LARGE (128u << 10)
-
-static size_t scratch_size(size_t size)
-{
-    size_t rounded = SCRATCH_LARGE;
-    if (size < SCRATCH_LARGE || size > SIZE_MAX / 2)
-        return size;
-    while (rounded < size)
-        rounded *= 2;
-    return rounded;
-}
-
-static const struct oto_allocator *scratch_allocator(const struct oto_engine *engine, size_t size)
-{
-    return size < SCRATCH_LARGE ? &oto_allocator_heap : &engine->arena_allocator;
-}
-
 static void *counted_alloc(void *state, size_t size)
 {
     struct oto_engine *engine = state;
-    void *block = oto_alloc(scratch_allocator(engine, size), scratch_size(size));
+    void *block = oto_alloc(&oto_allocator_heap, size);
     if (block)
         atomic_fetch_add(&engine->memory_bytes, size);
     return block;
 }
 
-static void counted_free(void *state, void *block, size_t size)
-{
-    struct oto_engine *engine = state;
-    oto_free(scratch_allocator(engine, size), block, scratch_size(size));
-    atomic_fetch_sub(&engine->memory_bytes, size);
-}
-
 static void *counted_resize(void *state, void *block, size_t old_size, size_t size)
 {
     struct oto_engine *engine = state;
-    if (block && size >= SCRATCH_LARGE && scratch_size(old_size) == scratch_size(size)) {
-        atomic_fetch_add(&engine->memory_bytes, (uint64_t)size - (uint64_t)old_size);
-        return block;
-    }
-    if (block && old_size < SCRATCH_LARGE && size < SCRATCH_LARGE) {
-        block = oto_resize(&oto_allocator_heap, block, old_size, size);
-        if (block)
-            atomic_fetch_add(&engine->memory_bytes, (uint64_t)size - (uint64_t)old_size);
-        return block;
-    }
-    void *moved = counted_alloc(state, size);
-    if (moved && block) {
-        memcpy(moved, block, old_size < size ? old_size : size);
-        counted_free(state, block, old_size);
-    }
+    void *moved = oto_resize(&oto_allocator_heap, block, old_size, size);
+    if (moved)
+        atomic_fetch_add(&engine->memory_bytes, (uint64_t)size - (uint64_t)(block ? old_size : 0));
     return moved;
+}
+
+static void counted_free(void *state, void *block, size_t size)
+{
+    struct oto_engine *engine = state;
+    oto_free(&oto_allocator_heap, block, size);
+    atomic_fetch_sub(&engine->memory_bytes, size);
 }
 
 static int try_reserve(struct oto_engine *engine, uint64_t bytes)
