@@ -12,7 +12,7 @@ export OTOLITH_CACHE := $(CACHE)
 export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
 export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
 
-.PHONY: all help bootstrap bootstrap-test run test test-kill test-lossless test-clients bench bench-peers install asan tsan warnings fuzz wasm check-layers clean
+.PHONY: all help bootstrap bootstrap-test run test test-kill test-faults test-lossless test-clients bench bench-peers install asan tsan warnings fuzz wasm check-layers clean
 
 all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
 	@$(NINJA) -C build
@@ -50,6 +50,9 @@ test-kill: bootstrap-test                   ## the kill -9 ledger, 1,000 rounds
 
 test-clients: bootstrap-test                ## what `otolith connect` prints, with Java, Go, Claude Code and Codex
 	@tools/run-tests clients $(ARGS)
+
+test-faults: bootstrap-test                 ## every n-th call to the system fails, or kills the server; the power fails: hours
+	@OTOLITH_FAULTS=all tools/run-tests every_fault $(ARGS)
 
 test-lossless: bootstrap-test               ## random requests through the server and back, 20,000 a signal (OTOLITH_LOSSLESS_REQUESTS)
 	@OTOLITH_LOSSLESS_REQUESTS=$${OTOLITH_LOSSLESS_REQUESTS:-20000} tools/run-tests lossless $(ARGS)

@@ -1,7 +1,7 @@
 """Bytes that are OTLP, nearly OTLP or nothing at all: our decoder takes and refuses what the official protobuf does, and what it takes
 comes back as the same rows. The inputs are changed requests and what the fuzzers found.
 
-OTOLITH_DIFFERENTIAL_REQUESTS: how many changed requests a signal (2,000). OTOLITH_FUZZ_CORPUS: a folder of more inputs, as libFuzzer
+OTOLITH_DIFFERENTIAL_REQUESTS: how many changed requests a signal (600). OTOLITH_FUZZ_CORPUS: a folder of more inputs, as libFuzzer
 keeps them, each with a byte for the signal first.
 """
 
@@ -18,7 +18,7 @@ import otlp_random
 from harness import ROOT
 from otlp_mutations import WAYS, Mutator, oddities, with_items_only
 
-REQUESTS = int(os.environ.get("OTOLITH_DIFFERENTIAL_REQUESTS") or 2000)
+REQUESTS = int(os.environ.get("OTOLITH_DIFFERENTIAL_REQUESTS") or 600)
 SIGNALS = list(otlp_random.REQUESTS)
 ANSWER = struct.Struct(">BIIII")
 Answer = collections.namedtuple("Answer", "refused accepted rejected repaired content")

@@ -19,6 +19,7 @@ from otlp import MAKERS, PROTOBUF, RESPONSES, SERVICES, TABLES, to_json
 from shim import Shim
 
 ALL = os.environ.get("OTOLITH_FAULTS") == "all"
+pytestmark = pytest.mark.faults
 ATTRIBUTES = {"logs": "LogAttributes", "traces": "SpanAttributes", "metrics": "Attributes"}
 FOLDERS = {"logs": "logs", "traces": "traces", "metrics": "metrics/gauge"}
 COUNT = 20

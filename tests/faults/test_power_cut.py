@@ -17,6 +17,7 @@ from shim import Shim
 from test_injected_faults import BATCHES, COUNT, Story
 
 ALL = os.environ.get("OTOLITH_FAULTS") == "all"
+pytestmark = pytest.mark.faults
 SAMPLE = 30
 
 
