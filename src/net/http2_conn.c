@@ -289,10 +289,13 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         h->too_large = 1;
     if (!h->collecting || h->too_large)
         return 0;
-    if (oto_buffer_append(&h->block, sizes, sizeof sizes) != OTO_OK ||
-        oto_buffer_append(&h->block, name, name_size) != OTO_OK ||
-        oto_buffer_append(&h->block, value, value_size) != OTO_OK)
+    if (oto_buffer_reserve(&h->block, sizeof sizes + name_size + value_size) != OTO_OK)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
+    uint8_t *at = h->block.data + h->block.size;
+    memcpy(at, sizes, sizeof sizes);
+    memcpy(at + sizeof sizes, name, name_size);
+    memcpy(at + sizeof sizes + name_size, value, value_size);
+    h->block.size += sizeof sizes + name_size + value_size;
     return 0;
 }
 
@@ -634,7 +637,10 @@ static int receive(struct http_connection *c, struct oto_bytes bytes)
     struct http2 *h = http2_of(c);
     uint32_t wrong;
     size_t right = follow(c, bytes, &wrong);
+    uint32_t shortages = c->server->blocks.short_count;
     ssize_t n = nghttp2_session_mem_recv(h->session, bytes.data, right);
+    if (shortages != c->server->blocks.short_count)
+        n = NGHTTP2_ERR_NOMEM;
     if (n == (ssize_t)right && wrong == NGHTTP2_NO_ERROR)
         return 1;
     // Either we gave up, and GOAWAY is on its way, or nghttp2 did.
@@ -653,8 +659,9 @@ static void frame_answers(struct http_connection *c)
     struct http2 *h = http2_of(c);
     while (http_connection_pending(c) < HTTP_BACKLOG_LOW && !c->is_doomed) {
         const uint8_t *data;
+        uint32_t shortages = c->server->blocks.short_count;
         ssize_t n = nghttp2_session_mem_send(h->session, &data);
-        if (n < 0)
+        if (n < 0 || shortages != c->server->blocks.short_count)
             http_connection_doom(c);
         if (n <= 0)
             break;

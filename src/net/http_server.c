@@ -355,6 +355,7 @@ struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
     oto_loop_timer_init(&server->again_timer, again, server);
     oto_loop_timer_init(&server->drain_timer, drain_due, server);
     if (oto_loop_timer_arm(loop, &server->tick_timer, TICK_MS) != OTO_OK) {
+        oto_small_blocks_release(&server->blocks);
         oto_free(allocator, server->read_buffer, HTTP_READ_SIZE);
         oto_free(allocator, server, sizeof *server);
         oto_error_set(err, OTO_NO_MEMORY, "HTTP server: out of memory");
@@ -383,6 +384,7 @@ void oto_http_server_free(struct oto_http_server *server)
     oto_loop_timer_disarm(server->loop, &server->again_timer);
     oto_loop_timer_disarm(server->loop, &server->drain_timer);
     pools_release(server);
+    oto_small_blocks_release(&server->blocks);
     oto_free(server->allocator, server->read_buffer, HTTP_READ_SIZE);
     oto_free(server->allocator, server, sizeof *server);
 }

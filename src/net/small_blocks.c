@@ -22,6 +22,33 @@ struct oto_small_block {
 void oto_small_blocks_init(struct oto_small_blocks *blocks, const struct oto_allocator *allocator)
 {
     *blocks = (struct oto_small_blocks){.allocator = allocator};
+    blocks->reserve = oto_alloc(allocator, OTO_SMALL_BLOCKS_RESERVE);
+}
+
+void oto_small_blocks_release(struct oto_small_blocks *blocks)
+{
+    oto_small_blocks_trim(blocks);
+    oto_free(blocks->allocator, blocks->reserve, OTO_SMALL_BLOCKS_RESERVE);
+    blocks->reserve = NULL;
+}
+
+static struct oto_small_block *take_reserve(struct oto_small_blocks *blocks, size_t size)
+{
+    blocks->short_count++;
+    size = (size + 15) & ~(size_t)15;
+    if (!blocks->reserve || size > OTO_SMALL_BLOCKS_RESERVE - blocks->reserve_used)
+        return NULL;
+    struct oto_small_block *block =
+        (struct oto_small_block *)(void *)(blocks->reserve + blocks->reserve_used);
+    blocks->reserve_used += (uint32_t)size;
+    blocks->reserve_blocks++;
+    return block;
+}
+
+static int is_reserve(const struct oto_small_blocks *blocks, const void *block)
+{
+    return blocks->reserve_blocks > 0 && (const uint8_t *)block >= blocks->reserve &&
+           (const uint8_t *)block < blocks->reserve + OTO_SMALL_BLOCKS_RESERVE;
 }
 
 // Which list; OTO_SMALL_BLOCK_SIZES and above: none.
@@ -47,6 +74,8 @@ void *oto_small_blocks_take(struct oto_small_blocks *blocks, size_t size)
     }
     struct oto_small_block *block = oto_alloc(blocks->allocator, size);
     if (!block)
+        block = take_reserve(blocks, size);
+    if (!block)
         return NULL;
     block->size = size;
     return block + 1;
@@ -57,6 +86,11 @@ void oto_small_blocks_give(struct oto_small_blocks *blocks, void *memory)
     if (!memory)
         return;
     struct oto_small_block *block = (struct oto_small_block *)memory - 1;
+    if (is_reserve(blocks, block)) {
+        if (--blocks->reserve_blocks == 0)
+            blocks->reserve_used = 0;
+        return;
+    }
     size_t list = list_of(block->size);
     if (list >= OTO_SMALL_BLOCK_SIZES || blocks->kept_count[list] >= KEPT) {
         oto_free(blocks->allocator, block, block->size);

@@ -1,15 +1,18 @@
 // The n-th allocation fails, for every n, while a connection lives: each request is answered or its
-// connection closed, everything is given back, and the next connection works. (HTTP/2: in
-// tests/faults/test_injected_faults.py.)
+// connection closed, everything is given back, and the next connection works. The conversations are
+// the seeds of the fuzz target http2, and some of HTTP/1.1.
 #include "cmocka_all.h"
 #include "fault_points.h"
 
+#include <dirent.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "net/grpc.h"
 #include "net/http_internal.h"
 
 #define TALKS_MAX 64
+#define BYTES_MAX (64u << 10)
 
 static struct oto_loop *loop;
 static struct oto_http_server *server;
@@ -66,6 +69,7 @@ struct talk {
 
 static size_t read_talks(struct talk *talks)
 {
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
     static const char *const plain[] = {
         "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /bcd HTTP/1.1\r\nHost: x\r\n\r\n",
         "POST /ab HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhelloPOST /a HTTP/1.1\r\nHost: "
@@ -75,12 +79,31 @@ static size_t read_talks(struct talk *talks)
         "GET / HTTP/1.0\r\n\r\n",
         "broken\r\n\r\n",
     };
+    char path[512];
     size_t count = 0;
     for (; count < sizeof plain / sizeof *plain; count++) {
         talks[count].size = strlen(plain[count]);
         talks[count].bytes = malloc(talks[count].size);
         memcpy(talks[count].bytes, plain[count], talks[count].size);
     }
+    snprintf(path, sizeof path, "%s/fuzz/corpus/http2", OTO_SOURCE_DIR);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder)) && count < TALKS_MAX;) {
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/fuzz/corpus/http2/%s", OTO_SOURCE_DIR, entry->d_name);
+        FILE *file = fopen(path, "rb");
+        assert_non_null(file);
+        int how = getc(file);
+        struct talk *talk = &talks[count++];
+        talk->bytes = malloc(BYTES_MAX);
+        talk->size = how & 1 ? sizeof preface - 1 : 0;
+        memcpy(talk->bytes, preface, talk->size);
+        talk->size += fread(talk->bytes + talk->size, 1, BYTES_MAX - talk->size, file);
+        fclose(file);
+    }
+    closedir(folder);
     return count;
 }
 

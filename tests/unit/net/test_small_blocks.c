@@ -64,7 +64,7 @@ static void blocks_are_apart(void **state)
     }
     for (size_t i = 0; i < HELD; i++)
         oto_small_blocks_give(&blocks, held[i]);
-    oto_small_blocks_trim(&blocks);
+    oto_small_blocks_release(&blocks);
     assert_int_equal(counted.blocks, 0);
 }
 
@@ -82,13 +82,39 @@ static void what_was_given_back_is_taken_again(void **state)
         for (size_t i = 0; i < 20; i++)
             oto_small_blocks_give(&blocks, held[i]);
     }
-    assert_true(counted.calls == 20 || counted.calls == 200); // 200: under AddressSanitizer
-    oto_small_blocks_trim(&blocks);
+    assert_true(counted.calls == 21 || counted.calls == 201); // 201: under AddressSanitizer
+    assert_int_equal(blocks.short_count, 0);
+    oto_small_blocks_release(&blocks);
+    assert_int_equal(counted.blocks, 0);
+}
+
+static void the_reserve_serves_when_memory_is_out(void **state)
+{
+    (void)state;
+    struct counted counted = {0};
+    struct oto_allocator allocator = {counted_alloc, NULL, counted_free, &counted};
+    struct oto_small_blocks blocks;
+    void *held[5];
+    oto_small_blocks_init(&blocks, &allocator);
     counted.refuse = 1;
-    assert_null(oto_small_blocks_take(&blocks, 40));
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < 5; i++) {
+            held[i] = oto_small_blocks_take(&blocks, 6000);
+            assert_non_null(held[i]);
+            memset(held[i], (int)i, 6000);
+        }
+        assert_int_equal(blocks.short_count, 6 * round + 5);
+        assert_null(oto_small_blocks_take(&blocks, 6000)); // used up
+        for (size_t i = 0; i < 5; i++)
+            oto_small_blocks_give(&blocks, held[i]);
+    }
     assert_null(oto_small_blocks_take(&blocks, SIZE_MAX));
     oto_small_blocks_give(&blocks, NULL);
+    oto_small_blocks_release(&blocks);
     assert_int_equal(counted.blocks, 0);
+    oto_small_blocks_init(&blocks, &allocator); // no reserve either
+    assert_null(oto_small_blocks_take(&blocks, 1));
+    oto_small_blocks_release(&blocks);
 }
 
 int main(void)
@@ -96,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_apart),
         cmocka_unit_test(what_was_given_back_is_taken_again),
+        cmocka_unit_test(the_reserve_serves_when_memory_is_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
