@@ -40,14 +40,15 @@ static int http_encoding(struct oto_call *call, struct oto_bytes type)
 static int refuse_when_not_ready(struct oto_call *call)
 {
     char text[200];
-    enum oto_engine_state state =
-        oto_engine_status(oto_service_engine(call->worker->service), text, sizeof(text));
+    struct oto_engine *engine = oto_service_engine(call->worker->service);
+    enum oto_engine_state state = oto_engine_status(engine, NULL, 0);
     if (oto_service_draining(call->worker->service)) {
         oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the server is shutting down; retry");
         return 1;
     }
     if (state == OTO_ENGINE_READY)
         return 0;
+    state = oto_engine_status(engine, text, sizeof(text));
     oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, state == OTO_ENGINE_RECOVERING ? 1 : 5, text);
     return 1;
 }

@@ -79,7 +79,9 @@ static void copy_head(struct oto_http_request *r, const struct http_head *head,
     r->headers = headers;
     r->header_count = head->header_count;
     for (size_t i = 0; i < head->header_count; i++) {
-        headers[i].name = copy_lower(&cursor, head->headers[i].name);
+        headers[i].name = head->version == OTO_HTTP_2 // in lower case already (RFC 9113 8.2)
+                              ? copy_text(&cursor, head->headers[i].name)
+                              : copy_lower(&cursor, head->headers[i].name);
         headers[i].value = copy_text(&cursor, head->headers[i].value);
     }
     const uint8_t *mark = r->path.size ? memchr(r->path.data, '?', r->path.size) : NULL;
