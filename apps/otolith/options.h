@@ -68,6 +68,8 @@ struct oto_command {
     X(serve)                                                                                       \
     X(query)                                                                                       \
     X(convert)                                                                                     \
+    X(inspect)                                                                                     \
+    X(verify)                                                                                      \
     X(connect)                                                                                     \
     X(check_config)                                                                                \
     X(completions)                                                                                 \

@@ -1,5 +1,6 @@
 // otolith verify: options and messages; inspect/verify.h does it.
 #include "inspect/verify.h"
+#include "ask.h"
 #include "options.h"
 #include "telemetry/tables.h"
 #include "wire/json.h"
@@ -7,7 +8,6 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 extern const struct oto_command oto_command_verify;
 
@@ -18,7 +18,7 @@ struct values {
 
 static const struct oto_option options[] = {
     {"data", 0, OTO_OPTION_FOLDER, offsetof(struct values, data), "DIR", NULL,
-     "The data folder. Default: OTOLITH_DATA, or data."},
+     "The data folder. Default: OTOLITH_DATA, else ./otolith-data."},
     {"allow-missing", 0, OTO_OPTION_FLAG, offsetof(struct values, missing_allowed), NULL, NULL,
      "Say nothing of acknowledged rows that no file holds: old hours were removed on purpose."},
     {"json", 0, OTO_OPTION_FLAG, offsetof(struct values, json), NULL, NULL,
@@ -144,14 +144,14 @@ static int finish(struct output *o, enum oto_status status, const struct oto_ver
 static int run(int argc, char **argv, char **environment)
 {
     (void)environment;
-    struct values values = {.data = getenv("OTOLITH_DATA")};
+    struct values values = {0};
     struct output o = {0};
     struct oto_verify_result result;
     struct oto_error err;
     int count, exit_status = oto_options_start(&oto_command_verify, argc, argv, &values, &count);
     if (exit_status >= 0)
         return exit_status;
-    struct oto_verify_options wanted = {.data_path = values.data ? values.data : "data",
+    struct oto_verify_options wanted = {.data_path = oto_ask_folder(values.data),
                                         .missing_allowed = values.missing_allowed,
                                         .found = see_finding,
                                         .progress = show_progress,
