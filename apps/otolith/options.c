@@ -150,21 +150,19 @@ struct parse {
     struct oto_error *err;
 };
 
-static enum oto_status set_choice(const struct oto_option *option, const char *text,
-                                  const char **field, struct oto_error *err)
+static enum oto_status check_choice(const struct oto_option *option, const char *text,
+                                    struct oto_error *err)
 {
     struct oto_bytes choice;
     for (const char *at = option->choices; oto_options_next_choice(&at, &choice);)
-        if (oto_bytes_equal_text(choice, text)) {
-            *field = text;
+        if (oto_bytes_equal_text(choice, text))
             return OTO_OK;
-        }
     return oto_error_set(err, OTO_INVALID, "--%s: '%s' is not one of %s", option->name, text,
                          option->choices);
 }
 
-static enum oto_status set_list(const struct oto_option *option, const char *text,
-                                struct oto_option_list *list, struct oto_error *err)
+static enum oto_status add_to_list(const struct oto_option *option, const char *text,
+                                   struct oto_option_list *list, struct oto_error *err)
 {
     if (list->count == OTO_OPTION_LIST_MAX)
         return oto_error_set(err, OTO_INVALID, "--%s: more than %d times", option->name,
@@ -173,11 +171,19 @@ static enum oto_status set_list(const struct oto_option *option, const char *tex
     return OTO_OK;
 }
 
+static enum oto_status set_time(const char *text, struct oto_option_time *time)
+{
+    time->text = text;
+    return oto_options_parse_time(text, &time->us);
+}
+
 static enum oto_status set_value(const struct parse *p, const struct oto_option *option,
                                  const char *text)
 {
     void *field = (char *)p->values + option->offset;
     const char *expected = NULL;
+    if (option->choices)
+        OTO_TRY(check_choice(option, text, p->err));
     switch (option->kind) {
     case OTO_OPTION_FLAG:
         *(int *)field = 1;
@@ -185,12 +191,11 @@ static enum oto_status set_value(const struct parse *p, const struct oto_option 
     case OTO_OPTION_TEXT:
     case OTO_OPTION_FILE:
     case OTO_OPTION_FOLDER:
+    case OTO_OPTION_CHOICE:
         *(const char **)field = text;
         break;
-    case OTO_OPTION_CHOICE:
-        return set_choice(option, text, field, p->err);
     case OTO_OPTION_LIST:
-        return set_list(option, text, field, p->err);
+        return add_to_list(option, text, field, p->err);
     case OTO_OPTION_COUNT:
         if (oto_text_to_u64(oto_bytes_text(text), field) < 0)
             expected = "a whole number";
@@ -204,7 +209,7 @@ static enum oto_status set_value(const struct parse *p, const struct oto_option 
             expected = "a time span such as 10s or 5m";
         break;
     case OTO_OPTION_TIME:
-        if (oto_options_parse_time(text, field) < 0)
+        if (set_time(text, field) < 0)
             expected = "a time such as 2026-01-02T03:04:05Z, 2026-01-02, now or -15m";
         break;
     }

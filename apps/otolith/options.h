@@ -18,9 +18,15 @@ enum oto_option_kind {
     OTO_OPTION_COUNT,    // field is a uint64_t
     OTO_OPTION_SIZE,     // field is a uint64_t: 64MiB
     OTO_OPTION_DURATION, // field is a uint64_t, milliseconds: 10s
-    OTO_OPTION_TIME, // field is an int64_t, microseconds since 1970: RFC 3339, a date, "now", or
-                     // "-15m", "-2h", "-7d" before now
-    OTO_OPTION_LIST, // field is a struct oto_option_list; each use adds a text
+    OTO_OPTION_TIME,     // field is a struct oto_option_time: RFC 3339, a date, "now", or "-15m",
+                         // "-2h", "-7d" before now
+    OTO_OPTION_LIST, // field is a struct oto_option_list; each use adds a text, which must be one
+                     // of `choices` where there are any
+};
+
+struct oto_option_time {
+    int64_t us;       // since 1970
+    const char *text; // as it was given; NULL: it was not
 };
 
 #define OTO_OPTION_LIST_MAX 32
@@ -35,7 +41,7 @@ struct oto_option {
     enum oto_option_kind kind;
     size_t offset;          // of the field in the command's own struct
     const char *value_name; // "FORMAT"; NULL for flags
-    const char *choices;    // "table|json|csv"; NULL unless CHOICE
+    const char *choices;    // "table|json|csv"; NULL unless CHOICE or LIST
     const char *help;       // one sentence or two, without the option's name
 };
 
@@ -68,6 +74,7 @@ struct oto_command {
     X(serve)                                                                                       \
     X(query)                                                                                       \
     X(convert)                                                                                     \
+    X(export)                                                                                      \
     X(inspect)                                                                                     \
     X(verify)                                                                                      \
     X(connect)                                                                                     \

@@ -71,7 +71,7 @@ static enum oto_status write_bash_value(void *state, const struct oto_option *op
     if (option->kind == OTO_OPTION_FILE || option->kind == OTO_OPTION_FOLDER)
         return oto_buffer_append_format(output, ") _otolith_files %s; return ;;\n",
                                         option->kind == OTO_OPTION_FILE ? "-f" : "-d");
-    if (option->kind != OTO_OPTION_CHOICE)
+    if (!option->choices)
         return oto_buffer_append_format(output, ") return ;;\n");
     OTO_TRY(oto_buffer_append_format(output, ") _otolith_words '"));
     OTO_TRY(write_choices(option->choices, output));
@@ -150,7 +150,7 @@ static enum oto_status write_zsh_value(const struct oto_option *option, struct o
         return oto_buffer_append_format(output, "_files");
     if (option->kind == OTO_OPTION_FOLDER)
         return oto_buffer_append_format(output, "_files -/");
-    if (option->kind != OTO_OPTION_CHOICE)
+    if (!option->choices)
         return oto_buffer_append_byte(output, ' ');
     OTO_TRY(oto_buffer_append_byte(output, '('));
     OTO_TRY(write_choices(option->choices, output));
@@ -270,7 +270,7 @@ static enum oto_status write_fish_option(void *state, const struct oto_option *o
         OTO_TRY(oto_buffer_append_format(output, " -r -F"));
     else if (option->kind == OTO_OPTION_FOLDER)
         OTO_TRY(oto_buffer_append_format(output, " -x -a '(__fish_complete_directories)'"));
-    else if (option->kind == OTO_OPTION_CHOICE) {
+    else if (option->choices) {
         OTO_TRY(oto_buffer_append_format(output, " -x -a '"));
         OTO_TRY(write_choices(option->choices, output));
         OTO_TRY(oto_buffer_append_byte(output, '\''));

@@ -1,0 +1,297 @@
+// otolith export: stored rows to an OTLP endpoint.
+#define _GNU_SOURCE
+#include "export.h"
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "os/file.h"
+#include "os/process.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct values {
+    const char *data, *to, *protocol, *where, *compression, *ca_file, *state;
+    struct oto_option_list signals, headers;
+    struct oto_option_time from, until;
+    uint64_t in_flight, give_up_ms;
+    int restart;
+};
+
+static const struct oto_option options[] = {
+    {"to", 0, OTO_OPTION_TEXT, offsetof(struct values, to), "URL", NULL,
+     "The endpoint: http://HOST:PORT or https://HOST:PORT for OTLP/HTTP, grpc://HOST:PORT or "
+     "grpcs://HOST:PORT for OTLP/gRPC; http and https on port 4317 mean gRPC too."},
+    {"protocol", 0, OTO_OPTION_CHOICE, offsetof(struct values, protocol), "PROTOCOL", "grpc|http",
+     "OTLP over gRPC or over HTTP, whatever the URL says."},
+    {"signal", 0, OTO_OPTION_LIST, offsetof(struct values, signals), "SIGNAL",
+     "logs|traces|metrics", "What is sent; may be given several times. Default: all three."},
+    {"from", 0, OTO_OPTION_TIME, offsetof(struct values, from), "TIME", NULL,
+     "Event time of the first rows: 2026-01-02T03:04:05Z, 2026-01-02, -2h. Default: the oldest."},
+    {"until", 0, OTO_OPTION_TIME, offsetof(struct values, until), "TIME", NULL,
+     "Event time before which rows are sent. Default: no end."},
+    {"where", 0, OTO_OPTION_TEXT, offsetof(struct values, where), "SQL", NULL,
+     "Condition that rows must meet, over the columns of the table (docs/FORMATS.md)."},
+    {"header", 0, OTO_OPTION_LIST, offsetof(struct values, headers), "NAME=VALUE", NULL,
+     "Header or gRPC metadata of every request; may be given several times."},
+    {"compression", 0, OTO_OPTION_CHOICE, offsetof(struct values, compression), "CODING",
+     "gzip|zstd|none", "Compression of the requests. Default: gzip."},
+    {"in-flight", 0, OTO_OPTION_COUNT, offsetof(struct values, in_flight), "N", NULL,
+     "Requests under way at a time, up to 64. Default: 4."},
+    {"give-up", 0, OTO_OPTION_DURATION, offsetof(struct values, give_up_ms), "TIME", NULL,
+     "For how long a request is tried again; 0: for ever. Default: 5m."},
+    {"ca-file", 0, OTO_OPTION_FILE, offsetof(struct values, ca_file), "FILE", NULL,
+     "Certificates (PEM) that the endpoint's is checked against. Default: the system's."},
+    {"state", 0, OTO_OPTION_FILE, offsetof(struct values, state), "FILE", NULL,
+     "File that says how far the export came. Default: one below ~/.local/state/otolith that is "
+     "found again by the same command."},
+    {"restart", 0, OTO_OPTION_FLAG, offsetof(struct values, restart), NULL, NULL,
+     "Start from the beginning, whatever was sent before."},
+    {"data", 0, OTO_OPTION_FOLDER, offsetof(struct values, data), "DIR", NULL,
+     "The data folder. Default: OTOLITH_DATA, else ./otolith-data."},
+    {0}};
+
+// --- stopping ---
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    if (stopped)
+        _exit(1); // asked twice
+    stopped = 1;
+}
+
+static int is_stopped(void *state)
+{
+    (void)state;
+    return stopped;
+}
+
+// --- the state ---
+
+static int has_signal(const struct values *values, enum oto_table table)
+{
+    static const char *const names[] = {"logs", "traces", "metrics"};
+    for (size_t i = 0; i < values->signals.count; i++)
+        if (strcmp(values->signals.items[i], names[oto_table_signal(table)]) == 0)
+            return 1;
+    return values->signals.count == 0;
+}
+
+// Two exports are the same when these texts are.
+static enum oto_status make_key(const struct values *values, char key[33], struct oto_error *err)
+{
+    char folder[4096];
+    struct oto_buffer text;
+    OTO_TRY(oto_path_absolute(oto_ask_folder(values->data), folder, sizeof(folder), err));
+    oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
+    const char *parts[] = {folder, values->to, values->from.text ? values->from.text : "",
+                           values->until.text ? values->until.text : "",
+                           values->where ? values->where : ""};
+    enum oto_status status = OTO_OK;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == OTO_OK; i++)
+        status = oto_buffer_append(&text, parts[i], strlen(parts[i]) + 1);
+    for (int table = 0; table < OTO_TABLE_COUNT && status == OTO_OK; table++)
+        status = oto_buffer_append_byte(&text, (uint8_t)has_signal(values, (enum oto_table)table));
+    struct oto_hash128 hash = oto_hash128(text.data, text.size);
+    oto_buffer_release(&text);
+    oto_hex_encode(&hash, sizeof(hash), key);
+    key[32] = 0;
+    return status < 0 ? oto_error_set(err, status, "--where is too long") : OTO_OK;
+}
+
+static void begin_state(const struct values *values, struct oto_export_state *state)
+{
+    state->range.from_us = values->from.text ? values->from.us : INT64_MIN;
+    state->range.until_us = values->until.text ? values->until.us : INT64_MAX;
+    state->rows = 0;
+    for (int table = 0; table < OTO_TABLE_COUNT; table++)
+        state->done_us[table] = has_signal(values, (enum oto_table)table) ? INT64_MIN : INT64_MAX;
+}
+
+static enum oto_status load_state(const struct values *values, struct oto_export_state *state,
+                                  struct oto_error *err)
+{
+    begin_state(values, state);
+    OTO_TRY(make_key(values, state->key, err));
+    if (values->state)
+        (void)snprintf(state->path, sizeof(state->path), "%s", values->state);
+    else
+        OTO_TRY(oto_export_state_path(state->key, state->path, sizeof(state->path), err));
+    if (values->restart)
+        return OTO_OK;
+    enum oto_status status = oto_export_state_read(state, err);
+    if (status == OTO_OK)
+        (void)fprintf(stderr,
+                      "otolith: going on where this export stopped, after %" PRIu64 " rows\n",
+                      state->rows);
+    return status < 0 ? status : OTO_OK;
+}
+
+// --- the work ---
+
+struct work {
+    const struct values *values;
+    struct oto_export_state state;
+    struct oto_progress progress;
+    struct oto_export export;
+};
+
+static void note_retry(void *state, const char *why, uint64_t wait_ms)
+{
+    struct work *work = state;
+    int was_shown = work->progress.is_shown;
+    if (was_shown)
+        (void)fputs("\r\033[K", stderr);
+    (void)fprintf(stderr, "otolith: %s; again in %.1f s\n", why, (double)wait_ms / 1000);
+}
+
+static enum oto_status send_tables(struct work *work, struct oto_error *err)
+{
+    uint64_t total = work->state.rows;
+    for (int table = 0; table < OTO_TABLE_COUNT; table++) {
+        uint64_t rows = 0;
+        if (work->state.done_us[table] != INT64_MAX)
+            OTO_TRY(oto_export_count(&work->export, (enum oto_table)table, &rows, err));
+        total += rows;
+    }
+    oto_progress_begin(&work->progress, "rows", total);
+    for (int table = 0; table < OTO_TABLE_COUNT; table++) {
+        enum oto_status status = oto_export_send(&work->export, (enum oto_table)table, err);
+        if (status < 0) {
+            oto_error_context(err, "%s", oto_table_name((enum oto_table)table));
+            return status;
+        }
+    }
+    return OTO_OK;
+}
+
+static enum oto_status open_sender(struct work *work, struct oto_error *err)
+{
+    const struct values *values = work->values;
+    struct oto_otlp_sender_options chosen;
+    oto_otlp_sender_options_default(&chosen);
+    chosen.url = values->to;
+    if (values->protocol)
+        chosen.transport = strcmp(values->protocol, "grpc") == 0 ? OTO_OTLP_TRANSPORT_GRPC
+                                                                 : OTO_OTLP_TRANSPORT_HTTP;
+    if (values->compression)
+        chosen.compression = strcmp(values->compression, "gzip") == 0   ? OTO_COMPRESSION_GZIP
+                             : strcmp(values->compression, "zstd") == 0 ? OTO_COMPRESSION_ZSTD
+                                                                        : OTO_COMPRESSION_NONE;
+    chosen.headers = values->headers.items;
+    chosen.header_count = values->headers.count;
+    chosen.in_flight_max = (uint32_t)values->in_flight;
+    chosen.retry_ms_max = values->give_up_ms ? values->give_up_ms : UINT64_MAX;
+    chosen.ca_file = values->ca_file;
+    chosen.user_agent = "otolith/" OTO_VERSION;
+    chosen.is_stopped = is_stopped;
+    chosen.retrying = note_retry;
+    chosen.state = work;
+    return oto_otlp_sender_new(&chosen, &work->export.sender, err);
+}
+
+static int report(const struct work *work)
+{
+    struct oto_otlp_sender_totals totals;
+    oto_otlp_sender_totals_of(work->export.sender, &totals);
+    (void)printf("sent %" PRIu64 " rows in %" PRIu64 " requests, %.1f MiB", work->state.rows,
+                 totals.requests, (double)totals.bytes / (1 << 20));
+    if (totals.retries)
+        (void)printf(", %" PRIu64 " tries repeated", totals.retries);
+    (void)putchar('\n');
+    (void)fflush(stdout);
+    if (totals.rejected)
+        (void)fprintf(stderr, "otolith: the endpoint refused %" PRIu64 " of them: %s\n",
+                      totals.rejected, totals.message);
+    else if (*totals.message)
+        (void)fprintf(stderr, "otolith: the endpoint says: %s\n", totals.message);
+    return totals.rejected > 0;
+}
+
+static enum oto_status work_all(struct work *work, int *ret_exit, struct oto_error *err)
+{
+    OTO_TRY(open_sender(work, err));
+    OTO_TRY(oto_ask_open(oto_ask_folder(work->values->data), &work->export.ask, err));
+    OTO_TRY(load_state(work->values, &work->state, err));
+    OTO_TRY(oto_export_init(&work->export, err));
+    oto_signals_install(on_signal);
+    enum oto_status status = send_tables(work, err);
+    oto_progress_end(&work->progress);
+    if (status < 0)
+        return status;
+    oto_export_state_remove(&work->state);
+    *ret_exit = report(work);
+    return OTO_OK;
+}
+
+static int fail(const struct work *work, const struct oto_error *err)
+{
+    int exists = 0;
+    if (stopped)
+        (void)fputs("otolith: interrupted\n", stderr);
+    else
+        (void)fprintf(stderr, "otolith: %s\n", err->message);
+    if (*work->state.path && oto_path_exists(work->state.path, &exists, NULL) == OTO_OK && exists)
+        (void)fprintf(stderr, "otolith: the same command goes on where this one stopped (%s)\n",
+                      work->state.path);
+    return err->status == OTO_INVALID && !exists ? 2 : 1;
+}
+
+static int run(int argc, char **argv, char **environment)
+{
+    (void)environment;
+    struct values values = {.in_flight = 4, .give_up_ms = 300000};
+    struct oto_error err;
+    int count, status = oto_options_start(&oto_command_export, argc, argv, &values, &count);
+    if (status >= 0)
+        return status;
+    if (!values.to || values.in_flight < 1 || values.in_flight > OTO_OTLP_IN_FLIGHT_MAX) {
+        (void)fprintf(stderr, "otolith: %s\n",
+                      values.to ? "--in-flight: 1 to 64" : "--to URL is needed: the endpoint");
+        return 2;
+    }
+    struct work *work = calloc(1, sizeof(*work));
+    if (!work)
+        return 1;
+    oto_error_init(&err);
+    work->values = &values;
+    work->export.state = &work->state;
+    work->export.progress = &work->progress;
+    work->export.where = values.where;
+    work->export.is_stopped = is_stopped;
+    if (work_all(work, &status, &err) < 0)
+        status = fail(work, &err);
+    oto_export_release(&work->export);
+    oto_otlp_sender_free(work->export.sender);
+    oto_ask_close(work->export.ask);
+    free(work);
+    return status;
+}
+
+const struct oto_command oto_command_export = {
+    .name = "export",
+    .arguments = "",
+    .help = "Send stored rows to an OTLP endpoint.",
+    .text =
+        "Sends stored rows to an endpoint as OTLP, of a running server or of the files, oldest "
+        "first: each with its resource and scope, as it was received. Times are those of the "
+        "events; rows that had none have none again.\n\n"
+        "What the endpoint cannot take now is sent again, after the time that it asks for or after "
+        "growing pauses. An export that was interrupted, or has failed, goes on when the same "
+        "command is run again: a file keeps up to which event time each table's rows were taken. "
+        "Every row is sent at least once; the rows of one stretch of time (about 50,000) may come "
+        "twice then. Rows that come in during an export are sent when their event time is still "
+        "ahead of it.",
+    .examples =
+        "otolith export --to http://collector:4318\n"
+        "otolith export --to grpcs://otel.example.com:443 --header api-key=SECRET --signal traces\n"
+        "otolith export --to http://127.0.0.1:4317 --from -2h --where \"ServiceName = 'shop'\"\n",
+    .options = options,
+    .run = run,
+};
