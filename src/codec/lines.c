@@ -8,12 +8,14 @@
 #define TRIAL_LINES 2048       // after so many, which had fewer before them to repeat,
 #define TRIAL_PERCENT_MIN 30   // so little says that the rest will be no better
 #define WORDS_HASHED 3
-#define READ_AHEAD 8 // lines with fewer bytes behind them are literals
+#define STEP 64         // bytes looked at together
+#define READ_AHEAD STEP // lines with fewer bytes behind them are literals
 
 #define K0 0x8ebc6af09c88c6e3u
 #define K1 0x589965cc75374cc3u
 
 typedef uint8_t lanes __attribute__((vector_size(16)));
+typedef uint16_t wide_lanes __attribute__((vector_size(16)));
 typedef uint64_t lane_pair __attribute__((vector_size(16)));
 
 struct matching {
@@ -31,30 +33,41 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t shape_step(uint64_t h, lanes v)
+// Lines of many sizes are told apart without branches: 64 bytes at a time, those behind the end
+// masked.
+static const uint8_t window[2 * STEP] = {
+#define FF8 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF
+    FF8, FF8, FF8, FF8, FF8, FF8, FF8, FF8,
+#undef FF8
+};
+
+// Odd, so that two lines with a difference within 16 bytes never give the same sum.
+static const uint16_t factors[STEP / sizeof(lanes)] = {0x9E37, 0x79B1, 0x85EB, 0xCA6B};
+
+static inline lanes lanes_load(const uint8_t *at)
 {
-    v |= (lanes)((lanes)(v - '0') <= 9) & 15; // every digit becomes '?'
-    lane_pair w = (lane_pair)v;
-    return fold(h ^ w[0], w[1] ^ K1);
+    lanes v;
+    memcpy(&v, at, sizeof v);
+    return v;
 }
 
 // The same for lines that differ in digits only.
 static uint64_t hash_shape(const uint8_t *at, size_t size)
 {
     uint64_t h = size * K0;
-    lanes v = {0};
-    if (size < sizeof v) {
-        if (size)
-            memcpy(&v, at, size);
-        return shape_step(h, v);
+    for (;; at += STEP, size -= STEP) {
+        const uint8_t *mask = window + STEP - (size < STEP ? size : STEP);
+        wide_lanes sum = {0};
+#pragma GCC unroll 4
+        for (unsigned i = 0; i < STEP; i += sizeof(lanes)) {
+            lanes v = lanes_load(at + i);
+            v |= (lanes)((lanes)(v - '0') <= 9) & 15; // every digit becomes '?'
+            sum += (wide_lanes)(v & lanes_load(mask + i)) * factors[i / sizeof(lanes)];
+        }
+        h = fold(h ^ ((lane_pair)sum)[0], ((lane_pair)sum)[1] ^ K1);
+        if (size <= STEP)
+            return h;
     }
-    const uint8_t *last = at + size - sizeof v;
-    for (; at < last; at += sizeof v) {
-        memcpy(&v, at, sizeof v);
-        h = shape_step(h, v);
-    }
-    memcpy(&v, last, sizeof v);
-    return shape_step(h, v);
 }
 
 // The highest bit of each byte that is no digit.
@@ -65,7 +78,39 @@ static inline uint64_t no_digits(uint64_t word)
     return (((word & 0x7F * each) + 0x76 * each) | word) & 0x80 * each;
 }
 
-// How many digits stand there. Eight bytes behind `most` can be read, as in what follows.
+struct oto_lines_masks oto_lines_compare_plain(const uint8_t *a, const uint8_t *b)
+{
+    const uint64_t each = 0x0101010101010101u, top = 0x80 * each;
+    struct oto_lines_masks masks = {0, 0};
+    for (unsigned i = 0; i < STEP; i += 8) {
+        uint64_t differ = oto_load64(a + i) ^ oto_load64(b + i);
+        uint64_t equal = ~(((differ & 0x7F * each) + 0x7F * each) | differ) & top;
+        uint64_t others = no_digits(oto_load64(a + i));
+        masks.equal |= ((equal >> 7) * 0x0102040810204080u >> 56) << i;
+        masks.no_digits |= ((others >> 7) * 0x0102040810204080u >> 56) << i;
+    }
+    return masks;
+}
+
+static inline struct oto_lines_masks compare(const uint8_t *a, const uint8_t *b)
+{
+#if defined(__SSE2__)
+    typedef char chars __attribute__((vector_size(16)));
+    struct oto_lines_masks masks = {0, 0};
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < STEP; i += sizeof(lanes)) {
+        lanes v = lanes_load(a + i);
+        chars equal = (chars)(v == lanes_load(b + i)), others = (chars)((lanes)(v - '0') > 9);
+        masks.equal |= (uint64_t)(unsigned)__builtin_ia32_pmovmskb128(equal) << i;
+        masks.no_digits |= (uint64_t)(unsigned)__builtin_ia32_pmovmskb128(others) << i;
+    }
+    return masks;
+#else
+    return oto_lines_compare_plain(a, b);
+#endif
+}
+
+// How many digits stand there.
 static inline size_t digits_at(const uint8_t *at, size_t most)
 {
     for (size_t count = 0; count < most; count += 8) {
@@ -110,64 +155,103 @@ static uint64_t hash_words(const uint8_t *at, size_t size)
     return h;
 }
 
-// Matches of a line with another, step by step over the numbers in both, which are as long in lines
-// of one shape. There is room for them.
-static void lay_over(struct matching *m, const uint8_t *at, size_t size, const uint8_t *from,
-                     int is_same_shape)
+// Where matches are put; there is room for them.
+struct cursor {
+    struct oto_lines_match *next;
+    struct oto_lines_match *first; // of the line
+    uint32_t literals;
+    size_t matched;
+};
+
+static inline void put_match(struct cursor *to, size_t offset, size_t size)
 {
-    struct oto_lines_match *first = (void *)(m->matches->data + m->matches->size), *next = first;
-    uint32_t literals = m->literals;
+    to->matched += size;
+    if (!to->literals && to->next > to->first && to->next[-1].offset == offset) {
+        to->next[-1].length += (uint32_t)size;
+        return;
+    }
+    *to->next++ = (struct oto_lines_match){(uint32_t)offset, to->literals, (uint32_t)size, 0};
+    to->literals = 0;
+}
+
+// Matches of a line with one of its shape: wherever some bytes in a row are equal, from a byte on
+// that is no digit: those begin at the same places of every line, which zstd writes shorter.
+static void lay_over_same(struct cursor *to, const uint8_t *at, size_t size, const uint8_t *from)
+{
+    for (size_t done = 0; done < size;) {
+        unsigned some = size - done < STEP ? (unsigned)(size - done) : STEP, begin = 0;
+        struct oto_lines_masks masks = compare(at + done, from + done);
+        uint64_t equal = masks.equal;
+        if (some == STEP) // what is equal up to the end is looked at with what follows it
+            some -= ~equal ? (unsigned)__builtin_clzll(~equal) : 0;
+        if (some < STEP)
+            equal &= ((uint64_t)1 << some) - 1;
+        uint64_t starts = equal & equal >> 1;
+        starts &= starts >> 2 & masks.no_digits;
+        while (starts) {
+            unsigned start = (unsigned)__builtin_ctzll(starts);
+            uint64_t others = ~(equal >> start);
+            unsigned run = others ? (unsigned)__builtin_ctzll(others) : STEP;
+            to->literals += start - begin;
+            put_match(to, (size_t)(at - from), run);
+            begin = start + run;
+            starts = begin < STEP ? starts & UINT64_MAX << begin : 0;
+        }
+        to->literals += some - begin;
+        done += some;
+    }
+}
+
+// Matches of a line with any other, step by step over the numbers in both.
+static void lay_over(struct cursor *to, const uint8_t *at, size_t size, const uint8_t *from)
+{
     while (size && from < at) {
         size_t same = common(at, from, size);
-        if (same >= MATCH_MIN) {
-            *next++ = (struct oto_lines_match){(uint32_t)(at - from), literals, (uint32_t)same, 0};
-            m->matched += same;
-            literals = 0;
-        } else {
-            literals += (uint32_t)same;
-        }
+        if (same >= MATCH_MIN)
+            put_match(to, (size_t)(at - from), same);
+        else
+            to->literals += (uint32_t)same;
         at += same;
         from += same;
         size -= same;
-        size_t digits = digits_at(at, size), others = digits;
-        if (!is_same_shape)
-            others = digits_at(from, (size_t)(at - from));
+        size_t digits = digits_at(at, size), others = digits_at(from, (size_t)(at - from));
         if (!digits && !others)
             break;
         at += digits;
         from += others;
         size -= digits;
-        literals += (uint32_t)digits;
+        to->literals += (uint32_t)digits;
     }
-    m->literals = literals + (uint32_t)size;
-    m->matches->size += (size_t)(next - first) * sizeof *next;
+    to->literals += (uint32_t)size;
+}
+
+// Looks for an earlier line, and notes this one. 0: there is none; else the byte after its first.
+static inline uint32_t take_slot(struct oto_lines_slot *slots, uint64_t hash, uint32_t here)
+{
+    struct oto_lines_slot *slot = &slots[hash >> (64 - OTO_LINES_TABLE_BITS)];
+    uint32_t found = slot->tag == (uint32_t)hash ? slot->next : 0;
+    *slot = (struct oto_lines_slot){(uint32_t)hash, here};
+    return found;
 }
 
 static enum oto_status take_line(struct matching *m, size_t offset, size_t size)
 {
     const uint8_t *at = m->content + offset;
-    uint64_t shape = hash_shape(at, size);
-    uint32_t next = 0, here = (uint32_t)offset + 1;
-    size_t index = shape >> (64 - OTO_LINES_TABLE_BITS), most = size / (MATCH_MIN + 1) + 1;
-    OTO_TRY(oto_buffer_reserve(m->matches, most * sizeof(struct oto_lines_match)));
-    int is_same_shape = m->table->shapes[index].tag == (uint32_t)shape;
-    if (is_same_shape)
-        next = m->table->shapes[index].next;
-    m->table->shapes[index].tag = (uint32_t)shape;
-    m->table->shapes[index].next = here;
-    if (!next) {
-        uint64_t words = hash_words(at, size);
-        index = words >> (64 - OTO_LINES_TABLE_BITS);
-        is_same_shape = 0;
-        if (m->table->words[index].tag == (uint32_t)words)
-            next = m->table->words[index].next;
-        m->table->words[index].tag = (uint32_t)words;
-        m->table->words[index].next = here;
+    uint32_t here = (uint32_t)offset + 1;
+    OTO_TRY(oto_buffer_reserve(m->matches,
+                               (size / (MATCH_MIN + 1) + 1) * sizeof(struct oto_lines_match)));
+    struct oto_lines_match *first = (void *)(m->matches->data + m->matches->size);
+    struct cursor to = {first, first, m->literals, 0};
+    uint32_t next = take_slot(m->table->shapes, hash_shape(at, size), here);
+    if (next) {
+        lay_over_same(&to, at, size, m->content + next - 1);
+    } else {
+        next = take_slot(m->table->words, hash_words(at, size), here);
+        lay_over(&to, at, size, next ? m->content + next - 1 : at);
     }
-    if (next)
-        lay_over(m, at, size, m->content + next - 1, is_same_shape);
-    else
-        m->literals += (uint32_t)size;
+    m->matched += to.matched;
+    m->literals = to.literals;
+    m->matches->size = (size_t)((uint8_t *)to.next - m->matches->data);
     return OTO_OK;
 }
 

@@ -22,9 +22,9 @@ struct oto_lines_match {
 
 // Places of lines by hash. One for each use: large, so not for the stack.
 struct oto_lines_table {
-    struct {
+    struct oto_lines_slot {
         uint32_t tag;
-        uint32_t next; // of the byte after the line's first: 0 for none
+        uint32_t next; // of the byte after the line's first; 0: none
     } shapes[1 << OTO_LINES_TABLE_BITS], words[1 << OTO_LINES_TABLE_BITS];
 };
 
@@ -45,5 +45,13 @@ OTO_MUST_CHECK enum oto_status oto_lines_match(struct oto_bytes content,
                                                const struct oto_lines *lines,
                                                struct oto_lines_table *table,
                                                struct oto_buffer *matches, int *ret_pays);
+
+// What it does on machines without vectors: a bit for each of 64 bytes of a, whether it equals b's,
+// and whether it is no digit.
+struct oto_lines_masks {
+    uint64_t equal;
+    uint64_t no_digits;
+};
+struct oto_lines_masks oto_lines_compare_plain(const uint8_t *a, const uint8_t *b);
 
 #endif

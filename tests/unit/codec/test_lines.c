@@ -207,6 +207,23 @@ static void lines_that_are_not_the_content_are_refused(void **state)
                      OTO_INVALID);
 }
 
+static void bytes_are_compared_without_vectors(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t a[64], b[64];
+    for (int round = 0; round < 1000; round++) {
+        uint64_t equal = 0, others = 0;
+        for (size_t i = 0; i < sizeof a; i++) {
+            a[i] = (uint8_t)(next_random(f, 2) ? next_random(f, 256) : '/' + next_random(f, 12));
+            b[i] = next_random(f, 2) ? a[i] : (uint8_t)(a[i] ^ 1u << next_random(f, 8));
+            equal |= (uint64_t)(a[i] == b[i]) << i;
+            others |= (uint64_t)(a[i] < '0' || a[i] > '9') << i;
+        }
+        struct oto_lines_masks masks = oto_lines_compare_plain(a, b);
+        assert_true(masks.equal == equal && masks.no_digits == others);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lines_after_their_sizes, begin, end),
         cmocka_unit_test_setup_teardown(lines_of_all_sizes, begin, end),
         cmocka_unit_test_setup_teardown(unlike_lines_are_searched, begin, end),
+        cmocka_unit_test_setup_teardown(bytes_are_compared_without_vectors, begin, end),
         cmocka_unit_test_setup_teardown(lines_that_are_not_the_content_are_refused, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
