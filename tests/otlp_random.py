@@ -15,7 +15,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-REQUESTS = {"logs": ExportLogsServiceRequest, "traces": ExportTraceServiceRequest, "metrics": ExportMetricsServiceRequest}
+REQUESTS = {
+    "logs": ExportLogsServiceRequest,
+    "traces": ExportTraceServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+}
 GROUPS = {
     "logs": ("resource_logs", "scope_logs", "log_records"),
     "traces": ("resource_spans", "scope_spans", "spans"),
@@ -27,9 +31,9 @@ OF_PROFILES = {"string_value_strindex", "key_strindex"}
 NOW = 1_790_000_000_000_000_000
 KEYS = ["", "a", "k", "k", "http.route", "http.response.status_code", "service.name", "service.name", "host.name",
         "naïve ☃", 'q"uo\\te', "error.type", "\x00", "x" * 300]
-TEXTS = ["", "a", "shop", "GET /carts/{id}", "1", "1.0", "true", "null", "[]", "{}", "[1", "-0", "NaN", "Infinity", "AQID",
-         "naïve ☃ 𝄞", 'q"uo\\te', "tab\tnew\nline\x00\x1f\x7f", "\u2028\ufeff\uffff", "é" * 40, "v" * 31, "v" * 32,
-         "v" * 33]
+TEXTS = ["", "a", "shop", "GET /carts/{id}", "1", "1.0", "true", "null", "[]", "{}", "[1", "-0", "NaN", "Infinity",
+         "AQID", "naïve ☃ 𝄞", 'q"uo\\te', "tab\tnew\nline\x00\x1f\x7f", "\u2028\ufeff\uffff", "é" * 40, "v" * 31,
+         "v" * 32, "v" * 33]
 DOUBLES = [0.0, -0.0, 1.0, -1.5, 0.1, 1e300, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 1e21, 1e-7,
            9007199254740993.0, 123456789.125, math.inf, -math.inf, math.nan, 1 / 3]
 ODD_NANS = [struct.unpack("<d", struct.pack("<Q", bits))[0] for bits in

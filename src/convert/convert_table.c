@@ -29,12 +29,26 @@ static enum oto_status table_of(const struct oto_parquet_reader *reader, enum ot
                          "SpanAttributes, MetricName");
 }
 
+// "Events.Name": ClickHouse writes lists of structs as a list a part.
+static int is_part(const struct oto_field *field, struct oto_bytes name)
+{
+    size_t size = strlen(field->name);
+    if (name.size <= size || memcmp(name.data, field->name, size) != 0 || name.data[size] != '.')
+        return 0;
+    for (uint32_t i = 0; i < field->child_count; i++)
+        if (oto_bytes_equal_text(oto_bytes(name.data + size + 1, name.size - size - 1),
+                                 field->children[i].name))
+            return 1;
+    return 0;
+}
+
 static int is_known(const struct oto_schema *schema, const struct oto_parquet_node *node)
 {
     if (node->field_id >= FIELD_ID_CONFIGURED)
         return 1;
     for (uint32_t i = 0; i < schema->field_count; i++)
-        if (oto_bytes_equal_text(node->name, schema->fields[i]->name))
+        if (oto_bytes_equal_text(node->name, schema->fields[i]->name) ||
+            is_part(schema->fields[i], node->name))
             return 1;
     return 0;
 }
