@@ -105,6 +105,7 @@ function(oto_fuzz_targets)
     add_executable(${name} ${entry})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     target_compile_options(${name} PRIVATE -Wno-missing-prototypes) # libFuzzer's entry has no header
+    target_compile_definitions(${name} PRIVATE OTO_FUZZ_MUTATORS)
     oto_link_folders(${name} ${entry} api)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
   endforeach()

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mutate_http2.h"
 #include "net/grpc.h"
 #include "net/http_internal.h"
 

@@ -2,6 +2,7 @@
 // Any bytes as an OTLP request of the signal that the first byte names. Whatever comes of it,
 // columns must fit their levels; a failure must leave the builders as they were; the same request
 // again must give as many rows.
+#include "mutate_protobuf.h"
 #include "otlp/otlp_decode.h"
 #include <stdlib.h>
 

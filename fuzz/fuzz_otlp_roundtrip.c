@@ -2,6 +2,7 @@
 // Any bytes as an OTLP request of the signal that the first byte names: what is decoded of it,
 // encoded and decoded again must be the same rows, and encoded once more the same bytes.
 #include "../tests/unit/otlp/otlp_rows.h"
+#include "mutate_protobuf.h"
 #include "otlp/otlp_decode.h"
 #include "otlp/otlp_encode.h"
 #include <stdlib.h>
