@@ -87,6 +87,11 @@ uint64_t oto_xxh64(const void *data, size_t size, uint64_t seed)
         const uint64_t words[2] = {oto_load64(at), oto_load64(at + 8)};
         return oto_xxh64_words2(words);
     }
+    if (size == 32 && !seed) {
+        const uint64_t words[4] = {oto_load64(at), oto_load64(at + 8), oto_load64(at + 16),
+                                   oto_load64(at + 24)};
+        return oto_xxh64_words4(words);
+    }
     uint64_t h = size >= 32 ? xxh64_stripes(&at, end, seed) : seed + P5;
     h += size;
     for (; end - at >= 8; at += 8)

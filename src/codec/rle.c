@@ -65,12 +65,11 @@ __attribute__((always_inline)) static inline void pack_blocks(const uint32_t *va
     }
 }
 
+// clang-format off
 #define EACH_WIDTH(X)                                                                              \
-    X(1)                                                                                           \
-    X(2)                                                                                           \
-    X(3)                                                                                           \
-    X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19)      \
-        X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32)
+    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)         \
+    X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32)
+// clang-format on
 
 static void pack_whole_blocks(const uint32_t *values, size_t count, unsigned width, uint8_t *output)
 {
@@ -214,6 +213,61 @@ enum oto_status oto_rle_encode(const uint32_t *values, size_t count, unsigned bi
     if (literal < count && at == literal && run_length(values + at, count - at) == count - at)
         return put_run(values[at], count - at, bit_width, output);
     return put_literal(values + literal, count - literal, bit_width, output);
+}
+
+// --- least and greatest ---
+// Values are told apart as signed numbers, which vectors compare at once. type: of some of them.
+#define RANGE_OF(type)                                                                             \
+    type low, high, v;                                                                             \
+    const size_t each = sizeof v / sizeof *values;                                                 \
+    uint32_t min = values[0], max = values[0];                                                     \
+    size_t i = 0;                                                                                  \
+    low = high = (type){0} + (int32_t)values[0];                                                   \
+    for (; count - i >= each; i += each) {                                                         \
+        memcpy(&v, values + i, sizeof v);                                                          \
+        type is_lower = v < low;                                                                   \
+        type is_higher = v > high;                                                                 \
+        low = (v & is_lower) | (low & ~is_lower);                                                  \
+        high = (v & is_higher) | (high & ~is_higher);                                              \
+    }                                                                                              \
+    for (size_t k = 0; k < each; k++) {                                                            \
+        min = (uint32_t)low[k] < min ? (uint32_t)low[k] : min;                                     \
+        max = (uint32_t)high[k] > max ? (uint32_t)high[k] : max;                                   \
+    }                                                                                              \
+    for (; i < count; i++) {                                                                       \
+        min = values[i] < min ? values[i] : min;                                                   \
+        max = values[i] > max ? values[i] : max;                                                   \
+    }                                                                                              \
+    *ret_min = min;                                                                                \
+    *ret_max = max
+
+typedef int32_t signed4 __attribute__((vector_size(16)));
+
+void oto_codes_range_plain(const uint32_t *values, size_t count, uint32_t *ret_min,
+                           uint32_t *ret_max)
+{
+    RANGE_OF(signed4);
+}
+
+#if defined(__x86_64__)
+typedef int32_t signed8 __attribute__((vector_size(32)));
+
+__attribute__((target("avx2"))) static void range_avx2(const uint32_t *values, size_t count,
+                                                       uint32_t *ret_min, uint32_t *ret_max)
+{
+    RANGE_OF(signed8);
+}
+#endif
+
+void oto_codes_range(const uint32_t *values, size_t count, uint32_t *ret_min, uint32_t *ret_max)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        range_avx2(values, count, ret_min, ret_max);
+        return;
+    }
+#endif
+    oto_codes_range_plain(values, count, ret_min, ret_max);
 }
 
 static enum oto_status get_header(const uint8_t **at, const uint8_t *end, uint32_t *ret_header)

@@ -18,6 +18,12 @@ static inline unsigned oto_bit_width(uint32_t max)
 OTO_MUST_CHECK enum oto_status oto_rle_encode(const uint32_t *values, size_t count,
                                               unsigned bit_width, struct oto_buffer *output);
 
+// The least and the greatest of count values, at least one, each below 2^31.
+void oto_codes_range(const uint32_t *values, size_t count, uint32_t *ret_min, uint32_t *ret_max);
+// What it does on machines without vectors of eight.
+void oto_codes_range_plain(const uint32_t *values, size_t count, uint32_t *ret_min,
+                           uint32_t *ret_max);
+
 // Decodes the first count values of input; OTO_CORRUPT when it holds fewer or is malformed. The
 // padding of the last group may be missing. ret_consumed may be NULL.
 OTO_MUST_CHECK enum oto_status oto_rle_decode(struct oto_bytes input, unsigned bit_width,

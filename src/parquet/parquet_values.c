@@ -79,44 +79,6 @@ static void gather_codes(const struct page *page, const struct oto_parquet_plan 
     }
 }
 
-typedef int32_t lanes __attribute__((vector_size(16))); // codes are below 2^31
-
-static lanes lanes_load(const uint32_t *p)
-{
-    lanes v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static lanes lanes_of(uint32_t value)
-{
-    int32_t v = (int32_t)value;
-    return (lanes){v, v, v, v};
-}
-
-static void edges_of_ranks(const uint32_t *ranks, uint32_t count, uint32_t *ret_min,
-                           uint32_t *ret_max)
-{
-    uint32_t min = ranks[0], max = ranks[0], i = 0;
-    lanes low = lanes_of(min), high = low;
-    for (; i + 4 <= count; i += 4) {
-        lanes v = lanes_load(ranks + i);
-        lanes is_lower = v<low, is_higher = v> high;
-        low = (v & is_lower) | (low & ~is_lower);
-        high = (v & is_higher) | (high & ~is_higher);
-    }
-    for (unsigned k = 0; k < 4; k++) {
-        min = (uint32_t)low[k] < min ? (uint32_t)low[k] : min;
-        max = (uint32_t)high[k] > max ? (uint32_t)high[k] : max;
-    }
-    for (; i < count; i++) {
-        min = ranks[i] < min ? ranks[i] : min;
-        max = ranks[i] > max ? ranks[i] : max;
-    }
-    *ret_min = min;
-    *ret_max = max;
-}
-
 // A byte for each code of an unsorted dictionary, cleared.
 static uint8_t *take_seen(const struct page *page)
 {
@@ -180,7 +142,7 @@ static enum oto_status take_range(const struct page *page, const struct oto_parq
     if (!page->count)
         return OTO_OK;
     if (plan->is_sorted) {
-        edges_of_ranks(codes, page->count, &min, &max);
+        oto_codes_range(codes, page->count, &min, &max);
     } else {
         uint8_t *seen = take_seen(page);
         if (!seen)

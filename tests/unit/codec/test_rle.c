@@ -204,6 +204,27 @@ static void pieces_are_the_whole(void **state)
     }
 }
 
+static void the_least_and_the_greatest_are_found(void **state)
+{
+    (void)state;
+    uint32_t values[100], random = 1;
+    for (size_t count = 1; count <= 100; count++) {
+        for (int round = 0; round < 20; round++) {
+            uint32_t least = UINT32_MAX, most = 0, min, max;
+            for (size_t i = 0; i < count; i++) {
+                random = random * 1664525u + 1013904223u;
+                values[i] = random >> (round + 1);
+                least = values[i] < least ? values[i] : least;
+                most = values[i] > most ? values[i] : most;
+            }
+            oto_codes_range(values, count, &min, &max);
+            assert_true(min == least && max == most);
+            oto_codes_range_plain(values, count, &min, &max);
+            assert_true(min == least && max == most);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +233,7 @@ int main(void)
         cmocka_unit_test(runs_of_all_kinds_go_both_ways),
         cmocka_unit_test(pieces_are_the_whole),
         cmocka_unit_test(malformed_streams_are_refused),
+        cmocka_unit_test(the_least_and_the_greatest_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
