@@ -12,7 +12,7 @@ export OTOLITH_CACHE := $(CACHE)
 export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
 export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
 
-.PHONY: all help bootstrap bootstrap-test run test test-kill test-faults test-lossless test-clients bench bench-peers install asan tsan warnings fuzz wasm check-layers clean
+.PHONY: all help bootstrap bootstrap-test run test test-conformance test-kill test-faults test-lossless test-clients bench bench-peers install asan tsan warnings fuzz wasm check-layers clean
 
 all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
 	@$(NINJA) -C build
@@ -44,6 +44,9 @@ run: all                                    ## build, then start the server
 
 test: bootstrap-test                        ## run every test; the last line is "N passed, N failed"
 	@tools/run-tests $(ARGS)
+
+test-conformance: bootstrap-test            ## h2spec, every rule of the protocols, bad input, the long cases too
+	@tools/run-tests every_rule $(ARGS)
 
 test-kill: bootstrap-test                   ## the kill -9 ledger, 1,000 rounds
 	@OTOLITH_KILL_ROUNDS=1000 tools/run-tests kill $(ARGS)
