@@ -56,8 +56,8 @@ oto_parquet_write(const struct oto_batch *batch, const uint32_t *order, uint32_t
                   struct oto_parquet_result *ret_result, struct oto_error *err);
 
 // The same for more rows than one batch has: each append makes row groups of its own. Memory: that
-// of one row group, and some fifty kilobytes for each of those before it. All batches have the schema
-// that new is given. options, codec, allocator and sink must outlive the writer.
+// of one row group, and some fifty kilobytes for each of those before it. All batches have the
+// schema that new is given. options, codec, allocator and sink must outlive the writer.
 struct oto_parquet_writer;
 // Ownership: returns owned (oto_parquet_writer_free). OTO_NO_MEMORY, OTO_INVALID, or what the sink
 // answers.
