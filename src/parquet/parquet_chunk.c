@@ -154,6 +154,16 @@ static int is_tiny(const struct writing *c)
     return says_one_thing && scratch->dictionary.size + scratch->raw.size < TINY_CHUNK_BYTES;
 }
 
+// Whether the chunk becomes smaller by some percent, if all its pages are like the first.
+static int is_smaller(const struct writing *c, const struct oto_parquet_page_rows *rows,
+                      size_t dictionary_packed, size_t page_packed)
+{
+    uint64_t pages = c->file->group.count / rows->row_count + 1;
+    uint64_t raw = dictionary_size(c) + pages * page_size(c),
+             packed = dictionary_packed + pages * page_packed;
+    return packed < raw / 100 * TRIAL_PERCENT;
+}
+
 // The first data page, with the dictionary before it: here the chunk's codec is chosen.
 static enum oto_status emit_first(struct writing *c, const struct oto_parquet_page_rows *rows,
                                   const struct oto_parquet_range *range)
@@ -169,7 +179,7 @@ static enum oto_status emit_first(struct writing *c, const struct oto_parquet_pa
         size_t middle = scratch->packed.size;
         OTO_TRY(compress_page(c));
         if (c->plan.digits_size || raw_size < TRIAL_BYTES_MIN ||
-            scratch->packed.size < raw_size / 100 * TRIAL_PERCENT) {
+            is_smaller(c, rows, middle, scratch->packed.size - middle)) {
             c->chunk.codec = OTO_PARQUET_CODEC_ZSTD;
             dictionary = oto_bytes(scratch->packed.data, middle);
             data = oto_bytes(scratch->packed.data + middle, scratch->packed.size - middle);
