@@ -554,6 +554,19 @@ struct oto_hash128 oto_request_hash(enum oto_signal signal, struct oto_bytes pay
     return hash;
 }
 
+// A repetition is told what the first was: that some of its items were refused, and why. Nothing of
+// it stays.
+static void decode_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uint64_t received_ns)
+{
+    if (decode(shard, ingest, received_ns, NULL) < 0) {
+        memset(&ingest->result, 0,
+               sizeof ingest->result); // no memory now: it is stored all the same
+        return;
+    }
+    oto_otlp_rollback(shard->open->decoder, ingest->signal,
+                      oto_otlp_decoded_mark(shard->open->decoder));
+}
+
 // 1 when the request was seen before and is answered.
 static int answer_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uint64_t received_ns)
 {
@@ -578,7 +591,7 @@ static int answer_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uin
         break;
     }
     ingest->deduplicated = 1;
-    ingest->result.accepted = entry.item_count;
+    decode_repeat(shard, ingest, received_ns);
     count(&shard->counters.received[ingest->signal], entry.item_count);
     count(&shard->counters.deduplicated[ingest->signal], entry.item_count);
     ingest->done(ingest, OTO_OK, NULL);

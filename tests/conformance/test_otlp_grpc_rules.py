@@ -308,6 +308,19 @@ def test_c60_a_request_that_is_sent_again_is_stored_once(shared, transport):
     assert stored(shared, "logs", name) == 3
 
 
+@pytest.mark.parametrize("transport", ["grpc", "http/1.1", "http/2"])
+def test_c60_a_repetition_is_told_what_was_refused(shared, transport):
+    """The first answer may have got lost: the second says the same."""
+    name = next(names)
+    request = logs(5, name=name)
+    request.resource_logs[0].scope_logs[0].log_records[2].trace_id = b"short"
+    body = request.SerializeToString()
+    first = export(shared, "grpc", "logs", body).response("logs")
+    again = export(shared, transport, "logs", body).response("logs")
+    assert first == again and first.partial_success.rejected_log_records == 1
+    assert stored(shared, "logs", name) == 4
+
+
 # --- health ---
 
 
