@@ -100,6 +100,9 @@ endfunction()
 # fuzz/fuzz_<entry>.c: a libFuzzer target each (clang, OTO_FUZZ).
 function(oto_fuzz_targets)
   file(GLOB entries CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c)
+  if(NOT TARGET oto_query_process) # without DuckDB
+    list(FILTER entries EXCLUDE REGEX fuzz_query_sql.c)
+  endif()
   foreach(entry ${entries})
     get_filename_component(name ${entry} NAME_WE)
     add_executable(${name} ${entry})
@@ -114,6 +117,9 @@ endfunction()
 # The same files with fuzz/replay.c instead of libFuzzer: replay_<entry> runs fuzz/corpus/<entry>/ as a test.
 function(oto_fuzz_replays)
   file(GLOB entries CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c)
+  if(NOT TARGET oto_query_process) # without DuckDB
+    list(FILTER entries EXCLUDE REGEX fuzz_query_sql.c)
+  endif()
   foreach(entry ${entries})
     get_filename_component(name ${entry} NAME_WE)
     string(REGEX REPLACE "^fuzz_" "" short ${name})
