@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-extern const struct oto_command oto_command_inspect;
-
 static const struct oto_option options[] = {
     {"json", 0, OTO_OPTION_FLAG, offsetof(struct oto_inspect_options, json), NULL, NULL,
      "Print one JSON document with everything that is known."},

@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-extern const struct oto_command oto_command_verify;
-
 struct values {
     const char *data;
     int json, missing_allowed;

@@ -180,11 +180,11 @@ static const char *timestamp_text(const struct oto_parquet_node *node, int64_t v
     if (node->time_unit == 1 && (value > INT64_MAX / 1000 || value < INT64_MIN / 1000))
         (void)snprintf(output, OTO_TEXT_NUMBER_MAX, "%" PRId64 " ms", value);
     else if (node->time_unit == 3) {
-        int64_t us = value / 1000 - (value % 1000 < 0);
-        oto_text_time(us, output);
+        int rest = (int)(value % 1000);
+        oto_text_time(value / 1000 - (rest < 0), output);
         size_t size = strlen(output);
         (void)snprintf(output + size - 1, OTO_TEXT_NUMBER_MAX - size, "%03dZ",
-                       (int)(value - us * 1000));
+                       rest + (rest < 0 ? 1000 : 0));
     } else
         oto_text_time(node->time_unit == 1 ? value * 1000 : value, output);
     return output;
@@ -192,7 +192,12 @@ static const char *timestamp_text(const struct oto_parquet_node *node, int64_t v
 
 static void date_text(int64_t days, char *output)
 {
+    enum { DAYS_MAX = 100000000 }; // that microseconds in 64 bits hold
     char text[OTO_TEXT_NUMBER_MAX];
+    if (days > DAYS_MAX || days < -DAYS_MAX) {
+        (void)snprintf(output, OTO_TEXT_NUMBER_MAX, "%" PRId64 " days", days);
+        return;
+    }
     oto_text_time(days * 86400000000, text);
     (void)snprintf(output, OTO_TEXT_NUMBER_MAX, "%.*s", (int)strcspn(text, "T"), text);
 }

@@ -121,7 +121,8 @@ const char *oto_text_size(int64_t bytes, char output[OTO_TEXT_NUMBER_MAX])
 
 const char *oto_text_time(int64_t us, char output[OTO_TEXT_NUMBER_MAX])
 {
-    int64_t seconds = us / 1000000 - (us % 1000000 < 0);
+    int rest = (int)(us % 1000000);
+    int64_t seconds = us / 1000000 - (rest < 0);
     time_t moment = (time_t)seconds;
     struct tm tm;
     if (!gmtime_r(&moment, &tm))
@@ -129,6 +130,6 @@ const char *oto_text_time(int64_t us, char output[OTO_TEXT_NUMBER_MAX])
     else
         (void)snprintf(output, OTO_TEXT_NUMBER_MAX, "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d.%06dZ",
                        (int64_t)tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                       tm.tm_sec, (int)(us - seconds * 1000000));
+                       tm.tm_sec, rest + (rest < 0 ? 1000000 : 0));
     return output;
 }

@@ -139,8 +139,8 @@ void oto_parquet_leaf_path(const struct oto_parquet_metadata *metadata, uint32_t
 // microseconds, nanoseconds or INT96, strings from BYTE_ARRAY or FIXED_LEN_BYTE_ARRAY, ids from
 // these as hex or raw, required or optional, lists and maps in the three-level and legacy forms,
 // maps also as lists of two-field structs, lists of structs also as lists side by side
-// ("Events.Name" and so on: ClickHouse's Nested). A null in a column that is not nullable comes as empty.
-// Where a time has a NanoOfMicro column in the table and none in the file, that gets the
+// ("Events.Name" and so on: ClickHouse's Nested). A null in a column that is not nullable comes as
+// empty. Where a time has a NanoOfMicro column in the table and none in the file, that gets the
 // nanoseconds past the microsecond (0 where the file has none, null where the time is null); else
 // such nanoseconds must be zero (OTO_UNSUPPORTED). OTO_INVALID: a column is of another kind (err
 // names it). May be called again: reading starts over. schema must live as long as it is selected.
