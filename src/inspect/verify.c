@@ -56,14 +56,18 @@ struct listing {
     size_t known; // files of the first look
 };
 
-static struct oto_verify_file *find_file(const struct listing *l, const char *name)
+static int compare_files(const void *a, const void *b)
 {
-    size_t count;
-    struct oto_verify_file *files = oto_verify_files(l->v, &count);
-    for (size_t i = 0; i < l->known; i++)
-        if (strcmp(files[i].name, name) == 0)
-            return &files[i];
-    return NULL;
+    return strcmp(((const struct oto_verify_file *)a)->name,
+                  ((const struct oto_verify_file *)b)->name);
+}
+
+// Those of the first look are sorted.
+static struct oto_verify_file *find_file(const struct listing *l, char *name)
+{
+    struct oto_verify_file wanted = {.name = name};
+    return l->known ? bsearch(&wanted, l->v->files.data, l->known, sizeof wanted, compare_files)
+                    : NULL;
 }
 
 static int is_parquet(const char *name)
@@ -76,8 +80,9 @@ static enum oto_status see_file(void *state, const char *path, uint64_t size_byt
                                 struct oto_error *err)
 {
     struct listing *l = state;
-    const char *name = path + strlen(l->v->options->data_path) + 1;
-    struct oto_verify_file *known = l->known ? find_file(l, name) : NULL;
+    char name[OTO_INSPECT_PATH_MAX];
+    (void)snprintf(name, sizeof name, "%s", path + strlen(l->v->options->data_path) + 1);
+    struct oto_verify_file *known = find_file(l, name);
     struct oto_verify_file file = {.table = l->table, .size_bytes = size_bytes};
     if (known) {
         known->is_gone = 0;
@@ -115,12 +120,6 @@ static enum oto_status list_files(struct oto_verify *v)
             return status;
     }
     return OTO_OK;
-}
-
-static int compare_files(const void *a, const void *b)
-{
-    return strcmp(((const struct oto_verify_file *)a)->name,
-                  ((const struct oto_verify_file *)b)->name);
 }
 
 static enum oto_status check_files(struct oto_verify *v)

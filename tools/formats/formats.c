@@ -68,7 +68,9 @@ static const char introduction[] =
     "  monotony; the scope's of the resource's, name, version and attributes; the resource's of its attributes. Attributes\n"
     "  are taken in the order of their keys.\n"
     "- **Promoted attributes** have a column of their own beside the map: null where absent or of another type.\n"
-    "  Configured ones (`promote:`) have ids from 10000 on and are taken from the record, else from the resource.\n";
+    "  Configured ones (`promote:`) have ids from 10000 on and are taken from the record, else from the resource.\n"
+    "- **Metadata of a file**: `ARROW:schema`; `otolith.flush`, which records of which log its flush wrote and how many rows\n"
+    "  of each table; `otolith.crc32c`, the checksum of what no page's checksum covers. `otolith verify` reads them.\n";
 
 int main(void)
 {
