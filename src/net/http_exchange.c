@@ -188,15 +188,21 @@ void http_exchange_body_end(struct oto_exchange *e)
     complete(e);
 }
 
+// What a gRPC message says of its size in its first bytes; 0: nothing.
+static size_t announced_size(const struct oto_exchange *e, struct oto_bytes data)
+{
+    return e->request.is_grpc && e->body_reserved == 0 && data.size >= 5
+               ? 5 + (size_t)oto_load32_big(data.data + 1)
+               : 0;
+}
+
 // How much more to ask for when `needed` bytes in all must be kept.
 static size_t reserve_more(const struct oto_exchange *e, struct oto_bytes data, size_t needed)
 {
     size_t target = e->body_reserved < BODY_RESERVE_MIN ? BODY_RESERVE_MIN : 2 * e->body_reserved;
-    if (e->request.is_grpc && e->body_reserved == 0 && data.size >= 5) {
-        size_t announced = 5 + (size_t)oto_load32_big(data.data + 1);
-        if (announced <= GRPC_RESERVE_MAX)
-            target = announced;
-    }
+    size_t announced = announced_size(e, data);
+    if (announced && announced <= GRPC_RESERVE_MAX)
+        target = announced;
     if (target > e->body_max)
         target = e->body_max;
     return (target > needed ? target : needed) - e->body_reserved;
@@ -244,7 +250,9 @@ static void keep(struct oto_exchange *e, struct oto_bytes data)
         too_large(e);
         return;
     }
-    size_t needed = e->body.size + data.size;
+    size_t needed = e->body.size + data.size, announced = announced_size(e, data);
+    if (!e->body.data && announced > GRPC_RESERVE_MAX) // a pooled one costs nothing
+        http_server_body_borrow(e->connection->server, &e->body, announced);
     if (needed > e->body_reserved && !reserve(e, reserve_more(e, data, needed)))
         return;
     memcpy(e->body.data + e->body.size, data.data, data.size);

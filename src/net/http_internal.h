@@ -15,9 +15,10 @@
 #define HTTP_OUT_POOL 64                 // output buffers kept for reuse
 #define HTTP_BODY_POOL 8                 // body buffers kept for reuse while there is traffic
 #define HTTP_BODY_POOLED_MIN (16u << 10)
-#define HTTP_BODY_POOLED_MAX (512u << 10)
-#define HTTP_LINGER_MS 2000     // waiting for the peer to read our last answer
-#define HTTP_RATE_GRACE_MS 5000 // before the slowest body rate is enforced
+#define HTTP_BODY_POOLED_MAX (2u << 20)
+#define HTTP_BODY_POOL_BYTES (6u << 20) // all of them
+#define HTTP_LINGER_MS 2000             // waiting for the peer to read our last answer
+#define HTTP_RATE_GRACE_MS 5000         // before the slowest body rate is enforced
 #define HTTP_LISTENERS_MAX 16
 #define HTTP_RESPONSE_HEADERS_MAX 64
 
@@ -162,7 +163,7 @@ struct oto_http_server {
     struct oto_buffer out_pool[HTTP_OUT_POOL];
     size_t out_pool_count;
     struct oto_buffer body_pool[HTTP_BODY_POOL];
-    size_t body_pool_count;
+    size_t body_pool_count, body_pool_bytes;
     struct oto_small_blocks blocks; // for nghttp2
     int pools_used;                 // since the last tick: else they are given up
     uint8_t *read_buffer;

@@ -286,6 +286,7 @@ void http_server_body_borrow(struct oto_http_server *server, struct oto_buffer *
             continue;
         *body = *kept;
         *kept = server->body_pool[--server->body_pool_count];
+        server->body_pool_bytes -= body->capacity;
         server->pools_used = 1;
         return;
     }
@@ -294,10 +295,12 @@ void http_server_body_borrow(struct oto_http_server *server, struct oto_buffer *
 void http_server_body_return(struct oto_http_server *server, struct oto_buffer *body)
 {
     if (body->capacity < HTTP_BODY_POOLED_MIN || body->capacity > HTTP_BODY_POOLED_MAX ||
-        server->body_pool_count == HTTP_BODY_POOL) {
+        server->body_pool_count == HTTP_BODY_POOL ||
+        server->body_pool_bytes + body->capacity > HTTP_BODY_POOL_BYTES) {
         oto_buffer_release(body);
         return;
     }
+    server->body_pool_bytes += body->capacity;
     server->body_pool[server->body_pool_count] = *body;
     server->body_pool[server->body_pool_count++].size = 0;
     oto_buffer_init(body, server->allocator, body->size_max);
@@ -307,6 +310,7 @@ static void pools_release(struct oto_http_server *server)
 {
     while (server->body_pool_count > 0)
         oto_buffer_release(&server->body_pool[--server->body_pool_count]);
+    server->body_pool_bytes = 0;
     while (server->out_pool_count > 0)
         oto_buffer_release(&server->out_pool[--server->out_pool_count]);
     oto_small_blocks_trim(&server->blocks);
