@@ -536,8 +536,10 @@ static int starts_over(const struct oto_parquet_file *file, const struct oto_par
     uint32_t stride = file->group.count / TIMES_SAMPLE, descents = 0;
     if (leaf->type != OTO_TYPE_TIME || leaf->outer || !stride)
         return 0;
-    for (uint32_t i = 1; i < file->group.count; i += stride)
-        descents += integer_at(leaf, indices[i]) < integer_at(leaf, indices[i - 1]);
+    for (uint32_t k = 0; k < TIMES_SAMPLE; k++) {
+        uint32_t i = k * stride + (k * 0x9E3779B1u >> 8) % stride; // in no step with the rows
+        descents += i && integer_at(leaf, indices[i]) < integer_at(leaf, indices[i - 1]);
+    }
     return descents >= TIMES_SAMPLE_DESCENTS_MIN;
 }
 
