@@ -132,6 +132,19 @@ static struct oto_dedup_entry *find_live(struct oto_dedup *d, const struct oto_d
     return found;
 }
 
+enum oto_dedup_state oto_dedup_look(struct oto_dedup *d, struct oto_dedup_entry *entry)
+{
+    enum oto_dedup_state state = OTO_DEDUP_NEW;
+    oto_mutex_lock(&d->lock);
+    const struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
+    if (found) {
+        state = (enum oto_dedup_state)found->state;
+        entry->item_count = found->item_count;
+    }
+    oto_mutex_unlock(&d->lock);
+    return state;
+}
+
 enum oto_dedup_state oto_dedup_begin(struct oto_dedup *d, struct oto_dedup_entry *entry)
 {
     enum oto_dedup_state state = OTO_DEDUP_NEW;

@@ -30,6 +30,8 @@ void oto_dedup_free(struct oto_dedup *dedup);
 // Looks a request up and notes it as pending when it is new. entry: hash, received_ns, shard;
 // item_count is set when it is STORED.
 enum oto_dedup_state oto_dedup_begin(struct oto_dedup *dedup, struct oto_dedup_entry *entry);
+// As it is now, noting nothing: OTO_DEDUP_NEW when it is not known (any more).
+enum oto_dedup_state oto_dedup_look(struct oto_dedup *dedup, struct oto_dedup_entry *entry);
 // Its outcome: stored as record seq, or (forget) as if it had never been.
 void oto_dedup_settle(struct oto_dedup *dedup, const struct oto_dedup_entry *entry);
 void oto_dedup_forget(struct oto_dedup *dedup, uint64_t hash_low, uint64_t hash_high);

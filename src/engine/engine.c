@@ -446,6 +446,8 @@ enum oto_status oto_engine_drain(struct oto_engine *engine, struct oto_error *er
     enum oto_status status = OTO_OK;
     for (uint32_t i = 0; i < engine->shard_count && status >= 0; i++)
         status = drain_shard(&engine->shards[i], err);
+    for (uint32_t i = 0; i < engine->shard_count; i++)
+        oto_shard_poll(&engine->shards[i]); // repeats of another shard's requests
     if (status >= 0)
         status = oto_engine_wait_flushed(engine, err);
     return status;

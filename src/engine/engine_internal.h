@@ -166,6 +166,7 @@ struct oto_shard {
     struct oto_segment *open, *closing; // closing: full, waits for its last commits
     uint64_t next_first_seq;
     struct oto_ingest *pending, **pending_end;
+    struct oto_ingest *repeats; // of requests that have no outcome yet, here or in another shard
     struct oto_commit_group *groups;
     size_t group_count, group_capacity;
     uint32_t *scratch_marks[OTO_SIGNAL_COUNT];
@@ -220,6 +221,7 @@ struct oto_engine {
     struct oto_page_pool flush_pool;        // large arrays of the flusher, between its flushes
     struct oto_allocator flush_allocator;   // these, and for small ones counted_allocator
     struct oto_dedup *dedup;                // NULL: off
+    _Atomic uint32_t repeats_waiting;       // in all shards
     struct oto_shard *shards;
     uint32_t shard_count;
 

@@ -171,6 +171,60 @@ static void forget_dedup(struct oto_shard *shard, const struct oto_ingest *inges
         oto_dedup_forget(shard->engine->dedup, ingest->hash_low, ingest->hash_high);
 }
 
+// The second copy of a request whose first has no outcome yet shares it.
+static void wait_for_first(struct oto_shard *shard, struct oto_ingest *ingest)
+{
+    ingest->next = shard->repeats;
+    shard->repeats = ingest;
+    atomic_fetch_add(&shard->engine->repeats_waiting, 1);
+}
+
+// Requests of this shard have an outcome: repeats of them may wait anywhere. One that began to wait
+// at this very moment finds out at its shard's next tick.
+static void wake_repeats(struct oto_shard *shard)
+{
+    struct oto_engine *engine = shard->engine;
+    if (atomic_load(&engine->repeats_waiting) == 0)
+        return;
+    for (uint32_t i = 0; i < engine->shard_count; i++)
+        oto_shard_wake(&engine->shards[i]);
+}
+
+static void answer_stored(struct oto_shard *shard, struct oto_ingest *ingest, uint32_t item_count)
+{
+    ingest->deduplicated = 1;
+    count(&shard->counters.received[ingest->signal], item_count);
+    count(&shard->counters.deduplicated[ingest->signal], item_count);
+    ingest->done(ingest, OTO_OK, NULL);
+}
+
+static void answer_repeats(struct oto_shard *shard)
+{
+    struct oto_ingest *waiting = shard->repeats;
+    shard->repeats = NULL;
+    while (waiting) {
+        struct oto_ingest *ingest = waiting;
+        struct oto_error err;
+        struct oto_dedup_entry entry = {.hash_low = ingest->hash_low,
+                                        .hash_high = ingest->hash_high};
+        waiting = ingest->next;
+        ingest->next = NULL;
+        atomic_fetch_sub(&shard->engine->repeats_waiting, 1);
+        switch (oto_dedup_look(shard->engine->dedup, &entry)) {
+        case OTO_DEDUP_PENDING:
+            wait_for_first(shard, ingest);
+            break;
+        case OTO_DEDUP_STORED:
+            answer_stored(shard, ingest, entry.item_count);
+            break;
+        case OTO_DEDUP_NEW:
+            oto_error_set(&err, OTO_UNAVAILABLE, "the same request was not stored just now");
+            ingest->done(ingest, OTO_UNAVAILABLE, &err);
+            break;
+        }
+    }
+}
+
 static void commit_one(struct oto_shard *shard, struct oto_ingest *ingest)
 {
     struct oto_segment *segment =
@@ -226,6 +280,7 @@ static void commit_until(struct oto_shard *shard, uint64_t durable_seq)
     }
     drop_groups(shard);
     hand_over(shard);
+    wake_repeats(shard);
     while (done) {
         struct oto_ingest *ingest = done;
         done = ingest->next;
@@ -298,6 +353,7 @@ static void roll_back(struct oto_shard *shard, uint64_t durable_seq, enum oto_st
     oto_engine_log(shard->engine, "error",
                    "the log of shard %u failed, requests will be retried: %s", shard->index,
                    err->message);
+    wake_repeats(shard);
     while (undone) {
         struct oto_ingest *ingest = undone;
         undone = ingest->next;
@@ -385,6 +441,8 @@ void oto_shard_poll(struct oto_shard *shard)
         oto_shard_seal(shard); // could not be, while the one before was with the flusher
     if (view_wanted)
         show_segments(shard, tables);
+    if (shard->repeats)
+        answer_repeats(shard);
 }
 
 // --- sealing ---
@@ -567,10 +625,9 @@ static void decode_repeat(struct oto_shard *shard, struct oto_ingest *ingest, ui
                       oto_otlp_decoded_mark(shard->open->decoder));
 }
 
-// 1 when the request was seen before and is answered.
+// 1 when the request was seen before and is answered, or will be with the first one.
 static int answer_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uint64_t received_ns)
 {
-    struct oto_error err;
     if (!shard->engine->dedup || ingest->payload.size == 0)
         return 0;
     struct oto_hash128 hash = oto_request_hash(ingest->signal, ingest->payload);
@@ -584,17 +641,14 @@ static int answer_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uin
     case OTO_DEDUP_NEW:
         return 0;
     case OTO_DEDUP_PENDING:
-        oto_error_set(&err, OTO_UNAVAILABLE, "the same request is being stored at this moment");
-        refuse(ingest, OTO_UNAVAILABLE, &err);
+        decode_repeat(shard, ingest, received_ns);
+        wait_for_first(shard, ingest);
         return 1;
     case OTO_DEDUP_STORED:
         break;
     }
-    ingest->deduplicated = 1;
     decode_repeat(shard, ingest, received_ns);
-    count(&shard->counters.received[ingest->signal], entry.item_count);
-    count(&shard->counters.deduplicated[ingest->signal], entry.item_count);
-    ingest->done(ingest, OTO_OK, NULL);
+    answer_stored(shard, ingest, entry.item_count);
     return 1;
 }
 
