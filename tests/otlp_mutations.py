@@ -49,8 +49,9 @@ def split(data):
 
 
 def oddities(data, kind):
-    """What in a message's bytes decoders may judge differently: "text" that is no UTF-8, a field number "zero" in an unknown group."""
-    found, at, groups = set(), 0, 0
+    """What in a message's bytes decoders may judge differently: "text" that is no UTF-8, a field number "zero" in an unknown group,
+    a "large" varint past 64 bits, a message that is there "twice" where one is due."""
+    found, at, groups, seen = set(), 0, 0, set()
     while at < len(data):
         tag, at = read_varint(data, at)
         number, wire = tag >> 3, tag & 7
@@ -62,6 +63,9 @@ def oddities(data, kind):
             size, at = read_varint(data, at)
             value, at = data[at : at + size], at + size
             field = None if groups else kind.fields_by_number.get(number)
+            if field and field.message_type and not field.is_repeated:
+                found |= {"twice"} if number in seen else set()
+                seen.add(number)
             if field and field.message_type:
                 found |= oddities(value, field.message_type)
             elif field and field.type == FieldDescriptor.TYPE_STRING:
@@ -70,7 +74,9 @@ def oddities(data, kind):
                 except UnicodeDecodeError:
                     found.add("text")
         else:
-            at = read_varint(data, at)[1] if wire == VARINT else at + (8 if wire == FIXED64 else 4)
+            value, at = read_varint(data, at) if wire == VARINT else (0, at + (8 if wire == FIXED64 else 4))
+            if value >= 2**64:
+                found.add("large")
     return found
 
 
