@@ -1,4 +1,5 @@
-"""Requests by hand, answers as they came: HTTP/1.1 over raw sockets, HTTP/2 by python-h2 or in raw frames, gRPC on that.
+"""Requests by hand, answers as they came: HTTP/1.1 over raw sockets, HTTP/2 by python-h2 or in raw
+frames, gRPC on that.
 
 `export` sends one OTLP request by any of TRANSPORTS and gives an `Answer` that reads alike for all of them."""
 
@@ -195,7 +196,7 @@ def http1(server, requests, window=12):
     with dial(server, 120) as sock:
         reader = Http1Reader(sock)
         for start in range(0, len(requests), window):
-            part = requests[start:start + window]
+            part = requests[start : start + window]
             sock.sendall(b"".join(part))
             for _ in part:
                 yield reader.answer()
@@ -261,13 +262,16 @@ class Http2:
     def send(self, stream, body, end=True, chunk=None):
         at = 0
         while at < len(body) and stream in self.open:
-            room = min(self.connection.local_flow_control_window(stream), self.connection.max_outbound_frame_size,
-                       chunk or len(body))
+            room = min(
+                self.connection.local_flow_control_window(stream),
+                self.connection.max_outbound_frame_size,
+                chunk or len(body),
+            )
             if room == 0:
                 self.flush()
                 self.take()
                 continue
-            piece = body[at:at + room]
+            piece = body[at : at + room]
             at += len(piece)
             self.connection.send_data(stream, piece, end_stream=end and at == len(body))
         self.flush()
@@ -322,7 +326,9 @@ class Http2:
         return self.finish(self.start([*head(path, method), *headers], body, chunk=chunk))
 
     def call(self, path, body, headers=(), chunk=None) -> Answer:
-        return self.request(path, body, [("content-type", "application/grpc"), ("te", "trailers"), *headers], chunk=chunk)
+        return self.request(
+            path, body, [("content-type", "application/grpc"), ("te", "trailers"), *headers], chunk=chunk
+        )
 
 
 def head(path, method="POST"):
@@ -344,14 +350,28 @@ def grpc_calls(server, calls, window=64):
     """Answers to many calls (path, framed body, headers) on one connection."""
     with Http2(server) as connection:
         for start in range(0, len(calls), window):
-            streams = [connection.start([*head(path), ("content-type", "application/grpc"), ("te", "trailers"), *headers],
-                                        body) for path, body, headers in calls[start:start + window]]
+            streams = [
+                connection.start(
+                    [*head(path), ("content-type", "application/grpc"), ("te", "trailers"), *headers], body
+                )
+                for path, body, headers in calls[start : start + window]
+            ]
             connection.finish()
             yield from (connection.answers.pop(stream) for stream in streams)
 
 
-FRAMES = {"DATA": 0, "HEADERS": 1, "PRIORITY": 2, "RST_STREAM": 3, "SETTINGS": 4, "PUSH_PROMISE": 5, "PING": 6, "GOAWAY": 7,
-          "WINDOW_UPDATE": 8, "CONTINUATION": 9}
+FRAMES = {
+    "DATA": 0,
+    "HEADERS": 1,
+    "PRIORITY": 2,
+    "RST_STREAM": 3,
+    "SETTINGS": 4,
+    "PUSH_PROMISE": 5,
+    "PING": 6,
+    "GOAWAY": 7,
+    "WINDOW_UPDATE": 8,
+    "CONTINUATION": 9,
+}
 
 
 def frame(kind, flags=0, stream=0, payload=b"") -> bytes:
@@ -389,7 +409,7 @@ class RawHttp2:
         while True:
             while len(self.input) >= 9 and len(self.input) >= 9 + int.from_bytes(self.input[:3], "big"):
                 size = int.from_bytes(self.input[:3], "big")
-                one, self.input = self.input[:9 + size], self.input[9 + size:]
+                one, self.input = self.input[: 9 + size], self.input[9 + size :]
                 yield one[3], one[4], int.from_bytes(one[5:9], "big") & 0x7FFFFFFF, one[9:]
             try:
                 part = self.sock.recv(262144)
@@ -457,5 +477,9 @@ def export(server, transport, signal, plain: bytes, kind=PROTOBUF, coding="ident
 
 def forms():
     """Every transport with every encoding it has: ("grpc", PROTOBUF), ("http/1.1", JSON) …"""
-    return [(transport, kind) for transport in TRANSPORTS for kind in (PROTOBUF, JSON)
-            if transport != "grpc" or kind == PROTOBUF]
+    return [
+        (transport, kind)
+        for transport in TRANSPORTS
+        for kind in (PROTOBUF, JSON)
+        if transport != "grpc" or kind == PROTOBUF
+    ]

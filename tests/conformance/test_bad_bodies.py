@@ -1,4 +1,4 @@
-"""Bodies of every size, compressed or not, and what is made to burst: the limit holds, memory too, and others are served."""
+"""Bodies of every size, compressed or not, and what is made to burst: the limit holds, memory too."""
 
 import gzip
 import random
@@ -34,8 +34,15 @@ def test_bodies_of_all_small_sizes(shared, coding):
     source = random.Random("sizes " + coding)
     before = sum(counts(shared).values())
     plain = [source.randbytes(size) for size in range(300)] + [bytes(size) for size in range(64)]
-    answers = list(http1(shared, [http1_request("/v1/logs", CODINGS[coding](body), PROTOBUF,
-                                                [("Content-Encoding", coding)]) for body in plain]))
+    answers = list(
+        http1(
+            shared,
+            [
+                http1_request("/v1/logs", CODINGS[coding](body), PROTOBUF, [("Content-Encoding", coding)])
+                for body in plain
+            ],
+        )
+    )
     for body, answer in zip(plain, answers):
         try:
             REQUESTS["logs"].FromString(body)
@@ -65,7 +72,10 @@ def test_65_mib_are_too_large_everywhere(shared, coding):
     if coding == "identity":  # refused by what it announces, before a byte of it is there
         for announced in (65 * MIB, 2**40, 10**17):
             with dial(shared) as sock:
-                sock.sendall(b"POST /v1/logs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % announced)
+                sock.sendall(
+                    b"POST /v1/logs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                    % announced
+                )
                 assert sock.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
@@ -77,7 +87,7 @@ def gzip_zeros(size):
     packer, out = zlib.compressobj(9, zlib.DEFLATED, 31), []
     piece = bytes(16 * MIB)
     for at in range(0, size, len(piece)):
-        out.append(packer.compress(piece[:min(len(piece), size - at)]))
+        out.append(packer.compress(piece[: min(len(piece), size - at)]))
     return b"".join([*out, packer.flush()])
 
 
@@ -96,7 +106,11 @@ def zstd_frame(blocks, size=None, window=None):
 BOMBS = {
     "gzip, 192 MiB": ("gzip", lambda: gzip_zeros(192 * MIB), {413}),
     "gzip, the size at its end lies": ("gzip", lambda: gzip_zeros(80 * MIB)[:-4] + b"\x01\0\0\0", {413, 400}),
-    "gzip, the size at its end lies the other way": ("gzip", lambda: gzip.compress(b"")[:-4] + b"\xff\xff\xff\xff", {400}),
+    "gzip, the size at its end lies the other way": (
+        "gzip",
+        lambda: gzip.compress(b"")[:-4] + b"\xff\xff\xff\xff",
+        {400},
+    ),
     "gzip in gzip": ("gzip", lambda: gzip.compress(gzip_zeros(192 * MIB)), {400}),
     "gzip, a million empty members": ("gzip", lambda: gzip.compress(b"") * 1000000, {200}),
     "gzip, ten thousand members of 64 KiB": ("gzip", lambda: gzip.compress(bytes(65536)) * 10000, {413}),
@@ -178,7 +192,9 @@ class Bystander:
 
 
 @pytest.mark.release
-@pytest.mark.parametrize("bomb", ["gzip, 192 MiB", "zstd, 16 GiB of runs", "gzip, a million empty members", "zstd, a size that lies high"])
+@pytest.mark.parametrize(
+    "bomb", ["gzip, 192 MiB", "zstd, 16 GiB of runs", "gzip, a million empty members", "zstd, a size that lies high"]
+)
 def test_bombs_leave_memory_within_the_limit(server, bomb):
     """Twelve at a time for a while."""
     limit = 128 * MIB
@@ -190,7 +206,9 @@ def test_bombs_leave_memory_within_the_limit(server, bomb):
     def throw():
         with httpx.Client(timeout=60) as client:
             while time.monotonic() < end:
-                answer = client.post(one.http + "/v1/logs", content=data, headers={"Content-Type": PROTOBUF, "Content-Encoding": coding})
+                answer = client.post(
+                    one.http + "/v1/logs", content=data, headers={"Content-Type": PROTOBUF, "Content-Encoding": coding}
+                )
                 assert answer.status_code in (200, 413, 400, 503)
 
     with Highest(one) as highest:
@@ -213,14 +231,19 @@ def test_floods_leave_memory_within_the_limit_and_others_unharmed(server):
     kinds = [
         frame("PING", 0, 0, b"12345678") * 3000,
         frame("SETTINGS") * 3000,
-        b"".join(frame("HEADERS", 4, 2 * i + 1, b"\x83\x86\x44\x08/v1/logs\x01\x09localhost") + frame("RST_STREAM", 0, 2 * i + 1, b"\0\0\0\x08")
-                 for i in range(3000)),
+        b"".join(
+            frame("HEADERS", 4, 2 * i + 1, b"\x83\x86\x44\x08/v1/logs\x01\x09localhost")
+            + frame("RST_STREAM", 0, 2 * i + 1, b"\0\0\0\x08")
+            for i in range(3000)
+        ),
         frame("HEADERS", 0, 1, b"\x83") + frame("CONTINUATION", 0, 1, big) * 100,
         request + frame("DATA", 0, 1) * 3000,
         request + frame("DATA", 0, 1, b"\x0a\0" * 8000) * 60,  # a body that never ends
         frame("PRIORITY", 0, 1, b"\0\0\0\3\1") * 3000,
         frame("HEADERS", 4, 1, b"\x83\x86\x84\x01\x09localhost\x40\x01x\x7f\xa1\x1e" + b"v" * 4000 + b"\xbe" * 8000),
-        b"".join(frame("HEADERS", 4, 2 * i + 1, b"\x83\x86\x44\x08/v1/logs\x01\x09localhost") for i in range(256)),  # held open
+        b"".join(
+            frame("HEADERS", 4, 2 * i + 1, b"\x83\x86\x44\x08/v1/logs\x01\x09localhost") for i in range(256)
+        ),  # held open
     ]
     end = time.monotonic() + 8
 
@@ -272,7 +295,17 @@ def test_times_scattered_over_centuries(server, signal):
         else:
             rows = group.scope_metrics[0].metrics[0].gauge.data_points
         for row in rows:
-            at = source.choice([source.randrange(2**64), source.randrange(2**40), 0, 1, 2**63, 2**64 - 1, source.randrange(2**62, 2**61 * 3)])
+            at = source.choice(
+                [
+                    source.randrange(2**64),
+                    source.randrange(2**40),
+                    0,
+                    1,
+                    2**63,
+                    2**64 - 1,
+                    source.randrange(2**62, 2**61 * 3),
+                ]
+            )
             times.append(at)
             if signal == "traces":
                 row.start_time_unix_nano = row.end_time_unix_nano = at
@@ -293,7 +326,9 @@ def test_times_scattered_over_centuries(server, signal):
     rows = one.sql(f"SELECT epoch_us({time_column}) AS us FROM {table} WHERE {time_column}NanoOfMicro IS NOT NULL")
     assert sorted(row["us"] % 2**64 for row in rows) == sent
     for at in [at for at in times if at][:6]:  # by its own time, so that files are left out
-        [found] = one.sql(f"SELECT count(*) AS n FROM {table} WHERE {time_column} = make_timestamptz({signed(at // 1000)})")
+        [found] = one.sql(
+            f"SELECT count(*) AS n FROM {table} WHERE {time_column} = make_timestamptz({signed(at // 1000)})"
+        )
         assert found["n"] >= 1, at
 
 
@@ -319,5 +354,3 @@ def test_times_scattered_over_centuries_take_little_memory(server):
     assert len(files) <= 65 * 12, len(files)
     one.start()
     assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 100000}]
-
-

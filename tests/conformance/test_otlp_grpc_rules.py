@@ -12,13 +12,30 @@ import hpack
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from exchange import (CODINGS, RawHttp2, Answer, Http2, dial, export, frame, grpc_call, head, http1, http1_request, http2,
-                      names, stored)
+from exchange import (
+    CODINGS,
+    RawHttp2,
+    Answer,
+    Http2,
+    dial,
+    export,
+    frame,
+    grpc_call,
+    head,
+    http1,
+    http1_request,
+    http2,
+    names,
+    stored,
+)
 from otlp import MAKERS, PROTOBUF, RESPONSES, SERVICES, grpc_frame, logs
 
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
-COMPRESSION = {"identity": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip,
-               "deflate": grpc.Compression.Deflate}
+COMPRESSION = {
+    "identity": grpc.Compression.NoCompression,
+    "gzip": grpc.Compression.Gzip,
+    "deflate": grpc.Compression.Deflate,
+}
 
 
 def rows(server):
@@ -31,15 +48,26 @@ def test_c01_grpcio_with_every_coding(shared, signal_name, coding):
     """The client of gRPC's authors, where exchange.py is ours."""
     name = next(names) + "x" * 100
     with grpc.insecure_channel(shared.grpc, compression=COMPRESSION[coding]) as channel:
-        call = channel.unary_unary(SERVICES[signal_name], request_serializer=lambda r: r.SerializeToString(),
-                                   response_deserializer=RESPONSES[signal_name].FromString)
+        call = channel.unary_unary(
+            SERVICES[signal_name],
+            request_serializer=lambda r: r.SerializeToString(),
+            response_deserializer=RESPONSES[signal_name].FromString,
+        )
         assert not call(MAKERS[signal_name](500, name=name)).HasField("partial_success")
     assert stored(shared, signal_name, name) == 500
 
 
-@pytest.mark.parametrize("path", [
-    "/no.such.Service/Export", "/opentelemetry.proto.collector.logs.v1.LogsService/Nope", "/x", "//",
-    "/opentelemetry.proto.collector.logs.v1.LogsService/Export/", "/v1/logs"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/no.such.Service/Export",
+        "/opentelemetry.proto.collector.logs.v1.LogsService/Nope",
+        "/x",
+        "//",
+        "/opentelemetry.proto.collector.logs.v1.LogsService/Export/",
+        "/v1/logs",
+    ],
+)
 def test_c32_unknown_methods_are_unimplemented(shared, path):
     answer = grpc_call(shared, path, grpc_frame(b""))
     assert answer.status == 200 and answer.headers["grpc-status"] == "12" and not answer.body and not answer.trailers
@@ -69,16 +97,19 @@ def test_c46_compressed_messages(shared, coding):
     assert stored(shared, "logs", name) == 10
 
 
-@pytest.mark.parametrize("body, headers, code", [
-    (grpc_frame(b"x", True), [], 3),
-    (grpc_frame(b"x", True), [("grpc-encoding", "identity")], 3),
-    (grpc_frame(b"no gzip", True), [("grpc-encoding", "gzip")], 3),
-    (grpc_frame(gzip.compress(b"")[:-1], True), [("grpc-encoding", "gzip")], 3),
-    (grpc_frame(b"x", True), [("grpc-encoding", "br")], 12),
-    (grpc_frame(b"x", True), [("grpc-encoding", "snappy")], 12),
-    (grpc_frame(b"x", True), [("grpc-encoding", "gzip, gzip")], 12),
-    *((bytes([flag]) + grpc_frame(b"")[1:], [], 3) for flag in (2, 3, 127, 128, 255)),
-])
+@pytest.mark.parametrize(
+    "body, headers, code",
+    [
+        (grpc_frame(b"x", True), [], 3),
+        (grpc_frame(b"x", True), [("grpc-encoding", "identity")], 3),
+        (grpc_frame(b"no gzip", True), [("grpc-encoding", "gzip")], 3),
+        (grpc_frame(gzip.compress(b"")[:-1], True), [("grpc-encoding", "gzip")], 3),
+        (grpc_frame(b"x", True), [("grpc-encoding", "br")], 12),
+        (grpc_frame(b"x", True), [("grpc-encoding", "snappy")], 12),
+        (grpc_frame(b"x", True), [("grpc-encoding", "gzip, gzip")], 12),
+        *((bytes([flag]) + grpc_frame(b"")[1:], [], 3) for flag in (2, 3, 127, 128, 255)),
+    ],
+)
 def test_c46_wrong_compression_is_refused(shared, body, headers, code):
     before = rows(shared)
     answer = grpc_call(shared, SERVICES["logs"], body, headers)
@@ -109,11 +140,29 @@ def test_c49_te_may_be_absent(shared):
     assert answer.code == 0
 
 
-@pytest.mark.parametrize("timeout, code", [
-    ("10S", 0), ("99999999H", 0), ("1M", 0), ("5000m", 0), ("99999999u", 0),
-    ("0S", 4), ("1n", 4), ("0n", 4), ("1u", 4),
-    ("", 0), ("S", 3), ("1", 3), ("-1S", 3), ("1.5S", 3), ("123456789S", 3), ("1s", 3), ("1 S", 3), ("junk", 3),
-])
+@pytest.mark.parametrize(
+    "timeout, code",
+    [
+        ("10S", 0),
+        ("99999999H", 0),
+        ("1M", 0),
+        ("5000m", 0),
+        ("99999999u", 0),
+        ("0S", 4),
+        ("1n", 4),
+        ("0n", 4),
+        ("1u", 4),
+        ("", 0),
+        ("S", 3),
+        ("1", 3),
+        ("-1S", 3),
+        ("1.5S", 3),
+        ("123456789S", 3),
+        ("1s", 3),
+        ("1 S", 3),
+        ("junk", 3),
+    ],
+)
 def test_c50_deadlines_hold(shared, timeout, code):
     before = rows(shared)
     headers = [("grpc-timeout", timeout)] if timeout else []
@@ -137,9 +186,19 @@ def test_c51_a_message_may_span_frames(shared, size):
     assert stored(shared, "logs", name) == 3
 
 
-@pytest.mark.parametrize("body", [
-    b"", b"\0", b"\0\0\0\0", grpc_frame(b"") + grpc_frame(b""), grpc_frame(logs(1).SerializeToString()) * 2,
-    grpc_frame(b"")[:-1] + b"\1", grpc_frame(b"") + b"x", b"\0\0\0\0\2\0"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\0",
+        b"\0\0\0\0",
+        grpc_frame(b"") + grpc_frame(b""),
+        grpc_frame(logs(1).SerializeToString()) * 2,
+        grpc_frame(b"")[:-1] + b"\1",
+        grpc_frame(b"") + b"x",
+        b"\0\0\0\0\2\0",
+    ],
+)
 def test_c52_a_call_has_exactly_one_message(shared, body):
     before = rows(shared)
     answer = grpc_call(shared, SERVICES["logs"], body)
@@ -163,10 +222,20 @@ def test_c53_half_a_call_stores_nothing(shared, how):
     assert rows(shared) == before
 
 
-@pytest.mark.parametrize("value", [base64.b64encode(b"\x00\xff1").decode(), base64.b64encode(b"\x00\xff1").decode().rstrip("="),
-                                   "", "AA==,AB==", "no base64!"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        base64.b64encode(b"\x00\xff1").decode(),
+        base64.b64encode(b"\x00\xff1").decode().rstrip("="),
+        "",
+        "AA==,AB==",
+        "no base64!",
+    ],
+)
 def test_c54_binary_metadata_is_tolerated(shared, value):
-    answer = grpc_call(shared, SERVICES["logs"], grpc_frame(b""), [("trace-proto-bin", value), ("grpc-tags-bin", value)])
+    answer = grpc_call(
+        shared, SERVICES["logs"], grpc_frame(b""), [("trace-proto-bin", value), ("grpc-tags-bin", value)]
+    )
     assert answer.code == 0
 
 
@@ -193,7 +262,8 @@ def test_c56_many_calls_on_one_connection(server):
         for future in futures:
             future.result(timeout=60)
     assert one.sql("SELECT count(*) AS n, count(DISTINCT LogAttributes['name']) AS names FROM otel_logs") == [
-        {"n": 3000, "names": 300}]
+        {"n": 3000, "names": 300}
+    ]
 
 
 def test_c57_keepalive_pings_are_answered_and_never_punished(shared):
@@ -205,7 +275,11 @@ def test_c57_keepalive_pings_are_answered_and_never_punished(shared):
         connection.quiet(0.3)
         assert connection.pongs == 300 and connection.goaway is None
         assert connection.call(SERVICES["logs"], grpc_frame(b"")).code == 0
-    options = [("grpc.keepalive_time_ms", 50), ("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
+    options = [
+        ("grpc.keepalive_time_ms", 50),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
     with grpc.insecure_channel(shared.grpc, options) as channel:
         call = channel.unary_unary(SERVICES["logs"])
         call(b"")
@@ -275,8 +349,11 @@ def test_c59_goaway_covers_what_is_under_way(server):
     one = server()
     body = grpc_frame(logs(3).SerializeToString())
     with RawHttp2(one) as raw:
-        raw.send(frame("HEADERS", 4, 1, hpack.Encoder().encode([*head(SERVICES["logs"]), *GRPC]))
-                 + frame("DATA", 0, 1, body[:-1]) + frame("PING", 0, 0, b"in sync?"))
+        raw.send(
+            frame("HEADERS", 4, 1, hpack.Encoder().encode([*head(SERVICES["logs"]), *GRPC]))
+            + frame("DATA", 0, 1, body[:-1])
+            + frame("PING", 0, 0, b"in sync?")
+        )
         raw.until("PING")
         os.kill(one.pid, signal.SIGTERM)
         last = None
@@ -363,7 +440,7 @@ def test_g09_metadata_without_end(shared):
     """10,000 headers in one block: refused, and the connection's compressor stays in step or the connection ends."""
     with RawHttp2(shared) as raw:
         block = b"\x83\x86\x44\x01/\x01\x09localhost" + b"\x00\x01a\x01b" * 10000
-        parts = [block[at:at + 16000] for at in range(0, len(block), 16000)]
+        parts = [block[at : at + 16000] for at in range(0, len(block), 16000)]
         raw.send(frame("HEADERS", 1, 1, parts[0]))
         for number, part in enumerate(parts[1:], 2):
             raw.send(frame("CONTINUATION", 4 if number == len(parts) else 0, 1, part))

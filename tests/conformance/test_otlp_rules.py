@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from exchange import (CODINGS, TRANSPORTS, Http2, export, forms, http1, http1_request, http2, names, stored, varint, wrap)
+from exchange import CODINGS, TRANSPORTS, Http2, export, forms, http1, http1_request, http2, names, stored, varint, wrap
 from otlp import JSON, MAKERS, PROTOBUF, logs, metrics, to_json
 
 MIB = 1 << 20
@@ -34,7 +34,9 @@ def test_c01_every_coding_on_every_transport(shared, signal_name, coding):
 
 
 def test_c02_default_addresses(otolith_binary):
-    text = subprocess.run([otolith_binary, "check-config", os.devnull], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        [otolith_binary, "check-config", os.devnull], capture_output=True, text=True, check=True
+    ).stdout
     [line] = [line for line in text.splitlines() if line.startswith("listen:")]
     assert "127.0.0.1:4317" in line and "127.0.0.1:4318" in line and "0.0.0.0" not in line
 
@@ -328,15 +330,24 @@ def test_c27_503_has_retry_after(server):
 
 
 def test_c28_no_memory_and_shutting_down_are_retryable(server):
-    """Many bodies at once for which there is no room; then requests on open connections while the server drains. The full
+    """Many bodies at once for which there is no room; then requests while the server drains. The full
     disk is the row above, and tests/e2e/test_operation.py."""
     one = server("--memory-limit", "64MiB", "--drain-timeout", "3s")
     held, refused = [], None
     for _ in range(12):  # each announces 8 MiB and sends a little
         connection = Http2(one)
-        stream = connection.start([(":method", "POST"), (":scheme", "http"), (":authority", "localhost"),
-                                   (":path", "/v1/logs"), ("content-type", PROTOBUF), ("content-length", str(8 * MIB))],
-                                  b"\x0a" * 1000, end=False)
+        stream = connection.start(
+            [
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":authority", "localhost"),
+                (":path", "/v1/logs"),
+                ("content-type", PROTOBUF),
+                ("content-length", str(8 * MIB)),
+            ],
+            b"\x0a" * 1000,
+            end=False,
+        )
         held.append((connection, stream))
     for connection, stream in held:
         connection.quiet(0.2)

@@ -1,20 +1,25 @@
-"""Peers that send, or read, as slowly as they can (slowloris and its kin): each is timed out, and nobody waits for them."""
+"""Peers that send, or read, as slowly as they can (slowloris and its kin): each is timed out."""
 
+import resource
 import select
 import socket
 import time
 
+import hpack
+import psutil
 import pytest
 
-from exchange import Http2, RawHttp2, dial, frame, grpc_call, names, stored
+from exchange import Http2, RawHttp2, dial, frame, grpc_call, head, names, stored
 from otlp import PROTOBUF, SERVICES, grpc_frame, logs
 from test_bad_bodies import Bystander
 
 START = b"POST /v1/logs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
 H2 = RawHttp2.PREFACE + frame("SETTINGS") + frame("SETTINGS", 1)
 POST = b"\x83\x86\x44\x08/v1/logs\x01\x09localhost\x0f\x10\x16application/x-protobuf"
-CALL = (b"\x83\x86\x44\x35/opentelemetry.proto.collector.logs.v1.LogsService/Ex"
-        b"\x01\x09localhost\x0f\x10\x10application/grpc")
+CALL = (
+    b"\x83\x86\x44\x35/opentelemetry.proto.collector.logs.v1.LogsService/Ex"
+    b"\x01\x09localhost\x0f\x10\x10application/grpc"
+)
 
 # What is sent at once, what dribbles behind it byte by byte, and what is heard at the end.
 SLOW = {
@@ -24,8 +29,16 @@ SLOW = {
     "chunks": (START + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 100, b"HTTP/1.1 408 "),
     "one chunk's size": (START + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 14, b"HTTP/1.1 408 "),
     "a body that never begins": (START + b"Content-Length: 100000\r\n\r\n", b"", b"HTTP/1.1 408 "),
-    "a body that is waited for": (START + b"Expect: 100-continue\r\nContent-Length: 100000\r\n\r\n", b"", b"HTTP/1.1 408 "),
-    "an unwanted body": (b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n", b"x" * 100, b"HTTP/1.1 404 "),
+    "a body that is waited for": (
+        START + b"Expect: 100-continue\r\nContent-Length: 100000\r\n\r\n",
+        b"",
+        b"HTTP/1.1 408 ",
+    ),
+    "an unwanted body": (
+        b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n",
+        b"x" * 100,
+        b"HTTP/1.1 404 ",
+    ),
     "a preface": (b"PRI * HT", b"", b""),
     "one byte": (b"P", b"", b""),
     "a header block": (H2 + frame("HEADERS", 0, 1, POST), frame("CONTINUATION", 0, 1, b"") * 3, b""),
@@ -51,7 +64,7 @@ def test_slow_senders_are_timed_out_and_others_served(shared):
             for sock, state in list(sockets.items()):
                 dribble = SLOW[state[0]][1]
                 try:
-                    sock.send(dribble[state[1]:state[1] + 1])
+                    sock.send(dribble[state[1] : state[1] + 1])
                 except OSError:
                     pass
                 state[1] += 1
@@ -82,8 +95,7 @@ def test_slow_senders_are_timed_out_and_others_served(shared):
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["HTTP/1.1", "HTTP/2 window", "HTTP/2 socket"])
 def test_peers_that_never_read_are_given_up(shared, kind):
-    """An answer of many megabytes to one who reads nothing: 30 s without progress, and it is over. Memory stays where it is."""
-    import psutil
+    """An answer of many megabytes to one who reads nothing: 30 s without progress, and it is over. Memory stays."""
 
     def resident():
         return psutil.Process(shared.pid).memory_info().rss
@@ -93,18 +105,20 @@ def test_peers_that_never_read_are_given_up(shared, kind):
     if kind == "HTTP/1.1":
         sock = dial(shared, 60)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.sendall(b"POST /api/v1/sql HTTP/1.1\r\nHost: a\r\nContent-Type: application/sql\r\nContent-Length: %d\r\n\r\n" % len(query) + query)
+        sock.sendall(
+            b"POST /api/v1/sql HTTP/1.1\r\nHost: a\r\nContent-Type: application/sql\r\nContent-Length: %d\r\n\r\n"
+            % len(query)
+            + query
+        )
     else:
         raw = RawHttp2(shared)
         sock = raw.sock
         window = b"\0\4\0\0\0\0" if kind == "HTTP/2 window" else b"\0\4\x7f\xff\xff\xff"
         raw.send(frame("SETTINGS", 0, 0, window) + frame("WINDOW_UPDATE", 0, 0, b"\x7f\xff\0\0"))
-        import hpack
-
-        from exchange import head
-
-        raw.send(frame("HEADERS", 4, 1, hpack.Encoder().encode([*head("/api/v1/sql"), ("content-type", "application/sql")]))
-                 + frame("DATA", 1, 1, query))
+        raw.send(
+            frame("HEADERS", 4, 1, hpack.Encoder().encode([*head("/api/v1/sql"), ("content-type", "application/sql")]))
+            + frame("DATA", 1, 1, query)
+        )
     try:
         with Bystander(shared) as bystander:
             deadline = time.monotonic() + 60
@@ -123,8 +137,6 @@ def test_peers_that_never_read_are_given_up(shared, kind):
 @pytest.mark.long
 def test_thousands_of_idle_connections(server):
     """They cost little, and others are served; those past the limit are closed at once."""
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000), hard))
     one = server("--connections-max", "3000", "--threads", "2")
@@ -152,8 +164,8 @@ def test_thousands_of_idle_connections(server):
 def served(server):
     try:
         with Http2(server) as connection:
-            return connection.request("/v1/logs", logs(1).SerializeToString(), [("content-type", PROTOBUF)]).status == 200
+            return (
+                connection.request("/v1/logs", logs(1).SerializeToString(), [("content-type", PROTOBUF)]).status == 200
+            )
     except (OSError, EOFError):
         return False
-
-
