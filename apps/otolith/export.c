@@ -151,24 +151,31 @@ static void note_retry(void *state, const char *why, uint64_t wait_ms)
     (void)fprintf(stderr, "otolith: %s; again in %.1f s\n", why, (double)wait_ms / 1000);
 }
 
-static enum oto_status send_tables(struct work *work, struct oto_error *err)
+static enum oto_status count_tables(struct work *work, uint64_t rows[OTO_TABLE_COUNT],
+                                    struct oto_error *err)
 {
     uint64_t total = work->state.rows;
     for (int table = 0; table < OTO_TABLE_COUNT; table++) {
-        uint64_t rows = 0;
+        rows[table] = 0;
         if (work->state.done_us[table] != INT64_MAX)
-            OTO_TRY(oto_export_count(&work->export, (enum oto_table)table, &rows, err));
-        total += rows;
+            OTO_TRY(oto_export_count(&work->export, (enum oto_table)table, &rows[table], err));
+        total += rows[table];
     }
     oto_progress_begin(&work->progress, "rows", total);
-    for (int table = 0; table < OTO_TABLE_COUNT; table++) {
-        enum oto_status status = oto_export_send(&work->export, (enum oto_table)table, err);
-        if (status < 0) {
-            oto_error_context(err, "%s", oto_table_name((enum oto_table)table));
-            return status;
-        }
-    }
     return OTO_OK;
+}
+
+static enum oto_status send_tables(struct work *work, struct oto_error *err)
+{
+    uint64_t rows[OTO_TABLE_COUNT];
+    int table = 0;
+    enum oto_status status = count_tables(work, rows, err);
+    for (; table < OTO_TABLE_COUNT && status == OTO_OK; table++) {
+        status = oto_export_send(&work->export, (enum oto_table)table, rows[table], err);
+        if (status < 0)
+            oto_error_context(err, "%s", oto_table_name((enum oto_table)table));
+    }
+    return status;
 }
 
 static enum oto_status open_sender(struct work *work, struct oto_error *err)

@@ -58,10 +58,11 @@ struct oto_export {
 
 OTO_MUST_CHECK enum oto_status oto_export_init(struct oto_export *export, struct oto_error *err);
 void oto_export_release(struct oto_export *export); // what init made
-// The rows of a table that are still to be sent.
+// How many rows of a table are still to be sent.
 OTO_MUST_CHECK enum oto_status oto_export_count(struct oto_export *export, enum oto_table table,
                                                 uint64_t *ret_rows, struct oto_error *err);
+// Sends them; rows: as counted.
 OTO_MUST_CHECK enum oto_status oto_export_send(struct oto_export *export, enum oto_table table,
-                                               struct oto_error *err);
+                                               uint64_t rows, struct oto_error *err);
 
 #endif

@@ -320,13 +320,18 @@ static enum oto_status send_range(struct oto_export *export, enum oto_table tabl
     return status;
 }
 
-enum oto_status oto_export_send(struct oto_export *export, enum oto_table table,
+enum oto_status oto_export_send(struct oto_export *export, enum oto_table table, uint64_t rows,
                                 struct oto_error *err)
 {
     struct oto_export_range range = range_of(export, table);
+    enum oto_status status = OTO_OK;
+    if (rows > WINDOW_ROWS)
+        status = send_range(export, table, &range, 0, WINDOW_ROWS, err);
+    else if (rows > 0)
+        status = send_or_cut(export, table, &range, 0, rows, err);
+    OTO_TRY(status);
     if (export->state->done_us[table] == INT64_MAX)
         return OTO_OK;
-    OTO_TRY(send_range(export, table, &range, 0, WINDOW_ROWS, err));
     export->state->done_us[table] = INT64_MAX;
     return oto_export_state_write(export->state, err);
 }

@@ -566,42 +566,6 @@ static void flag_name(const char *name, char *output)
     *output = 0;
 }
 
-// Help text wrapped at column 100, indented by 4.
-static enum oto_status write_wrapped(const char *text, struct oto_buffer *output)
-{
-    size_t column = 0;
-    while (*text) {
-        size_t word = strcspn(text, " ");
-        if (column && column + word + 1 > 92) {
-            OTO_TRY(oto_buffer_append(output, "\n", 1));
-            column = 0;
-        }
-        OTO_TRY(
-            oto_buffer_append_format(output, "%s%.*s", column ? " " : "      ", (int)word, text));
-        column += word + 1;
-        text += word;
-        text += strspn(text, " ");
-    }
-    return oto_buffer_append(output, "\n", 1);
-}
-
-enum oto_status oto_config_write_help(struct oto_buffer *output)
-{
-    for (size_t i = 0; i < oto_config_key_count; i++) {
-        const struct oto_config_key *key = &oto_config_keys[i];
-        char flag[64];
-        flag_name(key->name, flag);
-        OTO_TRY(oto_buffer_append_format(output, "  --%s %s", flag, key->value_name));
-        if (key->choices)
-            OTO_TRY(oto_buffer_append_format(output, "  (%s)", key->choices));
-        if (*key->default_text)
-            OTO_TRY(oto_buffer_append_format(output, "  [default: %s]", key->default_text));
-        OTO_TRY(oto_buffer_append(output, "\n", 1));
-        OTO_TRY(write_wrapped(key->help, output));
-    }
-    return OTO_OK;
-}
-
 enum oto_status oto_config_write_markdown(struct oto_buffer *output)
 {
     static const char *const types[] = {"text", "list", "number", "size", "time"};

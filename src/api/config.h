@@ -91,8 +91,7 @@ OTO_MUST_CHECK enum oto_status oto_config_check(const struct oto_config *config,
 OTO_MUST_CHECK enum oto_status oto_config_value_text(const struct oto_config *config,
                                                      const struct oto_config_key *key,
                                                      struct oto_buffer *output);
-// Appends the flags part of --help, or the table of docs/CONFIGURATION.md.
-OTO_MUST_CHECK enum oto_status oto_config_write_help(struct oto_buffer *output);
+// Appends the table of docs/CONFIGURATION.md.
 OTO_MUST_CHECK enum oto_status oto_config_write_markdown(struct oto_buffer *output);
 void oto_config_release(struct oto_config *config);
 

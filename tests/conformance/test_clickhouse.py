@@ -1,5 +1,5 @@
-"""The statements of docs/CLICKHOUSE.md, run in ClickHouse (chdb), into the tables of the Collector's ClickHouse exporter: every
-column of every row against the OTLP that was sent."""
+"""The statements of docs/CLICKHOUSE.md, run in ClickHouse (chdb), into the tables of the Collector's ClickHouse
+exporter: every column of every row against the OTLP that was sent."""
 
 import json
 import re
@@ -17,30 +17,44 @@ from otlp import set_attributes
 NOW = 1_767_261_600_123_456_789
 MAP = "Map(LowCardinality(String), String)"
 EXEMPLARS = f"Exemplars Nested(FilteredAttributes {MAP}, TimeUnix TIME, Value Float64, SpanId String, TraceId String)"
-METRIC = f"""ResourceAttributes {MAP}, ResourceSchemaUrl String, ScopeName String, ScopeVersion String, ScopeAttributes {MAP},
-    ScopeDroppedAttrCount UInt32, ScopeSchemaUrl String, ServiceName LowCardinality(String), MetricName String, MetricDescription String,
-    MetricUnit String, Attributes {MAP}, StartTimeUnix TIME, TimeUnix TIME"""
+METRIC = f"""
+    ResourceAttributes {MAP}, ResourceSchemaUrl String,
+    ScopeName String, ScopeVersion String, ScopeAttributes {MAP}, ScopeDroppedAttrCount UInt32, ScopeSchemaUrl String,
+    ServiceName LowCardinality(String), MetricName String, MetricDescription String, MetricUnit String,
+    Attributes {MAP}, StartTimeUnix TIME, TimeUnix TIME"""
 TABLES = {
-    "otel_logs": f"""Timestamp DateTime64(9), TimestampTime DateTime DEFAULT toDateTime(Timestamp), TraceId String, SpanId String,
-        TraceFlags UInt8, SeverityText LowCardinality(String), SeverityNumber UInt8, ServiceName LowCardinality(String), Body String,
-        ResourceSchemaUrl LowCardinality(String), ResourceAttributes {MAP}, ScopeSchemaUrl LowCardinality(String), ScopeName String,
-        ScopeVersion LowCardinality(String), ScopeAttributes {MAP}, LogAttributes {MAP}, EventName String""",
-    "otel_traces": f"""Timestamp DateTime64(9), TraceId String, SpanId String, ParentSpanId String, TraceState String,
-        SpanName LowCardinality(String), SpanKind LowCardinality(String), ServiceName LowCardinality(String), ResourceAttributes {MAP},
-        ScopeName String, ScopeVersion String, SpanAttributes {MAP}, Duration UInt64, StatusCode LowCardinality(String),
-        StatusMessage String, Events Nested(Timestamp DateTime64(9), Name LowCardinality(String), Attributes {MAP}),
+    "otel_logs": f"""
+        Timestamp DateTime64(9), TimestampTime DateTime DEFAULT toDateTime(Timestamp), TraceId String, SpanId String,
+        TraceFlags UInt8, SeverityText LowCardinality(String), SeverityNumber UInt8,
+        ServiceName LowCardinality(String), Body String,
+        ResourceSchemaUrl LowCardinality(String), ResourceAttributes {MAP},
+        ScopeSchemaUrl LowCardinality(String), ScopeName String, ScopeVersion LowCardinality(String),
+        ScopeAttributes {MAP}, LogAttributes {MAP}, EventName String""",
+    "otel_traces": f"""
+        Timestamp DateTime64(9), TraceId String, SpanId String, ParentSpanId String, TraceState String,
+        SpanName LowCardinality(String), SpanKind LowCardinality(String), ServiceName LowCardinality(String),
+        ResourceAttributes {MAP}, ScopeName String, ScopeVersion String, SpanAttributes {MAP}, Duration UInt64,
+        StatusCode LowCardinality(String), StatusMessage String,
+        Events Nested(Timestamp DateTime64(9), Name LowCardinality(String), Attributes {MAP}),
         Links Nested(TraceId String, SpanId String, TraceState String, Attributes {MAP})""",
     "otel_metrics_gauge": f"{METRIC}, Value Float64, Flags UInt32, {EXEMPLARS}",
-    "otel_metrics_sum": f"{METRIC}, Value Float64, Flags UInt32, {EXEMPLARS}, AggregationTemporality Int32, IsMonotonic Boolean",
-    "otel_metrics_histogram": f"""{METRIC}, Count UInt64, Sum Float64, BucketCounts Array(UInt64), ExplicitBounds Array(Float64),
-        {EXEMPLARS}, Flags UInt32, Min Float64, Max Float64, AggregationTemporality Int32""",
-    "otel_metrics_exponential_histogram": f"""{METRIC}, Count UInt64, Sum Float64, Scale Int32, ZeroCount UInt64, PositiveOffset Int32,
-        PositiveBucketCounts Array(UInt64), NegativeOffset Int32, NegativeBucketCounts Array(UInt64), {EXEMPLARS}, Flags UInt32,
-        Min Float64, Max Float64, AggregationTemporality Int32""",
-    "otel_metrics_summary": f"""{METRIC}, Count UInt64, Sum Float64, ValueAtQuantiles Nested(Quantile Float64, Value Float64),
-        Flags UInt32""",
+    "otel_metrics_sum": f"""{METRIC},
+        Value Float64, Flags UInt32, {EXEMPLARS}, AggregationTemporality Int32, IsMonotonic Boolean""",
+    "otel_metrics_histogram": f"""{METRIC},
+        Count UInt64, Sum Float64, BucketCounts Array(UInt64), ExplicitBounds Array(Float64), {EXEMPLARS},
+        Flags UInt32, Min Float64, Max Float64, AggregationTemporality Int32""",
+    "otel_metrics_exponential_histogram": f"""{METRIC},
+        Count UInt64, Sum Float64, Scale Int32, ZeroCount UInt64,
+        PositiveOffset Int32, PositiveBucketCounts Array(UInt64),
+        NegativeOffset Int32, NegativeBucketCounts Array(UInt64), {EXEMPLARS},
+        Flags UInt32, Min Float64, Max Float64, AggregationTemporality Int32""",
+    "otel_metrics_summary": f"""{METRIC},
+        Count UInt64, Sum Float64, ValueAtQuantiles Nested(Quantile Float64, Value Float64), Flags UInt32""",
 }
-ORDER = {"otel_logs": "ServiceName, TimestampTime, Timestamp", "otel_traces": "ServiceName, SpanName, toDateTime(Timestamp), Timestamp"}
+ORDER = {
+    "otel_logs": "ServiceName, TimestampTime, Timestamp",
+    "otel_traces": "ServiceName, SpanName, toDateTime(Timestamp), Timestamp",
+}
 TRACE, SPAN = bytes(range(16)), bytes(range(8))
 
 
@@ -55,25 +69,47 @@ def owner(parts, service):
     """A resource and a scope with everything, and what ClickHouse must have of them."""
     outer = parts.add(schema_url="https://opentelemetry.io/schemas/1.30.0")
     set_attributes(outer.resource, service__name=service, host__cpus=4, load=0.5, spot=True, blob=b"\x00\xff")
-    inner = getattr(outer, next(name for name in ("scope_logs", "scope_spans", "scope_metrics") if hasattr(outer, name))).add(
-        schema_url="https://opentelemetry.io/schemas/1.29.0")
+    inner = getattr(
+        outer, next(name for name in ("scope_logs", "scope_spans", "scope_metrics") if hasattr(outer, name))
+    ).add(schema_url="https://opentelemetry.io/schemas/1.29.0")
     inner.scope.name, inner.scope.version, inner.scope.dropped_attributes_count = "scope", "1.2", 3
     set_attributes(inner.scope, layer="x")
-    expected = {"ServiceName": service, "ScopeName": "scope", "ScopeVersion": "1.2",
-                "ResourceAttributes": {"service.name": service, "host.cpus": "4", "load": "0.5", "spot": "true", "blob": "AP8="}}
+    expected = {
+        "ServiceName": service,
+        "ScopeName": "scope",
+        "ScopeVersion": "1.2",
+        "ResourceAttributes": {
+            "service.name": service,
+            "host.cpus": "4",
+            "load": "0.5",
+            "spot": "true",
+            "blob": "AP8=",
+        },
+    }
     return inner, expected
 
 
-SCHEMAS = {"ResourceSchemaUrl": "https://opentelemetry.io/schemas/1.30.0", "ScopeSchemaUrl": "https://opentelemetry.io/schemas/1.29.0",
-           "ScopeAttributes": {"layer": "x"}}
+SCHEMAS = {
+    "ResourceSchemaUrl": "https://opentelemetry.io/schemas/1.30.0",
+    "ScopeSchemaUrl": "https://opentelemetry.io/schemas/1.29.0",
+    "ScopeAttributes": {"layer": "x"},
+}
 
 
 def logs(count):
     request, rows = logs_service_pb2.ExportLogsServiceRequest(), []
     scope, common = owner(request.resource_logs, "shop")
     for i in range(count):
-        record = scope.log_records.add(time_unix_nano=NOW + i, observed_time_unix_nano=NOW + 1000 + i, severity_number=i % 25,
-                                       severity_text="WARN" * (i % 2), trace_id=TRACE, span_id=SPAN, flags=i % 3, event_name="e" * (i % 4))
+        record = scope.log_records.add(
+            time_unix_nano=NOW + i,
+            observed_time_unix_nano=NOW + 1000 + i,
+            severity_number=i % 25,
+            severity_text="WARN" * (i % 2),
+            trace_id=TRACE,
+            span_id=SPAN,
+            flags=i % 3,
+            event_name="e" * (i % 4),
+        )
         set_attributes(record, n=i, text=f"ü'\"\\{i}")
         nested = record.attributes.add(key="nested").value
         nested.array_value.values.add(int_value=i)
@@ -84,10 +120,22 @@ def logs(count):
             record.time_unix_nano, time = 0, NOW + 1000 + i
         if i % 7 == 6:
             record.trace_id, record.span_id = b"", b""
-        rows.append(common | SCHEMAS | {
-            "Timestamp": time, "TimestampTime": time // 10**9, "TraceId": record.trace_id.hex(), "SpanId": record.span_id.hex(),
-            "TraceFlags": i % 3, "SeverityText": record.severity_text, "SeverityNumber": i % 25, "Body": f"line {i}\nnext",
-            "LogAttributes": {"n": str(i), "text": f"ü'\"\\{i}", "nested": f'[{i},"a"]'}, "EventName": record.event_name})
+        rows.append(
+            common
+            | SCHEMAS
+            | {
+                "Timestamp": time,
+                "TimestampTime": time // 10**9,
+                "TraceId": record.trace_id.hex(),
+                "SpanId": record.span_id.hex(),
+                "TraceFlags": i % 3,
+                "SeverityText": record.severity_text,
+                "SeverityNumber": i % 25,
+                "Body": f"line {i}\nnext",
+                "LogAttributes": {"n": str(i), "text": f"ü'\"\\{i}", "nested": f'[{i},"a"]'},
+                "EventName": record.event_name,
+            }
+        )
     return request, {"otel_logs": rows}
 
 
@@ -96,9 +144,16 @@ def traces(count):
     request, rows = trace_service_pb2.ExportTraceServiceRequest(), []
     scope, common = owner(request.resource_spans, "shop")
     for i in range(count):
-        span = scope.spans.add(trace_id=TRACE, span_id=(i + 1).to_bytes(8, "big"), parent_span_id=SPAN if i % 2 else b"",
-                               trace_state="a=b" * (i % 2), name=f"GET /{i % 3}", kind=i % 6, start_time_unix_nano=NOW + i,
-                               end_time_unix_nano=NOW + 2 * i)
+        span = scope.spans.add(
+            trace_id=TRACE,
+            span_id=(i + 1).to_bytes(8, "big"),
+            parent_span_id=SPAN if i % 2 else b"",
+            trace_state="a=b" * (i % 2),
+            name=f"GET /{i % 3}",
+            kind=i % 6,
+            start_time_unix_nano=NOW + i,
+            end_time_unix_nano=NOW + 2 * i,
+        )
         set_attributes(span, n=i, http__route="/buy")
         span.status.code, span.status.message = i % 3, "bad" * (i % 2)
         for k in range(i % 4):
@@ -108,14 +163,29 @@ def traces(count):
             link = span.links.add(trace_id=bytes(15) + bytes([k + 1]), span_id=SPAN, trace_state=f"l={k}")
             set_attributes(link, k=k)
         events, links = range(i % 4), range(i % 3)
-        rows.append(common | {
-            "Timestamp": NOW + i, "TraceId": TRACE.hex(), "SpanId": span.span_id.hex(), "ParentSpanId": span.parent_span_id.hex(),
-            "TraceState": span.trace_state, "SpanName": span.name, "SpanKind": kinds[i % 6],
-            "SpanAttributes": {"n": str(i), "http.route": "/buy"}, "Duration": i, "StatusCode": codes[i % 3],
-            "StatusMessage": "bad" * (i % 2), "Events.Timestamp": [NOW + k for k in events],
-            "Events.Name": [f"event {k}" for k in events], "Events.Attributes": [{"k": str(k)} if k else {} for k in events],
-            "Links.TraceId": [(bytes(15) + bytes([k + 1])).hex() for k in links], "Links.SpanId": [SPAN.hex() for _ in links],
-            "Links.TraceState": [f"l={k}" for k in links], "Links.Attributes": [{"k": str(k)} for k in links]})
+        rows.append(
+            common
+            | {
+                "Timestamp": NOW + i,
+                "TraceId": TRACE.hex(),
+                "SpanId": span.span_id.hex(),
+                "ParentSpanId": span.parent_span_id.hex(),
+                "TraceState": span.trace_state,
+                "SpanName": span.name,
+                "SpanKind": kinds[i % 6],
+                "SpanAttributes": {"n": str(i), "http.route": "/buy"},
+                "Duration": i,
+                "StatusCode": codes[i % 3],
+                "StatusMessage": "bad" * (i % 2),
+                "Events.Timestamp": [NOW + k for k in events],
+                "Events.Name": [f"event {k}" for k in events],
+                "Events.Attributes": [{"k": str(k)} if k else {} for k in events],
+                "Links.TraceId": [(bytes(15) + bytes([k + 1])).hex() for k in links],
+                "Links.SpanId": [SPAN.hex() for _ in links],
+                "Links.TraceState": [f"l={k}" for k in links],
+                "Links.Attributes": [{"k": str(k)} for k in links],
+            }
+        )
     return request, {"otel_traces": rows}
 
 
@@ -129,9 +199,13 @@ def add_exemplars(point, count):
         pair = exemplar.filtered_attributes.add(key="k")
         pair.value.int_value = k
     values = [k if k % 2 else k + 0.25 for k in range(count)]
-    return {"Exemplars.FilteredAttributes": [{"k": str(k)} for k in range(count)],
-            "Exemplars.TimeUnix": [NOW + k for k in range(count)], "Exemplars.Value": values,
-            "Exemplars.SpanId": [SPAN.hex()] * count, "Exemplars.TraceId": [TRACE.hex()] * count}
+    return {
+        "Exemplars.FilteredAttributes": [{"k": str(k)} for k in range(count)],
+        "Exemplars.TimeUnix": [NOW + k for k in range(count)],
+        "Exemplars.Value": values,
+        "Exemplars.SpanId": [SPAN.hex()] * count,
+        "Exemplars.TraceId": [TRACE.hex()] * count,
+    }
 
 
 def metrics(count):
@@ -145,9 +219,20 @@ def metrics(count):
             data = getattr(metric, kind)
             point = data.data_points.add(start_time_unix_nano=NOW - 10**9, time_unix_nano=NOW + i, flags=i % 2)
             set_attributes(point, n=i)
-            row = common | SCHEMAS | {
-                "ScopeDroppedAttrCount": 3, "MetricName": metric.name, "MetricDescription": "what", "MetricUnit": "ms",
-                "Attributes": {"n": str(i)}, "StartTimeUnix": NOW - 10**9, "TimeUnix": NOW + i, "Flags": i % 2}
+            row = (
+                common
+                | SCHEMAS
+                | {
+                    "ScopeDroppedAttrCount": 3,
+                    "MetricName": metric.name,
+                    "MetricDescription": "what",
+                    "MetricUnit": "ms",
+                    "Attributes": {"n": str(i)},
+                    "StartTimeUnix": NOW - 10**9,
+                    "TimeUnix": NOW + i,
+                    "Flags": i % 2,
+                }
+            )
             if kind != "summary":
                 row |= add_exemplars(point, i % 3)
             if kind in ("gauge", "sum"):
@@ -180,20 +265,30 @@ def metrics(count):
                 if i % 2:
                     point.negative.offset = 9
                     point.negative.bucket_counts.extend([largest])
-                row |= {"Scale": -2, "ZeroCount": 5, "PositiveOffset": -7, "PositiveBucketCounts": [1, i],
-                        "NegativeOffset": 9 if i % 2 else 0, "NegativeBucketCounts": [largest] if i % 2 else []}
+                row |= {
+                    "Scale": -2,
+                    "ZeroCount": 5,
+                    "PositiveOffset": -7,
+                    "PositiveBucketCounts": [1, i],
+                    "NegativeOffset": 9 if i % 2 else 0,
+                    "NegativeBucketCounts": [largest] if i % 2 else [],
+                }
             if kind == "summary":
                 for q in range(i % 3):
                     point.quantile_values.add(quantile=q / 2, value=i + q)
-                row |= {"ValueAtQuantiles.Quantile": [q / 2 for q in range(i % 3)],
-                        "ValueAtQuantiles.Value": [i + q for q in range(i % 3)]}
+                row |= {
+                    "ValueAtQuantiles.Quantile": [q / 2 for q in range(i % 3)],
+                    "ValueAtQuantiles.Value": [i + q for q in range(i % 3)],
+                }
             rows[f"otel_metrics_{kind}"].append(row)
     return request, rows
 
 
 def columns(session, table):
     """An expression a column that JSON carries whole: times as nanoseconds, 64-bit numbers as text."""
-    for name, kind in (line.split("\t")[:2] for line in session.query(f"DESCRIBE {table}", "TSV").bytes().decode().splitlines()):
+    for name, kind in (
+        line.split("\t")[:2] for line in session.query(f"DESCRIBE {table}", "TSV").bytes().decode().splitlines()
+    ):
         if kind == "DateTime64(9)":
             yield name, f"toUnixTimestamp64Nano(`{name}`)"
         elif kind == "DateTime":
@@ -209,8 +304,11 @@ def columns(session, table):
 def read(session, table) -> list[dict]:
     chosen = list(columns(session, table))
     names = [name for name, _ in chosen]
-    sql = f"SELECT {', '.join(expression for _, expression in chosen)} FROM {table} SETTINGS output_format_json_quote_64bit_integers = 0"
-    return [dict(zip(names, json.loads(line))) for line in session.query(sql, "JSONCompactEachRow").bytes().splitlines()]
+    expressions = ", ".join(expression for _, expression in chosen)
+    sql = f"SELECT {expressions} FROM {table} SETTINGS output_format_json_quote_64bit_integers = 0"
+    return [
+        dict(zip(names, json.loads(line))) for line in session.query(sql, "JSONCompactEachRow").bytes().splitlines()
+    ]
 
 
 def number_of(row):
@@ -234,7 +332,9 @@ def test_rows_in_the_exporters_tables_are_those_that_were_sent(server, tmp_path,
         session.query("USE otel")
         for table, schema in TABLES.items():
             order = ORDER.get(table, "ServiceName, MetricName, toStartOfHour(TimeUnix), TimeUnix")
-            session.query(f"CREATE TABLE {table} ({schema.replace('TIME', metric_time)}) ENGINE MergeTree ORDER BY ({order})")
+            session.query(
+                f"CREATE TABLE {table} ({schema.replace('TIME', metric_time)}) ENGINE MergeTree ORDER BY ({order})"
+            )
             session.query(statements()[table].replace("otolith-data/", f"{one.data}/"))
             wanted = expected[table]
             if metric_time == "DateTime" and "metrics" in table:

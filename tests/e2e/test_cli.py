@@ -1,4 +1,5 @@
 """The command line itself: help, completions and man page are complete and agree, wrong use is explained, install."""
+
 import os
 import pty
 import re
@@ -14,8 +15,9 @@ SENTENCE = re.compile(r"[A-Z`].*[.)]$", re.DOTALL)
 
 
 def run(*args, **kwargs) -> subprocess.CompletedProcess:
-    return subprocess.run([binary(), *args], capture_output=True, text=True, timeout=60, env=plain_environment(),
-                          check=False, **kwargs)
+    return subprocess.run(
+        [binary(), *args], capture_output=True, text=True, timeout=60, env=plain_environment(), check=False, **kwargs
+    )
 
 
 def output(*args) -> str:
@@ -50,6 +52,7 @@ def script(tmp_path, shell: str) -> str:
 
 # Help
 
+
 def test_every_command_and_option_is_explained():
     for command, sentence in commands().items():
         assert SENTENCE.match(sentence), command
@@ -76,26 +79,30 @@ def test_the_list_of_commands_is_the_help():
 
 # Wrong use
 
-@pytest.mark.parametrize("args, words", [
-    (["srve"], "'srve' is not a command: did you mean serve?"),
-    (["exprot-nothing-alike"], "is not a command; see otolith help"),
-    (["help", "quary"], "did you mean query?"),
-    (["query", "--formt", "csv", "SELECT 1"], "--formt is not an option of otolith query: did you mean --format?"),
-    (["serve", "--memory-limt=1GiB"], "did you mean --memory-limit?"),
-    (["serve", "--memory_limit", "1GiB"], "did you mean --memory-limit?"),
-    (["query", "--unheard-of"], "see otolith query --help"),
-    (["query", "-x"], "'-x' is not an option of otolith query"),
-    (["query", "--format", "xml", "SELECT 1"], "--format: 'xml' is not one of table|json|ndjson|csv|arrow|parquet"),
-    (["query", "SELECT 1", "--data"], "--data needs a value (DIR)"),
-    (["query", "--data", "--format", "csv", "SELECT 1"], "--data needs a value (DIR)"),
-    (["check-config", "--markdown=yes"], "--markdown takes no value"),
-    (["check-config"], "name one file"),
-    (["serve", "now"], "'now' is too much"),
-    (["serve", "--config"], "--config needs a value (FILE)"),
-    (["serve", "--listen"], "--listen needs a value"),
-    (["completions", "tcsh"], "'tcsh' is not a shell that is known"),
-    (["completions"], "name one shell"),
-])
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["srve"], "'srve' is not a command: did you mean serve?"),
+        (["exprot-nothing-alike"], "is not a command; see otolith help"),
+        (["help", "quary"], "did you mean query?"),
+        (["query", "--formt", "csv", "SELECT 1"], "--formt is not an option of otolith query: did you mean --format?"),
+        (["serve", "--memory-limt=1GiB"], "did you mean --memory-limit?"),
+        (["serve", "--memory_limit", "1GiB"], "did you mean --memory-limit?"),
+        (["query", "--unheard-of"], "see otolith query --help"),
+        (["query", "-x"], "'-x' is not an option of otolith query"),
+        (["query", "--format", "xml", "SELECT 1"], "--format: 'xml' is not one of table|json|ndjson|csv|arrow|parquet"),
+        (["query", "SELECT 1", "--data"], "--data needs a value (DIR)"),
+        (["query", "--data", "--format", "csv", "SELECT 1"], "--data needs a value (DIR)"),
+        (["check-config", "--markdown=yes"], "--markdown takes no value"),
+        (["check-config"], "name one file"),
+        (["serve", "now"], "'now' is too much"),
+        (["serve", "--config"], "--config needs a value (FILE)"),
+        (["serve", "--listen"], "--listen needs a value"),
+        (["completions", "tcsh"], "'tcsh' is not a shell that is known"),
+        (["completions"], "name one shell"),
+    ],
+)
 def test_wrong_use_is_explained_with_status_2(args, words):
     done = run(*args)
     assert done.returncode == 2 and done.stdout == ""
@@ -108,6 +115,7 @@ def test_two_dashes_end_options():
 
 
 # Man page
+
 
 def test_the_man_page_is_clean_and_complete():
     page = output("man")
@@ -124,12 +132,16 @@ def test_the_man_page_is_clean_and_complete():
 
 # Completions
 
+
 def bash(path, *words) -> list[str]:
     """What TAB offers behind these words."""
-    code = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _otolith; '
-            'for word in "${COMPREPLY[@]}"; do printf "%s\\n" "$word"; done')
-    done = subprocess.run(["bash", "--norc", "-c", code, "bash", path, "otolith", *words], capture_output=True, text=True,
-                          check=True)
+    code = (
+        'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _otolith; '
+        'for word in "${COMPREPLY[@]}"; do printf "%s\\n" "$word"; done'
+    )
+    done = subprocess.run(
+        ["bash", "--norc", "-c", code, "bash", path, "otolith", *words], capture_output=True, text=True, check=True
+    )
     assert done.stderr == ""
     return done.stdout.splitlines()
 
@@ -137,8 +149,12 @@ def bash(path, *words) -> list[str]:
 def test_bash_completes(tmp_path):
     path = script(tmp_path, "bash")
     subprocess.run(["bash", "-n", path], check=True)
-    assert "complete -F _otolith otolith" in subprocess.run(
-        ["bash", "--norc", "-c", f"source {path}; complete -p otolith"], capture_output=True, text=True, check=True).stdout
+    assert (
+        "complete -F _otolith otolith"
+        in subprocess.run(
+            ["bash", "--norc", "-c", f"source {path}; complete -p otolith"], capture_output=True, text=True, check=True
+        ).stdout
+    )
     assert bash(path, "") == [*commands(), "--help", "--version"]
     assert bash(path, "chec") == ["check-config"]
     for command in commands():
@@ -161,8 +177,13 @@ def test_fish_completes(tmp_path):
     environment = {**os.environ, "HOME": str(tmp_path)}
 
     def fish(line: str) -> list[str]:
-        done = subprocess.run(["fish", "--no-config", "-c", f"source {path}; complete -C '{line}'"], capture_output=True,
-                              text=True, check=True, env=environment)
+        done = subprocess.run(
+            ["fish", "--no-config", "-c", f"source {path}; complete -C '{line}'"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
         assert done.stderr == ""
         return [found.split("\t")[0] for found in done.stdout.splitlines()]
 
@@ -193,9 +214,12 @@ def zsh(path: str, folder, line: str) -> str:
 
     try:
         # The line after TAB is printed by a key of its own, so that no drawing has to be read.
-        os.write(terminal, b"unsetopt zle_bracketed_paste beep; PS1=; autoload -Uz compinit; compinit -u -D; "
-                 b"show() { print -r -- \"<<$BUFFER>>\" }; zle -N show; bindkey '^X^X' show; "
-                 + f"source {path}; print REA''DY\n".encode())
+        os.write(
+            terminal,
+            b"unsetopt zle_bracketed_paste beep; PS1=; autoload -Uz compinit; compinit -u -D; "
+            b"show() { print -r -- \"<<$BUFFER>>\" }; zle -N show; bindkey '^X^X' show; "
+            + f"source {path}; print REA''DY\n".encode(),
+        )
         read_until(b"READY")
         os.write(terminal, line.encode() + b"\t\x18\x18")
         seen = read_until(b">>")
@@ -206,15 +230,18 @@ def zsh(path: str, folder, line: str) -> str:
         os.close(terminal)
 
 
-@pytest.mark.parametrize("line, completed", [
-    ("otolith qu", "otolith query "),
-    ("otolith query --form", "otolith query --format="),
-    ("otolith query --format=nd", "otolith query --format=ndjson "),
-    ("otolith query --format nd", "otolith query --format ndjson "),
-    ("otolith serve --memory-l", "otolith serve --memory-limit="),
-    ("otolith completions f", "otolith completions fish "),
-    ("otolith help che", "otolith help check-config "),
-])
+@pytest.mark.parametrize(
+    "line, completed",
+    [
+        ("otolith qu", "otolith query "),
+        ("otolith query --form", "otolith query --format="),
+        ("otolith query --format=nd", "otolith query --format=ndjson "),
+        ("otolith query --format nd", "otolith query --format ndjson "),
+        ("otolith serve --memory-l", "otolith serve --memory-limit="),
+        ("otolith completions f", "otolith completions fish "),
+        ("otolith help che", "otolith help check-config "),
+    ],
+)
 def test_zsh_completes(tmp_path, line, completed):
     path = script(tmp_path, "zsh")
     subprocess.run(["zsh", "-n", path], check=True)
@@ -230,11 +257,14 @@ def test_zsh_knows_every_option():
 
 # Documentation
 
+
 def test_the_migration_guide_names_only_what_exists():
     """In the columns that say what is here: tables' columns, settings, commands."""
     guide = (ROOT / "docs/MIGRATING.md").read_text(encoding="utf-8")
     formats = (ROOT / "docs/FORMATS.md").read_text(encoding="utf-8")
-    columns = {part for name in re.findall(r"^\| `([\w.]+)` \|", formats, re.MULTILINE) for part in [name, name.split(".")[-1]]}
+    columns = {
+        part for name in re.findall(r"^\| `([\w.]+)` \|", formats, re.MULTILINE) for part in [name, name.split(".")[-1]]
+    }
     tables = set(re.findall(r"^## (\w+)$", formats, re.MULTILINE))
     settings = {line.split(":")[0] for line in output("check-config", os.devnull).splitlines()}
     duckdb = {"time_bucket", "map_keys", "regexp_matches", "quantile_cont"}
@@ -248,17 +278,20 @@ def test_the_migration_guide_names_only_what_exists():
         elif re.fullmatch(r"[a-z]+(_[a-z]+)+", word):
             assert word in settings | tables | duckdb, word
         elif command := re.match(r"otolith ([a-z-]+)", word):
-            assert command.group(1) in {*commands(), "export"}, word
+            assert command.group(1) in commands(), word
 
 
 # Installing
+
 
 def test_install_puts_texts_where_they_are_looked_for(build_folder, tmp_path):
     subprocess.run(["cmake", "--install", build_folder, "--prefix", tmp_path], check=True, capture_output=True)
     installed = subprocess.run([tmp_path / "bin/otolith", "version"], capture_output=True, text=True, check=True)
     assert installed.stdout == output("version")
-    for path, args in (("share/man/man1/otolith.1", ["man"]),
-                       ("share/bash-completion/completions/otolith", ["completions", "bash"]),
-                       ("share/zsh/site-functions/_otolith", ["completions", "zsh"]),
-                       ("share/fish/vendor_completions.d/otolith.fish", ["completions", "fish"])):
+    for path, args in (
+        ("share/man/man1/otolith.1", ["man"]),
+        ("share/bash-completion/completions/otolith", ["completions", "bash"]),
+        ("share/zsh/site-functions/_otolith", ["completions", "zsh"]),
+        ("share/fish/vendor_completions.d/otolith.fish", ["completions", "fish"]),
+    ):
         assert (tmp_path / path).read_text() == output(*args), path

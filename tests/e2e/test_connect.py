@@ -1,5 +1,5 @@
-"""What `otolith connect` prints, pasted into each client as it stands. Those that install quickly run in `make test`, the others
-(mark clients) by `make test-clients`."""
+"""What `otolith connect` prints, pasted into each client as it stands. Clients that install quickly run in `make test`,
+the others (mark clients) by `make test-clients`."""
 
 import os
 import pathlib
@@ -18,7 +18,9 @@ SENT = 10
 
 def connect(client, *args, data=None) -> str:
     args = [*args, *(["--data", str(data)] if data else [])]
-    done = subprocess.run([binary(), "connect", client, *args], capture_output=True, text=True, check=True, env=plain_environment())
+    done = subprocess.run(
+        [binary(), "connect", client, *args], capture_output=True, text=True, check=True, env=plain_environment()
+    )
     assert done.stderr == "" and "@" not in re.sub("@opentelemetry|@latest", "", done.stdout)
     return done.stdout
 
@@ -30,42 +32,66 @@ def client_program(name) -> pathlib.Path:
 
 def paste(script: str, *command, cwd, **environment):
     """Runs a command in a shell into which the script was pasted; nothing of this process's environment steers it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "OTOLITH_", "JAVA_", "NODE_"))}
-    subprocess.run(["bash", "-c", script + '\nexec "$@"', "bash", *command], cwd=cwd, env=kept | environment, check=True, timeout=200,
-                   stdin=subprocess.DEVNULL)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OTEL_", "OTOLITH_", "JAVA_", "NODE_"))
+    }
+    subprocess.run(
+        ["bash", "-c", script + '\nexec "$@"', "bash", *command],
+        cwd=cwd,
+        env=kept | environment,
+        check=True,
+        timeout=200,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def counts(server, service) -> dict[str, int]:
-    return {view: server.sql(f"SELECT count(*) AS n FROM {view} WHERE ServiceName = $service", {"service": service})[0]["n"]
-            for view in ("logs", "traces", "metrics")}
+    return {
+        view: server.sql(f"SELECT count(*) AS n FROM {view} WHERE ServiceName = $service", {"service": service})[0]["n"]
+        for view in ("logs", "traces", "metrics")
+    }
 
 
 # The text
 
+
 def test_the_address_is_that_of_the_running_server(server, tmp_path):
     one = server()
-    for address in (connect("python", data=one.data), connect("codex", data=one.data), connect("claude-code", data=one.data)):
+    for address in (
+        connect("python", data=one.data),
+        connect("codex", data=one.data),
+        connect("claude-code", data=one.data),
+    ):
         assert "http://" + one.addresses[0] in address
     one.stop()
     assert "ENDPOINT=http://127.0.0.1:4318\n" in connect("python", data=one.data)
     assert "ENDPOINT=http://127.0.0.1:4317\n" in connect("python", "--protocol", "grpc", data=one.data)
     ports = server(listen=("0.0.0.0:0,query", "0.0.0.0:0,ingest"))
     port = ports.addresses[1].rsplit(":", 1)[1]
-    assert f"ENDPOINT=http://127.0.0.1:{port}\n" in connect("node", data=ports.data), "where ingest is served, by loopback"
+    assert f"ENDPOINT=http://127.0.0.1:{port}\n" in connect(
+        "node", data=ports.data
+    ), "where ingest is served, by loopback"
 
 
 def test_an_endpoint_of_ones_own():
     assert 'endpoint: "otel.example.com:443"\n    tls:\n      insecure: false' in connect(
-        "collector", "--endpoint", "https://otel.example.com:443/")
+        "collector", "--endpoint", "https://otel.example.com:443/"
+    )
     assert 'endpoint: "https://otel.example.com/otlp"' in connect(
-        "collector", "--protocol", "http", "--endpoint", "https://otel.example.com/otlp/")
+        "collector", "--protocol", "http", "--endpoint", "https://otel.example.com/otlp/"
+    )
     for wrong in ("otel:4317", "ftp://x", "http://", "http://a b", 'http://a"b', "http://$(id)"):
-        done = subprocess.run([binary(), "connect", "python", "--endpoint", wrong], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [binary(), "connect", "python", "--endpoint", wrong], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 2 and done.stdout == "" and "--endpoint" in done.stderr
     assert subprocess.run([binary(), "connect", "perl"], capture_output=True, check=False).returncode == 2
 
 
 # The clients
+
 
 @PROTOCOLS
 def test_collector(server, judge, tmp_path, protocol):
@@ -78,9 +104,29 @@ def test_collector(server, judge, tmp_path, protocol):
     try:
         one.wait_for(lambda: b"Everything is ready" in (tmp_path / "collector.log").read_bytes(), what="the collector")
         for signal in ("logs", "traces", "metrics"):
-            subprocess.run([telemetrygen, signal, "--otlp-insecure", "--otlp-endpoint", "127.0.0.1:14317", f"--{signal}", str(SENT),
-                            "--workers", "1", "--rate", "0", "--service", "gen"], check=True, timeout=120, capture_output=True)
-        one.wait_for(lambda: counts(one, "gen") == {"logs": SENT, "traces": 2 * SENT, "metrics": SENT}, what="all that was sent")
+            subprocess.run(
+                [
+                    telemetrygen,
+                    signal,
+                    "--otlp-insecure",
+                    "--otlp-endpoint",
+                    "127.0.0.1:14317",
+                    f"--{signal}",
+                    str(SENT),
+                    "--workers",
+                    "1",
+                    "--rate",
+                    "0",
+                    "--service",
+                    "gen",
+                ],
+                check=True,
+                timeout=120,
+                capture_output=True,
+            )
+        one.wait_for(
+            lambda: counts(one, "gen") == {"logs": SENT, "traces": 2 * SENT, "metrics": SENT}, what="all that was sent"
+        )
     finally:
         process.terminate()
         process.wait(30)
@@ -102,8 +148,13 @@ def test_python(server, judge, tmp_path, protocol):
     one = server()
     environment = judge("python-distro")
     (tmp_path / "app.py").write_text(PYTHON)
-    paste(connect("python", "--protocol", protocol, data=one.data), environment / "bin/opentelemetry-instrument",
-          environment / "bin/python", "app.py", cwd=tmp_path)
+    paste(
+        connect("python", "--protocol", protocol, data=one.data),
+        environment / "bin/opentelemetry-instrument",
+        environment / "bin/python",
+        "app.py",
+        cwd=tmp_path,
+    )
     assert counts(one, "my-service") == {"logs": SENT, "traces": SENT, "metrics": 1}
 
 
@@ -124,24 +175,37 @@ for (let i = 0; i < 10; i++) {
 def test_node(server, judge, tmp_path, protocol):
     one = server()
     (tmp_path / "app.js").write_text(NODE)
-    paste(connect("node", "--protocol", protocol, data=one.data), judge("node-sdk") / "run", "app.js", cwd=tmp_path,
-          OTEL_NODE_RESOURCE_DETECTORS="env,host,os")  # the default asks the clouds' metadata services
+    paste(
+        connect("node", "--protocol", protocol, data=one.data),
+        judge("node-sdk") / "run",
+        "app.js",
+        cwd=tmp_path,
+        OTEL_NODE_RESOURCE_DETECTORS="env,host,os",
+    )  # the default asks the clouds' metadata services
     found = counts(one, "my-service")
     assert found["logs"] == found["traces"] == SENT
     assert one.sql("SELECT Value AS v FROM otel_metrics_sum WHERE MetricName = 'orders'") == [{"v": 10.0}]
 
 
 def test_grafana(server):
-    """Grafana itself cannot be had here: the request that its plugin is told to make is made, the file is read as YAML."""
+    """Grafana itself cannot be had here: the request that its plugin is told to make is made."""
     one = server()
     text = connect("grafana", data=one.data)
     source = "http://" + one.addresses[0]
     assert [line.strip() for line in text.splitlines() if not line.startswith("#")] == [
-        "apiVersion: 1", "datasources:", "- name: Otolith", "type: yesoreyeram-infinity-datasource", "access: proxy",
-        f"url: {source}", "jsonData:", "allowedHosts:", f"- {source}"]
+        "apiVersion: 1",
+        "datasources:",
+        "- name: Otolith",
+        "type: yesoreyeram-infinity-datasource",
+        "access: proxy",
+        f"url: {source}",
+        "jsonData:",
+        "allowedHosts:",
+        f"- {source}",
+    ]
     comment = "\n".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
     url = re.search(r"method POST, URL (\S+),", comment).group(1)
-    sql = comment[comment.index("SELECT"):]
+    sql = comment[comment.index("SELECT") :]
     answer = httpx.post(url, content=sql, headers={"Content-Type": "application/sql"}, timeout=60)
     assert answer.status_code == 200 and answer.json() == []
 
@@ -172,7 +236,15 @@ def test_java(server, tmp_path, protocol):
     (tmp_path / "App.java").write_text(JAVA)
     (tmp_path / "opentelemetry-javaagent.jar").symlink_to(client_program("java") / "opentelemetry-javaagent.jar")
     subprocess.run(["javac", "App.java"], cwd=tmp_path, check=True)
-    paste(connect("java", "--protocol", protocol, data=one.data), "java", "-cp", ".", "App", one.http + "/health", cwd=tmp_path)
+    paste(
+        connect("java", "--protocol", protocol, data=one.data),
+        "java",
+        "-cp",
+        ".",
+        "App",
+        one.http + "/health",
+        cwd=tmp_path,
+    )
     found = counts(one, "my-service")
     assert found["logs"] == found["traces"] == SENT and found["metrics"] > 0
 
@@ -230,11 +302,28 @@ def test_go(server, tmp_path, protocol):
 def test_claude_code(server, tmp_path, protocol):
     """Without a model behind it: the session is counted, the prompt and the failed call are logged."""
     one = server()
-    subprocess.run(["env", "-i", f"PATH={os.environ['PATH']}", f"HOME={tmp_path}", "ANTHROPIC_API_KEY=none",
-                    "ANTHROPIC_BASE_URL=http://127.0.0.1:9", "CLAUDE_CODE_MAX_RETRIES=0", "DISABLE_AUTOUPDATER=1",
-                    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "bash", "-c",
-                    connect("claude-code", "--protocol", protocol, data=one.data) + '\nexec "$1" -p hello', "bash",
-                    client_program("claude-code")], cwd=tmp_path, check=False, timeout=200, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        [
+            "env",
+            "-i",
+            f"PATH={os.environ['PATH']}",
+            f"HOME={tmp_path}",
+            "ANTHROPIC_API_KEY=none",
+            "ANTHROPIC_BASE_URL=http://127.0.0.1:9",
+            "CLAUDE_CODE_MAX_RETRIES=0",
+            "DISABLE_AUTOUPDATER=1",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",
+            "bash",
+            "-c",
+            connect("claude-code", "--protocol", protocol, data=one.data) + '\nexec "$1" -p hello',
+            "bash",
+            client_program("claude-code"),
+        ],
+        cwd=tmp_path,
+        check=False,
+        timeout=200,
+        stdin=subprocess.DEVNULL,
+    )
     events = {row["b"] for row in one.sql("SELECT DISTINCT Body AS b FROM logs WHERE ServiceName = 'claude-code'")}
     assert {"claude_code.api_error", "claude_code.user_prompt"} <= events
     assert one.sql("SELECT sum(Value) AS v FROM metrics WHERE MetricName = 'claude_code.session.count'") == [{"v": 1.0}]
@@ -243,8 +332,8 @@ def test_claude_code(server, tmp_path, protocol):
 @pytest.mark.clients
 @PROTOCOLS
 def test_codex(server, tmp_path, protocol):
-    """Without a model behind it: it tries to reach one and tells what it does meanwhile. This Codex exports no metrics in such a
-    run, so nothing is asserted about them."""
+    """Without a model behind it: it tries to reach one and tells what it does meanwhile. This Codex exports no metrics
+    in such a run, so nothing is asserted about them."""
     one = server()
     config = textwrap.dedent("""\
         model = "none"
@@ -255,13 +344,32 @@ def test_codex(server, tmp_path, protocol):
         """)
     (tmp_path / "config.toml").write_text(config + connect("codex", "--protocol", protocol, data=one.data))
     wanted = {"codex.conversation_starts", "codex.user_prompt", "codex.api_request"}
-    process = subprocess.Popen(["env", "-i", f"PATH={os.environ['PATH']}", f"HOME={tmp_path}", f"CODEX_HOME={tmp_path}",
-                                client_program("codex"), "exec", "--skip-git-repo-check", "hello"], cwd=tmp_path,
-                               stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [
+            "env",
+            "-i",
+            f"PATH={os.environ['PATH']}",
+            f"HOME={tmp_path}",
+            f"CODEX_HOME={tmp_path}",
+            client_program("codex"),
+            "exec",
+            "--skip-git-repo-check",
+            "hello",
+        ],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+    )
     try:
-        one.wait_for(lambda: wanted <= {row["e"] for row in one.sql("SELECT DISTINCT LogAttributes['event.name'] AS e FROM logs")},
-                     what="its events", timeout=100)
-        one.wait_for(lambda: one.sql("SELECT count(*) AS n FROM traces WHERE ServiceName LIKE 'codex%'")[0]["n"], what="its spans")
+        one.wait_for(
+            lambda: wanted
+            <= {row["e"] for row in one.sql("SELECT DISTINCT LogAttributes['event.name'] AS e FROM logs")},
+            what="its events",
+            timeout=100,
+        )
+        one.wait_for(
+            lambda: one.sql("SELECT count(*) AS n FROM traces WHERE ServiceName LIKE 'codex%'")[0]["n"],
+            what="its spans",
+        )
     finally:
         process.terminate()
         process.wait(30)
