@@ -38,8 +38,7 @@ static const struct oto_option options[] = {
      "before it, as the Collector's file exporter does."},
     {"skip-refused", 0, OTO_OPTION_FLAG, offsetof(struct values, skip_refused), NULL, NULL,
      "Leave out of Parquet what OTLP's rules refuse (log records, spans and data points with ids "
-     "of "
-     "a wrong length), and say how many, instead of failing."},
+     "of a wrong length), and say how many, instead of failing."},
     {0}};
 
 // --- what is wanted ---
@@ -163,14 +162,14 @@ const struct oto_command oto_command_convert = {
         "otlp is one request, or a stream as the Collector's file exporter writes it (before each "
         "message its length, a big-endian 32-bit number); otlp-json is one document or one a line. "
         "Input compressed with zstd or gzip is told by itself, also where each message of a stream "
-        "is compressed. Several files become one, in their order; - is standard input. Memory "
-        "stays "
-        "that of one message and one row group, however large the files are.\n\n"
+        "is compressed. Several files become one, in their order; - is standard input; a "
+        "folder is all Parquet files below it. Memory stays that of one message and one row group, "
+        "however large the files are.\n\n"
         "Bad input ends it with status 1 and the file, message and place; nothing is then left of "
         "the output.",
     .examples =
         "otolith convert --from otlp --signal logs --to parquet -o logs.parquet collector.binpb\n"
-        "otolith convert --from parquet --to otlp-json -o - otolith-data/traces/*/*/*/*/*.parquet\n"
+        "otolith convert --from parquet --to otlp-json -o - otolith-data/traces\n"
         "otolith convert --from otlp-json --to parquet -o metrics/ metrics.json\n",
     .options = options,
     .run = run,

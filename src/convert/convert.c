@@ -1,5 +1,6 @@
 #include "convert/convert.h"
 #include "convert/convert_internal.h"
+#include "os/file.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -144,13 +145,38 @@ static enum oto_status run_input(struct oto_convert *c, struct sink *s, const ch
     return status;
 }
 
+static int is_parquet(const char *name)
+{
+    static const char end[] = ".parquet";
+    size_t size = strlen(name);
+    return size >= strlen(end) && strcmp(name + size - strlen(end), end) == 0;
+}
+
+// What was named, and what lies in folders that were named.
+static enum oto_status list_inputs(struct oto_convert *c, struct oto_error *err)
+{
+    const struct oto_convert_options *options = c->options;
+    for (size_t i = 0; i < options->input_count; i++) {
+        const char *path = options->inputs[i];
+        size_t before = c->inputs.count;
+        if (options->from != OTO_CONVERT_PARQUET || !oto_path_is_folder(path)) {
+            OTO_TRY(oto_file_list_add(&c->inputs, path, err));
+            continue;
+        }
+        OTO_TRY(oto_file_list_add_below(&c->inputs, path, is_parquet, err));
+        if (c->inputs.count == before)
+            return oto_error_set(err, OTO_NOT_FOUND, "%s: no Parquet file in it", path);
+    }
+    return OTO_OK;
+}
+
 // Bytes of all inputs, when all are files.
-static uint64_t total_of(const struct oto_convert_options *options)
+static uint64_t total_of(const struct oto_file_list *inputs)
 {
     uint64_t total = 0;
-    for (size_t i = 0; i < options->input_count; i++) {
+    for (size_t i = 0; i < inputs->count; i++) {
         struct oto_input input;
-        if (oto_input_open(&input, options->inputs[i], NULL) < 0)
+        if (oto_input_open(&input, inputs->paths[i], NULL) < 0)
             return 0;
         int is_regular = input.is_regular;
         total += input.size_bytes;
@@ -165,9 +191,11 @@ static enum oto_status run(struct oto_convert *c, struct oto_error *err)
 {
     struct sink sink;
     OTO_TRY(check_output(c, err));
+    OTO_TRY(list_inputs(c, err));
+    c->total = total_of(&c->inputs);
     enum oto_status status = sink_open(&sink, c, err);
-    for (size_t i = 0; i < c->options->input_count && status == OTO_OK; i++)
-        status = run_input(c, &sink, c->options->inputs[i], err);
+    for (size_t i = 0; i < c->inputs.count && status == OTO_OK; i++)
+        status = run_input(c, &sink, c->inputs.paths[i], err);
     if (status == OTO_OK)
         status = sink_finish(&sink, err);
     sink_close(&sink);
@@ -179,12 +207,12 @@ enum oto_status oto_convert(const struct oto_convert_options *options,
 {
     struct oto_convert c = {.options = options, .result = ret_result, .signal = options->signal};
     *ret_result = (struct oto_convert_result){.messages = 0};
-    c.total = total_of(options);
     c.codec = oto_codec_new(&oto_allocator_heap);
     c.flat = oto_schemas_new_flat(&oto_allocator_heap, NULL, 0, err);
     enum oto_status status = c.codec && c.flat
                                  ? run(&c, err)
                                  : oto_error_set(err, OTO_NO_MEMORY, "no memory to convert");
+    oto_file_list_release(&c.inputs);
     oto_schemas_free(c.flat);
     oto_codec_free(c.codec);
     return status;

@@ -43,7 +43,9 @@ struct oto_convert_options {
     // A file, or "-". Parquet: five files may come of metrics: x.parquet gives x.gauge.parquet, …;
     // in a folder they are gauge.parquet, …, or logs.parquet, traces.parquet.
     const char *output;
-    const char *const *inputs; // files, or "-"
+    // Files, or "-"; reading PARQUET, also folders: all *.parquet below them, in the order of their
+    // paths.
+    const char *const *inputs;
     size_t input_count;
     const char *created_by; // of Parquet files
     uint64_t received_ns;   // the time of rows that have none

@@ -5,6 +5,7 @@
 
 #include "codec/decompressor.h"
 #include "convert/convert.h"
+#include "os/file_list.h"
 #include "os/stream.h"
 #include "otlp/otlp_decode.h"
 #include "otlp/otlp_encode.h"
@@ -22,7 +23,8 @@ struct oto_convert {
     enum oto_signal signal; // OTO_CONVERT_SIGNAL_OF_INPUT until an input has told it
     struct oto_codec *codec;
     struct oto_schemas *flat; // of Parquet files that are read
-    uint64_t done, total;     // bytes of inputs
+    struct oto_file_list inputs;
+    uint64_t done, total; // bytes of inputs
 };
 
 void oto_convert_note(const struct oto_convert *c, const char *format, ...) OTO_PRINTF(2, 3);

@@ -1,10 +1,11 @@
 // Which files there are, and what of them is shown by whom.
-#include "inspect/file_list.h"
 #include "inspect/inspect_internal.h"
+#include "os/file.h"
+#include "os/file_list.h"
+#include "os/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 void oto_inspect_put(struct oto_inspection *inspection, const char *format, ...)
 {
@@ -127,56 +128,19 @@ static int is_ours(const char *name)
     return strcmp(name, "checkpoint") == 0;
 }
 
-static enum oto_status see_file(void *state, const char *path, uint64_t size_bytes,
-                                struct oto_error *err)
-{
-    const char *name = strrchr(path, '/');
-    (void)size_bytes, (void)err;
-    return is_ours(name ? name + 1 : path) ? oto_buffer_append(state, path, strlen(path) + 1)
-                                           : OTO_OK;
-}
-
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-// texts: paths, each with a NUL.
-static enum oto_status add_all(struct oto_inspection *inspection, struct oto_bytes texts,
-                               void (*failed)(void *, const char *, const struct oto_error *),
-                               void *state)
-{
-    const char *at = (const char *)texts.data, *end = at + texts.size;
-    size_t count = 0, i = 0;
-    for (const char *path = at; path < end; path += strlen(path) + 1)
-        count++;
-    const char **paths = malloc(count * sizeof *paths);
-    enum oto_status status = paths ? OTO_OK : OTO_NO_MEMORY;
-    for (const char *path = at; paths && path < end; path += strlen(path) + 1)
-        paths[i++] = path;
-    if (paths)
-        qsort(paths, count, sizeof *paths, compare_texts);
-    for (i = 0; i < count && status >= 0; i++)
-        status = add_file(inspection, paths[i], failed, state);
-    free(paths);
-    return status;
-}
-
 enum oto_status oto_inspection_add(struct oto_inspection *inspection, const char *path,
                                    void (*failed)(void *, const char *, const struct oto_error *),
                                    void *state, struct oto_error *err)
 {
-    struct oto_buffer paths;
-    struct stat info;
-    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+    struct oto_file_list files = {.count = 0};
+    if (!oto_path_is_folder(path))
         return add_file(inspection, path, failed, state);
-    oto_buffer_init(&paths, &oto_allocator_heap, SIZE_MAX / 2);
-    enum oto_status status = oto_files_below(path, see_file, &paths, err);
-    if (status >= 0 && !paths.size)
+    enum oto_status status = oto_file_list_add_below(&files, path, is_ours, err);
+    if (status >= 0 && files.count == 0)
         status = oto_error_set(err, OTO_NOT_FOUND, "no Parquet file and no log segment in it");
-    if (status >= 0)
-        status = add_all(inspection, oto_buffer_view(&paths), failed, state);
-    oto_buffer_release(&paths);
+    for (size_t i = 0; i < files.count && status >= 0; i++)
+        status = add_file(inspection, files.paths[i], failed, state);
+    oto_file_list_release(&files);
     return status;
 }
 

@@ -2,7 +2,7 @@
 // leaves the log while this runs is then in a file that the second look finds.
 #include "inspect/verify_internal.h"
 
-#include "inspect/file_list.h"
+#include "os/file_list.h"
 
 #include <stdio.h>
 #include <stdlib.h>

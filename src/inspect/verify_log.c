@@ -1,6 +1,6 @@
 // The logs of a data folder: every record, and which sequence numbers there are.
-#include "inspect/file_list.h"
 #include "inspect/verify_internal.h"
+#include "os/file_list.h"
 
 #include "codec/crc.h"
 

@@ -166,6 +166,19 @@ def test_parquet_files_have_their_names_and_come_back(convert, tmp_path, signal)
         assert rows_of_stream(signal, back) == rows(signal, requests)
 
 
+def test_folders_of_parquet_files_are_read_in_the_order_of_their_names(convert, tmp_path):
+    for name, body in ("b/2", "three"), ("a/1", "one"), ("b/1", "two"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        document = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": body}}]}]}]})
+        convert("--from", "otlp-json", "--to", "parquet", "-o", tmp_path / f"{name}.parquet", "-", input=document.encode())
+    (tmp_path / "b/note.txt").write_text("no Parquet file")
+    lines = convert("--from", "parquet", "--to", "otlp-json", "-o", "-", tmp_path).splitlines()
+    bodies = [json.loads(line)["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["body"] for line in lines]
+    assert bodies == [{"stringValue": body} for body in ("one", "two", "three")]
+    (tmp_path / "empty").mkdir()
+    assert "no Parquet file" in convert("--from", "parquet", "--to", "otlp", "-o", "-", tmp_path / "empty", status=1)
+
+
 def test_parquet_is_as_the_server_writes_it(server, convert, tmp_path):
     request = otlp.traces(500)
     one = server()
