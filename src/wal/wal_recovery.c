@@ -189,6 +189,26 @@ static enum oto_status open_reader(struct reader *r, struct oto_error *err)
     return status;
 }
 
+// The first record of a file without its header; OTO_END when there is none. A recycled file holds
+// records of an earlier life too, but these were all flushed before it was used again: they must
+// not be taken for the file's own, whose numbers make void what older segments hold.
+static enum oto_status first_of_unknown_life(struct reader *r, struct oto_wal_record *ret_record,
+                                             struct oto_error *err)
+{
+    uint64_t offset = OTO_WAL_SEGMENT_HEADER_BYTES;
+    for (;;) {
+        size_t size;
+        r->salt = 0;
+        enum oto_status status = resync(r, offset, &offset, err);
+        if (status != OTO_OK)
+            return status;
+        OTO_TRY(record_at(r, offset, ret_record, &size, err));
+        if (ret_record->seq > r->wal->marks.flushed_seq)
+            return OTO_OK;
+        offset += size;
+    }
+}
+
 // Reads one header. A file whose header belongs to another life holds nothing that was ever
 // acknowledged: *ret_stale.
 static enum oto_status read_header(struct reader *r, int *ret_stale, struct oto_error *err)
@@ -208,15 +228,12 @@ static enum oto_status read_header(struct reader *r, int *ret_stale, struct oto_
         return OTO_OK;
     }
     // The header is damaged or was never written: the records after it decide.
-    uint64_t offset;
-    status = resync(r, OTO_WAL_SEGMENT_HEADER_BYTES, &offset, err);
+    struct oto_wal_record record;
+    status = first_of_unknown_life(r, &record, err);
     if (status < 0)
         return status;
     *ret_stale = status == OTO_END;
     if (status == OTO_OK) {
-        struct oto_wal_record record;
-        size_t size;
-        OTO_TRY(record_at(r, offset, &record, &size, err));
         r->segment->first_seq = record.seq;
         r->segment->last_seq = record.seq - 1;
         r->segment->corrupt = 1;

@@ -165,8 +165,7 @@ class Disk:
         yield "all but the last", pending[:-1]
         yield "names without content", [c for c in pending if c.kind == "name"]
         yield "content without names", [c for c in pending if c.kind != "name"]
-        zeros = [dataclasses.replace(c, data=bytes(len(c.data))) if c.kind == "write" else c for c in pending]
-        yield "lengths without bytes", zeros
+        yield "lengths without bytes", [self.without_bytes(c) for c in pending]
         last = pending[-1]
         if last.kind == "write" and len(last.data) > 1:
             for size in {1, len(last.data) // 2, len(last.data) & ~511 or 1}:
@@ -175,6 +174,14 @@ class Disk:
             share = rng.random()
             yield f"some {number}", [c for c in pending if rng.random() < share]
             yield f"all but one {number}", [c for i, c in enumerate(pending) if i != rng.randrange(len(pending))]
+
+    @staticmethod
+    def without_bytes(change):
+        """A file may have grown and hold nothing there. What it overwrites is old or new, never zero."""
+        if change.kind != "write":
+            return change
+        inside = max(0, min(len(change.data), len(change.file.safe) - change.offset))
+        return dataclasses.replace(change, data=change.data[:inside] + bytes(len(change.data) - inside))
 
     def after_cut(self, chosen) -> dict[str, bytes | None]:
         """Path below the root to content; None for a folder."""

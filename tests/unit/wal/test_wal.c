@@ -364,6 +364,34 @@ static void segments_roll_and_are_recycled_without_their_old_records(void **stat
     owner_free(o);
 }
 
+static void a_recycled_segment_that_lost_its_beginning_does_not_void_others(void **state)
+{
+    (void)state;
+    struct owner *o = owner_new();
+    static const uint8_t zeros[(1u << 20) + 2 * OTO_WAL_SEGMENT_HEADER_BYTES];
+    char path[128];
+    start(o);
+    for (int i = 0; i < 12; i++)
+        append_big(o, 1u << 20, (char)('a' + i));
+    assert_int_equal(oto_wal_checkpoint(o->wal, 12, 12, NULL), OTO_OK);
+    assert_int_equal(oto_wal_trim(o->wal, NULL), OTO_OK);
+    for (int i = 0; i < 4; i++)
+        append_big(o, 1u << 20, (char)('A' + i));
+    unsigned newest = (unsigned)o->wal->newest->ordinal;
+    int lost = (int)(16 - o->wal->newest->first_seq + 1);
+    assert_int_equal(lost, 1); // its other records are of an earlier life
+    assert_int_equal(oto_wal_checkpoint(o->wal, 12, 12, NULL), OTO_OK);
+    stop(o);
+    segment_path(o, newest, path);
+    poke(path, 0, zeros, sizeof zeros);
+    open_and_replay(o);
+    assert_int_equal(o->count, 4 - lost);
+    for (int i = 0; i < o->count; i++)
+        assert_int_equal(o->seqs[i], (uint64_t)(13 + i));
+    stop(o);
+    owner_free(o);
+}
+
 static void a_record_larger_than_a_segment_fits(void **state)
 {
     (void)state;
@@ -617,6 +645,7 @@ int main(void)
         cmocka_unit_test(a_lost_header_costs_no_record),
         cmocka_unit_test(a_newer_format_is_refused_not_truncated),
         cmocka_unit_test(segments_roll_and_are_recycled_without_their_old_records),
+        cmocka_unit_test(a_recycled_segment_that_lost_its_beginning_does_not_void_others),
         cmocka_unit_test(a_record_larger_than_a_segment_fits),
         cmocka_unit_test(trimmed_log_goes_on_counting),
         cmocka_unit_test(a_failed_write_loses_its_group_and_nothing_else),
