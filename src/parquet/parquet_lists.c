@@ -5,6 +5,7 @@
 
 #define WORD_BITS 56 // so many fit behind up to seven bits of the row before
 #define VALUES_PER_ROW_MIN 2
+#define RUN_MIN 16 // rows of one list: in shorter runs the first rows are most of it
 
 struct list {
     uint32_t word; // the first of ceil(bit_count / WORD_BITS)
@@ -76,30 +77,79 @@ static uint8_t *put_varint(uint8_t *at, uint32_t value)
     return at;
 }
 
+// Bits on their way out: fewer than eight are held.
+struct bits {
+    uint8_t *at; // room for a word here
+    uint64_t held;
+    unsigned count;
+};
+
+static inline void put_list(struct bits *to, const struct list *list, const uint64_t *words)
+{
+    const uint64_t *word = words + list->word;
+    for (uint32_t left = list->bit_count; left;) {
+        unsigned some = left < WORD_BITS ? left : WORD_BITS;
+        to->held |= *word++ << to->count;
+        oto_store64(to->at, to->held);
+        to->count += some;
+        to->at += to->count >> 3;
+        to->held = to->held >> (to->count & ~7u);
+        to->count &= 7;
+        left -= some;
+    }
+}
+
+static uint32_t same_entries(const uint32_t *entries, uint32_t count)
+{
+    uint32_t same = 1;
+    while (same < count && entries[same] == entries[0])
+        same++;
+    return same;
+}
+
+// Rows of one list. Eight of them are as many bytes as the list has bits, so once they have been
+// written, and a byte more, those bytes come again.
+static struct bits put_same(struct bits to, const struct list *list, const uint64_t *words,
+                            uint32_t count)
+{
+    uint32_t size = list->bit_count, before = size ? 8 + (7 + size) / size : count;
+    for (; count && before; count--, before--)
+        put_list(&to, list, words);
+    for (; count >= 8; count -= 8, to.at += size)
+        memcpy(to.at, to.at - size, size);
+    for (; count; count--)
+        put_list(&to, list, words);
+    return to;
+}
+
+// Whether rows of one list mostly stand together: a look at some of them.
+static int has_runs(const uint32_t *entries, uint32_t row_count)
+{
+    uint32_t looks = 0, runs = 0;
+    for (uint32_t i = 0; i + RUN_MIN <= row_count; i += 4 * RUN_MIN, looks++)
+        runs += entries[i] == entries[i + RUN_MIN - 1];
+    return runs > looks / 2;
+}
+
 // One bit-packed run; padded to whole groups of eight values, and room for a word behind.
 static void put_rows(const struct list *lists, const uint64_t *words, const uint32_t *entries,
                      uint32_t row_count, uint8_t *seen, uint8_t *at, uint8_t *end)
 {
-    uint64_t bits = 0;
-    unsigned filled = 0; // under 8
-    for (uint32_t i = 0; i < row_count; i++) {
-        const struct list *list = &lists[entries[i]];
-        const uint64_t *word = words + list->word;
+    struct bits to = {at, 0, 0};
+    uint32_t i = 0;
+    int is_in_runs = has_runs(entries, row_count);
+    for (uint32_t same; is_in_runs && i < row_count; i += same) {
+        same = same_entries(entries + i, row_count - i);
         seen[entries[i]] = 1;
-        for (uint32_t left = list->bit_count; left;) {
-            unsigned some = left < WORD_BITS ? left : WORD_BITS;
-            bits |= *word++ << filled;
-            oto_store64(at, bits);
-            filled += some;
-            at += filled >> 3;
-            bits = bits >> (filled & ~7u);
-            filled &= 7;
-            left -= some;
-        }
+        to = put_same(to, &lists[entries[i]], words, same);
     }
-    if (filled)
-        *at++ = (uint8_t)bits;
-    memset(at, 0, (size_t)(end - at));
+    for (; i < row_count; i++) {
+        seen[entries[i]] = 1;
+        put_list(&to, &lists[entries[i]], words);
+    }
+    if (to.count)
+        *to.at++ = (uint8_t)to.held;
+    memset(to.at, 0, (size_t)(end - to.at));
 }
 
 enum oto_status oto_parquet_lists_write(struct oto_parquet_file *file,
