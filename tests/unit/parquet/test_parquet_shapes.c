@@ -178,10 +178,113 @@ static void rows_come_back_in_any_order(void **state)
     table_release(&t);
 }
 
+// --- lists that rows share ---
+static const struct oto_field row_field = {.name = "row", .id = 1, .type = OTO_TYPE_INT64};
+static const struct oto_field shared_field = {
+    .name = "labels", .id = 2, .type = OTO_TYPE_MAP, .level = 1};
+static const struct oto_field own_field = {.name = "labels", .id = 2, .type = OTO_TYPE_MAP};
+static const struct oto_field *const shared_fields[] = {&row_field, &shared_field};
+static const struct oto_field *const own_fields[] = {&row_field, &own_field};
+static const struct oto_schema shared_schema = {
+    .name = "t", .fields = shared_fields, .field_count = 2, .level_count = 2};
+static const struct oto_schema own_schema = {
+    .name = "t", .fields = own_fields, .field_count = 2, .level_count = 1};
+
+#define SHARED_ROWS 30000u
+#define ENTRIES 200u
+
+static void append_labels(struct oto_builder *b, struct oto_column *c, uint32_t entry)
+{
+    char text[32];
+    for (uint32_t k = 0; k < entry % 13 + (entry > 100); k++) {
+        snprintf(text, sizeof text, "label %u", k);
+        append_text(b, &c->children[0], text);
+        snprintf(text, sizeof text, "value %u", (entry * 31 + k) % 700);
+        append_text(b, &c->children[1], text);
+    }
+    assert_int_equal(oto_column_append_end(b, c), OTO_OK);
+}
+
+// Rows of an entry stand together in the first pages, in runs of all lengths, then mix.
+static uint32_t entry_of(uint32_t row)
+{
+    return row < SHARED_ROWS / 2 ? row / (row / 1000 * 7 + 1) % ENTRIES
+                                 : (uint32_t)(scatter(row) % ENTRIES);
+}
+
+static void shared_make(struct table *t)
+{
+    struct oto_builder *b = &t->builder;
+    oto_arena_init(&t->arena, &oto_allocator_heap, 1 << 20, SIZE_MAX);
+    assert_int_equal(oto_builder_init(b, &shared_schema, &t->arena, 1, 1024, NULL), OTO_OK);
+    for (uint32_t row = 0; row < SHARED_ROWS; row++) {
+        uint32_t entry = entry_of(row), index;
+        int is_new;
+        assert_int_equal(
+            oto_builder_entry(b, 1, oto_bytes(&entry, sizeof entry), 0, &index, &is_new), OTO_OK);
+        if (is_new)
+            append_labels(b, &b->columns[1], entry);
+        assert_int_equal(oto_builder_row(b, index), OTO_OK);
+        assert_int_equal(oto_column_reserve(b, &b->columns[0], 1), OTO_OK);
+        oto_column_append_i64(&b->columns[0], row);
+    }
+    assert_int_equal(oto_builder_view(b, &oto_allocator_heap, &t->batch), OTO_OK);
+}
+
+static void shared_lists_come_back(void **state)
+{
+    (void)state;
+    struct table t, got, expected;
+    struct oto_buffer file;
+    struct oto_sink sink = {to_buffer, &file};
+    struct oto_parquet_options options;
+    struct oto_parquet_result result;
+    struct oto_parquet_reader *reader;
+    struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
+    struct oto_error err;
+    uint32_t rows;
+    shared_make(&t);
+    oto_buffer_init(&file, &oto_allocator_heap, 1 << 28);
+    oto_parquet_options_default(&options);
+    options.page_rows = 3000;
+    assert_int_equal(oto_parquet_write(&t.batch, NULL, SHARED_ROWS, &options, codec,
+                                       &oto_allocator_heap, &sink, &result, &err),
+                     OTO_OK);
+    struct oto_bytes bytes = oto_buffer_view(&file);
+    struct oto_source source = oto_source_of_bytes(&bytes);
+    assert_int_equal(oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, &err), 0);
+    assert_int_equal(oto_parquet_select(reader, &own_schema, &err), OTO_OK);
+    struct table *both[] = {&got, &expected};
+    for (int i = 0; i < 2; i++) {
+        oto_arena_init(&both[i]->arena, &oto_allocator_heap, 1 << 20, SIZE_MAX);
+        assert_int_equal(
+            oto_builder_init(&both[i]->builder, &own_schema, &both[i]->arena, 1, 1024, NULL),
+            OTO_OK);
+    }
+    while (oto_parquet_read(reader, &got.builder, 1u << 20, &rows, &err) == OTO_OK)
+        ;
+    for (uint32_t row = 0; row < SHARED_ROWS; row++)
+        append_labels(&expected.builder, &expected.builder.columns[1], entry_of(row));
+    const struct oto_column *a = &expected.builder.columns[1], *b = &got.builder.columns[1];
+    assert_int_equal(got.builder.levels[0].count, SHARED_ROWS);
+    assert_memory_equal(a->offsets, b->offsets, (SHARED_ROWS + 1) * sizeof *a->offsets);
+    for (uint32_t i = 0; i < a->offsets[SHARED_ROWS]; i++) {
+        assert_true(oto_bytes_equal(text_at(&a->children[0], i), text_at(&b->children[0], i)));
+        assert_true(oto_bytes_equal(text_at(&a->children[1], i), text_at(&b->children[1], i)));
+    }
+    oto_arena_release(&got.arena);
+    oto_arena_release(&expected.arena);
+    oto_parquet_close(reader);
+    oto_buffer_release(&file);
+    oto_codec_free(codec);
+    table_release(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back_in_any_order),
+        cmocka_unit_test(shared_lists_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
