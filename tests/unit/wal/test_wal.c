@@ -386,7 +386,7 @@ static void a_recycled_segment_that_lost_its_beginning_does_not_void_others(void
     poke(path, 0, zeros, sizeof zeros);
     open_and_replay(o);
     assert_int_equal(o->count, 4 - lost);
-    for (int i = 0; i < o->count; i++)
+    for (size_t i = 0; i < o->count; i++)
         assert_int_equal(o->seqs[i], (uint64_t)(13 + i));
     stop(o);
     owner_free(o);
