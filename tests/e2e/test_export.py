@@ -6,6 +6,9 @@ import gzip
 import http.server
 import io
 import os
+import pty
+import re
+import select
 import signal
 import socket
 import ssl
@@ -463,15 +466,34 @@ def test_signal_time_and_condition(server, export):
     ]
 
 
-def test_windows_of_many_rows_in_one_place(server, export):
+def run_in_terminal(command, env) -> tuple[str, str]:
+    """What a command prints, and what its user sees on a terminal besides."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=its, text=True)
+    os.close(its)
+    seen = b""
+    while process.poll() is None or select.select([ours], [], [], 0)[0]:
+        if select.select([ours], [], [], 0.1)[0]:
+            try:
+                seen += os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+    os.close(ours)
+    assert process.wait(60) == 0, seen
+    return process.stdout.read(), seen.decode()
+
+
+def test_windows_of_many_rows_in_one_place_with_progress(server, home):
     """More rows than a window in an hour, in a second, around years without any."""
     one, two = server(), server()
     for start in (NOON, NOON + 1, NOON + 300 * DAY, NOON - 10_000 * DAY):
         for k in range(8):
             send(one, [otlp.logs(4000, start=start + k * 4000 * 250)], "logs")
-    done = export(one, "grpc://" + two.grpc)
-    assert done.stdout.startswith("sent 128000 rows")
+    output, seen = run_in_terminal(command(one, "grpc://" + two.grpc), home)
+    assert output.startswith("sent 128000 rows")
     assert two.sql("SELECT count(*) AS n, count(DISTINCT TraceId) AS d FROM otel_logs") == [{"n": 128000, "d": 128000}]
+    assert re.search(r"\r\d+ rows of 128000 rows, \d+ %, \d+ rows/s", seen), seen
+    assert seen.endswith("\r\x1b[K"), "the line is gone at the end"
 
 
 # Interruptions
