@@ -1,9 +1,9 @@
 #include "forward/otlp_sender.h"
 
+#include "forward/curl_library.h"
 #include "os/clock.h"
 #include "os/file.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -127,7 +127,7 @@ static enum oto_status add_header(struct oto_otlp_sender *s, const char *name, c
     char line[HEADER_MAX];
     int size = snprintf(line, sizeof(line), *value ? "%s: %s" : "%s:%s", name, value);
     struct curl_slist *longer =
-        size < (int)sizeof(line) ? curl_slist_append(s->headers, line) : NULL;
+        size < (int)sizeof(line) ? oto_curl()->slist_append(s->headers, line) : NULL;
     if (!longer)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for the header %s", name);
     s->headers = longer;
@@ -184,12 +184,12 @@ static size_t take_answer(char *data, size_t size, size_t count, void *state)
 }
 
 // curl_easy_setopt takes a long, a pointer or a function, by the option.
-#define SET(option, value) (ok &= curl_easy_setopt(easy, option, value) == CURLE_OK)
+#define SET(option, value) (ok &= oto_curl()->easy_setopt(easy, option, value) == CURLE_OK)
 
 // libcurl before 8.0 fails when it uses an HTTP/2 connection without TLS for a second request.
 static int is_reuse_broken(void)
 {
-    return curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+    return oto_curl()->version_info(CURLVERSION_NOW)->version_num < 0x080000;
 }
 
 static int set_options(const struct oto_otlp_sender *s, struct request *request)
@@ -226,13 +226,13 @@ static enum oto_status prepare(struct oto_otlp_sender *s, struct oto_error *err)
 {
     OTO_TRY(set_urls(s, err));
     OTO_TRY(set_headers(s, err));
-    s->multi = curl_multi_init();
+    s->multi = oto_curl()->multi_init();
     s->codec = oto_codec_new(&oto_allocator_heap);
     if (!s->multi || !s->codec)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for a sender");
     for (uint32_t i = 0; i < s->options.in_flight_max; i++) {
         struct request *request = &s->requests[i];
-        request->easy = curl_easy_init();
+        request->easy = oto_curl()->easy_init();
         if (!request->easy || !set_options(s, request))
             return oto_error_set(err, OTO_NO_MEMORY, "no memory for a sender");
     }
@@ -242,8 +242,9 @@ static enum oto_status prepare(struct oto_otlp_sender *s, struct oto_error *err)
 enum oto_status oto_otlp_sender_new(const struct oto_otlp_sender_options *options,
                                     struct oto_otlp_sender **ret_sender, struct oto_error *err)
 {
+    OTO_TRY(oto_curl_load(err));
     struct oto_otlp_sender *s = calloc(1, sizeof(*s));
-    if (!s || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (!s || oto_curl()->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         free(s);
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for a sender");
     }
@@ -269,17 +270,17 @@ void oto_otlp_sender_free(struct oto_otlp_sender *s)
     for (int i = 0; i < OTO_OTLP_IN_FLIGHT_MAX; i++) {
         struct request *request = &s->requests[i];
         if (request->state == REQUEST_SENDING)
-            (void)curl_multi_remove_handle(s->multi, request->easy);
+            (void)oto_curl()->multi_remove_handle(s->multi, request->easy);
         if (request->easy)
-            curl_easy_cleanup(request->easy);
+            oto_curl()->easy_cleanup(request->easy);
         oto_buffer_release(&request->body);
         oto_buffer_release(&request->answer);
     }
     if (s->multi)
-        (void)curl_multi_cleanup(s->multi);
-    curl_slist_free_all(s->headers);
+        (void)oto_curl()->multi_cleanup(s->multi);
+    oto_curl()->slist_free_all(s->headers);
     oto_codec_free(s->codec);
-    curl_global_cleanup();
+    oto_curl()->global_cleanup();
     free(s);
 }
 
@@ -305,7 +306,7 @@ static enum oto_status start_try(struct oto_otlp_sender *s, struct request *requ
     SET(CURLOPT_URL, s->urls[request->signal]);
     SET(CURLOPT_POSTFIELDS, (const char *)request->body.data);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
-    if (!ok || curl_multi_add_handle(s->multi, easy) != CURLM_OK)
+    if (!ok || oto_curl()->multi_add_handle(s->multi, easy) != CURLM_OK)
         return oto_error_set(&s->failure, OTO_NO_MEMORY, "no memory to send a request");
     request->state = REQUEST_SENDING;
     return OTO_OK;
@@ -333,7 +334,8 @@ static int is_final(CURLcode code)
 static const char *answer_header(CURL *easy, const char *name)
 {
     struct curl_header *header;
-    return curl_easy_header(easy, name, 0, CURLH_TRAILER | CURLH_HEADER, -1, &header) == CURLHE_OK
+    return oto_curl()->easy_header(easy, name, 0, CURLH_TRAILER | CURLH_HEADER, -1, &header) ==
+                   CURLHE_OK
                ? header->value
                : NULL;
 }
@@ -345,13 +347,13 @@ static void read_answer(struct request *request, CURLcode code, struct oto_otlp_
     char *content_type = NULL;
     *answer = (struct oto_otlp_answer){.body = oto_buffer_view(&request->answer)};
     if (code != CURLE_OK) {
-        answer->network_error = curl_easy_strerror(code);
+        answer->network_error = oto_curl()->easy_strerror(code);
         answer->is_final = is_final(code);
         return;
     }
-    (void)curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &http_status);
-    (void)curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after);
-    (void)curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &content_type);
+    (void)oto_curl()->easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &http_status);
+    (void)oto_curl()->easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    (void)oto_curl()->easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &content_type);
     answer->http_status = (int)http_status;
     answer->retry_after_ms = retry_after > 0 ? (uint64_t)retry_after * 1000 : 0;
     answer->content_type = content_type;
@@ -416,7 +418,7 @@ static void finish_try(struct oto_otlp_sender *s, struct request *request, CURLc
     struct oto_otlp_outcome outcome;
     read_answer(request, code, &answer);
     oto_otlp_outcome_of(s->transport, &answer, &outcome);
-    (void)curl_multi_remove_handle(s->multi, request->easy);
+    (void)oto_curl()->multi_remove_handle(s->multi, request->easy);
     request->state = REQUEST_WAITING;
     if (outcome.verdict == OTO_OTLP_TAKEN)
         note_taken(s, request, &outcome);
@@ -448,19 +450,19 @@ static void step(struct oto_otlp_sender *s, int may_wait)
 {
     int running, left, timeout_ms = start_waiting(s);
     CURLMsg *message;
-    (void)curl_multi_perform(s->multi, &running);
+    (void)oto_curl()->multi_perform(s->multi, &running);
     int finished = 0;
-    while ((message = curl_multi_info_read(s->multi, &left))) {
+    while ((message = oto_curl()->multi_info_read(s->multi, &left))) {
         struct request *request = NULL;
         CURLcode code = message->data.result;
         if (message->msg != CURLMSG_DONE)
             continue;
-        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+        (void)oto_curl()->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
         finish_try(s, request, code);
         finished = 1;
     }
     if (may_wait && !finished)
-        (void)curl_multi_poll(s->multi, NULL, 0, timeout_ms, NULL);
+        (void)oto_curl()->multi_poll(s->multi, NULL, 0, timeout_ms, NULL);
 }
 
 static enum oto_status wait_until_busy(struct oto_otlp_sender *s, uint32_t at_most,
