@@ -93,6 +93,7 @@ def test_slow_senders_are_timed_out_and_others_served(shared):
 
 
 @pytest.mark.long
+@pytest.mark.release
 @pytest.mark.parametrize("kind", ["HTTP/1.1", "HTTP/2 window", "HTTP/2 socket"])
 def test_peers_that_never_read_are_given_up(shared, kind):
     """An answer of many megabytes to one who reads nothing: 30 s without progress, and it is over. Memory stays."""
