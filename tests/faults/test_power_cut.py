@@ -18,7 +18,7 @@ from test_injected_faults import BATCHES, COUNT, Story
 
 ALL = os.environ.get("OTOLITH_FAULTS") == "all"
 pytestmark = pytest.mark.faults
-SAMPLE = 30
+SAMPLE = 20
 
 
 class RecordedStory(Story):
