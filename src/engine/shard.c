@@ -179,8 +179,7 @@ static void wait_for_first(struct oto_shard *shard, struct oto_ingest *ingest)
     atomic_fetch_add(&shard->engine->repeats_waiting, 1);
 }
 
-// Requests of this shard have an outcome: repeats of them may wait anywhere. One that began to wait
-// at this very moment finds out at its shard's next tick.
+// Requests of this shard have an outcome: repeats of them may wait anywhere.
 static void wake_repeats(struct oto_shard *shard)
 {
     struct oto_engine *engine = shard->engine;
@@ -643,6 +642,7 @@ static int answer_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uin
     case OTO_DEDUP_PENDING:
         decode_repeat(shard, ingest, received_ns);
         wait_for_first(shard, ingest);
+        oto_shard_wake(shard); // the first may have got its outcome just before this one was noted
         return 1;
     case OTO_DEDUP_STORED:
         break;
