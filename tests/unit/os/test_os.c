@@ -146,6 +146,7 @@ static void folders_are_made_listed_and_removed(void **state)
     assert_int_equal(oto_folder_sync(deep, &err), OTO_OK);
     assert_int_equal(oto_parent_sync(deep, &err), OTO_OK);
     assert_int_equal(oto_parent_sync("no-slash", &err), OTO_OK);
+    assert_int_equal(oto_folder_sync("/proc", &err), OTO_OK); // knows no fsync
     assert_int_equal(oto_parent_sync("/tmp/", &err), OTO_OK);
     assert_int_equal(oto_parent_sync("/no-such-folder/name", &err), OTO_NOT_FOUND);
     assert_int_equal(oto_file_open(&f, in_folder("x/y=1/f"), OTO_FILE_WRITE, &err), OTO_OK);
