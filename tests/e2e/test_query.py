@@ -198,7 +198,7 @@ def test_no_sql(server):
 def test_a_query_that_runs_away_is_ended_by_time(server):
     one = server("--query-timeout", "1s")
     started = time.monotonic()
-    answer = ask(one, "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range * b.range = 7", "application/json")
+    answer = ask(one, "SELECT sum(sin(range)) FROM range(1000000000000)", "application/json")
     assert answer.status_code == 504 and time.monotonic() - started < 8, answer.text
     assert one.sql("SELECT 1 AS a") == [{"a": 1}]
 
@@ -243,7 +243,7 @@ def test_kill_9_of_the_query_process(server, while_running):
     assert len(pids) == 1
     if while_running:
         running = subprocess.Popen(["curl", "-s", "-H", "Content-Type: application/sql", one.http + "/api/v1/sql", "-d",
-                                    "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range * b.range = 7"],
+                                    "SELECT sum(sin(range)) FROM range(1000000000000)"],
                                    stdout=subprocess.PIPE)
         time.sleep(0.5)
     os.kill(pids[0], signal.SIGKILL)
@@ -257,7 +257,7 @@ def test_a_client_that_goes_away_ends_its_query(server):
     one = server("--query-workers", "1")
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(one.http + "/api/v1/sql", headers={"Content-Type": "application/sql"}, timeout=0.5,
-                   content="SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range * b.range = 7")
+                   content="SELECT sum(sin(range)) FROM range(1000000000000)")
     started = time.monotonic()
     assert one.sql("SELECT 1 AS a") == [{"a": 1}]
     assert time.monotonic() - started < 10
