@@ -7,6 +7,7 @@ started again on the same folder. OTOLITH_KILL_ROUNDS sets the number of kills (
 import collections
 import os
 import random
+import subprocess
 import threading
 import time
 
@@ -153,7 +154,7 @@ def from_files(data):
 @pytest.mark.release
 @pytest.mark.kill
 @pytest.mark.timeout(60 + ROUNDS * 30)
-def test_what_was_acknowledged_is_there_once_after_kills(server):
+def test_what_was_acknowledged_is_there_once_after_kills(server, otolith_binary):
     one = server("--flush-interval", "300ms", "--flush-rows", "2000", "--query-rows-max", "100000000")
     ledger = Ledger(one)
     ledger.note_acked()
@@ -179,3 +180,5 @@ def test_what_was_acknowledged_is_there_once_after_kills(server):
     ledger.check(from_server(one), complete=True)
     one.stop()
     ledger.check(from_files(one.data), complete=True)
+    verified = subprocess.run([otolith_binary, "verify", "--data", one.data], capture_output=True, text=True)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
