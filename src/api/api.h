@@ -94,6 +94,7 @@ int oto_rest_begin(struct oto_call *call);
 void oto_rest_sql(struct oto_call *call);
 void oto_rest_spans(struct oto_call *call);
 void oto_rest_closed(struct oto_call *call); // the peer is gone
+void oto_rest_cancel(struct oto_call *call); // ends the query; its answer says so
 
 // Counts memory for a call until it is closed; 0: refused and answered.
 int oto_call_reserve(struct oto_call *call, uint64_t more);

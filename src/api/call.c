@@ -344,8 +344,18 @@ static size_t on_error_body(void *state, int status, const char *reason,
     return size;
 }
 
+// Whoever hangs up does not want the answer of a query; what was exported is kept all the same.
+static void on_half_closed(void *state, struct oto_exchange *exchange)
+{
+    (void)state;
+    struct oto_call *call = *oto_exchange_user(exchange);
+    if (call && call->query)
+        oto_rest_cancel(call);
+}
+
 const struct oto_http_handler oto_api_handler = {.headers = on_headers,
                                                  .reserve = on_reserve,
                                                  .complete = on_complete,
                                                  .closed = on_closed,
+                                                 .half_closed = on_half_closed,
                                                  .error_body = on_error_body};

@@ -179,6 +179,12 @@ void oto_rest_closed(struct oto_call *call)
     }
 }
 
+void oto_rest_cancel(struct oto_call *call)
+{
+    struct rest_query *rest = call->query;
+    oto_query_cancel(oto_service_query_client(call->worker->service), &rest->query);
+}
+
 // --- the query's side ---
 
 static struct piece *make_piece(struct rest_query *rest, struct oto_bytes bytes)

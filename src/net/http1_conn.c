@@ -435,6 +435,8 @@ static void input_end(struct http_connection *c)
         h->reading = NULL;
         http_exchange_gone(e);
     }
+    for (struct oto_exchange *e = c->open.first; e; e = e->next)
+        http_exchange_half_closed(e);
     if (!c->open.first)
         c->close_after = 1;
     http_connection_mark(c);

@@ -470,6 +470,15 @@ static void tell_closed(struct oto_exchange *e, int answered)
     e->calls--;
 }
 
+void http_exchange_half_closed(struct oto_exchange *e)
+{
+    if (e->internal || !e->handler->half_closed)
+        return;
+    e->calls++;
+    e->handler->half_closed(e->handler->state, e);
+    e->calls--;
+}
+
 void http_exchange_finish(struct oto_exchange *e)
 {
     http_exchanges_remove(&e->connection->sent, e);

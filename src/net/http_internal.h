@@ -222,6 +222,8 @@ void http_exchange_sent(struct oto_exchange *e);
 void http_exchange_finish(struct oto_exchange *e);
 // The peer is gone. Frees, or leaves it to the answer.
 void http_exchange_gone(struct oto_exchange *e);
+// The peer has sent its last byte.
+void http_exchange_half_closed(struct oto_exchange *e);
 void http_exchange_drained(struct oto_exchange *e);
 // oto_exchange_respond with bytes before the body.
 void http_exchange_respond(struct oto_exchange *e, const struct oto_http_response *response,

@@ -55,6 +55,9 @@ struct oto_http_handler {
     // _abort after respond_begin), which then only frees it. Otherwise, and so when the peer left
     // before `complete`, the pointer is dead when this returns.
     void (*closed)(void *state, struct oto_exchange *exchange, int answered);
+    // Optional. The peer has closed its side (HTTP/1.1) and waits for the answer, or, most often,
+    // is gone: costly work for it may be ended. The answer is not to be given from within.
+    void (*half_closed)(void *state, struct oto_exchange *exchange);
     // Optional. Writes the body of an error that the server answers by itself (400, 405, 408, 413,
     // 414, 417, 431, 503, 505): up to capacity bytes to body, the media type, NUL-terminated, to
     // content_type (64 bytes). Returns the size of the body. request is NULL when its head could
