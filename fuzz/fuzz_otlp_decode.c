@@ -3,14 +3,7 @@
 // columns must fit their levels; a failure must leave the builders as they were; the same request
 // again must give as many rows.
 #include "mutate_protobuf.h"
-#include "otlp/otlp_decode.h"
-#include <stdlib.h>
-
-static void must(int condition)
-{
-    if (!condition)
-        abort();
-}
+#include "segment.h"
 
 static void check_column(const struct oto_column *c, uint32_t length)
 {
@@ -36,9 +29,8 @@ static void decode_twice(struct oto_otlp_decoder *d, enum oto_signal signal,
     struct oto_otlp_limits limits = {.depth_max = 20, .attributes_max = 50};
     struct oto_otlp_result first, second;
     struct oto_error err;
-    static uint32_t before[4096], after[4096];
+    static uint32_t before[SEGMENT_MARK_MAX], after[SEGMENT_MARK_MAX];
     size_t size = oto_otlp_mark_size(d, signal);
-    must(size <= sizeof before);
     oto_otlp_mark(d, signal, before);
     if (oto_otlp_decode(d, signal, message, 1, &limits, &first, &err) == OTO_OK) {
         must(oto_otlp_decode(d, signal, message, 1, &limits, &second, &err) == OTO_OK);
@@ -53,25 +45,18 @@ static void decode_twice(struct oto_otlp_decoder *d, enum oto_signal signal,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct oto_schemas *schemas;
+    static struct segment segment;
     struct oto_promotion promotion = {"acme.tenant", 10000};
-    struct oto_arena arena;
-    struct oto_builder builders[OTO_TABLE_COUNT], *list[OTO_TABLE_COUNT];
     if (size == 0)
         return 0;
     if (!schemas)
         schemas = oto_schemas_new(&oto_allocator_heap, &promotion, 1, NULL);
-    oto_arena_init(&arena, &oto_allocator_heap, 1u << 16, 1u << 28);
-    for (int t = 0; t < OTO_TABLE_COUNT; t++) {
-        list[t] = &builders[t];
-        must(oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &arena, 1, 16,
-                              NULL) == OTO_OK);
-    }
-    struct oto_otlp_decoder *d = oto_otlp_decoder_new(&oto_allocator_heap, schemas, list);
-    must(d != NULL);
-    decode_twice(d, (enum oto_signal)(data[0] % OTO_SIGNAL_COUNT), oto_bytes(data + 1, size - 1));
+    enum oto_signal signal = (enum oto_signal)(data[0] % OTO_SIGNAL_COUNT);
+    segment_open(&segment, schemas);
+    decode_twice(segment.decoder, signal, oto_bytes(data + 1, size - 1));
     for (int t = 0; t < OTO_TABLE_COUNT; t++)
-        check_builder(list[t]);
-    oto_otlp_decoder_free(d);
-    oto_arena_release(&arena);
+        if (oto_table_signal((enum oto_table)t) == signal)
+            check_builder(&segment.builders[t]);
+    segment_empty(&segment, signal);
     return 0;
 }

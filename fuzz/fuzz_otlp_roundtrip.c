@@ -3,45 +3,10 @@
 // encoded and decoded again must be the same rows, and encoded once more the same bytes.
 #include "../tests/unit/otlp/otlp_rows.h"
 #include "mutate_protobuf.h"
-#include "otlp/otlp_decode.h"
 #include "otlp/otlp_encode.h"
-#include <stdlib.h>
+#include "segment.h"
 
 #define RECEIVED_NS 1700000000123456789u
-
-struct segment {
-    struct oto_arena arena;
-    struct oto_builder builders[OTO_TABLE_COUNT];
-    struct oto_otlp_decoder *decoder;
-};
-
-static void must(int condition)
-{
-    if (!condition)
-        abort();
-}
-
-static void segment_open(struct segment *s)
-{
-    static struct oto_schemas *schemas;
-    struct oto_builder *list[OTO_TABLE_COUNT];
-    if (!schemas)
-        schemas = oto_schemas_new(&oto_allocator_heap, NULL, 0, NULL);
-    oto_arena_init(&s->arena, &oto_allocator_heap, 1u << 16, 1u << 28);
-    for (int t = 0; t < OTO_TABLE_COUNT; t++) {
-        list[t] = &s->builders[t];
-        must(oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &s->arena, 1,
-                              16, NULL) == OTO_OK);
-    }
-    s->decoder = oto_otlp_decoder_new(&oto_allocator_heap, schemas, list);
-    must(s->decoder != NULL);
-}
-
-static void segment_close(struct segment *s)
-{
-    oto_otlp_decoder_free(s->decoder);
-    oto_arena_release(&s->arena);
-}
 
 static enum oto_status decode(struct segment *s, enum oto_signal signal, struct oto_bytes message,
                               struct oto_otlp_result *result)
@@ -77,25 +42,24 @@ static void same_rows(struct segment *a, struct segment *b, enum oto_table table
     oto_batch_release(&other);
 }
 
-static void circle(struct segment *s, enum oto_signal signal, uint32_t rows_max)
+static void circle(struct segment *s, struct segment *again, enum oto_signal signal,
+                   uint32_t rows_max)
 {
     for (int t = 0; t < OTO_TABLE_COUNT; t++) {
         enum oto_table table = (enum oto_table)t;
         struct oto_buffer first, second;
         struct oto_otlp_result result;
-        struct segment again;
         if (oto_table_signal(table) != signal)
             continue;
         oto_buffer_init(&first, &oto_allocator_heap, 1u << 28);
         oto_buffer_init(&second, &oto_allocator_heap, 1u << 28);
-        segment_open(&again);
         encode(s, table, rows_max, &first);
-        must(decode(&again, signal, oto_buffer_view(&first), &result) == OTO_OK);
+        must(decode(again, signal, oto_buffer_view(&first), &result) == OTO_OK);
         must(result.rejected == 0 && result.utf8_repaired == 0);
-        same_rows(s, &again, table);
-        encode(&again, table, rows_max, &second);
+        same_rows(s, again, table);
+        encode(again, table, rows_max, &second);
         must(oto_bytes_equal(oto_buffer_view(&first), oto_buffer_view(&second)));
-        segment_close(&again);
+        segment_empty(again, signal);
         oto_buffer_release(&second);
         oto_buffer_release(&first);
     }
@@ -103,14 +67,18 @@ static void circle(struct segment *s, enum oto_signal signal, uint32_t rows_max)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct segment s;
+    static struct oto_schemas *schemas;
+    static struct segment segment, again;
     struct oto_otlp_result result;
     if (size == 0)
         return 0;
+    if (!schemas)
+        schemas = oto_schemas_new(&oto_allocator_heap, NULL, 0, NULL);
     enum oto_signal signal = (enum oto_signal)(data[0] % OTO_SIGNAL_COUNT);
-    segment_open(&s);
-    if (decode(&s, signal, oto_bytes(data + 1, size - 1), &result) == OTO_OK)
-        circle(&s, signal, data[0] & 1 ? 8192 : 1);
-    segment_close(&s);
+    segment_open(&segment, schemas);
+    segment_open(&again, schemas);
+    if (decode(&segment, signal, oto_bytes(data + 1, size - 1), &result) == OTO_OK)
+        circle(&segment, &again, signal, data[0] & 1 ? 8192 : 1);
+    segment_empty(&segment, signal);
     return 0;
 }
