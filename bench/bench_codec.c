@@ -1,18 +1,16 @@
 // folders: codec
-// Nanoseconds a value (or a byte) of the primitives on the ingest path: one JSON object a line on
-// standard output.
-//   bench_codec [SECONDS_EACH]
+// The primitives of the ingest path and of files, a value or a byte an item: Parquet's encodings,
+// checksums, hashes, text. How: bench.h.
 #include "base/hash.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "bench.h"
 #include "codec/crc.h"
 #include "codec/delta.h"
+#include "codec/hex_frame.h"
 #include "codec/rle.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
-enum { COUNT = 65536 };
+enum { COUNT = 65536, DOUBLES = COUNT / 64 };
 
 struct input {
     uint32_t narrow[COUNT];
@@ -23,50 +21,69 @@ struct input {
     uint64_t sink; // results go here, so that no call is left out
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void check(enum oto_status status)
-{
-    if (status < 0) {
-        fprintf(stderr, "bench_codec: %s\n", oto_status_name(status));
-        exit(1);
-    }
-}
-
 static void run_rle(struct input *in, unsigned width)
 {
     in->output.size = 0;
-    check(oto_rle_encode(in->narrow, COUNT, width, &in->output));
+    bench_must(oto_rle_encode(in->narrow, COUNT, width, &in->output));
 }
 
 static void run_rle_decode(struct input *in, unsigned width)
 {
-    check(oto_rle_decode(oto_buffer_view(&in->output), width, in->narrow, COUNT, NULL));
+    bench_must(oto_rle_decode(oto_buffer_view(&in->output), width, in->narrow, COUNT, NULL));
 }
 
 static void run_delta(struct input *in, unsigned unused)
 {
     (void)unused;
     in->output.size = 0;
-    check(oto_delta_encode64(in->wide, COUNT, &in->output));
+    bench_must(oto_delta_encode64(in->wide, COUNT, &in->output));
 }
 
 static void run_delta_decode(struct input *in, unsigned unused)
 {
     (void)unused;
-    check(oto_delta_decode64(oto_buffer_view(&in->output), in->wide, COUNT, NULL));
+    bench_must(oto_delta_decode64(oto_buffer_view(&in->output), in->wide, COUNT, NULL));
+}
+
+static void run_delta32(struct input *in, unsigned unused)
+{
+    (void)unused;
+    in->output.size = 0;
+    bench_must(oto_delta_encode32((const int32_t *)in->narrow, COUNT, &in->output));
+}
+
+static void run_join(struct input *in, unsigned unused)
+{
+    (void)unused;
+    oto_byte_stream_join(in->output.data, COUNT, 8, 0, COUNT, (uint8_t *)in->wide);
+}
+
+static void run_range(struct input *in, unsigned unused)
+{
+    (void)unused;
+    uint32_t least, greatest;
+    oto_codes_range(in->narrow, COUNT, &least, &greatest);
+    in->sink += least + greatest;
+}
+
+static void run_hex_frame(struct input *in, unsigned unused)
+{
+    (void)unused;
+    in->output.size = 0;
+    bench_must(oto_hex_frame((struct oto_bytes){0}, oto_bytes(in->text, COUNT), &in->output));
+}
+
+static void run_crc32(struct input *in, unsigned part)
+{
+    for (size_t at = 0; at < COUNT; at += part)
+        in->sink += oto_crc32(0, in->text + at, part);
 }
 
 static void run_split(struct input *in, unsigned unused)
 {
     (void)unused;
     in->output.size = 0;
-    check(oto_byte_stream_split(in->wide, COUNT, 8, &in->output));
+    bench_must(oto_byte_stream_split(in->wide, COUNT, 8, &in->output));
 }
 
 static void run_crc32c(struct input *in, unsigned part)
@@ -97,7 +114,7 @@ static void run_double(struct input *in, unsigned unused)
 {
     (void)unused;
     char text[OTO_TEXT_DOUBLE_MAX];
-    for (size_t i = 0; i < COUNT; i++)
+    for (size_t i = 0; i < DOUBLES; i++)
         in->sink += oto_text_from_double(in->doubles[i], text);
 }
 
@@ -145,7 +162,12 @@ static const struct {
     {"rle_decode_random_w10", NULL, run_rle_decode, 10},
     {"delta_encode64_times", fill_random, run_delta, 0},
     {"delta_decode64_times", NULL, run_delta_decode, 0},
+    {"delta_encode32_codes", NULL, run_delta32, 0},
+    {"codes_range", NULL, run_range, 0},
     {"byte_stream_split_8", NULL, run_split, 0},
+    {"byte_stream_join_8", NULL, run_join, 0},
+    {"hex_frame", NULL, run_hex_frame, 0},
+    {"crc32_64k", NULL, run_crc32, COUNT},
     {"crc32c_64k", NULL, run_crc32c, COUNT},
     {"crc32c_256", NULL, run_crc32c, 256},
     {"crc32c_plain_64k", NULL, run_crc32c_plain, COUNT},
@@ -159,24 +181,28 @@ static const struct {
     {"text_from_double_17_digits", fill_wide, run_double, 0},
 };
 
+struct one {
+    struct input *in;
+    void (*run)(struct input *in, unsigned parameter);
+    unsigned parameter;
+};
+
+static void run_one(void *state)
+{
+    struct one *one = state;
+    one->run(one->in, one->parameter);
+}
+
 int main(int argc, char **argv)
 {
-    uint64_t least_ns = (uint64_t)((argc > 1 ? atof(argv[1]) : 0.2) * 1e9);
+    struct bench b = bench_of(argc, argv);
     static struct input in;
     oto_buffer_init(&in.output, &oto_allocator_heap, 1 << 22);
     for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) {
+        struct one one = {&in, benches[i].run, benches[i].parameter};
         if (benches[i].fill)
             benches[i].fill(&in);
-        benches[i].run(&in, benches[i].parameter);
-        uint64_t begin = now_ns(), best = UINT64_MAX, start;
-        do { // the best round: least disturbed by what else the machine does
-            start = now_ns();
-            benches[i].run(&in, benches[i].parameter);
-            uint64_t taken = now_ns() - start;
-            best = taken < best ? taken : best;
-        } while (start - begin < least_ns);
-        printf("{\"bench\": \"%s\", \"ns_per_item\": %.3f}\n", benches[i].name,
-               (double)best / COUNT);
+        bench_run(&b, benches[i].name, one.run == run_double ? DOUBLES : COUNT, run_one, &one);
     }
     oto_buffer_release(&in.output);
     return in.sink == 42 ? 2 : 0;

@@ -1,38 +1,11 @@
 // folders: telemetry
-// What the columns cost: nanoseconds of processor time a hinted add, a hashed add, a fixed append,
-// a row ordered; each the best of five runs. One JSON object a line on standard output.
+// What the columns cost: a dictionary's hinted, hashed and blind add, a fixed append, a row
+// ordered. How: bench.h.
+#include "bench.h"
 #include "columns/column.h"
 #include "telemetry/order.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
-#define REPEATS 5
-#define ROWS 122880u
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void must(enum oto_status status)
-{
-    if (status != OTO_OK)
-        abort();
-}
-
-static uint32_t next_random(uint64_t *random)
-{
-    *random = *random * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(*random >> 33);
-}
-
-static void print(const char *name, double best_ns, uint32_t count)
-{
-    printf("{\"bench\": \"%s\", \"ns_per_item\": %.2f}\n", name, best_ns / count);
-}
+#define ADDS (1u << 16)
 
 // Values like attribute values: 4 to 30 bytes.
 static struct oto_bytes *make_values(uint32_t count)
@@ -47,59 +20,81 @@ static struct oto_bytes *make_values(uint32_t count)
     return values;
 }
 
-static void bench_hashed(const char *name, uint32_t distinct)
+static void free_values(struct oto_bytes *values, uint32_t count)
 {
-    const uint32_t count = 1u << 20;
-    struct oto_bytes *values = make_values(distinct);
-    uint32_t *picks = malloc(count * sizeof *picks);
-    double best = 1e18;
-    uint64_t random = 1;
     for (uint32_t i = 0; i < count; i++)
-        picks[i] = next_random(&random) % distinct;
-    for (int repeat = 0; repeat < REPEATS; repeat++) {
-        struct oto_arena arena;
-        struct oto_dictionary d;
-        uint32_t code;
-        oto_arena_init(&arena, &oto_allocator_heap, 1 << 20, SIZE_MAX);
-        oto_dictionary_init(&d, &arena, 1, 1);
-        double start = now_ns();
-        for (uint32_t i = 0; i < count; i++)
-            must(oto_dictionary_add(&d, values[picks[i]], &code));
-        double took = now_ns() - start;
-        best = took < best ? took : best;
-        oto_arena_release(&arena);
-    }
-    print(name, best, count);
-    for (uint32_t i = 0; i < distinct; i++)
-        free((void *)(uintptr_t)values[i].data);
-    free(values), free(picks);
-}
-
-// Sixteen attributes a record whose values repeat: each slot hints the code it had before.
-static void bench_hinted(void)
-{
-    enum { SLOTS = 16 };
-    struct oto_bytes *values = make_values(SLOTS);
-    const uint32_t records = 1u << 16;
-    double best = 1e18;
-    for (int repeat = 0; repeat < REPEATS; repeat++) {
-        struct oto_arena arena;
-        struct oto_dictionary d;
-        uint32_t hints[SLOTS] = {0};
-        oto_arena_init(&arena, &oto_allocator_heap, 1 << 20, SIZE_MAX);
-        oto_dictionary_init(&d, &arena, 1, 0);
-        double start = now_ns();
-        for (uint32_t i = 0; i < records; i++)
-            for (uint32_t slot = 0; slot < SLOTS; slot++)
-                must(oto_dictionary_add_hinted(&d, values[slot], hints[slot], &hints[slot]));
-        double took = now_ns() - start;
-        best = took < best ? took : best;
-        oto_arena_release(&arena);
-    }
-    print("hinted_add", best, records * SLOTS);
-    for (uint32_t i = 0; i < SLOTS; i++)
         free((void *)(uintptr_t)values[i].data);
     free(values);
+}
+
+struct adds {
+    struct oto_arena arena;
+    struct oto_dictionary dictionary;
+    struct oto_bytes *values;
+    uint32_t *picks;
+    uint32_t distinct;
+    int keep;
+    void (*run)(void *state);
+};
+
+static void run_hashed(void *state)
+{
+    struct adds *a = state;
+    uint32_t code;
+    for (uint32_t i = 0; i < ADDS; i++)
+        bench_must(oto_dictionary_add(&a->dictionary, a->values[a->picks[i]], &code));
+}
+
+static void run_blind(void *state)
+{
+    struct adds *a = state;
+    uint32_t code;
+    for (uint32_t i = 0; i < ADDS; i++)
+        bench_must(oto_dictionary_add_blind(&a->dictionary, a->values[a->picks[i]], &code));
+}
+
+static void run_found(void *state)
+{
+    struct adds *a = state;
+    uint32_t hash, code;
+    for (uint32_t i = 0; i < ADDS; i++)
+        if (!oto_dictionary_peek(&a->dictionary, a->values[a->picks[i]], &hash, &code))
+            bench_must(oto_dictionary_add_new(&a->dictionary, a->values[a->picks[i]], hash, &code));
+}
+
+// As many attributes a record as there are values: each slot hints the code it had before.
+static void run_hinted(void *state)
+{
+    enum { SLOTS = 16 };
+    struct adds *a = state;
+    uint32_t hints[SLOTS] = {0};
+    for (uint32_t i = 0; i < ADDS; i += SLOTS)
+        for (uint32_t slot = 0; slot < SLOTS; slot++)
+            bench_must(oto_dictionary_add_hinted(&a->dictionary, a->values[slot], hints[slot],
+                                                 &hints[slot]));
+}
+
+static void adds_round(struct bench *b, void *state)
+{
+    struct adds *a = state;
+    oto_arena_init(&a->arena, &oto_allocator_heap, 1 << 20, SIZE_MAX);
+    oto_dictionary_init(&a->dictionary, &a->arena, 1, a->keep);
+    bench_measure(b, a->run, a);
+    oto_arena_release(&a->arena);
+}
+
+static void bench_adds(struct bench *b, const char *name, uint32_t distinct, int keep,
+                       void (*run)(void *state))
+{
+    struct adds a = {.distinct = distinct, .keep = keep, .run = run};
+    uint64_t random = 1;
+    a.values = make_values(distinct);
+    a.picks = malloc(ADDS * sizeof *a.picks);
+    for (uint32_t i = 0; i < ADDS; i++)
+        a.picks[i] = bench_random(&random) % distinct;
+    bench_case(b, name, ADDS, adds_round, &a);
+    free_values(a.values, distinct);
+    free(a.picks);
 }
 
 static const struct oto_field time_field = {.name = "Timestamp", .type = OTO_TYPE_TIME};
@@ -114,39 +109,53 @@ static const struct oto_field *const field_list[] = {&time_field, &span_field, &
 enum { TIME, SPAN, TRACE, COUNT, SERVICE };
 static const struct oto_schema schema = {"bench", field_list, 5, 3};
 
-static void bench_appends(void)
+static void run_fixed(void *state)
 {
-    const uint32_t count = 1u << 20;
-    double best[3] = {1e18, 1e18, 1e18};
-    for (int repeat = 0; repeat < REPEATS; repeat++) {
-        struct oto_arena arena;
-        struct oto_builder b;
-        uint8_t id[16] = "0123456789abcdef";
-        oto_arena_init(&arena, &oto_allocator_heap, 1 << 20, SIZE_MAX);
-        must(oto_builder_init(&b, &schema, &arena, 1, count, NULL));
-        for (int warm = 0; warm < 2; warm++) { // the second time all pages are there
-            double at[4];
-            at[0] = now_ns();
-            for (uint32_t i = 0; i < count; i++) {
-                must(oto_column_reserve(&b, &b.columns[TIME], 1));
-                oto_column_append_i64(&b.columns[TIME], i);
-            }
-            at[1] = now_ns();
-            for (uint32_t i = 0; i < count; i++)
-                must(oto_column_append_id(&b, &b.columns[TRACE], oto_bytes(id, 16)));
-            at[2] = now_ns();
-            for (uint32_t i = 0; i < count; i++)
-                must(oto_column_append_null(&b, &b.columns[COUNT]));
-            at[3] = now_ns();
-            for (int i = 0; i < 3 && warm; i++)
-                best[i] = at[i + 1] - at[i] < best[i] ? at[i + 1] - at[i] : best[i];
-            b.columns[TIME].length = b.columns[TRACE].length = b.columns[COUNT].length = 0;
-        }
-        oto_arena_release(&arena);
+    struct oto_builder *b = state;
+    for (uint32_t i = 0; i < ADDS; i++) {
+        bench_must(oto_column_reserve(b, &b->columns[TIME], 1));
+        oto_column_append_i64(&b->columns[TIME], i);
     }
-    print("fixed_append", best[0], count);
-    print("id_append", best[1], count);
-    print("null_append", best[2], count);
+}
+
+static void run_ids(void *state)
+{
+    struct oto_builder *b = state;
+    uint8_t id[16] = "0123456789abcdef";
+    for (uint32_t i = 0; i < ADDS; i++)
+        bench_must(oto_column_append_id(b, &b->columns[TRACE], oto_bytes(id, 16)));
+}
+
+static void run_nulls(void *state)
+{
+    struct oto_builder *b = state;
+    for (uint32_t i = 0; i < ADDS; i++)
+        bench_must(oto_column_append_null(b, &b->columns[COUNT]));
+}
+
+struct appends {
+    struct oto_builder builder;
+    void (*run)(void *state);
+};
+
+static void appends_round(struct bench *b, void *state)
+{
+    struct appends *a = state;
+    for (int i = TIME; i <= COUNT; i++)
+        a->builder.columns[i].length = 0; // all pages are there
+    bench_measure(b, a->run, &a->builder);
+}
+
+static void bench_appends(struct bench *b)
+{
+    struct oto_arena arena;
+    struct appends a;
+    oto_arena_init(&arena, &oto_allocator_heap, 1 << 20, SIZE_MAX);
+    bench_must(oto_builder_init(&a.builder, &schema, &arena, 1, ADDS, NULL));
+    a.run = run_fixed, bench_case(b, "append_fixed", ADDS, appends_round, &a);
+    a.run = run_ids, bench_case(b, "append_id", ADDS, appends_round, &a);
+    a.run = run_nulls, bench_case(b, "append_null", ADDS, appends_round, &a);
+    oto_arena_release(&arena);
 }
 
 struct workload {
@@ -157,61 +166,68 @@ struct workload {
 };
 
 // Requests of 100 rows from services in turn.
-static void make_rows(struct oto_builder *b, const struct workload *w)
+static void make_rows(struct oto_builder *b, const struct workload *w, uint32_t rows)
 {
     uint64_t random = 1;
     char room[40];
     uint32_t resource, scope;
     int is_new;
-    for (uint32_t row = 0; row < ROWS; row++) {
+    for (uint32_t row = 0; row < rows; row++) {
         if (row % 100 == 0) {
-            snprintf(room, sizeof room, "service-%u", next_random(&random) % w->services);
-            must(oto_builder_entry(b, 2, oto_bytes_text(room), 0, &resource, &is_new));
+            snprintf(room, sizeof room, "service-%u", bench_random(&random) % w->services);
+            bench_must(oto_builder_entry(b, 2, oto_bytes_text(room), 0, &resource, &is_new));
             if (is_new)
-                must(oto_column_append_bytes(b, &b->columns[SERVICE], oto_bytes_text(room)));
-            must(oto_builder_entry(b, 1, oto_bytes(&resource, sizeof resource), resource, &scope,
-                                   &is_new));
+                bench_must(oto_column_append_bytes(b, &b->columns[SERVICE], oto_bytes_text(room)));
+            bench_must(oto_builder_entry(b, 1, oto_bytes(&resource, sizeof resource), resource,
+                                         &scope, &is_new));
         }
-        must(oto_builder_row(b, scope));
-        must(oto_column_reserve(b, &b->columns[TIME], 1));
-        int64_t time = INT64_C(1700000000000000) + row * w->span_us / ROWS;
+        bench_must(oto_builder_row(b, scope));
+        bench_must(oto_column_reserve(b, &b->columns[TIME], 1));
+        int64_t time = INT64_C(1700000000000000) + row * w->span_us / rows;
         oto_column_append_i64(&b->columns[TIME],
-                              time + next_random(&random) % (w->disorder_us + 1));
-        snprintf(room, sizeof room, "GET /api/%u", next_random(&random) % w->spans);
-        must(oto_column_append_bytes(b, &b->columns[SPAN], oto_bytes_text(room)));
+                              time + bench_random(&random) % (w->disorder_us + 1));
+        snprintf(room, sizeof room, "GET /api/%u", bench_random(&random) % w->spans);
+        bench_must(oto_column_append_bytes(b, &b->columns[SPAN], oto_bytes_text(room)));
     }
 }
 
-static void bench_order(const struct workload *w)
-{
-    struct oto_arena arena;
-    struct oto_builder b;
+struct ordering {
     struct oto_batch batch;
+    struct oto_order_spec spec;
+    uint32_t *order;
+};
+
+static void run_order(void *state)
+{
+    struct ordering *o = state;
     struct oto_partition partitions[64];
-    uint32_t *order = malloc(ROWS * sizeof *order), count;
-    struct oto_order_spec spec = {.time_column = TIME,
+    uint32_t count;
+    bench_must(oto_batch_order(&o->batch, &o->spec, &oto_allocator_heap, o->order, partitions,
+                               &count, NULL));
+}
+
+static void bench_order(struct bench *b, const struct workload *w)
+{
+    uint32_t rows = b->counting ? 16384 : 122880;
+    struct oto_arena arena;
+    struct oto_builder builder;
+    struct ordering o = {.spec = {.time_column = TIME,
                                   .keys = {SERVICE, SPAN},
                                   .key_count = w->key_count,
-                                  .count = ROWS,
-                                  .partitions_max = 64};
-    double best = 1e18;
+                                  .count = rows,
+                                  .partitions_max = 64},
+                         .order = malloc(rows * sizeof *o.order)};
     oto_arena_init(&arena, &oto_allocator_heap, 1 << 20, SIZE_MAX);
-    must(oto_builder_init(&b, &schema, &arena, 1, ROWS, NULL));
-    make_rows(&b, w);
-    must(oto_builder_view(&b, &oto_allocator_heap, &batch));
-    for (int repeat = 0; repeat < REPEATS; repeat++) {
-        double start = now_ns();
-        must(oto_batch_order(&batch, &spec, &oto_allocator_heap, order, partitions, &count, NULL));
-        double took = now_ns() - start;
-        best = took < best ? took : best;
-    }
-    print(w->name, best, ROWS);
-    oto_batch_release(&batch);
+    bench_must(oto_builder_init(&builder, &schema, &arena, 1, rows, NULL));
+    make_rows(&builder, w, rows);
+    bench_must(oto_builder_view(&builder, &oto_allocator_heap, &o.batch));
+    bench_run(b, w->name, rows, run_order, &o);
+    oto_batch_release(&o.batch);
     oto_arena_release(&arena);
-    free(order);
+    free(o.order);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct workload workloads[] = {
         {"order_logs", 20, 1, 1, 60000000, 0},
@@ -221,12 +237,15 @@ int main(void)
         {"order_traces_many_names", 200, 5000, 2, 60000000, 5000000},
         {"order_traces_distinct_names", 20, 2000000000, 2, 60000000, 5000000},
     };
-    bench_hinted();
-    bench_hashed("hashed_add_64", 64);
-    bench_hashed("hashed_add_2k", 2048);
-    bench_hashed("hashed_add_64k", 65536);
-    bench_appends();
+    struct bench b = bench_of(argc, argv);
+    bench_adds(&b, "dictionary_hinted", 16, 0, run_hinted);
+    bench_adds(&b, "dictionary_64_values", 64, 1, run_hashed);
+    bench_adds(&b, "dictionary_2k_values", 2048, 1, run_hashed);
+    bench_adds(&b, "dictionary_64k_values", 65536, 1, run_hashed);
+    bench_adds(&b, "dictionary_peek_2k_values", 2048, 1, run_found);
+    bench_adds(&b, "dictionary_blind", 65536, 0, run_blind);
+    bench_appends(&b);
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
-        bench_order(&workloads[i]);
+        bench_order(&b, &workloads[i]);
     return 0;
 }
