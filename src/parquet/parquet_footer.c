@@ -103,10 +103,12 @@ static void write_sorting(struct oto_thrift_writer *w, const struct oto_parquet_
         return;
     oto_thrift_field_list(w, 4, OTO_THRIFT_STRUCT, count);
     for (uint32_t i = 0; i < count; i++) {
+        int leaf = leaf_of_name(file, options->sorted_by[i]);
         oto_thrift_struct_begin(w);
-        oto_thrift_field_i32(w, 1, leaf_of_name(file, options->sorted_by[i]));
+        oto_thrift_field_i32(w, 1, leaf);
         oto_thrift_field_bool(w, 2, 0); // descending
-        oto_thrift_field_bool(w, 3, 0); // nulls first
+        oto_thrift_field_bool(w, 3,
+                              oto_parquet_file_leaf(file, (size_t)leaf)->nullable); // nulls first
         oto_thrift_struct_end(w);
     }
 }

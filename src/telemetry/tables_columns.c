@@ -19,12 +19,14 @@
         .flags = (flags_), .child_count = COUNT_OF(parts_), .children = (parts_), .doc = (doc_)    \
     }
 // From an attribute: null where that is absent or has another type.
-#define PROMOTED(id_, level_, type_, name_, attribute_)                                            \
+#define PROMOTED_AS(id_, level_, type_, flags_, name_, attribute_)                                 \
     {                                                                                              \
         .name = (name_), .id = (id_), .type = OTO_TYPE_##type_, .level = (level_),                 \
-        .flags = N | OTO_FIELD_PROMOTED, .attribute = (attribute_),                                \
+        .flags = N | OTO_FIELD_PROMOTED | (flags_), .attribute = (attribute_),                     \
         .doc = "Attribute " attribute_ "."                                                         \
     }
+#define PROMOTED(id_, level_, type_, name_, attribute_)                                            \
+    PROMOTED_AS(id_, level_, type_, 0, name_, attribute_)
 #define REST(id_, level_, name_)                                                                   \
     FIELD(id_, level_, INT32, N, name_ "NanoOfMicro",                                              \
           "Nanoseconds 0-999 past " name_ "; null: OTLP had no time there.")
@@ -64,7 +66,8 @@
 
 #define RESOURCE_PROMOTED(at)                                                                      \
     PROMOTED(500, at, STRING, "ServiceNamespace", "service.namespace"),                            \
-        PROMOTED(501, at, STRING, "ServiceInstanceId", "service.instance.id"),                     \
+        PROMOTED_AS(501, at, STRING, OTO_FIELD_SORTED, "ServiceInstanceId",                        \
+                    "service.instance.id"),                                                        \
         PROMOTED(502, at, STRING, "ServiceVersion", "service.version"),                            \
         PROMOTED(503, at, STRING, "DeploymentEnvironmentName", "deployment.environment.name"),     \
         PROMOTED(504, at, STRING, "HostName", "host.name"),                                        \
@@ -244,8 +247,9 @@ static const struct oto_field summary_columns[] = {
 
 // --- the tables ---
 
-static const char *const log_order[] = {"ServiceName", "Timestamp"};
-static const char *const span_order[] = {"ServiceName", "SpanName", "Timestamp"};
+static const char *const log_order[] = {"ServiceName", "ServiceInstanceId", "Timestamp"};
+static const char *const span_order[] = {"ServiceName", "SpanName", "ServiceInstanceId",
+                                         "Timestamp"};
 static const char *const metric_order[] = {"MetricName", "SeriesId", "TimeUnix"};
 
 #define GROUP(array)                                                                               \

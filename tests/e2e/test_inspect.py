@@ -190,7 +190,7 @@ def test_inspect_shows_files_of_others(otolith_binary, whole, tmp_path):
 def test_inspect_narrows_and_adds_up(otolith_binary, whole):
     path = one_file(whole, "traces")
     text = run(otolith_binary, "inspect", path).stdout
-    assert "Events" in text and "ServiceName, SpanName, Timestamp" in text and "pages of" not in text
+    assert "Events" in text and "ServiceName, SpanName, ServiceInstanceId, Timestamp" in text and "pages of" not in text
     text = run(otolith_binary, "inspect", "--column", "Events", "--pages", path).stdout
     assert "pages of Events.list.element.Name in row group 0" in text and "SpanName  " not in text
     text = run(otolith_binary, "inspect", "--row-groups", path).stdout

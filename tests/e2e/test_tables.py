@@ -547,7 +547,9 @@ def test_row_groups_are_skipped_by_statistics_and_bloom_filters(sorted_file):
     service = names.index("ServiceName")
     bounds = [metadata.row_group(g).column(service).statistics for g in range(3)]
     assert [(b.min, b.max) for b in bounds] == [("svc-0", "svc-1"), ("svc-1", "svc-3"), ("svc-3", "svc-3")]
-    assert [c.column_index for c in metadata.row_group(0).sorting_columns] == [service, names.index("Timestamp")]
+    sorting = metadata.row_group(0).sorting_columns
+    assert [c.column_index for c in sorting] == [service, names.index("ServiceInstanceId"), names.index("Timestamp")]
+    assert [c.nulls_first for c in sorting] == [False, True, False]
     # A trace id lies in one row group, and bloom filters say so.
     table = pyarrow.parquet.read_table(sorted_file, columns=["TraceId"])
     trace = table.column(0)[150000].as_py()

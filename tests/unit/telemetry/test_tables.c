@@ -169,7 +169,7 @@ static void sort_and_time_columns_exist(void **state)
         assert_int_equal(time->type, OTO_TYPE_TIME);
         const char *const *names;
         uint32_t count = oto_table_sorted_by(table, &names);
-        assert_in_range(count, 2, 3);
+        assert_in_range(count, 3, 4);
         for (uint32_t n = 0; n < count; n++) {
             assert_non_null(field_of(schemas, table, names[n]));
             assert_true(field_of(schemas, table, names[n])->flags & OTO_FIELD_SORTED);
