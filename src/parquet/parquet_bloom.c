@@ -5,7 +5,9 @@
 #define BLOCK_BYTES 32
 #define PREFETCH_STEPS 8
 #define FILTER_BYTES_MAX (1u << 24)
-#define BITS_PER_VALUE 8 // at least, up to twice that: sizes are powers of two
+// At least, up to twice that: sizes are powers of two. Of absent values 7.5 % pass at 6.5 bits,
+// 2.6 % at 8.5, 0.4 % at 13.
+#define BITS_PER_TEN_VALUES 65
 
 static const uint32_t salts[8] = {0x47b6137bu, 0x44974d91u, 0x8824ad5bu, 0xa2b7289du,
                                   0x705495c7u, 0x2df1424bu, 0x9efc4947u, 0x5c6bfb31u};
@@ -13,7 +15,7 @@ static const uint32_t salts[8] = {0x47b6137bu, 0x44974d91u, 0x8824ad5bu, 0xa2b72
 static uint32_t filter_bytes(size_t count)
 {
     uint32_t size = BLOCK_BYTES;
-    while (size < FILTER_BYTES_MAX && (uint64_t)size * 8 < (uint64_t)count * BITS_PER_VALUE)
+    while (size < FILTER_BYTES_MAX && (uint64_t)size * 80 < (uint64_t)count * BITS_PER_TEN_VALUES)
         size *= 2;
     return size;
 }

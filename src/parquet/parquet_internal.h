@@ -327,6 +327,7 @@ struct oto_parquet_plan {
     uint8_t digits_size;     // of the dictionary's last entries, which are hex digits; 0: none
     uint32_t digits_first;   // of these
     uint32_t distinct_count; // of the dictionary
+    uint32_t plain_distinct; // of texts without one, whose uses are in scratch.counts; 0: not known
     int64_t number_min;
 };
 

@@ -315,6 +315,7 @@ static enum oto_status survey_text(struct oto_parquet_file *file, struct oto_par
     if (dictionary_bytes <= file->options->dictionary_bytes_max &&
         dictionary_bytes + packed_bytes(plan->distinct_count, plan->value_count) < plain_bytes)
         return collect_text(file, plan, counts);
+    plan->plain_distinct = plan->distinct_count;
     plan->distinct_count = 0;
     return OTO_OK;
 }

@@ -268,8 +268,27 @@ static enum oto_status gather_text(const struct page *page, struct oto_bytes **r
     return total > INT32_MAX ? OTO_TOO_LARGE : OTO_OK;
 }
 
-static enum oto_status write_text(const struct page *page)
+// A filter has a value once, however often a page has it. counts: by code, cleared where hashed;
+// NULL: not known.
+static size_t hash_texts(const struct page *page, const struct oto_bytes *values, uint32_t *counts,
+                         uint64_t *hashes)
 {
+    const uint32_t *codes = page->leaf->column->values;
+    size_t n = 0;
+    for (uint32_t i = 0; i < page->count; i++) {
+        uint32_t *count = counts ? &counts[codes[page->positions[i]]] : NULL;
+        if (count && !*count)
+            continue;
+        if (count)
+            *count = 0;
+        hashes[n++] = oto_xxh64(values[i].data, values[i].size, 0);
+    }
+    return n;
+}
+
+static enum oto_status write_text(const struct page *page, const struct oto_parquet_plan *plan)
+{
+    struct oto_parquet_scratch *scratch = &page->file->scratch;
     struct oto_bytes *values;
     int32_t *sizes;
     uint64_t *hashes = NULL;
@@ -285,8 +304,6 @@ static enum oto_status write_text(const struct page *page)
         if (i + OTO_PARQUET_PREFETCH_STEPS < page->count)
             __builtin_prefetch(values[i + OTO_PARQUET_PREFETCH_STEPS].data);
         oto_parquet_edges_take(&edges, value);
-        if (hashes)
-            hashes[i] = oto_xxh64(value.data, value.size, 0);
         if (value.size)
             memcpy(output, value.data, value.size);
         output += value.size;
@@ -294,6 +311,11 @@ static enum oto_status write_text(const struct page *page)
     page->range->count = page->count;
     page->output->size += total;
     page->file->text_size = total;
+    if (hashes) {
+        uint32_t *counts = plan->plain_distinct ? (void *)scratch->counts.data : NULL;
+        size_t some = hash_texts(page, values, counts, hashes);
+        scratch->hashes.size -= (page->count - some) * sizeof *hashes;
+    }
     return OTO_OK;
 }
 
@@ -390,7 +412,7 @@ enum oto_status oto_parquet_values_write(struct oto_parquet_file *file,
     case OTO_TYPE_ID8:
         return oto_parquet_ids_write(file, plan, rows, output, ret_range);
     default:
-        return write_text(&page);
+        return write_text(&page, plan);
     }
 }
 
