@@ -1,21 +1,10 @@
 // folders: otlp
 // How long OTLP requests take to become columns: replays a file of frames (big-endian u32 length,
 // then the request) and prints JSON. Each round decodes the whole file into fresh builders; the
-// best round counts.
+// best round counts. With 0 rounds it decodes once, for counting instructions (bench.h).
 //   bench_otlp_decode logs|traces|metrics FILE [ROUNDS]
-#define _POSIX_C_SOURCE 199309L
+#include "bench.h"
 #include "otlp/otlp_decode.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static struct oto_bytes read_file(const char *path)
 {
@@ -65,47 +54,59 @@ static int segment_begin(struct segment *s, const struct oto_schemas *schemas)
     return s->decoder ? 0 : -1;
 }
 
-static int decode_all(enum oto_signal signal, struct oto_bytes file,
-                      const struct oto_schemas *schemas, struct round *r)
+struct replay {
+    struct segment segment;
+    enum oto_signal signal;
+    struct oto_bytes file;
+    const struct oto_schemas *schemas;
+    struct round round;
+    int failed;
+};
+
+static int decode_one(struct replay *p, struct oto_bytes request)
 {
-    static struct segment s;
-    static int has_arena;
     struct oto_otlp_limits limits;
+    struct oto_otlp_result result;
     struct oto_error err;
     oto_otlp_limits_default(&limits);
-    oto_error_init(&err);
-    memset(r, 0, sizeof *r);
-    if (!has_arena++)
-        oto_arena_init(&s.arena, &oto_allocator_heap, 512u << 20, SIZE_MAX);
-    oto_arena_reset(&s.arena);
-    if (segment_begin(&s, schemas) < 0)
+    if (oto_otlp_decode(p->segment.decoder, p->signal, request, 1, &limits, &result, &err) < 0) {
+        fprintf(stderr, "%s\n", err.message);
         return -1;
-    double start = now_ns();
-    for (size_t at = 0; at + 4 <= file.size;) {
-        uint32_t size = oto_load32_big(file.data + at);
-        struct oto_otlp_result result;
-        if (oto_otlp_decode(s.decoder, signal, oto_bytes(file.data + at + 4, size), 1, &limits,
-                            &result, &err) < 0) {
-            fprintf(stderr, "%s\n", err.message);
-            return -1;
-        }
-        at += 4 + size;
-        r->requests++;
-        r->rows += result.accepted;
-        r->rejected += result.rejected;
-        s.rows += result.accepted;
-        if (s.rows >= SEGMENT_ROWS) {
-            oto_otlp_decoder_free(s.decoder);
-            r->arena_bytes += s.arena.used_bytes;
-            oto_arena_reset(&s.arena);
-            if (segment_begin(&s, schemas) < 0)
-                return -1;
-        }
     }
-    r->ns = now_ns() - start;
-    r->arena_bytes += s.arena.used_bytes;
-    oto_otlp_decoder_free(s.decoder);
-    return 0;
+    p->round.requests++;
+    p->round.rows += result.accepted;
+    p->round.rejected += result.rejected;
+    p->segment.rows += result.accepted;
+    if (p->segment.rows < SEGMENT_ROWS)
+        return 0;
+    oto_otlp_decoder_free(p->segment.decoder);
+    p->round.arena_bytes += p->segment.arena.used_bytes;
+    oto_arena_reset(&p->segment.arena);
+    return segment_begin(&p->segment, p->schemas);
+}
+
+static void run_decode(void *state)
+{
+    struct replay *p = state;
+    for (size_t at = 0; at + 4 <= p->file.size && !p->failed;) {
+        uint32_t size = oto_load32_big(p->file.data + at);
+        p->failed = decode_one(p, oto_bytes(p->file.data + at + 4, size)) < 0;
+        at += 4 + size;
+    }
+}
+
+static int decode_all(struct replay *p)
+{
+    memset(&p->round, 0, sizeof p->round);
+    oto_arena_reset(&p->segment.arena);
+    if (segment_begin(&p->segment, p->schemas) < 0)
+        return -1;
+    uint64_t start = bench_now_ns();
+    bench_measured(run_decode, p);
+    p->round.ns = (double)(bench_now_ns() - start);
+    p->round.arena_bytes += p->segment.arena.used_bytes;
+    oto_otlp_decoder_free(p->segment.decoder);
+    return p->failed ? -1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -118,23 +119,29 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s logs|traces|metrics FILE [ROUNDS]\n", argv[0]);
         return 2;
     }
-    struct oto_bytes file = read_file(argv[2]);
+    static struct replay p;
+    struct round best = {.ns = 1e300};
     struct oto_schemas *schemas = oto_schemas_new(&oto_allocator_heap, NULL, 0, NULL);
-    struct round best = {.ns = 1e300}, r;
-    for (int i = 0; i < rounds; i++) {
-        if (!schemas || decode_all((enum oto_signal)signal, file, schemas, &r) < 0)
+    p.file = read_file(argv[2]);
+    p.schemas = schemas;
+    p.signal = (enum oto_signal)signal;
+    oto_arena_init(&p.segment.arena, &oto_allocator_heap, 512u << 20, SIZE_MAX);
+    for (int i = 0; i < rounds || i == 0; i++) {
+        if (!schemas || decode_all(&p) < 0)
             return 1;
-        if (r.ns < best.ns)
-            best = r;
+        if (p.round.ns < best.ns)
+            best = p.round;
     }
+    if (rounds == 0)
+        bench_case_done("decode", best.rows);
     double rows = (double)(best.rows ? best.rows : 1);
     printf("{\"signal\": \"%s\", \"requests\": %llu, \"rows\": %llu, \"rejected\": %llu, "
            "\"bytes_per_row\": %.1f, "
            "\"ns_per_row\": %.1f, \"memory_bytes_per_row\": %.1f}\n",
            names[signal], (unsigned long long)best.requests, (unsigned long long)best.rows,
-           (unsigned long long)best.rejected, (double)file.size / rows, best.ns / rows,
+           (unsigned long long)best.rejected, (double)p.file.size / rows, best.ns / rows,
            (double)best.arena_bytes / rows);
     oto_schemas_free(schemas);
-    free((void *)(uintptr_t)file.data);
+    free((void *)(uintptr_t)p.file.data);
     return 0;
 }

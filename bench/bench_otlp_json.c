@@ -1,22 +1,13 @@
 // folders: otlp
 // OTLP/JSON to protobuf and back: MB of JSON a second on one core, as JSON. Without arguments it
-// makes a logs document of about 10 MB; `bench_otlp_json logs|traces|metrics FILE` reads requests
-// framed by big-endian u32 sizes.
-#define _GNU_SOURCE
+// makes a logs document of about 10 MB; `bench_otlp_json logs|traces|metrics FILE [ROUNDS]` reads
+// requests framed by big-endian u32 sizes. With 0 rounds it does each once, for counting
+// instructions (bench.h).
+#include "bench.h"
 #include "otlp/otlp_json.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #define ROUNDS 15
 #define MEMORY_MAX ((size_t)1 << 31)
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static void must(enum oto_status status)
 {
@@ -89,61 +80,80 @@ static void frame(struct oto_buffer *b)
     memcpy(b->data, head, 4);
 }
 
-static double run(enum oto_signal signal, struct oto_bytes frames, struct oto_buffer *output,
-                  struct oto_buffer *back)
+struct work {
+    enum oto_signal signal;
+    struct oto_buffer frames, output, back;
+    struct oto_bytes document;
+};
+
+static void run_to_protobuf(void *state)
 {
-    double start = now(), spent = 0;
-    for (size_t at = 0; at + 4 <= frames.size;) {
-        struct oto_bytes document =
-            oto_bytes(frames.data + at + 4, oto_load32_big(frames.data + at));
-        struct oto_error err;
-        output->size = 0;
-        start = now();
-        if (back) {
-            must(oto_otlp_json_to_protobuf(signal, document, NULL, output, NULL));
-            back->size = 0;
-            start = now();
-            must(oto_otlp_protobuf_to_json(signal, oto_buffer_view(output), back, &err));
-        } else if (oto_otlp_json_to_protobuf(signal, document, NULL, output, &err) != OTO_OK) {
-            fprintf(stderr, "%s\n", err.message);
-            exit(1);
-        }
-        spent += now() - start;
-        at += 4 + document.size;
+    struct work *w = state;
+    struct oto_error err;
+    w->output.size = 0;
+    if (oto_otlp_json_to_protobuf(w->signal, w->document, NULL, &w->output, &err) == OTO_OK)
+        return;
+    fprintf(stderr, "%s\n", err.message);
+    exit(1);
+}
+
+static void run_to_json(void *state)
+{
+    struct work *w = state;
+    w->back.size = 0;
+    must(oto_otlp_protobuf_to_json(w->signal, oto_buffer_view(&w->output), &w->back, NULL));
+}
+
+// Seconds for all documents, one way.
+static double run(struct work *w, int to_json)
+{
+    uint64_t spent = 0;
+    for (size_t at = 0; at + 4 <= w->frames.size; at += 4 + w->document.size) {
+        w->document = oto_bytes(w->frames.data + at + 4, oto_load32_big(w->frames.data + at));
+        if (to_json)
+            run_to_protobuf(w);
+        uint64_t start = bench_now_ns();
+        bench_measured(to_json ? run_to_json : run_to_protobuf, w);
+        spent += bench_now_ns() - start;
     }
-    return spent;
+    return (double)spent / 1e9;
 }
 
 int main(int argc, char **argv)
 {
     static const char *const signals[] = {"logs", "traces", "metrics"};
-    struct oto_buffer frames, output, back;
-    oto_buffer_init(&frames, &oto_allocator_heap, MEMORY_MAX);
-    oto_buffer_init(&output, &oto_allocator_heap, MEMORY_MAX);
-    oto_buffer_init(&back, &oto_allocator_heap, MEMORY_MAX);
-    int signal = 0;
-    if (argc == 3) {
+    static struct work w;
+    int signal = 0, rounds = argc > 3 ? atoi(argv[3]) : ROUNDS;
+    oto_buffer_init(&w.frames, &oto_allocator_heap, MEMORY_MAX);
+    oto_buffer_init(&w.output, &oto_allocator_heap, MEMORY_MAX);
+    oto_buffer_init(&w.back, &oto_allocator_heap, MEMORY_MAX);
+    if (argc > 2) {
         while (signal < 2 && strcmp(signals[signal], argv[1]) != 0)
             signal++;
-        read_frames(argv[2], &frames);
+        read_frames(argv[2], &w.frames);
     } else {
-        make_document(&frames);
-        frame(&frames);
+        make_document(&w.frames);
+        frame(&w.frames);
     }
+    w.signal = (enum oto_signal)signal;
     double best = 1e9, best_back = 1e9;
-    for (int i = 0; i < ROUNDS; i++) {
-        double one = run((enum oto_signal)signal, oto_buffer_view(&frames), &output, NULL);
+    for (int i = 0; i < rounds || i == 0; i++) {
+        double one = run(&w, 0);
         best = one < best ? one : best;
-        one = run((enum oto_signal)signal, oto_buffer_view(&frames), &output, &back);
+        if (rounds == 0)
+            bench_case_done("to_protobuf", w.frames.size);
+        one = run(&w, 1);
         best_back = one < best_back ? one : best_back;
     }
+    if (rounds == 0)
+        bench_case_done("to_json", w.frames.size);
     printf(
         "{\"bench\":\"otlp_json\",\"signal\":\"%s\",\"json_bytes\":%zu,\"to_protobuf_mb_s\":%.0f,"
         "\"to_json_mb_s\":%.0f,\"rounds\":%d,\"method\":\"best thread CPU time\"}\n",
-        signals[signal], frames.size, (double)frames.size / best / 1e6,
-        (double)frames.size / best_back / 1e6, ROUNDS);
-    oto_buffer_release(&frames);
-    oto_buffer_release(&output);
-    oto_buffer_release(&back);
+        signals[signal], w.frames.size, (double)w.frames.size / best / 1e6,
+        (double)w.frames.size / best_back / 1e6, rounds);
+    oto_buffer_release(&w.frames);
+    oto_buffer_release(&w.output);
+    oto_buffer_release(&w.back);
     return 0;
 }

@@ -2,25 +2,14 @@
 // How long the rows of OTLP requests take to become Parquet: decodes a file of frames (big-endian
 // u32 length, then the request), orders the rows of its fullest table, writes them to memory, and
 // prints JSON: the whole table, then each column written alone. The best round counts.
-// With 0 rounds it writes the whole table once: for counting instructions. With fewer than 0 the
-// columns are left out.
+// With 0 rounds it writes the whole table once, for counting instructions (bench.h). With fewer
+// than 0 the columns are left out.
 //   bench_parquet logs|traces|metrics FILE [ROUNDS [OUT.parquet]]
-#define _POSIX_C_SOURCE 199309L
+#include "bench.h"
 #include "otlp/otlp_decode.h"
 #include "parquet/parquet_writer.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
 #define ROWS_MAX 122880u
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void must(enum oto_status status, const struct oto_error *err)
 {
@@ -63,16 +52,29 @@ static enum oto_status sink_write(void *state, const void *data, size_t size, st
     return OTO_OK;
 }
 
+struct writing {
+    struct input *in;
+    const struct oto_batch *batch;
+    struct oto_parquet_result *result;
+};
+
+static void run_write(void *state)
+{
+    struct writing *w = state;
+    struct oto_sink sink = {sink_write, w->in};
+    struct oto_error err;
+    must(oto_parquet_write(w->batch, w->in->order, w->in->count, &w->in->options, w->in->codec,
+                           &oto_allocator_heap, &sink, w->result, &err),
+         &err);
+}
+
 static double write_once(struct input *in, const struct oto_batch *batch,
                          struct oto_parquet_result *ret_result)
 {
-    struct oto_sink sink = {sink_write, in};
-    struct oto_error err;
-    double start = now_ns();
-    must(oto_parquet_write(batch, in->order, in->count, &in->options, in->codec,
-                           &oto_allocator_heap, &sink, ret_result, &err),
-         &err);
-    return now_ns() - start;
+    struct writing w = {in, batch, ret_result};
+    uint64_t start = bench_now_ns();
+    bench_measured(run_write, &w);
+    return (double)(bench_now_ns() - start);
 }
 
 static double best_of(struct input *in, const struct oto_batch *batch, int rounds,
@@ -128,14 +130,14 @@ static void order_rows(struct input *in, enum oto_table table)
     struct oto_partition partitions[PARTITIONS];
     uint32_t partition_count;
     struct oto_error err;
-    double start = now_ns();
+    uint64_t start = bench_now_ns();
     in->count = in->batch.row_count < ROWS_MAX ? in->batch.row_count : ROWS_MAX;
     in->order = malloc(in->count * sizeof *in->order);
     must(oto_table_order(table, &in->batch, 0, in->count, &oto_allocator_heap, in->order,
                          partitions, PARTITIONS, &partition_count, &err),
          &err);
-    printf("{\"order_ns_per_row\": %.1f, \"partitions\": %u}\n", (now_ns() - start) / in->count,
-           partition_count);
+    printf("{\"order_ns_per_row\": %.1f, \"partitions\": %u}\n",
+           (double)(bench_now_ns() - start) / in->count, partition_count);
 }
 
 // A batch of one column of the whole.
@@ -195,6 +197,8 @@ int main(int argc, char **argv)
     in.codec = oto_codec_new(&oto_allocator_heap);
     if (rounds <= 0) {
         double ns = best_of(&in, &in.batch, rounds ? -rounds : 1, &result);
+        if (rounds == 0)
+            bench_case_done("write", in.count);
         printf("{\"rows\": %u, \"bytes_per_row\": %.2f, \"ns_per_row\": %.1f}\n", in.count,
                (double)result.file_size_bytes / in.count, ns);
         return 0;

@@ -3,10 +3,14 @@
 // answers.
 //
 // Requests come from a file of frames (big-endian u32 length, then a serialized request). They are
-// compressed and framed before the clock starts. Closed loop: each connection keeps a fixed number
-// of requests under way. Open loop (--rate): requests are due at fixed times, and latency counts
-// from when a request was due, so that a stall is charged for all that queued up behind it. Prints
-// one JSON object.
+// compressed and framed before the clock starts. Further passes over them (--repeat) carry their
+// number in a field that no reader knows, so that they are no repetitions of the first. Closed
+// loop: each connection keeps a fixed number of requests under way. Open loop (--rate): requests
+// are due at fixed times, and latency counts from when a request was due, so that a stall is
+// charged for all that queued up behind it, and refusals until the request was taken at last.
+// Refused requests (UNAVAILABLE, 503) are sent again 20 ms later, as exporters do; with --retry 0
+// they are not, and
+// --refused FILE gets their numbers. Prints one JSON object.
 #define _GNU_SOURCE
 #include "codec/compress.h"
 
@@ -36,26 +40,32 @@ struct options {
     int in_flight;
     double rate; // requests a second; 0: closed loop
     int repeat;
+    int retry;
+    size_t requests;     // at most so many of the file; 0: all
+    const char *refused; // file for the numbers of refused requests
 };
 
 struct request {
     struct oto_bytes bytes; // HTTP: head and body; gRPC: framed message
+    uint64_t due_ns;        // first
+    int was_refused;
 };
 
 struct load {
     struct options options;
     struct request *requests;
     size_t request_count;
-    size_t next; // next request to send
-    size_t total;
-    size_t answered;
+    size_t next;     // next request to send
+    size_t answered; // for good
+    size_t accepted; // of them not refused
     size_t failed;
-    size_t refused; // answered UNAVAILABLE or 503 and sent again, as exporters do
+    size_t refused; // answers UNAVAILABLE or 503
     size_t *again;  // requests to be sent again
     size_t again_count;
     uint64_t again_ns; // not before
     uint64_t body_bytes;
     uint64_t started_ns;
+    double prepared_cpu_s; // spent before
     uint64_t *latencies_ns;
     int epoll_fd;
 };
@@ -63,7 +73,6 @@ struct load {
 struct stream {
     size_t request;
     size_t sent;
-    uint64_t due_ns;
     int ok;
     int retryable;
 };
@@ -117,14 +126,38 @@ static uint8_t *read_file(const char *path, size_t *ret_size)
     return data;
 }
 
-static struct oto_bytes prepare(struct load *load, struct oto_codec *codec, struct oto_bytes body)
+// What is put behind a request to tell the passes apart: field 1000, or white space in JSON.
+static size_t vary(const struct options *o, int pass, uint8_t output[8])
+{
+    if (strcmp(o->content, "json") == 0) {
+        for (int i = 0; i < 8; i++)
+            output[i] = pass >> i & 1 ? ' ' : '\n';
+        return 8;
+    }
+    output[0] = 0xC0;
+    output[1] = 0x3E;
+    output[2] = (uint8_t)(0x80 | (pass & 127));
+    output[3] = (uint8_t)(1 + (pass >> 7));
+    return 4;
+}
+
+static struct oto_bytes prepare(struct load *load, struct oto_codec *codec, struct oto_bytes body,
+                                int pass)
 {
     const struct options *o = &load->options;
-    struct oto_buffer packed, out;
+    struct oto_buffer plain, packed, out;
+    oto_buffer_init(&plain, &oto_allocator_heap, SIZE_MAX / 2);
     oto_buffer_init(&packed, &oto_allocator_heap, SIZE_MAX / 2);
     oto_buffer_init(&out, &oto_allocator_heap, SIZE_MAX / 2);
     enum oto_compression compression;
     struct oto_error err;
+    uint8_t varied[8];
+    if (pass > 0 && oto_buffer_append(&plain, body.data, body.size) < 0)
+        die("memory");
+    if (pass > 0 && oto_buffer_append(&plain, varied, vary(o, pass, varied)) < 0)
+        die("memory");
+    if (pass > 0)
+        body = oto_buffer_view(&plain);
     if (oto_compression_from_name(oto_bytes_text(o->compression), &compression) < 0)
         die("compression");
     if (compression != OTO_COMPRESSION_NONE) {
@@ -150,33 +183,41 @@ static struct oto_bytes prepare(struct load *load, struct oto_codec *codec, stru
     }
     if (status < 0 || oto_buffer_append(&out, body.data, body.size) < 0)
         die("memory");
+    oto_buffer_release(&plain);
     oto_buffer_release(&packed);
     load->body_bytes += body.size;
     return oto_buffer_view(&out);
 }
 
-static void load_requests(struct load *load)
+static void load_pass(struct load *load, struct oto_codec *codec, struct oto_bytes frames, int pass)
 {
-    size_t size, capacity = 0;
-    uint8_t *data = read_file(load->options.frames, &size);
-    struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
-    for (size_t at = 0; at + 4 <= size;) {
-        size_t length = oto_load32_big(data + at);
-        if (length > size - at - 4)
+    size_t limit = load->options.requests ? load->options.requests : SIZE_MAX, count = 0;
+    for (size_t at = 0; at + 4 <= frames.size && count < limit; count++) {
+        size_t length = oto_load32_big(frames.data + at);
+        if (length > frames.size - at - 4)
             die("frames are cut off");
-        if (load->request_count == capacity) {
-            capacity = capacity ? 2 * capacity : 1024;
-            load->requests = realloc(load->requests, capacity * sizeof(*load->requests));
-        }
-        load->requests[load->request_count++].bytes =
-            prepare(load, codec, oto_bytes(data + at + 4, length));
+        if ((load->request_count & (load->request_count - 1)) == 0)
+            load->requests =
+                realloc(load->requests, (2 * load->request_count + 1) * sizeof(*load->requests));
+        if (!load->requests)
+            die("memory");
+        load->requests[load->request_count++] = (struct request){
+            .bytes = prepare(load, codec, oto_bytes(frames.data + at + 4, length), pass)};
         at += 4 + length;
     }
+}
+
+static void load_requests(struct load *load)
+{
+    size_t size;
+    uint8_t *data = read_file(load->options.frames, &size);
+    struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
+    for (int pass = 0; pass < load->options.repeat; pass++)
+        load_pass(load, codec, oto_bytes(data, size), pass);
     free(data);
     oto_codec_free(codec);
-    load->total = load->request_count * (size_t)load->options.repeat;
-    load->latencies_ns = calloc(load->total, sizeof(*load->latencies_ns));
-    load->again = calloc(load->total, sizeof(*load->again));
+    load->latencies_ns = calloc(load->request_count, sizeof(*load->latencies_ns));
+    load->again = calloc(load->request_count, sizeof(*load->again));
     if (!load->request_count || !load->latencies_ns || !load->again)
         die("no requests");
 }
@@ -186,7 +227,7 @@ static void load_requests(struct load *load)
 // When the next request is due; UINT64_MAX when there is none.
 static uint64_t next_due(const struct load *load)
 {
-    if (load->next >= load->total)
+    if (load->next >= load->request_count)
         return UINT64_MAX;
     if (load->options.rate <= 0)
         return 0;
@@ -197,25 +238,32 @@ static int take(struct load *load, struct stream *stream)
 {
     uint64_t due = next_due(load), now = now_ns();
     if (load->again_count && now >= load->again_ns) {
-        *stream = (struct stream){.request = load->again[--load->again_count], .due_ns = now};
+        *stream = (struct stream){.request = load->again[--load->again_count]};
         return 1;
     }
     if (due == UINT64_MAX || due > now)
         return 0;
-    *stream =
-        (struct stream){.request = load->next++ % load->request_count, .due_ns = due ? due : now};
+    *stream = (struct stream){.request = load->next++};
+    load->requests[stream->request].due_ns = due ? due : now;
     return 1;
 }
 
 static void answered(struct load *load, const struct stream *stream, int ok)
 {
+    struct request *request = &load->requests[stream->request];
     if (!ok && stream->retryable) {
         load->refused++;
-        load->again[load->again_count++] = stream->request;
-        load->again_ns = now_ns() + 20000000u;
+        request->was_refused = 1;
+        if (load->options.retry) {
+            load->again[load->again_count++] = stream->request;
+            load->again_ns = now_ns() + 20000000u;
+            return;
+        }
+        load->answered++;
         return;
     }
-    load->latencies_ns[load->answered++] = now_ns() - stream->due_ns;
+    load->latencies_ns[load->accepted++] = now_ns() - request->due_ns;
+    load->answered++;
     load->failed += !ok;
 }
 
@@ -449,6 +497,19 @@ static void pump(struct connection *c)
     }
 }
 
+// The last millisecond before a request is due is spent looking, so that it goes out in time.
+static int wait_ms(const struct load *load)
+{
+    uint64_t due = next_due(load), now = now_ns();
+    if (load->again_count)
+        return 1;
+    if (load->options.rate <= 0 || due == UINT64_MAX)
+        return -1;
+    if (due <= now) // all connections are busy
+        return 1;
+    return due - now > 2000000u ? 1 : 0;
+}
+
 static void run(struct load *load)
 {
     struct connection *connections =
@@ -456,13 +517,15 @@ static void run(struct load *load)
     load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     for (int i = 0; i < load->options.connections; i++)
         open_connection(load, &connections[i]);
+    struct timespec cpu;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    load->prepared_cpu_s = (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9;
     load->started_ns = now_ns();
     for (int i = 0; i < load->options.connections; i++)
         pump(&connections[i]);
-    while (load->answered < load->total) {
+    while (load->answered < load->request_count) {
         struct epoll_event events[256];
-        int count = epoll_wait(load->epoll_fd, events, 256,
-                               load->options.rate > 0 || load->again_count ? 1 : -1);
+        int count = epoll_wait(load->epoll_fd, events, 256, wait_ms(load));
         for (int i = 0; i < count; i++) {
             struct connection *c = events[i].data.ptr;
             if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
@@ -488,21 +551,39 @@ static int compare(const void *a, const void *b)
 
 static double quantile_ms(const struct load *load, double q)
 {
-    return (double)load->latencies_ns[(size_t)((double)(load->answered - 1) * q)] * 1e-6;
+    if (!load->accepted)
+        return 0;
+    return (double)load->latencies_ns[(size_t)((double)(load->accepted - 1) * q)] * 1e-6;
+}
+
+static void write_refused(const struct load *load)
+{
+    FILE *file = fopen(load->options.refused, "w");
+    if (!file)
+        die(load->options.refused);
+    for (size_t i = 0; i < load->request_count; i++)
+        if (load->requests[i].was_refused)
+            (void)fprintf(file, "%zu\n", i);
+    if (fclose(file) != 0)
+        die(load->options.refused);
 }
 
 static void report(struct load *load)
 {
     double seconds = (double)(now_ns() - load->started_ns) * 1e-9;
-    qsort(load->latencies_ns, load->answered, sizeof(*load->latencies_ns), compare);
+    struct timespec cpu;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    qsort(load->latencies_ns, load->accepted, sizeof(*load->latencies_ns), compare);
     (void)printf("{\"requests\": %zu, \"failed\": %zu, \"refused\": %zu, \"seconds\": %.4f, "
-                 "\"requests_per_s\": %.1f, \"body_bytes\": %llu, "
+                 "\"requests_per_s\": %.1f, \"body_bytes\": %llu, \"sender_cpu_s\": %.3f, "
                  "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
                  load->answered, load->failed, load->refused, seconds,
-                 (double)load->answered / seconds,
-                 (unsigned long long)load->body_bytes * (unsigned long long)load->options.repeat,
+                 (double)load->answered / seconds, (unsigned long long)load->body_bytes,
+                 (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9 - load->prepared_cpu_s,
                  quantile_ms(load, 0.5), quantile_ms(load, 0.99), quantile_ms(load, 0.999),
                  quantile_ms(load, 1));
+    if (load->options.refused)
+        write_refused(load);
 }
 
 static void usage(void)
@@ -511,7 +592,8 @@ static void usage(void)
                 "[--signal logs|traces|metrics]\n"
                 "          [--content protobuf|json] [--compression identity|gzip|zstd] "
                 "[--connections 2] [--in-flight 4]\n"
-                "          [--rate REQUESTS_PER_S] [--repeat 1]\n",
+                "          [--rate REQUESTS_PER_S] [--requests N] [--repeat 1] [--retry 1] "
+                "[--refused FILE]\n",
                 stderr);
     exit(2);
 }
@@ -525,7 +607,8 @@ int main(int argc, char **argv)
                                     .compression = "identity",
                                     .connections = 2,
                                     .in_flight = 4,
-                                    .repeat = 1}};
+                                    .repeat = 1,
+                                    .retry = 1}};
     struct options *o = &load.options;
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];
@@ -551,6 +634,12 @@ int main(int argc, char **argv)
             o->rate = atof(value);
         else if (strcmp(name, "--repeat") == 0)
             o->repeat = atoi(value);
+        else if (strcmp(name, "--requests") == 0)
+            o->requests = strtoul(value, NULL, 10);
+        else if (strcmp(name, "--retry") == 0)
+            o->retry = atoi(value);
+        else if (strcmp(name, "--refused") == 0)
+            o->refused = value;
         else
             usage();
     }
