@@ -54,11 +54,11 @@ static void run_lines(void *state)
 {
     struct input *in = state;
     struct oto_lines lines = {.sizes = in->sizes, .count = in->line_count};
-    int pays;
+    enum oto_text_method method = OTO_TEXT_NEW;
     in->output.size = 0;
-    bench_must(oto_compress_lines(in->codec, 1, oto_buffer_view(&in->text), &lines, &in->output,
-                                  &pays, NULL));
-    if (!pays)
+    bench_must(oto_compress_text(in->codec, 1, oto_buffer_view(&in->text), &lines, &method,
+                                 &in->output, NULL));
+    if (method != OTO_TEXT_LINES)
         bench_must(OTO_INTERNAL);
 }
 

@@ -82,12 +82,12 @@ static enum oto_status deflate_all(struct oto_codec *codec, enum oto_compression
     return inflate_all(codec, compression, input, output, err);
 }
 
-static enum oto_status lines_into(struct oto_codec *codec, struct oto_bytes input,
-                                  const struct oto_lines *lines, struct oto_buffer *output,
-                                  int *ret_pays)
+static enum oto_status text_into(struct oto_codec *codec, struct oto_bytes input,
+                                 const struct oto_lines *lines, enum oto_text_method *method,
+                                 struct oto_buffer *output)
 {
     (void)codec, (void)input, (void)lines, (void)output;
-    *ret_pays = 0;
+    *method = OTO_TEXT_SEARCH;
     return OTO_OK;
 }
 
@@ -117,6 +117,12 @@ enum oto_status oto_lz4_block(struct oto_bytes input, void *output, size_t size)
 #define ZSTD_LEVEL_DEFAULT 1
 #define ZSTD_LEVEL_MAX 19
 
+// A piece of text tells whether words do as well as search: one in so many bytes, within these.
+#define WORDS_TRIAL_SHARE 8
+#define WORDS_TRIAL_BYTES_MIN ((size_t)1 << 13)
+#define WORDS_TRIAL_BYTES_MAX OTO_LINES_BLOCK_MAX
+#define WORDS_TRIAL_PERCENT 102 // as many bytes as by search, or nearly
+
 // Each context is made when first needed. The libraries take their memory from the C heap.
 struct oto_codec {
     const struct oto_allocator *allocator;
@@ -126,6 +132,7 @@ struct oto_codec {
     ZSTD_DCtx *zstd_reader;
     ZSTD_CCtx *zstd_writer;
     struct oto_lines_table *lines;
+    struct oto_words_table *words;
     struct oto_buffer matches; // struct oto_lines_match, of one frame
 };
 
@@ -143,6 +150,7 @@ static void codec_release(struct oto_codec *codec)
     ZSTD_freeDCtx(codec->zstd_reader);
     ZSTD_freeCCtx(codec->zstd_writer);
     oto_free(codec->allocator, codec->lines, sizeof *codec->lines);
+    oto_free(codec->allocator, codec->words, sizeof *codec->words);
     oto_buffer_release(&codec->matches);
 }
 
@@ -426,28 +434,78 @@ static enum oto_status matches_into(struct oto_codec *codec, struct oto_bytes in
     return zstd_written(size, output);
 }
 
-static enum oto_status lines_into(struct oto_codec *codec, struct oto_bytes input,
-                                  const struct oto_lines *lines, struct oto_buffer *output,
-                                  int *ret_pays)
+static enum oto_status by_line(struct oto_codec *codec, struct oto_bytes input,
+                               const struct oto_lines *lines, struct oto_buffer *output,
+                               int *ret_pays)
 {
-    *ret_pays = 0;
-    if (input.size >> ZSTD_WINDOW_LOG_MAX)
-        return OTO_OK;
     if (!codec->lines && !(codec->lines = oto_alloc(codec->allocator, sizeof *codec->lines)))
         return OTO_NO_MEMORY;
     codec->matches.size = 0;
     OTO_TRY(oto_lines_match(input, lines, codec->lines, &codec->matches, ret_pays));
     return *ret_pays ? matches_into(codec, input, output) : OTO_OK;
 }
-#else
-static enum oto_status lines_into(struct oto_codec *codec, struct oto_bytes input,
-                                  const struct oto_lines *lines, struct oto_buffer *output,
-                                  int *ret_pays)
+
+static enum oto_status by_word(struct oto_codec *codec, struct oto_bytes input,
+                               struct oto_buffer *output)
 {
-    (void)codec, (void)input, (void)lines, (void)output;
-    *ret_pays = 0;
+    if (!codec->words && !(codec->words = oto_alloc(codec->allocator, sizeof *codec->words)))
+        return OTO_NO_MEMORY;
+    codec->matches.size = 0;
+    OTO_TRY(oto_words_match(input, codec->words, &codec->matches));
+    return matches_into(codec, input, output);
+}
+
+// Compresses a piece in both ways, and forgets what that made.
+static enum oto_status words_try(struct oto_codec *codec, struct oto_bytes text,
+                                 struct oto_buffer *output, enum oto_text_method *method)
+{
+    size_t size = text.size / WORDS_TRIAL_SHARE, before = output->size;
+    size = size < WORDS_TRIAL_BYTES_MAX ? size : WORDS_TRIAL_BYTES_MAX;
+    *method = OTO_TEXT_SEARCH;
+    if (size < WORDS_TRIAL_BYTES_MIN)
+        return OTO_OK;
+    struct oto_bytes piece = oto_bytes(text.data, size);
+    enum oto_status status = by_word(codec, piece, output);
+    size_t words_size = output->size - before;
+    output->size = before;
+    OTO_TRY(status);
+    OTO_TRY(zstd_into(codec, ZSTD_LEVEL_DEFAULT, piece, output));
+    if (words_size <= (output->size - before) * WORDS_TRIAL_PERCENT / 100)
+        *method = OTO_TEXT_WORDS;
+    output->size = before;
     return OTO_OK;
 }
+
+static enum oto_status text_into(struct oto_codec *codec, struct oto_bytes input,
+                                 const struct oto_lines *lines, enum oto_text_method *method,
+                                 struct oto_buffer *output)
+{
+    int pays = 0;
+    if (lines->head_size > input.size)
+        return OTO_INVALID;
+    if (input.size >> ZSTD_WINDOW_LOG_MAX)
+        *method = OTO_TEXT_SEARCH;
+    if (*method == OTO_TEXT_NEW || *method == OTO_TEXT_LINES) {
+        OTO_TRY(by_line(codec, input, lines, output, &pays));
+        *method = OTO_TEXT_LINES;
+        if (!pays)
+            OTO_TRY(words_try(
+                codec, oto_bytes(input.data + lines->head_size, input.size - lines->head_size),
+                output, method));
+    }
+    return *method == OTO_TEXT_WORDS ? by_word(codec, input, output) : OTO_OK;
+}
+
+#else
+static enum oto_status text_into(struct oto_codec *codec, struct oto_bytes input,
+                                 const struct oto_lines *lines, enum oto_text_method *method,
+                                 struct oto_buffer *output)
+{
+    (void)codec, (void)input, (void)lines, (void)output;
+    *method = OTO_TEXT_SEARCH;
+    return OTO_OK;
+}
+
 #endif
 
 static enum oto_status deflate_all(struct oto_codec *codec, enum oto_compression compression,
@@ -543,17 +601,20 @@ enum oto_status oto_compress(struct oto_codec *codec, enum oto_compression compr
     return deflate_all(codec, compression, level, input, output, err);
 }
 
-enum oto_status oto_compress_lines(struct oto_codec *codec, int level, struct oto_bytes input,
-                                   const struct oto_lines *lines, struct oto_buffer *output,
-                                   int *ret_pays, struct oto_error *err)
+enum oto_status oto_compress_text(struct oto_codec *codec, int level, struct oto_bytes input,
+                                  const struct oto_lines *lines, enum oto_text_method *method,
+                                  struct oto_buffer *output, struct oto_error *err)
 {
+    enum oto_text_method found = level <= 1 ? *method : OTO_TEXT_SEARCH;
     enum oto_status status = OTO_OK;
-    int pays = 0;
-    if (level <= 1)
-        status = lines_into(codec, input, lines, output, &pays);
+    if (found != OTO_TEXT_SEARCH)
+        status = text_into(codec, input, lines, &found, output);
     if (status < 0)
         return oto_error_set(err, status, "compressing %zu bytes of text: %s", input.size,
                              oto_status_name(status));
-    *ret_pays = pays;
-    return pays ? OTO_OK : oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
+    *method = found;
+    if (found != OTO_TEXT_SEARCH)
+        return OTO_OK;
+    return oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
 }
+

@@ -4,7 +4,7 @@
 #ifndef OTO_CODEC_COMPRESS_H
 #define OTO_CODEC_COMPRESS_H
 
-#include "codec/lines.h"
+#include "codec/words.h"
 
 enum oto_compression {
     OTO_COMPRESSION_NONE = 0, // "identity"
@@ -36,14 +36,23 @@ OTO_MUST_CHECK enum oto_status oto_compress(struct oto_codec *codec,
                                             struct oto_bytes input, struct oto_buffer *output,
                                             struct oto_error *err);
 
-// As a zstd frame, with matches found by line (codec/lines.h) where that pays; the levels above 1
-// search as always. *ret_pays says which of both happened. OTO_INVALID when the lines are longer
-// than the input.
-OTO_MUST_CHECK enum oto_status oto_compress_lines(struct oto_codec *codec, int level,
-                                                  struct oto_bytes input,
-                                                  const struct oto_lines *lines,
-                                                  struct oto_buffer *output, int *ret_pays,
-                                                  struct oto_error *err);
+// How repetitions in text are found.
+enum oto_text_method {
+    OTO_TEXT_NEW = 0, // not known yet
+    OTO_TEXT_LINES,   // by line, codec/lines.h
+    OTO_TEXT_WORDS,   // by word, codec/words.h
+    OTO_TEXT_SEARCH,  // at every byte, by the library
+};
+
+// As a zstd frame, in the way that suits the text: by line where lines repeat each other, else by
+// word where a piece of the text becomes no larger that way, else by search; levels above 1 always
+// search. *method: what was found out about text of the same kind before, and is found out now.
+// OTO_INVALID when the lines are longer than the input.
+OTO_MUST_CHECK enum oto_status oto_compress_text(struct oto_codec *codec, int level,
+                                                 struct oto_bytes input,
+                                                 const struct oto_lines *lines,
+                                                 enum oto_text_method *method,
+                                                 struct oto_buffer *output, struct oto_error *err);
 
 // A snappy or LZ4 block that becomes exactly size bytes at output, as pages of Parquet files have
 // them. OTO_CORRUPT for anything else, OTO_UNSUPPORTED. Ownership: borrows.

@@ -14,8 +14,8 @@ struct writing {
     struct oto_parquet_plan plan;
     struct oto_parquet_chunk chunk;
     struct oto_parquet_range range;
-    uint32_t text_count; // of the page at hand: values that end it, 0: no text
-    int has_lines;       // texts that repeat each other as a whole; so it was with the last page
+    uint32_t text_count;              // of the page at hand: values that end it, 0: no text
+    enum oto_text_method text_method; // what the last page of text taught
 };
 
 static enum oto_status compress(struct writing *c, const struct oto_buffer *raw)
@@ -26,11 +26,11 @@ static enum oto_status compress(struct writing *c, const struct oto_buffer *raw)
 }
 
 // Texts, one behind the other.
-static enum oto_status compress_lines(struct writing *c, const struct oto_buffer *raw,
-                                      const struct oto_lines *lines, struct oto_buffer *output)
+static enum oto_status compress_text(struct writing *c, const struct oto_buffer *raw,
+                                     const struct oto_lines *lines, struct oto_buffer *output)
 {
-    return oto_compress_lines(c->file->codec, c->file->options->compression_level,
-                              oto_buffer_view(raw), lines, output, &c->has_lines, c->file->err);
+    return oto_compress_text(c->file->codec, c->file->options->compression_level,
+                             oto_buffer_view(raw), lines, &c->text_method, output, c->file->err);
 }
 
 // A data page: scratch.raw, and the digits of scratch.ids.
@@ -44,8 +44,8 @@ static enum oto_status compress_page(struct writing *c)
     struct oto_parquet_scratch *scratch = &c->file->scratch;
     struct oto_lines lines = {scratch->raw.size - c->file->text_size,
                               (const void *)scratch->codes.data, c->text_count};
-    if (c->text_count && c->has_lines)
-        return compress_lines(c, &scratch->raw, &lines, &scratch->packed);
+    if (c->text_count)
+        return compress_text(c, &scratch->raw, &lines, &scratch->packed);
     if (!scratch->ids.size)
         return compress(c, &scratch->raw);
     return oto_hex_frame(oto_buffer_view(&scratch->raw), oto_buffer_view(&scratch->ids),
@@ -67,12 +67,12 @@ static enum oto_status compress_dictionary(struct writing *c)
     struct oto_parquet_scratch *scratch = &c->file->scratch;
     struct oto_lines lines = {0, NULL, c->plan.distinct_count};
     if (!c->plan.digits_size && oto_parquet_leaf_is_text(c->leaf))
-        return compress_lines(c, &scratch->dictionary, &lines, &scratch->packed);
+        return compress_text(c, &scratch->dictionary, &lines, &scratch->packed);
     if (!c->plan.digits_size)
         return compress(c, &scratch->dictionary);
     scratch->head.size = 0;
     lines.count = c->plan.digits_first;
-    OTO_TRY(compress_lines(c, &scratch->dictionary, &lines, &scratch->head));
+    OTO_TRY(compress_text(c, &scratch->dictionary, &lines, &scratch->head));
     return oto_hex_records_frame(oto_buffer_view(&scratch->head), scratch->dictionary.size,
                                  oto_buffer_view(&scratch->digits), c->plan.digits_size / 2u,
                                  &scratch->packed);
@@ -266,8 +266,7 @@ enum oto_status oto_parquet_chunk_write(struct oto_parquet_file *file,
                                         struct oto_parquet_chunk *ret_chunk)
 {
     struct oto_parquet_scratch *scratch = &file->scratch;
-    struct writing c = {
-        .file = file, .leaf = leaf, .chunk = {.offset = file->offset}, .has_lines = 1};
+    struct writing c = {.file = file, .leaf = leaf, .chunk = {.offset = file->offset}};
     scratch->pages.size = scratch->hashes.size = scratch->dictionary.size = 0;
     OTO_TRY(oto_parquet_survey(file, leaf, &c.plan));
     c.chunk.encoding = c.plan.encoding;

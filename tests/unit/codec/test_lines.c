@@ -91,17 +91,17 @@ static void add_log_line(struct fixture *f)
     add_line(f, text, (size_t)print_log_line(f, text, sizeof text));
 }
 
-// Compresses the lines, with their sizes beside or before them, and has them back; 1 when matches
-// were found by line.
-static int comes_back(struct fixture *f, int is_prefixed)
+// Compresses the lines, with their sizes beside or before them, and has them back; how their
+// matches were found.
+static enum oto_text_method comes_back(struct fixture *f, int is_prefixed)
 {
     struct oto_lines lines = {f->head_size, is_prefixed ? NULL : f->sizes, f->count};
     struct oto_error err;
-    int pays = -1;
+    enum oto_text_method method = OTO_TEXT_NEW;
     oto_error_init(&err);
     f->frame.size = f->back.size = f->plain.size = 0;
-    assert_int_equal(oto_compress_lines(f->codec, 1, oto_buffer_view(&f->content), &lines,
-                                        &f->frame, &pays, &err),
+    assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), &lines, &method,
+                                       &f->frame, &err),
                      OTO_OK);
     assert_int_equal(
         oto_decompress(f->codec, OTO_COMPRESSION_ZSTD, oto_buffer_view(&f->frame), &f->back, &err),
@@ -110,7 +110,7 @@ static int comes_back(struct fixture *f, int is_prefixed)
     assert_int_equal(oto_compress(f->codec, OTO_COMPRESSION_ZSTD, 1, oto_buffer_view(&f->content),
                                   &f->plain, &err),
                      OTO_OK);
-    return pays;
+    return method;
 }
 
 static void log_lines_become_smaller_than_by_search(void **state)
@@ -118,7 +118,7 @@ static void log_lines_become_smaller_than_by_search(void **state)
     struct fixture *f = *state;
     for (int i = 0; i < LINES; i++)
         add_log_line(f);
-    assert_int_equal(comes_back(f, 0), 1);
+    assert_int_equal(comes_back(f, 0), OTO_TEXT_LINES);
     assert_true(f->frame.size < f->plain.size);
 }
 
@@ -134,7 +134,7 @@ static void what_stands_before_the_lines_is_kept(void **state)
                              OTO_OK);
         for (int k = 0; k < 5000; k++)
             add_log_line(f);
-        assert_int_equal(comes_back(f, 0), 1);
+        assert_int_equal(comes_back(f, 0), OTO_TEXT_LINES);
     }
 }
 
@@ -149,10 +149,10 @@ static void lines_after_their_sizes(void **state)
         f->content.size += 4;
         add_line(f, text, (size_t)size);
     }
-    assert_int_equal(comes_back(f, 1), 1);
+    assert_int_equal(comes_back(f, 1), OTO_TEXT_LINES);
     assert_true(f->frame.size < f->plain.size);
     assert_int_equal(oto_buffer_append(&f->content, "and a rest", 10), OTO_OK);
-    assert_int_equal(comes_back(f, 1), 1);
+    assert_int_equal(comes_back(f, 1), OTO_TEXT_LINES);
 }
 
 // All lengths around words and blocks; digits at the ends; nothing at all.
@@ -166,12 +166,12 @@ static void lines_of_all_sizes(void **state)
         add_line(f, text + i % 3, (size_t)(i % 70));
     for (int i = 0; i < 40; i++)
         add_line(f, text, 60000 + (size_t)i);
-    assert_int_equal(comes_back(f, 0), 1);
+    assert_int_equal(comes_back(f, 0), OTO_TEXT_LINES);
     add_line(f, text, sizeof text); // too long for one line of a block: searched as always
-    assert_int_equal(comes_back(f, 0), 0);
+    assert_int_equal(comes_back(f, 0), OTO_TEXT_SEARCH);
 }
 
-static void unlike_lines_are_searched(void **state)
+static void unlike_lines_have_no_matches_by_line(void **state)
 {
     struct fixture *f = *state;
     char text[64];
@@ -180,30 +180,30 @@ static void unlike_lines_are_searched(void **state)
             text[k] = (char)('a' + next_random(f, 26));
         add_line(f, text, sizeof text);
     }
-    assert_int_equal(comes_back(f, 0), 0);
+    assert_int_not_equal(comes_back(f, 0), OTO_TEXT_LINES);
     f->content.size = f->count = 0;
     for (int i = 0; i < 100; i++) // alike, but few
         add_log_line(f);
-    assert_int_equal(comes_back(f, 0), 0);
+    assert_int_equal(comes_back(f, 0), OTO_TEXT_SEARCH);
 }
 
 static void lines_that_are_not_the_content_are_refused(void **state)
 {
     struct fixture *f = *state;
     struct oto_error err;
-    int pays;
+    enum oto_text_method method = OTO_TEXT_NEW;
     for (int i = 0; i < 1000; i++)
         add_log_line(f);
     f->sizes[999]++;
     struct oto_lines longer = {0, f->sizes, f->count};
     oto_error_init(&err);
-    assert_int_equal(oto_compress_lines(f->codec, 1, oto_buffer_view(&f->content), &longer,
-                                        &f->frame, &pays, &err),
+    assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), &longer, &method,
+                                       &f->frame, &err),
                      OTO_INVALID);
     assert_int_equal(f->frame.size, 0);
     struct oto_lines lines = {f->content.size + 1, f->sizes, f->count};
-    assert_int_equal(oto_compress_lines(f->codec, 1, oto_buffer_view(&f->content), &lines,
-                                        &f->frame, &pays, &err),
+    assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), &lines, &method,
+                                       &f->frame, &err),
                      OTO_INVALID);
 }
 
@@ -231,7 +231,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_stands_before_the_lines_is_kept, begin, end),
         cmocka_unit_test_setup_teardown(lines_after_their_sizes, begin, end),
         cmocka_unit_test_setup_teardown(lines_of_all_sizes, begin, end),
-        cmocka_unit_test_setup_teardown(unlike_lines_are_searched, begin, end),
+        cmocka_unit_test_setup_teardown(unlike_lines_have_no_matches_by_line, begin, end),
         cmocka_unit_test_setup_teardown(bytes_are_compared_without_vectors, begin, end),
         cmocka_unit_test_setup_teardown(lines_that_are_not_the_content_are_refused, begin, end),
     };

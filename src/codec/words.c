@@ -1,0 +1,193 @@
+#include "codec/words.h"
+
+#define CONTENT_BYTES_MAX ((size_t)1 << 30)
+#define STEP 64            // bytes looked at together
+#define READ_AHEAD 192     // words with fewer bytes behind them are not looked up
+#define READ_BEHIND 8      // nor those with fewer before them
+#define MATCH_MIN 4        // bytes
+#define LAST_OFFSET_LEAD 2 // bytes that a match at another distance must be longer
+#define GAIN_MIN 4         // and so many it must go past the end of the match before, to cut it
+
+#define K 0x9E3779B97F4A7C15u
+
+struct matching {
+    const uint8_t *content;
+    const uint8_t *end; // of the block
+    struct oto_words_table *table;
+    struct oto_lines_match *next; // there is room
+    uint32_t anchor;              // end of the last match
+    uint32_t offset;              // its distance
+};
+
+// --- words ---
+// Letters, digits, and what is beyond ASCII.
+uint64_t oto_words_mask_plain(const uint8_t *at)
+{
+    const uint64_t each = 0x0101010101010101u, low = 0x7F * each;
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < STEP; i += 8) {
+        uint64_t word = oto_load64(at + i), bytes = word & low, lower = bytes | 0x20 * each;
+        uint64_t digits = (bytes + (0x80 - '0') * each) & ~(bytes + (0x7F - '9') * each);
+        uint64_t letters = (lower + (0x80 - 'a') * each) & ~(lower + (0x7F - 'z') * each);
+        uint64_t top = (digits | letters | word) & 0x80 * each;
+        mask |= ((top >> 7) * 0x0102040810204080u >> 56) << i;
+    }
+    return mask;
+}
+
+static inline uint64_t words_mask(const uint8_t *at)
+{
+#if defined(__SSE2__)
+    typedef uint8_t lanes __attribute__((vector_size(16)));
+    typedef int8_t signed_lanes __attribute__((vector_size(16)));
+    typedef char chars __attribute__((vector_size(16)));
+    uint64_t mask = 0;
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < STEP; i += sizeof(lanes)) {
+        lanes v;
+        memcpy(&v, at + i, sizeof v);
+        signed_lanes digits = (signed_lanes)(v + (128 - '0')) < -128 + 10;
+        signed_lanes letters = (signed_lanes)((v | 0x20) + (128 - 'a')) < -128 + 26;
+        chars any = (chars)(digits | letters | (signed_lanes)v);
+        mask |= (uint64_t)(unsigned)__builtin_ia32_pmovmskb128(any) << i;
+    }
+    return mask;
+#else
+    return oto_words_mask_plain(at);
+#endif
+}
+
+static inline uint64_t hash_word(uint64_t word)
+{
+    unsigned __int128 product = (unsigned __int128)word * K;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+// Looks up the words that begin in 64 bytes and notes them; starts: a bit for each. mask,
+// following: what is of words there, and in the 64 bytes behind.
+static inline struct oto_words_found *find_words(struct matching *m, uint32_t at, uint64_t starts,
+                                                 uint64_t mask, uint64_t following,
+                                                 struct oto_words_found *found)
+{
+    for (; starts; starts &= starts - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(starts);
+        uint64_t rest = mask >> i | following << 1 << (63 - i);
+        unsigned unused = 64 - 8 * (unsigned)__builtin_ctzll(~rest | 1 << 8);
+        // A word has two bytes at least, so the shift is less than 64.
+        uint64_t hash = hash_word(oto_load64(m->content + at + i) << unused);
+        struct oto_words_place *place = &m->table->places[hash >> (64 - OTO_WORDS_TABLE_BITS)];
+        uint32_t tag = (uint32_t)hash | 1;
+        *found = (struct oto_words_found){at + i, place->from};
+        found += place->tag == tag;
+        *place = (struct oto_words_place){tag, at + i};
+    }
+    return found;
+}
+
+// --- matches ---
+// How many bytes agree from here on.
+static inline uint32_t common(const uint8_t *a, const uint8_t *b, const uint8_t *a_end)
+{
+    const uint8_t *begin = a;
+    for (; a_end - a >= 8; a += 8, b += 8) {
+        uint64_t differ = oto_load64(a) ^ oto_load64(b);
+        if (differ)
+            return (uint32_t)(a - begin) + (uint32_t)__builtin_ctzll(differ) / 8;
+    }
+    while (a < a_end && *a == *b)
+        a++, b++;
+    return (uint32_t)(a - begin);
+}
+
+// How many bytes before here agree, up to so many.
+static inline uint32_t common_before(const uint8_t *a, const uint8_t *b, uint32_t most)
+{
+    uint64_t differ = oto_load64(a - 8) ^ oto_load64(b - 8);
+    uint32_t count = differ ? (uint32_t)__builtin_clzll(differ) / 8 : 8;
+    return count < most ? count : most;
+}
+
+static inline void put_match(struct matching *m, uint32_t offset, uint32_t start, uint32_t end)
+{
+    *m->next++ = (struct oto_lines_match){offset, start - m->anchor, end - start, 0};
+    m->anchor = end;
+    m->offset = offset;
+}
+
+// Ends the last match earlier. 0: nothing would be left of it.
+static inline int cut_match(struct matching *m, uint32_t at)
+{
+    struct oto_lines_match *last = m->next - 1;
+    if (last->length < m->anchor - at + MATCH_MIN)
+        return 0;
+    last->length -= m->anchor - at;
+    m->anchor = at;
+    return 1;
+}
+
+static inline void take_word(struct matching *m, struct oto_words_found word)
+{
+    const uint8_t *at = m->content + word.at;
+    uint32_t offset = word.at - word.from, size = common(at, m->content + word.from, m->end),
+             before;
+    if (word.at < m->anchor) { // within the last match, which may end soon
+        if (word.at + size >= m->anchor + GAIN_MIN && cut_match(m, word.at))
+            put_match(m, offset, word.at, word.at + size);
+        return;
+    }
+    if (m->offset && m->offset != offset) { // one distance for many matches is told once
+        uint32_t same = common(at, at - m->offset, m->end);
+        if (same + LAST_OFFSET_LEAD >= size && same >= MATCH_MIN) {
+            offset = m->offset;
+            size = same;
+        }
+    }
+    before =
+        word.at - offset < READ_BEHIND ? 0 : common_before(at, at - offset, word.at - m->anchor);
+    if (size + before >= MATCH_MIN)
+        put_match(m, offset, word.at - before, word.at + size);
+}
+
+// One block: from, to.
+static void take_block(struct matching *m, uint32_t from, uint32_t safe)
+{
+    uint64_t before = 0, following = from < safe ? words_mask(m->content + from) : 0;
+    for (uint32_t at = from; at < safe;) {
+        uint32_t stride_end = safe - at < OTO_WORDS_STRIDE ? safe : at + OTO_WORDS_STRIDE;
+        struct oto_words_found *found = m->table->found, *end = found;
+        for (; at < stride_end; at += STEP) {
+            uint64_t mask = following;
+            following = words_mask(m->content + at + STEP);
+            uint64_t starts = mask & ~(mask << 1 | before);
+            starts &= (mask >> 1 | following << 63) & (mask >> 2 | following << 62);
+            before = mask >> 63;
+            end = find_words(m, at, starts, mask, following, end);
+        }
+        for (; found < end; found++)
+            take_word(m, *found);
+    }
+}
+
+enum oto_status oto_words_match(struct oto_bytes content, struct oto_words_table *table,
+                                struct oto_buffer *matches)
+{
+    struct matching m = {.content = content.data, .table = table};
+    if (content.size >= CONTENT_BYTES_MAX)
+        return OTO_TOO_LARGE;
+    memset(table->places, 0, sizeof table->places);
+    for (size_t from = 0; from < content.size;) {
+        size_t size = content.size - from;
+        size = size < OTO_LINES_BLOCK_MAX ? size : OTO_LINES_BLOCK_MAX;
+        size_t room = (size / MATCH_MIN + 2) * sizeof *m.next;
+        OTO_TRY(oto_buffer_reserve(matches, room));
+        m.next = (void *)(matches->data + matches->size);
+        m.anchor = (uint32_t)from;
+        m.end = content.data + from + size;
+        if (size > READ_AHEAD + STEP)
+            take_block(&m, (uint32_t)from, (uint32_t)(from + size - READ_AHEAD));
+        from += size;
+        *m.next++ = (struct oto_lines_match){0, (uint32_t)from - m.anchor, 0, 0};
+        matches->size = (size_t)((uint8_t *)m.next - matches->data);
+    }
+    return OTO_OK;
+}

@@ -1,0 +1,212 @@
+// Words as matches: what they are, and that every content comes back from the frames made of them.
+#include "codec/compress.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+#define CONTENT_MAX ((size_t)2 << 20)
+
+struct fixture {
+    struct oto_codec *codec;
+    struct oto_buffer content, frame, back, plain;
+    uint32_t random;
+};
+
+static int begin(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){.codec = oto_codec_new(&oto_allocator_heap), .random = 1};
+    struct oto_buffer *buffers[] = {&f.content, &f.frame, &f.back, &f.plain};
+    for (size_t i = 0; i < 4; i++)
+        oto_buffer_init(buffers[i], &oto_allocator_heap, CONTENT_MAX * 2);
+    *state = &f;
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct fixture *f = *state;
+    struct oto_buffer *buffers[] = {&f->content, &f->frame, &f->back, &f->plain};
+    for (size_t i = 0; i < 4; i++)
+        oto_buffer_release(buffers[i]);
+    oto_codec_free(f->codec);
+    return 0;
+}
+
+static uint32_t next_random(struct fixture *f, uint32_t below)
+{
+    f->random = f->random * 1664525u + 1013904223u;
+    return (uint32_t)((uint64_t)f->random * below >> 32);
+}
+
+static void add(struct fixture *f, const char *text)
+{
+    assert_int_equal(oto_buffer_append(&f->content, text, strlen(text)), OTO_OK);
+}
+
+// Words that are known and numbers that are not, in no order.
+static void add_words(struct fixture *f, size_t size)
+{
+    static const char *const words[] = {
+        "amber ",  "basin ", "cedar ",  "oak-",    "lagoon, ", "an ",     "orchard:", "été ",
+        "\"id\":", "ember ", "fjord ",  "glade ",  "haven ",   "inlet ",  "jetty ",   "knoll ",
+        "meadow ", "ridge ", "nectar ", "quarry ", "summit ",  "timber ", "upland ",  "valley ",
+        "willow ", "the ",   "yonder ", "zephyr ", "beacon ",  "canyon ", "dune ",    "marsh "};
+    size_t until = f->content.size + size;
+    while (f->content.size < until) {
+        char number[16];
+        snprintf(number, sizeof number, "%08x ", next_random(f, UINT32_MAX));
+        add(f, next_random(f, 3) ? words[next_random(f, 32)] : number);
+    }
+    f->content.size = until;
+}
+
+// The matches tell the content when they are followed.
+static void matches_hold(struct fixture *f)
+{
+    static struct oto_words_table table;
+    struct oto_buffer matches;
+    size_t done = 0, block = 0;
+    oto_buffer_init(&matches, &oto_allocator_heap, SIZE_MAX / 2);
+    // Exactly as large as it is, so that a byte read behind it is seen.
+    uint8_t *exact = malloc(f->content.size + !f->content.size);
+    assert_non_null(exact);
+    if (f->content.size)
+        memcpy(exact, f->content.data, f->content.size);
+    assert_int_equal(oto_words_match(oto_bytes(exact, f->content.size), &table, &matches), OTO_OK);
+    const struct oto_lines_match *match = (const void *)matches.data;
+    for (size_t count = matches.size / sizeof *match; count; count--, match++) {
+        done += match->literals;
+        assert_true(done <= f->content.size);
+        assert_true(match->offset ? match->length >= 4 : !match->length);
+        assert_true(match->offset <= done && match->length <= f->content.size - done);
+        for (size_t i = 0; i < match->length; i++)
+            assert_int_equal(exact[done + i], exact[done + i - match->offset]);
+        done += match->length;
+        if (!match->offset) {
+            assert_true(done - block <= OTO_LINES_BLOCK_MAX);
+            block = done;
+        }
+    }
+    assert_int_equal(done, f->content.size);
+    assert_int_equal(block, done);
+    free(exact);
+    oto_buffer_release(&matches);
+}
+
+static enum oto_text_method comes_back(struct fixture *f, enum oto_text_method method)
+{
+    struct oto_lines lines = {0};
+    struct oto_error err;
+    oto_error_init(&err);
+    matches_hold(f);
+    f->frame.size = f->back.size = f->plain.size = 0;
+    assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), &lines, &method,
+                                       &f->frame, &err),
+                     OTO_OK);
+    assert_int_equal(
+        oto_decompress(f->codec, OTO_COMPRESSION_ZSTD, oto_buffer_view(&f->frame), &f->back, &err),
+        OTO_OK);
+    assert_true(oto_bytes_equal(oto_buffer_view(&f->back), oto_buffer_view(&f->content)));
+    assert_int_equal(oto_compress(f->codec, OTO_COMPRESSION_ZSTD, 1, oto_buffer_view(&f->content),
+                                  &f->plain, &err),
+                     OTO_OK);
+    return method;
+}
+
+static void words_become_smaller_than_by_search(void **state)
+{
+    struct fixture *f = *state;
+    add_words(f, 1 << 20);
+    assert_int_equal(comes_back(f, OTO_TEXT_NEW), OTO_TEXT_WORDS);
+    assert_true(f->frame.size < f->plain.size);
+}
+
+static void texts_of_all_sizes(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t size = 0; size < 1200; size += 1 + size / 7) {
+        f->content.size = 0;
+        add_words(f, size);
+        comes_back(f, OTO_TEXT_WORDS);
+    }
+    for (int around = -1; around <= 1; around++) {
+        f->content.size = 0;
+        add_words(f, OTO_LINES_BLOCK_MAX * 2 + (size_t)(300 + around));
+        comes_back(f, OTO_TEXT_WORDS);
+        f->content.size = OTO_LINES_BLOCK_MAX + (size_t)(1 + around);
+        comes_back(f, OTO_TEXT_WORDS);
+    }
+}
+
+// One long word; no word; the same over and over; a long text twice.
+static void texts_of_other_kinds(void **state)
+{
+    struct fixture *f = *state;
+    const char *const pieces[] = {"a", ".", "words ", "ab ", "three words more, "};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        f->content.size = 0;
+        while (f->content.size < 300000)
+            add(f, pieces[i]);
+        comes_back(f, OTO_TEXT_WORDS);
+    }
+    f->content.size = 0;
+    add_words(f, 50000);
+    size_t once = f->content.size;
+    assert_int_equal(oto_buffer_reserve(&f->content, once), OTO_OK);
+    memcpy(f->content.data + once, f->content.data, once);
+    f->content.size += once;
+    comes_back(f, OTO_TEXT_WORDS);
+    assert_true(f->frame.size < f->plain.size * 11 / 10);
+}
+
+static void text_without_words_is_searched(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t piece[40];
+    for (size_t i = 0; i < sizeof piece; i++)
+        piece[i] = (uint8_t)next_random(f, '0');
+    while (f->content.size < 1 << 20) {
+        piece[next_random(f, sizeof piece)] = (uint8_t)next_random(f, '0');
+        assert_int_equal(oto_buffer_append(&f->content, piece, sizeof piece), OTO_OK);
+    }
+    assert_int_equal(comes_back(f, OTO_TEXT_NEW), OTO_TEXT_SEARCH);
+    f->content.size = 0;
+    add_words(f, 1000); // too little to try
+    assert_int_equal(comes_back(f, OTO_TEXT_NEW), OTO_TEXT_SEARCH);
+}
+
+static void words_are_told_without_vectors(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t bytes[64];
+    for (int round = 0; round < 1000; round++) {
+        uint64_t expected = 0;
+        for (size_t i = 0; i < sizeof bytes; i++) {
+            uint8_t c = bytes[i] = (uint8_t)next_random(f, 256);
+            int is_word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                          (c >= 'A' && c <= 'Z') || c >= 0x80;
+            expected |= (uint64_t)is_word << i;
+        }
+        assert_true(oto_words_mask_plain(bytes) == expected);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(words_become_smaller_than_by_search, begin, end),
+        cmocka_unit_test_setup_teardown(texts_of_all_sizes, begin, end),
+        cmocka_unit_test_setup_teardown(texts_of_other_kinds, begin, end),
+        cmocka_unit_test_setup_teardown(text_without_words_is_searched, begin, end),
+        cmocka_unit_test_setup_teardown(words_are_told_without_vectors, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
