@@ -14,11 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct oto_query_request request;
     struct oto_bytes path;
     struct oto_error err;
-    uint32_t table;
+    struct oto_query_file file;
     if (oto_query_request_decode(oto_bytes(data, size), &request) == OTO_OK) {
         check_inside(request.sql, data, size);
         check_inside(request.parameters_json, data, size);
-        while (oto_query_file_next(&request.files, &table, &path) == OTO_OK)
+        while (oto_query_file_next(&request.files, &file, &path) == OTO_OK)
             check_inside(path, data, size);
     }
     if (oto_query_error_decode(oto_bytes(data, size), &err) == OTO_OK && err.status >= 0)

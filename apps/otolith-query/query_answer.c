@@ -1,6 +1,6 @@
 // One request: the SQL is taken apart and checked, views are brought up to date, it runs, and its
 // answer goes out.
-#include "query_process.h"
+#include "query_plan.h"
 
 #include "base/utf8.h"
 #include <stdio.h>
@@ -51,6 +51,54 @@ static enum oto_status extract(struct answer *a, const char *sql,
                          (unsigned long long)count);
 }
 
+static void send_scan(struct answer *a, const uint8_t *wanted)
+{
+    uint8_t payload[OTO_QUERY_SCAN_SIZE];
+    const struct query_views *views = &a->process->views;
+    struct oto_query_scan scan = {0};
+    for (size_t i = 0; i < views->file_count; i++) {
+        const struct query_file *file = &views->files[i];
+        if (!wanted[file->info.table] || file->info.is_model)
+            continue;
+        scan.files++;
+        scan.files_read += !file->is_dropped;
+    }
+    oto_query_scan_encode(payload, &scan);
+    (void)!query_io_send(a->process->io.fd, OTO_QUERY_FRAME_SCAN,
+                         oto_bytes(payload, sizeof(payload)));
+}
+
+// What is asked, without EXPLAIN.
+static const char *bare_sql(const struct answer *a, const struct oto_buffer *rewritten)
+{
+    static const char *const words[] = {"EXPLAIN ANALYZE ", "EXPLAIN "};
+    const char *sql = rewritten->size ? (const char *)rewritten->data : a->sql;
+    for (size_t i = 0; rewritten->size && i < sizeof(words) / sizeof(words[0]); i++)
+        if (strncmp(sql, words[i], strlen(words[i])) == 0)
+            return sql + strlen(words[i]);
+    return sql;
+}
+
+// Plans the query over empty tables, and drops the files that hold nothing of what it wants.
+static enum oto_status choose_files(struct answer *a, const uint8_t *wanted,
+                                    const struct oto_buffer *rewritten, struct oto_error *err)
+{
+    struct query_process *p = a->process;
+    struct query_plan plan;
+    int is_any = 0;
+    OTO_TRY(query_views_take(&p->views, &p->db, a->request, err));
+    for (size_t i = 0; i < p->views.file_count; i++)
+        is_any |= wanted[p->views.files[i].info.table] && !p->views.files[i].info.is_model;
+    query_plan_init(&plan);
+    if (is_any)
+        query_plan_make(&plan, &p->db, bare_sql(a, rewritten), a->request->view.parameters_json,
+                        p->settings.table_count);
+    query_prune(&p->views, &plan, wanted);
+    query_plan_release(&plan);
+    send_scan(a, wanted);
+    return OTO_OK;
+}
+
 // Checks what is asked, and brings the views of the tables it needs up to date.
 static enum oto_status check(struct answer *a, struct oto_buffer *rewritten, struct oto_error *err)
 {
@@ -62,7 +110,9 @@ static enum oto_status check(struct answer *a, struct oto_buffer *rewritten, str
     enum oto_status status =
         query_check(&p->db, &p->settings, a->text, wanted, select_only, rewritten, err);
     if (status == OTO_OK)
-        status = query_views_update(&p->views, &p->db, a->request, wanted, err);
+        status = choose_files(a, wanted, rewritten, err);
+    if (status == OTO_OK)
+        status = query_views_update(&p->views, &p->db, wanted, err);
     free(wanted);
     return status;
 }

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static enum oto_status run_on(duckdb_connection connection, const char *sql, struct oto_error *err)
+enum oto_status query_database_run(duckdb_connection connection, const char *sql,
+                                   struct oto_error *err)
 {
     duckdb_result result;
     enum oto_status status = OTO_OK;
@@ -12,12 +13,6 @@ static enum oto_status run_on(duckdb_connection connection, const char *sql, str
         status = query_error_of_result(err, &result, (struct oto_bytes){0});
     duckdb_destroy_result(&result);
     return status;
-}
-
-enum oto_status query_database_run(struct query_database *db, const char *sql,
-                                   struct oto_error *err)
-{
-    return run_on(db->own, sql, err);
 }
 
 enum oto_status query_database_text(duckdb_prepared_statement statement, struct oto_bytes parameter,
@@ -65,6 +60,12 @@ static enum oto_status write_folders(const struct query_settings *settings, stru
 // Settings of a connection cannot be set any more once the configuration is locked.
 static const char connection_settings[] = "SET errors_as_json=true; SET enable_progress_bar=false;";
 
+// The empty tables have names of their own. Late materialisation would make two scans of one, of
+// which the second has no conditions.
+static const char plan_settings[] = "CREATE SCHEMA plan; SET schema='plan';"
+                                    "SET late_materialization_max_rows=0;"
+                                    "SET enable_progress_bar=false;";
+
 // No caches of files: hot files come and go under the same names. No spilling: the process may not
 // write.
 static const char fixed_settings[] = "SET TimeZone='UTC';"
@@ -88,12 +89,13 @@ static enum oto_status apply_settings(struct query_database *db,
     if (status < 0)
         oto_error_set(err, status, "the folders' names are too long");
     if (status == OTO_OK)
-        status = run_on(db->own, (const char *)sql.data, err);
+        status = query_database_run(db->own, (const char *)sql.data, err);
     oto_buffer_release(&sql);
     OTO_TRY(status);
-    OTO_TRY(run_on(db->own, connection_settings, err));
-    OTO_TRY(run_on(db->user, connection_settings, err));
-    return run_on(db->own, fixed_settings, err);
+    OTO_TRY(query_database_run(db->own, connection_settings, err));
+    OTO_TRY(query_database_run(db->user, connection_settings, err));
+    OTO_TRY(query_database_run(db->plan, plan_settings, err));
+    return query_database_run(db->own, fixed_settings, err);
 }
 
 // --- opening ---
@@ -141,7 +143,8 @@ enum oto_status query_database_lock(struct query_database *db,
                                     const struct query_settings *settings, struct oto_error *err)
 {
     if (duckdb_connect(db->database, &db->own) == DuckDBError ||
-        duckdb_connect(db->database, &db->user) == DuckDBError)
+        duckdb_connect(db->database, &db->user) == DuckDBError ||
+        duckdb_connect(db->database, &db->plan) == DuckDBError)
         return oto_error_set(err, OTO_INTERNAL, "DuckDB: no connection");
     OTO_TRY(apply_settings(db, settings, err));
     OTO_TRY(prepare(

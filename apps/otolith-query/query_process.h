@@ -62,6 +62,7 @@ struct query_database {
     duckdb_database database;
     duckdb_connection user;         // runs what users ask
     duckdb_connection own;          // views, checks
+    duckdb_connection plan;         // plans what users ask, over tables without rows
     duckdb_prepared_statement tree; // SQL -> its syntax tree as JSON
     duckdb_prepared_statement text; // SQL -> the same without comments and ';'
 };
@@ -75,7 +76,7 @@ OTO_MUST_CHECK enum oto_status query_database_lock(struct query_database *db,
                                                    const struct query_settings *settings,
                                                    struct oto_error *err);
 // Runs SQL of our own.
-OTO_MUST_CHECK enum oto_status query_database_run(struct query_database *db, const char *sql,
+OTO_MUST_CHECK enum oto_status query_database_run(duckdb_connection connection, const char *sql,
                                                   struct oto_error *err);
 // Runs a prepared statement of one text parameter and one text result, appended to output.
 OTO_MUST_CHECK enum oto_status query_database_text(duckdb_prepared_statement statement,
@@ -85,23 +86,63 @@ OTO_MUST_CHECK enum oto_status query_database_text(duckdb_prepared_statement sta
 
 // --- query_views.c: the tables of a request ---
 
+// One of a request's files.
+struct query_file {
+    struct oto_query_file info; // info.path: what DuckDB reads, owned; info.fd: of a file in memory
+    uint64_t columns;           // query_columns_hash; 0: not known
+    int is_dropped;             // holds no row that is wanted
+};
+
+// A table as it is without rows.
+struct query_model {
+    int fd; // -1: there is none, nothing is known of the table
+    char path[32];
+    char *columns_sql;     // for read_parquet's `schema`
+    const char *time_name; // column that times of files are about
+    uint64_t columns;      // query_columns_hash
+};
+
 struct query_views {
     const struct query_settings *settings;
     char **sql; // a table: what its view was made by
     int made;   // all were, once
-    int *held;  // the request's descriptors where the views name them
-    size_t held_count;
+    struct query_file *files;
+    size_t file_count;
+    struct query_model *models; // by table
+    struct query_footers *footers;
 };
 OTO_MUST_CHECK enum oto_status query_views_init(struct query_views *views,
                                                 const struct query_settings *settings);
-// Makes the views of the tables that `wanted` marks name the request's files. Takes the request's
-// descriptors.
+// Lists the request's files. Takes its descriptors.
+OTO_MUST_CHECK enum oto_status query_views_take(struct query_views *views,
+                                                struct query_database *db,
+                                                struct query_request *request,
+                                                struct oto_error *err);
+// Makes the views of the tables that `wanted` marks name the files that are not dropped.
 OTO_MUST_CHECK enum oto_status query_views_update(struct query_views *views,
-                                                  struct query_database *db,
-                                                  struct query_request *request,
-                                                  const uint8_t *wanted, struct oto_error *err);
+                                                  struct query_database *db, const uint8_t *wanted,
+                                                  struct oto_error *err);
+// Appends text between quotes, its own ones doubled.
+OTO_MUST_CHECK enum oto_status query_append_quoted(struct oto_buffer *sql, struct oto_bytes text,
+                                                   char quote);
 // Closes the request's files in memory.
 void query_views_let_go(struct query_views *views);
+// The views for people over the tables, in the connection's schema.
+void query_views_make_for_people(const struct query_views *views, duckdb_connection connection);
+
+// --- query_model.c: tables without rows, in the schema `plan` ---
+
+// Keeps a copy of the model's descriptor and makes the table's view for planning.
+OTO_MUST_CHECK enum oto_status query_model_take(struct query_views *views,
+                                                struct query_database *db, size_t table, int fd,
+                                                struct oto_error *err);
+
+// --- query_prune.c: files that hold no wanted row ---
+
+struct query_plan;
+struct query_footers;
+// Drops files of the wanted tables by what the plan says of their scans.
+void query_prune(struct query_views *views, const struct query_plan *plan, const uint8_t *wanted);
 
 // --- query_check.c: what may be asked ---
 

@@ -1,7 +1,7 @@
 // The tables as views over the files of a request. Files in memory are known to DuckDB as
 // /proc/self/fd/N, with the same N from one request to the next, so that a view whose text did not
 // change need not be made again.
-#include "query_process.h"
+#include "query_files.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,12 +9,19 @@
 #include <unistd.h>
 
 #define FIRST_DESCRIPTOR 500
+#define LOOKS_MAX 16 // files that a query opens only to learn their columns
 
 enum oto_status query_views_init(struct query_views *views, const struct query_settings *settings)
 {
     views->settings = settings;
     views->sql = calloc(settings->table_count + 1, sizeof(*views->sql));
-    return views->sql ? OTO_OK : OTO_NO_MEMORY;
+    views->models = calloc(settings->table_count + 1, sizeof(*views->models));
+    views->footers = calloc(1, sizeof(*views->footers));
+    if (!views->sql || !views->models || !views->footers)
+        return OTO_NO_MEMORY;
+    for (size_t i = 0; i < settings->table_count; i++)
+        views->models[i].fd = -1;
+    return query_footers_init(views->footers);
 }
 
 // --- views for people ---
@@ -74,9 +81,7 @@ static int has_table(const struct query_settings *settings, const char *name)
     return 0;
 }
 
-// --- a table's view ---
-
-static enum oto_status append_quoted(struct oto_buffer *sql, struct oto_bytes text, char quote)
+enum oto_status query_append_quoted(struct oto_buffer *sql, struct oto_bytes text, char quote)
 {
     OTO_TRY(oto_buffer_append_byte(sql, (uint8_t)quote));
     for (size_t i = 0; i < text.size; i++) {
@@ -87,74 +92,154 @@ static enum oto_status append_quoted(struct oto_buffer *sql, struct oto_bytes te
     return oto_buffer_append_byte(sql, (uint8_t)quote);
 }
 
-// Moves the request's descriptors to where the views look for them.
-static enum oto_status place_descriptors(struct query_views *views, struct query_request *request,
-                                         struct oto_error *err)
+// --- the request's files ---
+
+// Moves a descriptor to where views look for it; no other file has its number while it is open.
+static enum oto_status place_descriptor(struct query_file *file, int *descriptor,
+                                        struct oto_error *err)
 {
-    for (size_t i = 0; i < request->descriptor_count; i++) {
-        int placed = fcntl(request->descriptors[i], F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR);
-        if (placed < 0)
-            return oto_error_set(err, OTO_TOO_LARGE,
-                                 "%zu files in memory are more than the query process can open",
-                                 request->descriptor_count);
-        close(request->descriptors[i]);
-        request->descriptors[i] = placed;
+    char name[40];
+    int placed = fcntl(*descriptor, F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR);
+    if (placed < 0)
+        return oto_error_set(err, OTO_TOO_LARGE,
+                             "so many files in memory are more than the query process can open");
+    close(*descriptor);
+    *descriptor = -1;
+    file->info.fd = placed;
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", placed);
+    file->info.path = strdup(name);
+    return file->info.path ? OTO_OK : OTO_NO_MEMORY;
+}
+
+static enum oto_status add_file(struct query_views *views, const struct oto_query_file *info,
+                                struct oto_bytes path, struct query_request *request,
+                                size_t *next_descriptor, struct oto_error *err)
+{
+    struct query_file *file = &views->files[views->file_count];
+    *file = (struct query_file){.info = *info};
+    if (info->table >= views->settings->table_count)
+        return OTO_INVALID;
+    views->file_count++;
+    if (path.size) {
+        file->info.path = strndup((const char *)path.data, path.size);
+        return file->info.path ? OTO_OK : OTO_NO_MEMORY;
     }
-    views->held = request->descriptors;
-    views->held_count = request->descriptor_count;
-    request->descriptors = NULL;
-    request->descriptor_count = 0;
-    return OTO_OK;
+    if (*next_descriptor >= request->descriptor_count)
+        return OTO_INVALID;
+    return place_descriptor(file, &request->descriptors[(*next_descriptor)++], err);
+}
+
+static enum oto_status add_files(struct query_views *views, struct query_request *request,
+                                 struct oto_error *err)
+{
+    struct oto_bytes files = request->view.files, path;
+    struct oto_query_file info;
+    size_t next_descriptor = 0, count = 0;
+    enum oto_status status;
+    while ((status = oto_query_file_next(&files, &info, &path)) == OTO_OK) {
+        if (count++ == request->view.file_count)
+            return OTO_INVALID;
+        OTO_TRY(add_file(views, &info, path, request, &next_descriptor, err));
+    }
+    return status < 0 ? status : OTO_OK;
+}
+
+enum oto_status query_views_take(struct query_views *views, struct query_database *db,
+                                 struct query_request *request, struct oto_error *err)
+{
+    if (request->view.file_count > request->view.files.size)
+        return oto_error_set(err, OTO_INTERNAL, "the request's list of files is broken");
+    views->file_count = 0;
+    views->files = calloc((size_t)request->view.file_count + 1, sizeof(*views->files));
+    if (!views->files)
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    oto_error_init(err);
+    enum oto_status status = add_files(views, request, err);
+    if (status < 0 && err->status == OTO_OK)
+        oto_error_set(err, status, "the request's list of files is broken");
+    int are_new = 0;
+    for (size_t i = 0; i < views->file_count && status == OTO_OK; i++) {
+        const struct oto_query_file *file = &views->files[i].info;
+        if (!file->is_model || views->models[file->table].fd >= 0)
+            continue;
+        status = query_model_take(views, db, file->table, file->fd, err);
+        are_new = 1;
+    }
+    if (status == OTO_OK && are_new)
+        query_views_make_for_people(views, db->plan);
+    return status;
 }
 
 void query_views_let_go(struct query_views *views)
 {
-    for (size_t i = 0; i < views->held_count; i++)
-        close(views->held[i]);
-    free(views->held);
-    views->held = NULL;
-    views->held_count = 0;
-}
-
-static enum oto_status write_file(struct query_views *views, struct oto_bytes path,
-                                  size_t *next_descriptor, struct oto_buffer *sql)
-{
-    char name[40];
-    if (path.size == 0) {
-        if (*next_descriptor >= views->held_count)
-            return OTO_INVALID;
-        (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", views->held[(*next_descriptor)++]);
-        path = oto_bytes_text(name);
+    for (size_t i = 0; i < views->file_count; i++) {
+        if (views->files[i].info.fd >= 0)
+            close(views->files[i].info.fd);
+        free((char *)(uintptr_t)views->files[i].info.path);
     }
-    OTO_TRY(oto_buffer_append(sql, ",", sql->data[sql->size - 1] == '[' ? 0 : 1));
-    return append_quoted(sql, path, '\'');
+    free(views->files);
+    views->files = NULL;
+    views->file_count = 0;
 }
 
-// One buffer a table: the text of its view.
-static enum oto_status write_views(struct query_views *views, const struct query_request *request,
+// --- a table's view ---
+
+// Whether all files have the columns of the model, as far as a few looks can tell.
+static int have_same_columns(struct query_views *views, size_t table)
+{
+    unsigned looks = 0;
+    for (size_t i = 0; i < views->file_count; i++) {
+        struct query_file *file = &views->files[i];
+        if (file->info.table != table || file->info.is_model || file->is_dropped)
+            continue;
+        if (!file->columns && ++looks <= LOOKS_MAX)
+            file->columns = query_file_columns(views->footers, file);
+        if (file->columns != views->models[table].columns)
+            return 0;
+    }
+    return 1;
+}
+
+static int is_listed(const struct query_views *views, const struct query_file *file, size_t table,
+                     int only_models)
+{
+    if (file->info.table != table || file->is_dropped)
+        return 0;
+    return views->models[table].fd < 0 || !file->info.is_model == !only_models;
+}
+
+// The names of the table's files; those of its models where that is all there is.
+static enum oto_status write_files(const struct query_views *views, size_t table,
                                    struct oto_buffer *sql)
 {
-    struct oto_bytes files = request->view.files, path;
-    size_t next_descriptor = 0;
-    uint32_t table;
-    enum oto_status status;
-    for (size_t i = 0; i < views->settings->table_count; i++) {
-        OTO_TRY(oto_buffer_append_format(&sql[i], "CREATE OR REPLACE VIEW "));
-        OTO_TRY(append_quoted(&sql[i], oto_bytes_text(views->settings->tables[i]), '"'));
-        OTO_TRY(oto_buffer_append_format(&sql[i], " AS SELECT * FROM read_parquet(["));
-    }
-    while ((status = oto_query_file_next(&files, &table, &path)) == OTO_OK) {
-        if (table >= views->settings->table_count)
-            return OTO_INVALID;
-        OTO_TRY(write_file(views, path, &next_descriptor, &sql[table]));
-    }
-    OTO_TRY(status);
-    for (size_t i = 0; i < views->settings->table_count; i++) {
-        OTO_TRY(
-            oto_buffer_append_format(&sql[i], "], union_by_name=true, hive_partitioning=false)"));
-        OTO_TRY(oto_buffer_append_byte(&sql[i], 0));
-    }
+    size_t count = 0;
+    for (int only_models = 0; only_models < 2 && count == 0; only_models++)
+        for (size_t i = 0; i < views->file_count; i++) {
+            if (!is_listed(views, &views->files[i], table, only_models))
+                continue;
+            OTO_TRY(oto_buffer_append(sql, ",", count++ ? 1 : 0));
+            OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->files[i].info.path), '\''));
+        }
     return OTO_OK;
+}
+
+// Without a model, all files are opened to learn the columns. With one none is, but where all have
+// the same columns saying so takes DuckDB longer than looking at the first file.
+static enum oto_status write_view(struct query_views *views, size_t table, struct oto_buffer *sql)
+{
+    const struct query_model *model = &views->models[table];
+    OTO_TRY(oto_buffer_append_format(sql, "CREATE OR REPLACE VIEW "));
+    OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->settings->tables[table]), '"'));
+    OTO_TRY(oto_buffer_append_format(sql, " AS SELECT * FROM read_parquet(["));
+    OTO_TRY(write_files(views, table, sql));
+    if (model->fd < 0)
+        OTO_TRY(oto_buffer_append_format(sql, "], union_by_name=true"));
+    else if (have_same_columns(views, table))
+        OTO_TRY(oto_buffer_append_format(sql, "]"));
+    else
+        OTO_TRY(oto_buffer_append_format(sql, "], schema=%s", model->columns_sql));
+    OTO_TRY(oto_buffer_append_format(sql, ", hive_partitioning=false)"));
+    return oto_buffer_append_byte(sql, 0);
 }
 
 static enum oto_status make_view(struct query_views *views, struct query_database *db, size_t table,
@@ -165,7 +250,7 @@ static enum oto_status make_view(struct query_views *views, struct query_databas
     char *kept = strdup(sql);
     if (!kept)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
-    enum oto_status status = query_database_run(db, sql, err);
+    enum oto_status status = query_database_run(db->own, sql, err);
     if (status < 0) {
         free(kept);
         oto_error_context(err, "the files of %s", views->settings->tables[table]);
@@ -176,47 +261,38 @@ static enum oto_status make_view(struct query_views *views, struct query_databas
     return OTO_OK;
 }
 
-static void make_people_views(const struct query_views *views, struct query_database *db)
+void query_views_make_for_people(const struct query_views *views, duckdb_connection connection)
 {
     struct oto_error err;
     for (size_t i = 0; i < sizeof(people_views) / sizeof(people_views[0]); i++)
         if (has_table(views->settings, people_views[i].table) &&
-            query_database_run(db, people_views[i].sql, &err) < 0)
+            query_database_run(connection, people_views[i].sql, &err) < 0)
             (void)fprintf(stderr, "otolith-query: a view over %s: %s\n", people_views[i].table,
                           err.message);
 }
 
-static enum oto_status make_views(struct query_views *views, struct query_database *db,
-                                  const struct oto_buffer *sql, const uint8_t *wanted,
-                                  struct oto_error *err)
+static enum oto_status update_view(struct query_views *views, struct query_database *db,
+                                   size_t table, struct oto_error *err)
 {
-    for (size_t i = 0; i < views->settings->table_count; i++)
-        if (!views->made || wanted[i])
-            OTO_TRY(make_view(views, db, i, (const char *)sql[i].data, err));
-    if (!views->made)
-        make_people_views(views, db);
-    views->made = 1;
-    return OTO_OK;
+    struct oto_buffer sql;
+    oto_buffer_init(&sql, &oto_allocator_heap, 2 * OTO_QUERY_REQUEST_MAX);
+    enum oto_status status = write_view(views, table, &sql);
+    if (status < 0)
+        oto_error_set(err, status, "no memory for the list of files");
+    else
+        status = make_view(views, db, table, (const char *)sql.data, err);
+    oto_buffer_release(&sql);
+    return status;
 }
 
 enum oto_status query_views_update(struct query_views *views, struct query_database *db,
-                                   struct query_request *request, const uint8_t *wanted,
-                                   struct oto_error *err)
+                                   const uint8_t *wanted, struct oto_error *err)
 {
-    OTO_TRY(place_descriptors(views, request, err));
-    size_t count = views->settings->table_count;
-    struct oto_buffer *sql = calloc(count + 1, sizeof(*sql));
-    if (!sql)
-        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < count; i++)
-        oto_buffer_init(&sql[i], &oto_allocator_heap, 2 * OTO_QUERY_REQUEST_MAX);
-    enum oto_status status = write_views(views, request, sql);
-    if (status < 0)
-        oto_error_set(err, OTO_INTERNAL, "the request's list of files is broken");
-    else
-        status = make_views(views, db, sql, wanted, err);
-    for (size_t i = 0; i < count; i++)
-        oto_buffer_release(&sql[i]);
-    free(sql);
-    return status;
+    for (size_t i = 0; i < views->settings->table_count; i++)
+        if (!views->made || wanted[i])
+            OTO_TRY(update_view(views, db, i, err));
+    if (!views->made)
+        query_views_make_for_people(views, db->own);
+    views->made = 1;
+    return OTO_OK;
 }

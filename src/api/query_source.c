@@ -14,12 +14,17 @@ static enum oto_status list_files(struct oto_engine *engine, struct query_files 
     if (!token->files)
         return OTO_NO_MEMORY;
     for (uint32_t t = 0; t < OTO_TABLE_COUNT; t++)
-        token->files[t] =
-            (struct oto_query_file){t, oto_engine_empty_file(engine, (enum oto_table)t), NULL};
+        token->files[t] = (struct oto_query_file){
+            .table = t, .fd = oto_engine_empty_file(engine, (enum oto_table)t), .is_model = 1};
     for (size_t i = 0; i < token->snapshot.file_count; i++) {
         const struct oto_snapshot_file *file = &token->snapshot.files[i];
-        token->files[OTO_TABLE_COUNT + i] = (struct oto_query_file){
-            file->table, file->hot ? file->fd : -1, file->hot ? NULL : file->path};
+        token->files[OTO_TABLE_COUNT + i] =
+            (struct oto_query_file){.table = file->table,
+                                    .fd = file->hot ? file->fd : -1,
+                                    .path = file->hot ? NULL : file->path,
+                                    .has_times = 1,
+                                    .time_min_us = file->time_min_us,
+                                    .time_max_us = file->time_max_us};
     }
     return OTO_OK;
 }

@@ -119,12 +119,20 @@ static void drained(void *state)
 
 static void begin_answer(struct rest_query *rest)
 {
+    const struct oto_query_scan *scan = &rest->query.scan;
+    char files[24], read[24], picked[24];
     struct oto_http_header headers[] = {
         {OTO_BYTES_LITERAL("content-type"),
          oto_bytes_text(oto_query_format_content_type(rest->query.format))},
-        {OTO_BYTES_LITERAL("x-content-type-options"), OTO_BYTES_LITERAL("nosniff")}};
+        {OTO_BYTES_LITERAL("x-content-type-options"), OTO_BYTES_LITERAL("nosniff")},
+        {OTO_BYTES_LITERAL("otolith-files"),
+         oto_bytes(files, oto_text_from_u64(scan->files, files))},
+        {OTO_BYTES_LITERAL("otolith-files-read"),
+         oto_bytes(read, oto_text_from_u64(scan->files_read, read))},
+        {OTO_BYTES_LITERAL("otolith-rows-picked"),
+         oto_bytes(picked, oto_text_from_u64(scan->rows_picked, picked))}};
     rest->begun = 1;
-    oto_exchange_respond_begin(rest->call->exchange, 200, headers, 2, drained, rest);
+    oto_exchange_respond_begin(rest->call->exchange, 200, headers, 5, drained, rest);
 }
 
 static void finish_answer(struct rest_query *rest, const struct piece *piece)

@@ -1,6 +1,6 @@
 // Split-block bloom filters (parquet-format, BloomFilter.md): blocks of eight words, one bit set in
 // each.
-#include "parquet/parquet_internal.h"
+#include "parquet/parquet_read_internal.h"
 
 #define BLOCK_BYTES 32
 #define PREFETCH_STEPS 8
@@ -31,6 +31,14 @@ static void write_header(struct oto_thrift_writer *w, uint32_t size)
         oto_thrift_struct_end(w);
     }
     oto_thrift_struct_end(w);
+}
+
+int oto_parquet_bloom_has(const uint8_t block[BLOCK_BYTES], uint64_t hash)
+{
+    int has = 1;
+    for (unsigned k = 0; k < 8; k++)
+        has &= (int)(oto_load32(block + 4 * k) >> ((uint32_t)hash * salts[k] >> 27) & 1);
+    return has;
 }
 
 static uint32_t *block_of(uint32_t *filter, uint64_t block_count, uint64_t hash)

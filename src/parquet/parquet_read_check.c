@@ -4,6 +4,7 @@
 
 #define PIECE_BYTES 65536u
 #define BLOOM_HEADER_MAX 256u
+#define BLOOM_BLOCK_BYTES 32u
 
 static enum oto_status check_place(const struct oto_parquet_reader *reader, uint32_t group,
                                    uint32_t leaf, struct oto_error *err)
@@ -106,9 +107,9 @@ static enum oto_status count_bits(struct oto_parquet_reader *reader, uint64_t of
     return OTO_OK;
 }
 
-enum oto_status oto_parquet_bloom_info(struct oto_parquet_reader *reader, uint32_t group,
-                                       uint32_t leaf, struct oto_parquet_bloom_info *ret_info,
-                                       struct oto_error *err)
+// Where the bits of a chunk's filter lie. OTO_END: it has none.
+static enum oto_status bloom_place(struct oto_parquet_reader *reader, uint32_t group, uint32_t leaf,
+                                   uint64_t *ret_offset, uint64_t *ret_size, struct oto_error *err)
 {
     OTO_TRY(check_place(reader, group, leaf, err));
     int64_t at = reader->metadata.groups[group].chunks[leaf].bloom_offset;
@@ -128,8 +129,37 @@ enum oto_status oto_parquet_bloom_info(struct oto_parquet_reader *reader, uint32
     if (bloom_header(oto_bytes(reader->packed.data, some), &size, &header_bytes) != OTO_OK ||
         size > left - header_bytes)
         return oto_parquet_stream_failed(reader, &place, OTO_CORRUPT, err, "no bloom filter");
-    uint64_t bits;
-    OTO_TRY(count_bits(reader, (uint64_t)at + header_bytes, size, &bits, err));
+    *ret_offset = (uint64_t)at + header_bytes;
+    *ret_size = size;
+    return OTO_OK;
+}
+
+enum oto_status oto_parquet_bloom_find(struct oto_parquet_reader *reader, uint32_t group,
+                                       uint32_t leaf, uint64_t hash, int *ret_found,
+                                       struct oto_error *err)
+{
+    uint64_t offset, size;
+    uint8_t block[BLOOM_BLOCK_BYTES];
+    enum oto_status status = bloom_place(reader, group, leaf, &offset, &size, err);
+    if (status != OTO_OK)
+        return status;
+    if (size == 0 || size % BLOOM_BLOCK_BYTES || size > UINT32_MAX)
+        return OTO_END;
+    offset += ((hash >> 32) * (size / BLOOM_BLOCK_BYTES) >> 32) * BLOOM_BLOCK_BYTES;
+    OTO_TRY(reader->source.read(reader->source.state, offset, block, sizeof block, err));
+    *ret_found = oto_parquet_bloom_has(block, hash);
+    return OTO_OK;
+}
+
+enum oto_status oto_parquet_bloom_info(struct oto_parquet_reader *reader, uint32_t group,
+                                       uint32_t leaf, struct oto_parquet_bloom_info *ret_info,
+                                       struct oto_error *err)
+{
+    uint64_t offset, size, bits;
+    enum oto_status status = bloom_place(reader, group, leaf, &offset, &size, err);
+    if (status != OTO_OK)
+        return status;
+    OTO_TRY(count_bits(reader, offset, size, &bits, err));
     *ret_info = (struct oto_parquet_bloom_info){.bitset_bytes = size, .bits_set = bits};
     return OTO_OK;
 }

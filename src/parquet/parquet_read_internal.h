@@ -146,6 +146,9 @@ struct oto_parquet_page_header {
     int8_t is_compressed; // v2
 };
 
+// 1 when a filter's block of 32 bytes has the bits of a value's hash.
+int oto_parquet_bloom_has(const uint8_t block[32], uint64_t hash);
+
 // Fills reader->metadata from reader->footer.
 OTO_MUST_CHECK enum oto_status oto_parquet_footer_read(struct oto_parquet_reader *reader,
                                                        struct oto_error *err);

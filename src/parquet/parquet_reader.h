@@ -188,5 +188,10 @@ OTO_MUST_CHECK enum oto_status oto_parquet_bloom_info(struct oto_parquet_reader 
                                                       uint32_t group, uint32_t leaf,
                                                       struct oto_parquet_bloom_info *ret_info,
                                                       struct oto_error *err);
+// Whether a value may be in the chunk: hash is its XXH64 (of the plain bytes), *ret_found 0 that it
+// is not. OTO_END: there is no filter.
+OTO_MUST_CHECK enum oto_status oto_parquet_bloom_find(struct oto_parquet_reader *reader,
+                                                      uint32_t group, uint32_t leaf, uint64_t hash,
+                                                      int *ret_found, struct oto_error *err);
 
 #endif

@@ -13,8 +13,8 @@ struct oto_query_client;
 struct oto_query_source {
     void *state;
     // Files in memory must be complete: they are sealed before they are shown to the process.
-    // All files (and one empty file a table, so that every table has its columns). release gives
-    // them back.
+    // All files, and one a table that has no rows but all columns (is_model). release gives them
+    // back.
     enum oto_status (*acquire)(void *state, int64_t from_us, int64_t to_us,
                                const struct oto_query_file **ret_files, size_t *ret_count,
                                void **ret_token, struct oto_error *err);
@@ -54,6 +54,8 @@ struct oto_query {
     int64_t from_us, to_us; // time range known beforehand, for pruning; INT64_MIN, INT64_MAX: all
     // The next bytes; may block for backpressure. Negative: cancel.
     enum oto_status (*data)(struct oto_query *query, struct oto_bytes bytes);
+    // What it reads: filled in before the first data.
+    struct oto_query_scan scan;
     // Last call: OTO_OK and rows, or err (line and column of the SQL where known). OTO_INVALID: the
     // SQL; OTO_DENIED: not allowed; OTO_TIMEOUT, OTO_TOO_LARGE (rows, memory), OTO_UNAVAILABLE
     // (queue full, cancelled, the program cannot be started), OTO_INTERNAL (process died).

@@ -1,6 +1,9 @@
 #include "query/query_protocol.h"
 
 #define REQUEST_FIXED_SIZE 28
+#define FILE_FIXED_SIZE 28
+#define FILE_IS_MODEL 1u
+#define FILE_HAS_TIMES 2u
 
 static const struct {
     const char *name, *content_type;
@@ -39,7 +42,7 @@ enum oto_status oto_query_header_decode(const uint8_t input[OTO_QUERY_HEADER_SIZ
                                         enum oto_query_frame *ret_type, uint32_t *ret_size)
 {
     uint32_t type = oto_load32(input + 4);
-    if (type < OTO_QUERY_FRAME_REQUEST || type > OTO_QUERY_FRAME_FILES)
+    if (type < OTO_QUERY_FRAME_REQUEST || type > OTO_QUERY_FRAME_SCAN)
         return OTO_INVALID;
     *ret_type = (enum oto_query_frame)type;
     *ret_size = oto_load32(input);
@@ -58,8 +61,14 @@ static enum oto_status append_u32(struct oto_buffer *output, uint32_t value)
 static enum oto_status append_file(struct oto_buffer *output, const struct oto_query_file *file)
 {
     size_t size = file->fd >= 0 ? 0 : strlen(file->path);
-    OTO_TRY(append_u32(output, file->table));
-    OTO_TRY(append_u32(output, (uint32_t)size));
+    uint8_t fixed[FILE_FIXED_SIZE];
+    oto_store32(fixed, file->table);
+    oto_store32(fixed + 4,
+                (file->is_model ? FILE_IS_MODEL : 0) | (file->has_times ? FILE_HAS_TIMES : 0));
+    oto_store64(fixed + 8, (uint64_t)file->time_min_us);
+    oto_store64(fixed + 16, (uint64_t)file->time_max_us);
+    oto_store32(fixed + 24, (uint32_t)size);
+    OTO_TRY(oto_buffer_append(output, fixed, sizeof(fixed)));
     return size ? oto_buffer_append(output, file->path, size) : OTO_OK;
 }
 
@@ -121,15 +130,42 @@ enum oto_status oto_query_request_decode(struct oto_bytes payload,
     return OTO_OK;
 }
 
-enum oto_status oto_query_file_next(struct oto_bytes *files, uint32_t *ret_table,
+enum oto_status oto_query_file_next(struct oto_bytes *files, struct oto_query_file *ret_file,
                                     struct oto_bytes *ret_path)
 {
     struct oto_bytes fixed;
     if (files->size == 0)
         return OTO_END;
-    OTO_TRY(take(files, 8, &fixed));
-    OTO_TRY(take(files, oto_load32(fixed.data + 4), ret_path));
-    *ret_table = oto_load32(fixed.data);
+    OTO_TRY(take(files, FILE_FIXED_SIZE, &fixed));
+    OTO_TRY(take(files, oto_load32(fixed.data + 24), ret_path));
+    uint32_t flags = oto_load32(fixed.data + 4);
+    *ret_file = (struct oto_query_file){.table = oto_load32(fixed.data),
+                                        .fd = -1,
+                                        .is_model = (flags & FILE_IS_MODEL) != 0,
+                                        .has_times = (flags & FILE_HAS_TIMES) != 0,
+                                        .time_min_us = (int64_t)oto_load64(fixed.data + 8),
+                                        .time_max_us = (int64_t)oto_load64(fixed.data + 16)};
+    return OTO_OK;
+}
+
+// --- what a query reads ---
+
+void oto_query_scan_encode(uint8_t output[OTO_QUERY_SCAN_SIZE], const struct oto_query_scan *scan)
+{
+    oto_store64(output, scan->files);
+    oto_store64(output + 8, scan->files_read);
+    oto_store64(output + 16, scan->files_picked);
+    oto_store64(output + 24, scan->rows_picked);
+}
+
+enum oto_status oto_query_scan_decode(struct oto_bytes payload, struct oto_query_scan *ret_scan)
+{
+    if (payload.size != OTO_QUERY_SCAN_SIZE)
+        return OTO_INVALID;
+    *ret_scan = (struct oto_query_scan){.files = oto_load64(payload.data),
+                                        .files_read = oto_load64(payload.data + 8),
+                                        .files_picked = oto_load64(payload.data + 16),
+                                        .rows_picked = oto_load64(payload.data + 24)};
     return OTO_OK;
 }
 

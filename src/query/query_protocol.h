@@ -29,6 +29,7 @@ enum oto_query_frame {
     OTO_QUERY_FRAME_ERROR = 5, // i32 status, u32 line, u32 column, text
     OTO_QUERY_FRAME_READY = 6, // once, after start: the sandbox is up; text that describes it
     OTO_QUERY_FRAME_FILES = 7, // to it: descriptors beside it, u32 how many
+    OTO_QUERY_FRAME_SCAN = 8,  // from it, before DATA: struct oto_query_scan
 };
 
 #define OTO_QUERY_HEADER_SIZE 8
@@ -48,11 +49,14 @@ struct oto_query_file {
     uint32_t table;
     int fd;           // >= 0: a Parquet file in memory
     const char *path; // else a path
+    int is_model;     // has no rows, and every column that the table may have
+    int has_times;    // 1: all of its rows lie in
+    int64_t time_min_us, time_max_us;
 };
 
 // Payload: u32 format, u32 timeout_ms, u64 rows_max, u32 sql size, u32 parameters size, u32 file
-// count, the SQL, the parameters, then a file: u32 table, u32 path size, path. A path of no bytes:
-// the next descriptor.
+// count, the SQL, the parameters, then a file: u32 table, u32 flags (1: model, 2: times), u64 least
+// and u64 greatest time, u32 path size, path. A path of no bytes: the next descriptor.
 struct oto_query_request {
     enum oto_query_format format;
     uint32_t timeout_ms;
@@ -71,10 +75,21 @@ OTO_MUST_CHECK enum oto_status oto_query_request_encode(struct oto_buffer *outpu
 // Ownership: returns views into payload. OTO_INVALID.
 OTO_MUST_CHECK enum oto_status oto_query_request_decode(struct oto_bytes payload,
                                                         struct oto_query_request *ret_request);
-// The next file of request->files, which moves on; an empty path: a descriptor. OTO_END,
-// OTO_INVALID.
-OTO_MUST_CHECK enum oto_status oto_query_file_next(struct oto_bytes *files, uint32_t *ret_table,
+// The next file of request->files, which moves on; an empty path: a descriptor (ret_file has
+// neither). OTO_END, OTO_INVALID.
+OTO_MUST_CHECK enum oto_status oto_query_file_next(struct oto_bytes *files,
+                                                   struct oto_query_file *ret_file,
                                                    struct oto_bytes *ret_path);
+
+// What a query reads, known before its first row: files of the tables that it names, those of them
+// that may hold a wanted row, and of these the ones whose wanted rows were picked out instead.
+struct oto_query_scan {
+    uint64_t files, files_read, files_picked, rows_picked;
+};
+#define OTO_QUERY_SCAN_SIZE 32
+void oto_query_scan_encode(uint8_t output[OTO_QUERY_SCAN_SIZE], const struct oto_query_scan *scan);
+OTO_MUST_CHECK enum oto_status oto_query_scan_decode(struct oto_bytes payload,
+                                                     struct oto_query_scan *ret_scan);
 
 // An ERROR frame's payload from err and back.
 OTO_MUST_CHECK enum oto_status oto_query_error_encode(struct oto_buffer *output,

@@ -274,6 +274,10 @@ static enum oto_status take_frame(struct exchange *x, enum oto_query_frame type,
     case OTO_QUERY_FRAME_DATA:
         pass_on(x, payload);
         return OTO_AGAIN;
+    case OTO_QUERY_FRAME_SCAN:
+        if (oto_query_scan_decode(payload, &x->query->scan) < 0)
+            break;
+        return OTO_AGAIN;
     case OTO_QUERY_FRAME_END:
         if (payload.size != 8)
             break;

@@ -92,7 +92,7 @@ static void add_file(struct tool *tool, char *text)
     char *path = strchr(table, '=');
     *path++ = 0;
     struct oto_query_file *file = &tool->files[tool->file_count++];
-    *file = (struct oto_query_file){table_named(tool, table), -1, path};
+    *file = (struct oto_query_file){.table = table_named(tool, table), .fd = -1, .path = path};
     if (strncmp(text, "hot:", 4) != 0)
         return;
     char block[65536];

@@ -215,7 +215,7 @@ static void files_in_memory_can_no_longer_be_changed(void **state)
     struct oto_file file;
     assert_int_equal(oto_file_open_memory(&file, "hot", NULL), OTO_OK);
     assert_int_equal(write(file.fd, "x", 1), 1);
-    memory_file = (struct oto_query_file){0, file.fd, NULL};
+    memory_file = (struct oto_query_file){.fd = file.fd};
     expect(READY "exit 0", 10000, OTO_INTERNAL, "died");
     memory_file.fd = 0;
     assert_int_equal(write(file.fd, "y", 1), -1);

@@ -5,8 +5,15 @@
 static void a_request_comes_back_as_it_was(void **state)
 {
     (void)state;
-    const struct oto_query_file files[] = {
-        {0, 7, NULL}, {3, -1, "/data/logs/a.parquet"}, {3, 9, NULL}};
+    const struct oto_query_file files[] = {{.table = 0, .fd = 7, .is_model = 1},
+                                           {.table = 3,
+                                            .fd = -1,
+                                            .path = "/data/logs/a.parquet",
+                                            .has_times = 1,
+                                            .time_min_us = -5,
+                                            .time_max_us = 1ll << 60},
+                                           {.table = 3, .fd = 9}};
+    struct oto_query_file file;
     struct oto_query_request request = {.format = OTO_QUERY_CSV,
                                         .timeout_ms = 1234,
                                         .rows_max = 1ull << 40,
@@ -15,7 +22,7 @@ static void a_request_comes_back_as_it_was(void **state)
     struct oto_query_request got;
     struct oto_buffer frame;
     enum oto_query_frame type;
-    uint32_t size, table;
+    uint32_t size;
     struct oto_bytes path;
     oto_buffer_init(&frame, &oto_allocator_heap, 1 << 20);
     assert_int_equal(oto_query_request_encode(&frame, &request, files, 3), OTO_OK);
@@ -31,32 +38,36 @@ static void a_request_comes_back_as_it_was(void **state)
     assert_int_equal(got.file_count, 3);
     assert_true(oto_bytes_equal(got.sql, request.sql));
     assert_true(oto_bytes_equal(got.parameters_json, request.parameters_json));
-    assert_int_equal(oto_query_file_next(&got.files, &table, &path), OTO_OK);
-    assert_int_equal(table, 0);
+    assert_int_equal(oto_query_file_next(&got.files, &file, &path), OTO_OK);
+    assert_int_equal(file.table, 0);
+    assert_true(file.is_model && !file.has_times);
     assert_int_equal(path.size, 0);
-    assert_int_equal(oto_query_file_next(&got.files, &table, &path), OTO_OK);
-    assert_int_equal(table, 3);
+    assert_int_equal(oto_query_file_next(&got.files, &file, &path), OTO_OK);
+    assert_int_equal(file.table, 3);
+    assert_true(!file.is_model && file.has_times);
+    assert_int_equal(file.time_min_us, -5);
+    assert_int_equal(file.time_max_us, 1ll << 60);
     assert_true(oto_bytes_equal_text(path, "/data/logs/a.parquet"));
-    assert_int_equal(oto_query_file_next(&got.files, &table, &path), OTO_OK);
-    assert_int_equal(oto_query_file_next(&got.files, &table, &path), OTO_END);
+    assert_int_equal(oto_query_file_next(&got.files, &file, &path), OTO_OK);
+    assert_int_equal(oto_query_file_next(&got.files, &file, &path), OTO_END);
     oto_buffer_release(&frame);
 }
 
 static void a_request_cut_anywhere_is_refused_or_shorter(void **state)
 {
     (void)state;
-    const struct oto_query_file files[] = {{1, -1, "/data/x"}};
+    const struct oto_query_file files[] = {{.table = 1, .fd = -1, .path = "/data/x"}};
     struct oto_query_request request = {.sql = OTO_BYTES_LITERAL("SELECT 1")}, got;
     struct oto_buffer frame;
     oto_buffer_init(&frame, &oto_allocator_heap, 1 << 20);
     assert_int_equal(oto_query_request_encode(&frame, &request, files, 1), OTO_OK);
     size_t full = frame.size - OTO_QUERY_HEADER_SIZE;
     for (size_t size = 0; size < full; size++) {
-        uint32_t table;
+        struct oto_query_file file;
         struct oto_bytes path;
         if (oto_query_request_decode(oto_bytes(frame.data + OTO_QUERY_HEADER_SIZE, size), &got) ==
             OTO_OK)
-            assert_int_not_equal(oto_query_file_next(&got.files, &table, &path), OTO_OK);
+            assert_int_not_equal(oto_query_file_next(&got.files, &file, &path), OTO_OK);
     }
     oto_buffer_release(&frame);
 }

@@ -1,0 +1,128 @@
+// Tables without rows: what columns they have, known without opening a file, and views over them by
+// which queries are planned (query_plan.h).
+#include "query_files.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// --- columns ---
+
+struct columns {
+    struct oto_buffer sql;
+    const struct oto_parquet_metadata *metadata;
+    uint32_t node; // of the next column
+    const char *time_name;
+};
+
+static enum oto_status add_column(struct columns *c, struct oto_bytes name, struct oto_bytes type)
+{
+    static const char *const times[] = {"Timestamp", "TimeUnix"};
+    if (c->node >= c->metadata->node_count ||
+        !oto_bytes_equal(c->metadata->nodes[c->node].name, name) ||
+        c->metadata->nodes[c->node].field_id < 0)
+        return OTO_INVALID;
+    OTO_TRY(oto_buffer_append_format(&c->sql, "%s%d: {name: ", c->node > 1 ? ", " : "MAP {",
+                                     c->metadata->nodes[c->node].field_id));
+    OTO_TRY(query_append_quoted(&c->sql, name, '\''));
+    OTO_TRY(oto_buffer_append_format(&c->sql, ", type: "));
+    OTO_TRY(query_append_quoted(&c->sql, type, '\''));
+    OTO_TRY(oto_buffer_append_format(&c->sql, ", default_value: NULL}"));
+    c->node = c->metadata->nodes[c->node].end;
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+        if (oto_bytes_equal_text(name, times[i]))
+            c->time_name = times[i];
+    return OTO_OK;
+}
+
+static struct oto_bytes text_at(duckdb_data_chunk chunk, idx_t column, idx_t row)
+{
+    duckdb_string_t *texts = duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, column));
+    return oto_bytes(duckdb_string_t_data(&texts[row]), duckdb_string_t_length(texts[row]));
+}
+
+// Names and types as DuckDB says them, field ids as the file does.
+static enum oto_status describe(struct columns *c, duckdb_connection connection, const char *path)
+{
+    char sql[160];
+    duckdb_result result;
+    duckdb_data_chunk chunk;
+    (void)snprintf(sql, sizeof(sql),
+                   "DESCRIBE SELECT * FROM read_parquet('%s', hive_partitioning=false)", path);
+    enum oto_status status =
+        duckdb_query(connection, sql, &result) == DuckDBError ? OTO_INVALID : OTO_OK;
+    while (status == OTO_OK && (chunk = duckdb_fetch_chunk(result))) {
+        for (idx_t i = 0; i < duckdb_data_chunk_get_size(chunk) && status == OTO_OK; i++)
+            status = add_column(c, text_at(chunk, 0, i), text_at(chunk, 1, i));
+        duckdb_destroy_data_chunk(&chunk);
+    }
+    duckdb_destroy_result(&result);
+    OTO_TRY(status);
+    OTO_TRY(oto_buffer_append_byte(&c->sql, '}'));
+    return oto_buffer_append_byte(&c->sql, 0);
+}
+
+// --- the view for planning ---
+
+// Two files, so that DuckDB takes no statistics of rows from them.
+static enum oto_status make_view(const struct query_views *views, struct query_database *db,
+                                 size_t table, struct oto_error *err)
+{
+    const struct query_model *model = &views->models[table];
+    struct oto_buffer sql;
+    oto_buffer_init(&sql, &oto_allocator_heap, 1 << 16);
+    enum oto_status status = oto_buffer_append_format(&sql, "CREATE OR REPLACE VIEW ");
+    if (status == OTO_OK)
+        status = query_append_quoted(&sql, oto_bytes_text(views->settings->tables[table]), '"');
+    if (status == OTO_OK)
+        status = oto_buffer_append_format(
+            &sql, " AS SELECT * FROM read_parquet(['%s', '%s'], hive_partitioning=false) WHERE ",
+            model->path, model->path);
+    if (status == OTO_OK)
+        status = oto_buffer_append_format(&sql, QUERY_PLAN_MARK_FORMAT, model->time_name,
+                                          QUERY_PLAN_MARK + table);
+    if (status == OTO_OK)
+        status = oto_buffer_append_byte(&sql, 0);
+    if (status == OTO_OK)
+        status = query_database_run(db->plan, (const char *)sql.data, err);
+    oto_buffer_release(&sql);
+    return status;
+}
+
+static enum oto_status learn(struct query_model *model, struct query_views *views,
+                             struct query_database *db)
+{
+    struct oto_parquet_reader *reader = query_footer_open(views->footers, &model->fd);
+    if (!reader)
+        return OTO_INVALID;
+    struct columns c = {.metadata = oto_parquet_metadata_of(reader), .node = 1};
+    oto_buffer_init(&c.sql, &oto_allocator_heap, 1 << 20);
+    enum oto_status status = describe(&c, db->own, model->path);
+    model->columns = query_columns_hash(reader);
+    model->columns_sql = (char *)c.sql.data;
+    model->time_name = c.time_name;
+    oto_parquet_close(reader);
+    return status;
+}
+
+enum oto_status query_model_take(struct query_views *views, struct query_database *db, size_t table,
+                                 int fd, struct oto_error *err)
+{
+    struct query_model *model = &views->models[table];
+    model->fd = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    if (model->fd < 0)
+        return oto_error_set(err, OTO_NO_MEMORY, "no descriptor for an empty table");
+    (void)snprintf(model->path, sizeof(model->path), "/proc/self/fd/%d", model->fd);
+    enum oto_status status = learn(model, views, db);
+    if (status == OTO_OK && model->time_name)
+        status = make_view(views, db, table, err);
+    if (status < 0) // then every file is opened
+        (void)fprintf(stderr, "otolith-query: the columns of %s are not understood\n",
+                      views->settings->tables[table]);
+    if (status < 0) {
+        close(model->fd);
+        model->fd = -1;
+    }
+    return OTO_OK;
+}
