@@ -33,7 +33,7 @@ const struct oto_config_key oto_config_keys[] = {
      "none (from memory)."},
     {"flush_interval", OTO_CONFIG_DURATION, FIELD(flush_interval_ms), "60s", 100, DAY_MS, NULL,
      "TIME", "Oldest age of rows in memory before they are written to Parquet files."},
-    {"flush_rows", OTO_CONFIG_COUNT, FIELD(flush_rows), "122880", 1, 10000000, NULL, "N",
+    {"flush_rows", OTO_CONFIG_COUNT, FIELD(flush_rows), "61440", 1, 10000000, NULL, "N",
      "Rows of a table in memory that cause a flush."},
     {"flush_bytes", OTO_CONFIG_SIZE, FIELD(flush_bytes), "0", 0, 64 * GIB, NULL, "SIZE",
      "Bytes of rows in memory that cause a flush; 0: a share of memory_limit."},

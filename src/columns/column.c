@@ -124,14 +124,15 @@ enum oto_status oto_builder_init(struct oto_builder *b, const struct oto_schema 
     return OTO_OK;
 }
 
-// Capacity for `more` beyond length: the first time `first`, then doubling. 0 when there can be
-// none.
-static uint32_t next_capacity(uint32_t capacity, uint32_t length, uint32_t more, uint32_t first)
+// Capacity for `more` beyond length: the first time `first`, then `growth` times as much. 0 when
+// there can be none.
+static uint32_t next_capacity(uint32_t capacity, uint32_t length, uint32_t more, uint32_t first,
+                              uint32_t growth)
 {
     uint64_t wanted = (uint64_t)length + more;
-    uint64_t next = capacity ? 2 * (uint64_t)capacity : first;
+    uint64_t next = capacity ? growth * (uint64_t)capacity : first;
     while (next < wanted)
-        next *= 2;
+        next *= growth;
     return next <= CAPACITY_MAX && next <= SIZE_MAX / 32 ? (uint32_t)next : 0;
 }
 
@@ -160,7 +161,8 @@ enum oto_status oto_column_grow(struct oto_builder *b, struct oto_column *c, uin
     uint32_t first = c->level ? CAPACITY_HIGHER_LEVEL : b->rows_reserve;
     if (!c->level && is_nested && first <= CAPACITY_MAX / PARTS_A_ROW)
         first *= PARTS_A_ROW;
-    uint32_t capacity = next_capacity(c->capacity, c->length, more, first);
+    uint32_t growth = c->level ? 2 : OTO_ROWS_GROWTH;
+    uint32_t capacity = next_capacity(c->capacity, c->length, more, first, growth);
     if (!capacity)
         return OTO_NO_MEMORY;
     size_t width = value_width(c->field->type);
@@ -294,10 +296,10 @@ enum oto_status oto_column_append_end(struct oto_builder *b, struct oto_column *
 
 // One more entry of a level that has a next one.
 static enum oto_status append_link(struct oto_builder *b, struct oto_level *level, uint32_t first,
-                                   uint32_t next_index)
+                                   uint32_t growth, uint32_t next_index)
 {
     if (level->count == level->capacity) {
-        uint32_t capacity = next_capacity(level->capacity, level->count, 1, first);
+        uint32_t capacity = next_capacity(level->capacity, level->count, 1, first, growth);
         if (!capacity)
             return OTO_NO_MEMORY;
         uint32_t *link =
@@ -320,7 +322,7 @@ enum oto_status oto_builder_entry(struct oto_builder *b, uint32_t level, struct 
     *ret_is_new = index == l->count;
     if (*ret_is_new) {
         if (level + 1 < b->schema->level_count) {
-            enum oto_status status = append_link(b, l, CAPACITY_HIGHER_LEVEL, next_index);
+            enum oto_status status = append_link(b, l, CAPACITY_HIGHER_LEVEL, 2, next_index);
             if (status != OTO_OK) {
                 oto_dictionary_rollback(&l->identity, index);
                 return status;
@@ -335,7 +337,7 @@ enum oto_status oto_builder_entry(struct oto_builder *b, uint32_t level, struct 
 enum oto_status oto_builder_row(struct oto_builder *b, uint32_t next_index)
 {
     if (b->schema->level_count > 1)
-        OTO_TRY(append_link(b, &b->levels[0], b->rows_reserve, next_index));
+        OTO_TRY(append_link(b, &b->levels[0], b->rows_reserve, OTO_ROWS_GROWTH, next_index));
     b->levels[0].count++;
     return OTO_OK;
 }

@@ -96,6 +96,10 @@ struct oto_builder {
     uint32_t rows_reserve; // first allocation of a level-0 column: untouched pages cost nothing
 };
 
+// A full level-0 column grows to so many times its capacity, in one copy. Whoever knows how many
+// rows will come reserves that part of them: until then another builder may have the large arrays.
+#define OTO_ROWS_GROWTH 4u
+
 // Makes an empty builder; columns take memory at their first append. Lives as long as its arena:
 // there is no release.
 OTO_MUST_CHECK enum oto_status oto_builder_init(struct oto_builder *b,

@@ -2,8 +2,8 @@
 #include "base/hash.h"
 
 #define CAPACITY_FIRST 16u
-#define CAPACITY_LARGE (1u << 12) // from here on eight times as many, of which most pages will
-#define CAPACITY_MAX (1u << 27)   // never be touched
+#define CAPACITY_LARGE (1u << 12) // from here on 64 times as many, later eight times, of which most
+#define CAPACITY_MAX (1u << 27)   // pages will never be touched: what is outgrown stays in memory
 #define LENGTH_MIN 16384u         // of the column before its dictionary is judged,
 #define WINDOW 4096u              // by the latest so many values: at first all are new
 
@@ -62,7 +62,7 @@ static enum oto_status grow(struct oto_dictionary *d)
         return OTO_NO_MEMORY;
     uint32_t capacity = d->capacity ? 2 * d->capacity : CAPACITY_FIRST;
     if (d->capacity >= CAPACITY_LARGE && d->capacity <= CAPACITY_MAX / 8)
-        capacity = 8 * d->capacity;
+        capacity = (d->capacity < 8 * CAPACITY_LARGE ? 64 : 8) * d->capacity;
     struct oto_bytes *entries = oto_arena_alloc(d->arena, capacity * sizeof *entries);
     if (!entries)
         return OTO_NO_MEMORY;

@@ -10,15 +10,16 @@
 #define HEAD_BYTES 16
 #define ENTRY_BYTES 40
 #define SLOT_EMPTY 0u
+#define SLOTS_FIRST 1024u
 
 // Entries lie in a ring in order of arrival; slots are an open-addressing index of ring positions
-// + 1.
+// + 1. There are at first few slots, and more as requests come: a look-up touches a page of them.
 struct oto_dedup {
     struct oto_mutex lock;
     struct oto_dedup_entry *entries;
     uint32_t capacity, first, count;
     uint32_t *slots;
-    uint32_t slot_mask;
+    uint32_t slot_mask, slot_mask_max;
     uint64_t window_ns;
 };
 
@@ -27,9 +28,9 @@ struct oto_dedup {
 struct oto_dedup *oto_dedup_new(uint32_t capacity, uint64_t window_ns)
 {
     struct oto_dedup *d = calloc(1, sizeof *d);
-    uint32_t slots = 16;
-    while (slots < 2 * capacity)
-        slots *= 2;
+    uint32_t slots = SLOTS_FIRST, slots_max = SLOTS_FIRST;
+    while (slots_max < 2 * capacity)
+        slots_max *= 2;
     if (!d)
         return NULL;
     oto_mutex_init(&d->lock);
@@ -37,6 +38,7 @@ struct oto_dedup *oto_dedup_new(uint32_t capacity, uint64_t window_ns)
     d->slots = calloc(slots, sizeof *d->slots);
     d->capacity = capacity;
     d->slot_mask = slots - 1;
+    d->slot_mask_max = slots_max - 1;
     d->window_ns = window_ns;
     if (!d->entries || !d->slots) {
         oto_dedup_free(d);
@@ -104,8 +106,35 @@ static void drop_oldest(struct oto_dedup *d)
     d->count--;
 }
 
+// Twice as many slots. Without memory for them the oldest entry has to go.
+static int grow_slots(struct oto_dedup *d)
+{
+    uint32_t mask = 2 * d->slot_mask + 1, *old = d->slots;
+    uint32_t *slots = calloc((size_t)mask + 1, sizeof *slots);
+    if (!slots)
+        return 0;
+    uint32_t old_mask = d->slot_mask;
+    d->slots = slots;
+    d->slot_mask = mask;
+    for (uint32_t i = 0; i <= old_mask; i++) {
+        if (old[i] == SLOT_EMPTY)
+            continue;
+        const struct oto_dedup_entry *entry = &d->entries[old[i] - 1];
+        slots[find_slot(d, entry->hash_low, entry->hash_high)] = old[i];
+    }
+    free(old);
+    return 1;
+}
+
+static int is_crowded(const struct oto_dedup *d)
+{
+    return d->count >= (d->slot_mask + 1) / 2 && d->slot_mask < d->slot_mask_max;
+}
+
 static void add_entry(struct oto_dedup *d, const struct oto_dedup_entry *entry)
 {
+    if (is_crowded(d) && !grow_slots(d))
+        drop_oldest(d);
     while (d->count == d->capacity ||
            (d->count > 0 && (d->entries[d->first].state == STATE_GONE ||
                              is_expired(d, &d->entries[d->first], entry->received_ns))))
@@ -295,5 +324,6 @@ enum oto_status oto_dedup_decode(struct oto_dedup *d, struct oto_bytes bytes, ui
 
 size_t oto_dedup_memory_bytes(const struct oto_dedup *d)
 {
-    return d ? d->capacity * sizeof *d->entries + (d->slot_mask + 1) * sizeof *d->slots : 0;
+    return d ? d->capacity * sizeof *d->entries + ((size_t)d->slot_mask_max + 1) * sizeof *d->slots
+             : 0;
 }

@@ -15,7 +15,7 @@ void oto_engine_options_default(struct oto_engine_options *options)
         .data_path = "otolith-data",
         .shard_count = 1,
         .memory_limit_bytes = 256u << 20,
-        .flush_rows = 122880,
+        .flush_rows = 61440,
         .flush_age_ms = 60000,
         .dedup_window_ms = 600000,
         .version = "0",
@@ -196,7 +196,7 @@ static void size_budgets(struct oto_engine *engine)
     if (o->memory_limit_bytes < MEMORY_LIMIT_MIN)
         o->memory_limit_bytes = MEMORY_LIMIT_MIN;
     if (o->flush_rows == 0)
-        o->flush_rows = 122880;
+        o->flush_rows = 61440;
     engine->budget_bytes = o->memory_limit_bytes - OTO_ENGINE_BASE_BYTES;
     uint64_t share = engine->budget_bytes * 5 / 8 / (2 * (uint64_t)shards);
     if (o->flush_bytes == 0)

@@ -18,7 +18,7 @@ struct oto_engine_options {
     const char *data_path;
     uint32_t shard_count;
     uint64_t memory_limit_bytes; // whole process; default 256 MiB
-    uint32_t flush_rows;         // seal when a table has that many rows; default 122880
+    uint32_t flush_rows;         // seal when a table has that many rows; default 61440
     uint64_t flush_bytes;  // seal when a segment's arena is that large; 0: a share of memory_limit
     uint32_t flush_age_ms; // seal when the oldest row is that old; default 60000
     uint64_t dedup_window_ms;   // 0: off; default 600000

@@ -26,9 +26,9 @@
 static size_t pooled_size(size_t size)
 {
     size_t rounded = POOLED_BYTES_MIN;
-    while (rounded < size)
+    while (rounded - OTO_PAGE_POOL_HEAD_BYTES < size)
         rounded *= 2;
-    return rounded == OTO_PAGE_POOL_BLOCK_BYTES ? rounded + 4096 : rounded; // those have no limit
+    return rounded - OTO_PAGE_POOL_HEAD_BYTES;
 }
 
 static int is_pooled(const struct oto_engine *engine, size_t size)
@@ -79,6 +79,7 @@ static void *flush_resize(void *state, void *block, size_t old_size, size_t size
 void oto_engine_init_flush_memory(struct oto_engine *engine)
 {
     oto_page_pool_init(&engine->flush_pool, &engine->memory_bytes);
+    engine->flush_pool.is_loose = 1;
     engine->flush_allocator = (struct oto_allocator){flush_alloc, flush_resize, flush_free, engine};
 }
 

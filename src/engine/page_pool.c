@@ -5,43 +5,85 @@
 #include "os/clock.h"
 #include "os/file.h"
 
-// What a larger block begins with while it is free.
+// What a larger block begins with, for as long as it is there: its size, which may be more than its
+// owner asked for.
 struct oto_page_pool_large {
-    struct oto_page_pool_large *next;
+    struct oto_page_pool_large *next; // while it is free
     size_t size;
 };
+_Static_assert(sizeof(struct oto_page_pool_large) <= OTO_PAGE_POOL_HEAD_BYTES, "room for it");
+
+// Where in the list the smallest free block with room for size is, of up to twice as much unless
+// the pool is loose; NULL: nowhere.
+static struct oto_page_pool_large **best_of(struct oto_page_pool *pool, size_t size)
+{
+    struct oto_page_pool_large **best = NULL;
+    for (struct oto_page_pool_large **at = &pool->large; *at; at = &(*at)->next) {
+        size_t found = (*at)->size;
+        if (found >= size && (pool->is_loose || found / 2 <= size) &&
+            (!best || found < (*best)->size))
+            best = at;
+    }
+    return best;
+}
+
+static struct oto_page_pool_large **largest_of(struct oto_page_pool *pool)
+{
+    struct oto_page_pool_large **best = &pool->large;
+    for (struct oto_page_pool_large **at = best; *at; at = &(*at)->next)
+        if ((*at)->size > (*best)->size)
+            best = at;
+    return *best ? best : NULL;
+}
+
+// A free block for size, or one that is to grow; NULL when there is none. Lock held.
+static struct oto_page_pool_large *take_large(struct oto_page_pool *pool, size_t size)
+{
+    struct oto_page_pool_large **at = best_of(pool, size);
+    if (!at && pool->is_loose)
+        at = largest_of(pool);
+    if (!at)
+        return NULL;
+    struct oto_page_pool_large *block = *at;
+    *at = block->next;
+    pool->large_bytes -= block->size;
+    atomic_fetch_sub(pool->counted_bytes, block->size);
+    return block;
+}
 
 static void *large_alloc(struct oto_page_pool *pool, size_t size)
 {
+    if (size > SIZE_MAX - OTO_PAGE_POOL_HEAD_BYTES)
+        return NULL;
+    size += OTO_PAGE_POOL_HEAD_BYTES;
     oto_mutex_lock(&pool->lock);
-    struct oto_page_pool_large **at = &pool->large, *block;
-    while (*at && (*at)->size != size)
-        at = &(*at)->next;
-    block = *at;
-    if (block) {
-        *at = block->next;
-        pool->large_bytes -= size;
-        atomic_fetch_sub(pool->counted_bytes, size);
-    }
+    struct oto_page_pool_large *block = take_large(pool, size), *moved = block;
     pool->used_ns = oto_clock_monotonic_ns();
     oto_mutex_unlock(&pool->lock);
-    return block ? (void *)block : oto_alloc(&oto_allocator_pages, size);
+    if (!block || block->size < size) {
+        moved = oto_resize(&oto_allocator_pages, block, block ? block->size : 0, size);
+        if (moved)
+            moved->size = size;
+        else if (block)
+            oto_free(&oto_allocator_pages, block, block->size);
+    }
+    return moved ? (uint8_t *)moved + OTO_PAGE_POOL_HEAD_BYTES : NULL;
 }
 
-static void large_free(struct oto_page_pool *pool, void *memory, size_t size)
+static void large_free(struct oto_page_pool *pool, void *memory)
 {
-    struct oto_page_pool_large *block = memory;
+    struct oto_page_pool_large *block = (void *)((uint8_t *)memory - OTO_PAGE_POOL_HEAD_BYTES);
     oto_mutex_lock(&pool->lock);
-    int is_kept = pool->large_bytes + size <= pool->large_bytes_max;
+    int is_kept = pool->large_bytes + block->size <= pool->large_bytes_max;
     if (is_kept) {
-        *block = (struct oto_page_pool_large){pool->large, size};
+        block->next = pool->large;
         pool->large = block;
-        pool->large_bytes += size;
-        atomic_fetch_add(pool->counted_bytes, size);
+        pool->large_bytes += block->size;
+        atomic_fetch_add(pool->counted_bytes, block->size);
     }
     oto_mutex_unlock(&pool->lock);
     if (!is_kept)
-        oto_free(&oto_allocator_pages, block, size);
+        oto_free(&oto_allocator_pages, block, block->size);
 }
 
 static void *pool_alloc(void *state, size_t size)
@@ -65,7 +107,8 @@ static void pool_free(void *state, void *block, size_t size)
 {
     struct oto_page_pool *pool = state;
     if (size != OTO_PAGE_POOL_BLOCK_BYTES) {
-        large_free(pool, block, size);
+        if (block)
+            large_free(pool, block);
         return;
     }
     oto_mutex_lock(&pool->lock);

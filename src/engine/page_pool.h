@@ -1,6 +1,7 @@
 // Memory of segments: blocks are kept when a segment is done and given to the next one, since fresh
 // pages cost a fault and a clearing each. Most are of one size; larger ones (columns, whose sizes
-// come again in each segment) are kept up to a limit, the others go straight back to the system.
+// come again in each segment) are kept up to a limit and serve requests of half their size up, the
+// others go straight back to the system.
 // What is kept is resident, so it counts. A larger block may have pages that its next owner does
 // not know to be resident: the limit bounds these, too. Any thread.
 #ifndef OTO_ENGINE_PAGE_POOL_H
@@ -12,6 +13,7 @@
 #include "os/thread.h"
 
 #define OTO_PAGE_POOL_BLOCK_BYTES (256u << 10)
+#define OTO_PAGE_POOL_HEAD_BYTES 64u // that a larger block has in front
 
 struct oto_page_pool {
     struct oto_mutex lock;
@@ -19,8 +21,9 @@ struct oto_page_pool {
     size_t block_count;
     struct oto_page_pool_large *large; // free ones
     uint64_t large_bytes;
-    uint64_t large_bytes_max;        // set before its first use; 0: none are kept
-    uint64_t used_ns;                // monotonic, of the last request
+    uint64_t large_bytes_max; // set before its first use; 0: none are kept
+    int is_loose;     // likewise; 1: a larger block serves any request, and one too small grows
+    uint64_t used_ns; // monotonic, of the last request
     _Atomic uint64_t *counted_bytes; // the free blocks count here
 };
 

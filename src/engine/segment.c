@@ -7,11 +7,14 @@
 // leave room for it.
 #define COLUMNS_MAX 512u
 
+// Columns begin with a part of a segment's rows. By the time they are full, the segment before is
+// in files most often, and its arrays, whose pages the system has given already, are in the pool.
+// An eighth more than full: the last request may come out larger.
 static enum oto_status init_builders(struct oto_segment *segment)
 {
     struct oto_engine *engine = segment->engine;
     struct oto_builder *builders[OTO_TABLE_COUNT];
-    uint32_t rows = engine->options.flush_rows;
+    uint32_t full = engine->options.flush_rows, rows = (full + full / 8) / OTO_ROWS_GROWTH + 1;
     for (int i = 0; i < OTO_TABLE_COUNT; i++) {
         const struct oto_schema *schema = oto_schemas_table(engine->schemas, (enum oto_table)i);
         builders[i] = &segment->builders[i];

@@ -2,6 +2,7 @@
 
 // Buffers stay below what Parquet's i32 sizes can say.
 #define BUFFER_BYTES_MAX INT32_MAX
+#define SCRATCH_KEPT_BYTES ((size_t)128 << 10)
 
 void oto_parquet_options_default(struct oto_parquet_options *options)
 {
@@ -74,6 +75,15 @@ static void file_release(struct oto_parquet_file *file)
         oto_buffer_release(scratch_buffer(file, i));
 }
 
+// What is large in the scratch goes back after each chunk: the largest needs are different buffers'
+// in different columns, and memory is to be that of the largest column, not their sum.
+static void release_large_scratch(struct oto_parquet_file *file)
+{
+    for (size_t i = 0; i < OTO_PARQUET_SCRATCH_COUNT; i++)
+        if (scratch_buffer(file, i)->capacity >= SCRATCH_KEPT_BYTES)
+            oto_buffer_release(scratch_buffer(file, i));
+}
+
 // A row group's bloom filters follow it, so that memory does not grow with their number.
 static enum oto_status write_blooms(struct oto_parquet_file *file, struct oto_parquet_chunk *chunks)
 {
@@ -95,6 +105,7 @@ static enum oto_status write_row_group(struct oto_parquet_file *file, uint32_t f
     for (uint32_t i = 0; i < file->leaf_count; i++) {
         struct oto_parquet_chunk chunk;
         OTO_TRY(oto_parquet_chunk_write(file, oto_parquet_file_leaf(file, i), &chunk));
+        release_large_scratch(file);
         row_group.uncompressed_bytes += chunk.uncompressed_bytes;
         row_group.compressed_bytes += chunk.compressed_bytes;
         OTO_TRY(oto_buffer_append(&file->chunks, &chunk, sizeof chunk));

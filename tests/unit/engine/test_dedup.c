@@ -54,6 +54,24 @@ static void it_knows_what_a_list_would_know(void **state)
     oto_dedup_free(d);
 }
 
+// The index grows with the entries; all that fit stay known, and no more than fit.
+static void many_requests_are_all_known(void **state)
+{
+    (void)state;
+    enum { FIT = 20000, MORE = 5000 };
+    struct oto_dedup *d = oto_dedup_new(FIT, 1u << 30);
+    for (unsigned key = 0; key < FIT + MORE; key++) {
+        struct oto_dedup_entry entry = {
+            .hash_low = key * 0x9E3779B97F4A7C15u, .hash_high = key, .received_ns = 1};
+        assert_int_equal(oto_dedup_begin(d, &entry), OTO_DEDUP_NEW);
+    }
+    for (unsigned key = 0; key < FIT + MORE; key++) {
+        struct oto_dedup_entry entry = {.hash_low = key * 0x9E3779B97F4A7C15u, .hash_high = key};
+        assert_int_equal(oto_dedup_look(d, &entry), key < MORE ? OTO_DEDUP_NEW : OTO_DEDUP_PENDING);
+    }
+    oto_dedup_free(d);
+}
+
 static void a_full_table_forgets_the_oldest(void **state)
 {
     (void)state;
@@ -114,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_knows_what_a_list_would_know),
+        cmocka_unit_test(many_requests_are_all_known),
         cmocka_unit_test(a_full_table_forgets_the_oldest),
         cmocka_unit_test(its_file_has_what_is_stored_up_to_a_record),
     };

@@ -1,0 +1,85 @@
+// Blocks that come back are given out again, and no one's bytes are another's.
+#include "cmocka_all.h"
+
+#include <string.h>
+
+#include "engine/page_pool.h"
+
+#define KIB ((size_t)1 << 10)
+
+static void a_block_serves_requests_of_half_its_size_up(void **state)
+{
+    (void)state;
+    _Atomic uint64_t counted = 0;
+    struct oto_page_pool pool;
+    oto_page_pool_init(&pool, &counted);
+    pool.large_bytes_max = 10 << 20;
+    struct oto_allocator memory = oto_page_pool_allocator(&pool);
+    uint8_t *block = oto_alloc(&memory, 1000 * KIB);
+    memset(block, 1, 1000 * KIB);
+    oto_free(&memory, block, 1000 * KIB);
+    assert_true(atomic_load(&counted) >= 1000 * KIB);
+    uint8_t *small = oto_alloc(&memory, 300 * KIB), *same = oto_alloc(&memory, 600 * KIB);
+    assert_ptr_not_equal(small, block);
+    assert_ptr_equal(same, block);
+    assert_int_equal(atomic_load(&counted), 0);
+    // It comes back whole, whatever was asked for.
+    oto_free(&memory, same, 600 * KIB);
+    assert_ptr_equal(oto_alloc(&memory, 1000 * KIB), block);
+    oto_free(&memory, block, 1000 * KIB);
+    oto_free(&memory, small, 300 * KIB);
+    oto_page_pool_release(&pool);
+    assert_int_equal(atomic_load(&counted), 0);
+}
+
+static void a_loose_pool_serves_all_and_grows_what_is_too_small(void **state)
+{
+    (void)state;
+    _Atomic uint64_t counted = 0;
+    struct oto_page_pool pool;
+    oto_page_pool_init(&pool, &counted);
+    pool.large_bytes_max = 10 << 20;
+    pool.is_loose = 1;
+    struct oto_allocator memory = oto_page_pool_allocator(&pool);
+    uint8_t *block = oto_alloc(&memory, 300 * KIB);
+    memset(block, 1, 300 * KIB);
+    oto_free(&memory, block, 300 * KIB);
+    uint8_t *grown = oto_alloc(&memory, 900 * KIB);
+    assert_int_equal(atomic_load(&counted), 0); // nothing is left in the pool
+    memset(grown, 2, 900 * KIB);
+    oto_free(&memory, grown, 900 * KIB);
+    assert_true(atomic_load(&counted) >= 900 * KIB);
+    uint8_t *small = oto_alloc(&memory, 20 * KIB);
+    assert_ptr_equal(small, grown);
+    oto_free(&memory, small, 20 * KIB);
+    assert_true(atomic_load(&counted) >= 900 * KIB);
+    oto_page_pool_release(&pool);
+    assert_int_equal(atomic_load(&counted), 0);
+}
+
+static void what_is_beyond_the_limit_goes_back(void **state)
+{
+    (void)state;
+    _Atomic uint64_t counted = 0;
+    struct oto_page_pool pool;
+    oto_page_pool_init(&pool, &counted);
+    pool.large_bytes_max = 1000 * KIB;
+    struct oto_allocator memory = oto_page_pool_allocator(&pool);
+    uint8_t *first = oto_alloc(&memory, 600 * KIB), *second = oto_alloc(&memory, 600 * KIB);
+    oto_free(&memory, first, 600 * KIB);
+    oto_free(&memory, second, 600 * KIB);
+    assert_in_range(atomic_load(&counted), 600 * KIB, 1000 * KIB);
+    oto_page_pool_trim(&pool, 0);
+    assert_int_equal(atomic_load(&counted), 0);
+    oto_page_pool_release(&pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_block_serves_requests_of_half_its_size_up),
+        cmocka_unit_test(a_loose_pool_serves_all_and_grows_what_is_too_small),
+        cmocka_unit_test(what_is_beyond_the_limit_goes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
