@@ -1,11 +1,11 @@
 #include "codec/compress.h"
+#include "codec/match_frame.h"
 
 #ifndef __wasm__
 #include <libdeflate.h>
 #include <limits.h>
 #include <lz4.h>
 #include <snappy-c.h>
-#define ZSTD_STATIC_LINKING_ONLY // sequences of ours
 #include <zstd.h>
 #include <zstd_errors.h>
 #endif
@@ -133,6 +133,7 @@ struct oto_codec {
     ZSTD_CCtx *zstd_writer;
     struct oto_lines_table *lines;
     struct oto_words_table *words;
+    struct oto_match_frame_work *frame;
     struct oto_buffer matches; // struct oto_lines_match, of one frame
 };
 
@@ -151,6 +152,7 @@ static void codec_release(struct oto_codec *codec)
     ZSTD_freeCCtx(codec->zstd_writer);
     oto_free(codec->allocator, codec->lines, sizeof *codec->lines);
     oto_free(codec->allocator, codec->words, sizeof *codec->words);
+    oto_free(codec->allocator, codec->frame, sizeof *codec->frame);
     oto_buffer_release(&codec->matches);
 }
 
@@ -407,31 +409,14 @@ static enum oto_status zstd_into(struct oto_codec *codec, int level, struct oto_
     return zstd_written(size, output);
 }
 
-#if ZSTD_VERSION_NUMBER >= 10504
-_Static_assert(sizeof(struct oto_lines_match) == sizeof(ZSTD_Sequence) &&
-                   offsetof(struct oto_lines_match, offset) == offsetof(ZSTD_Sequence, offset) &&
-                   offsetof(struct oto_lines_match, literals) ==
-                       offsetof(ZSTD_Sequence, litLength) &&
-                   offsetof(struct oto_lines_match, length) == offsetof(ZSTD_Sequence, matchLength),
-               "matches are zstd's sequences");
-
 static enum oto_status matches_into(struct oto_codec *codec, struct oto_bytes input,
                                     struct oto_buffer *output)
 {
-    OTO_TRY(zstd_writer_begin(codec, input.size, output));
-    ZSTD_CCtx *writer = codec->zstd_writer;
-    int window_log = ZSTD_BLOCKSIZELOG_MAX;
-    while ((size_t)1 << window_log < input.size)
-        window_log++;
-    ZSTD_CCtx_setParameter(writer, ZSTD_c_compressionLevel, ZSTD_LEVEL_DEFAULT);
-    ZSTD_CCtx_setParameter(writer, ZSTD_c_windowLog, window_log);
-    ZSTD_CCtx_setParameter(writer, ZSTD_c_blockDelimiters, ZSTD_sf_explicitBlockDelimiters);
-    ZSTD_CCtx_setParameter(writer, ZSTD_c_searchForExternalRepcodes, ZSTD_ps_enable);
-    size_t size =
-        ZSTD_compressSequences(writer, output->data + output->size, output->capacity - output->size,
-                               (const void *)codec->matches.data,
-                               codec->matches.size / sizeof(ZSTD_Sequence), input.data, input.size);
-    return zstd_written(size, output);
+    if (!codec->frame && !(codec->frame = oto_alloc(codec->allocator, sizeof *codec->frame)))
+        return OTO_NO_MEMORY;
+    return oto_match_frame(input, (void *)codec->matches.data,
+                           codec->matches.size / sizeof(struct oto_lines_match), codec->frame,
+                           output);
 }
 
 static enum oto_status by_line(struct oto_codec *codec, struct oto_bytes input,
@@ -495,18 +480,6 @@ static enum oto_status text_into(struct oto_codec *codec, struct oto_bytes input
     }
     return *method == OTO_TEXT_WORDS ? by_word(codec, input, output) : OTO_OK;
 }
-
-#else
-static enum oto_status text_into(struct oto_codec *codec, struct oto_bytes input,
-                                 const struct oto_lines *lines, enum oto_text_method *method,
-                                 struct oto_buffer *output)
-{
-    (void)codec, (void)input, (void)lines, (void)output;
-    *method = OTO_TEXT_SEARCH;
-    return OTO_OK;
-}
-
-#endif
 
 static enum oto_status deflate_all(struct oto_codec *codec, enum oto_compression compression,
                                    int level, struct oto_bytes input, struct oto_buffer *output,

@@ -175,7 +175,8 @@ enum oto_status oto_words_match(struct oto_bytes content, struct oto_words_table
     if (content.size >= CONTENT_BYTES_MAX)
         return OTO_TOO_LARGE;
     memset(table->places, 0, sizeof table->places);
-    for (size_t from = 0; from < content.size;) {
+    size_t from = 0;
+    do {
         size_t size = content.size - from;
         size = size < OTO_LINES_BLOCK_MAX ? size : OTO_LINES_BLOCK_MAX;
         size_t room = (size / MATCH_MIN + 2) * sizeof *m.next;
@@ -188,6 +189,6 @@ enum oto_status oto_words_match(struct oto_bytes content, struct oto_words_table
         from += size;
         *m.next++ = (struct oto_lines_match){0, (uint32_t)from - m.anchor, 0, 0};
         matches->size = (size_t)((uint8_t *)m.next - matches->data);
-    }
+    } while (from < content.size);
     return OTO_OK;
 }

@@ -1,0 +1,276 @@
+// Literals by their frequency (RFC 8878, 3.1.1.3.1 and 4.2): Huffman codes of 11 bits at most.
+#include "codec/match_frame.h"
+
+#define CODE_BITS_MAX 11
+#define CODES_MIN 64       // fewer literals stay as they are
+#define GAIN_MIN_SHIFT 6   // as do those that codes do not shorten by a 64th
+#define DIRECT_WEIGHTS 128 // so many are told by four bits each, more by a table of states
+#define WEIGHT_LOG_MAX 6
+#define STREAMS 4
+#define SECTION_BYTES 5
+#define JUMP_BYTES 6
+
+enum literals_type { LITERALS_RAW = 0, LITERALS_SAME = 1, LITERALS_CODED = 2 };
+
+// Four tables, for the same literal often follows itself, and adding to what was just stored waits.
+static void count_literals(struct oto_match_frame_work *work)
+{
+    uint32_t(*counts)[256] = work->counts;
+    const uint8_t *at = work->literals, *end = at + work->literal_count;
+    memset(counts, 0, sizeof work->counts);
+    for (; end - at >= 8; at += 8) {
+        uint64_t some = oto_load64(at);
+#pragma GCC unroll 8
+        for (unsigned k = 0; k < 8; k++, some >>= 8)
+            counts[k & 3][some & 0xFF]++;
+    }
+    while (at < end)
+        counts[0][*at++]++;
+    for (unsigned i = 0; i < 256; i++)
+        counts[0][i] += counts[1][i] + counts[2][i] + counts[3][i];
+}
+
+// Those that occur, the rarest first; returns how many.
+static unsigned sort_literals(const uint32_t *counts, uint8_t order[256])
+{
+    unsigned count = 0;
+    for (unsigned symbol = 0; symbol < 256; symbol++) {
+        if (!counts[symbol])
+            continue;
+        unsigned i = count++;
+        for (; i && counts[order[i - 1]] > counts[symbol]; i--)
+            order[i] = order[i - 1];
+        order[i] = (uint8_t)symbol;
+    }
+    return count;
+}
+
+// A tree: the two lightest nodes get a parent, until one is left. Leaves are 0 to count - 1, from
+// the lightest; parents follow and are made in the order of their weights too.
+static void measure_codes(const uint32_t *counts, const uint8_t *order, unsigned count,
+                          uint8_t depths[512])
+{
+    uint32_t weights[512];
+    uint16_t parents[512];
+    unsigned leaf = 0, inner = count, next = count, root = 2 * count - 2;
+    for (unsigned i = 0; i < count; i++)
+        weights[i] = counts[order[i]];
+    for (; next <= root; next++) {
+        weights[next] = 0;
+        for (int k = 0; k < 2; k++) {
+            int is_leaf = leaf < count && (inner == next || weights[leaf] <= weights[inner]);
+            unsigned child = is_leaf ? leaf++ : inner++;
+            weights[next] += weights[child];
+            parents[child] = (uint16_t)next;
+        }
+    }
+    depths[root] = 0;
+    for (unsigned i = root; i-- > 0;)
+        depths[i] = (uint8_t)(depths[parents[i]] + 1);
+}
+
+// Cuts codes that are too long, and makes room for them: those of rare literals become longer, and
+// then of frequent ones shorter, until all sequences of bits mean something. lengths: as sorted.
+static void limit_codes(uint8_t *lengths, unsigned count)
+{
+    uint32_t used = 0, room = (uint32_t)1 << CODE_BITS_MAX;
+    for (unsigned i = 0; i < count; i++) {
+        lengths[i] = lengths[i] < CODE_BITS_MAX ? lengths[i] : CODE_BITS_MAX;
+        used += room >> lengths[i];
+    }
+    for (unsigned i = 0; used > room; i = i + 1 < count ? i + 1 : 0)
+        if (lengths[i] < CODE_BITS_MAX)
+            used -= room >> ++lengths[i];
+    while (used < room)
+        for (unsigned i = count; i-- > 0 && used < room;)
+            if (room >> lengths[i] <= room - used)
+                used += room >> lengths[i]--;
+}
+
+// Codes ascend from the longest to the shortest, and by literal. Returns the longest one's bits.
+static unsigned number_codes(struct oto_match_frame_work *work)
+{
+    uint32_t numbers[CODE_BITS_MAX + 2] = {0}, next = 0;
+    unsigned longest = 0;
+    for (unsigned i = 0; i < 256; i++) {
+        longest = work->lengths[i] > longest ? work->lengths[i] : longest;
+        numbers[work->lengths[i]] += work->lengths[i] != 0;
+    }
+    for (unsigned bits = longest; bits > 0; bits--) {
+        uint32_t here = numbers[bits];
+        numbers[bits] = next;
+        next = (next + here) >> 1;
+    }
+    for (unsigned i = 0; i < 256; i++) {
+        unsigned bits = work->lengths[i];
+        work->codes[i] = bits ? (uint64_t)numbers[bits]++ << (64 - bits) | bits : 0;
+    }
+    return longest;
+}
+
+// Two or more literals get codes. Returns the longest one's bits.
+static unsigned make_codes(struct oto_match_frame_work *work, const uint8_t *order, unsigned count)
+{
+    uint8_t depths[512];
+    measure_codes(work->counts[0], order, count, depths);
+    limit_codes(depths, count);
+    memset(work->lengths, 0, sizeof work->lengths);
+    for (unsigned i = 0; i < count; i++)
+        work->lengths[order[i]] = depths[i];
+    return number_codes(work);
+}
+
+// --- what the codes are ---
+// In two turns of states, so that two can be read at once.
+static uint8_t *put_weights_by_states(const uint8_t *weights, unsigned count, uint8_t *to)
+{
+    struct oto_match_frame_states states;
+    uint32_t counts[CODE_BITS_MAX + 1] = {0}, turns[2];
+    unsigned symbol_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        counts[weights[i]]++;
+        symbol_count = weights[i] >= symbol_count ? weights[i] + 1u : symbol_count;
+    }
+    if (counts[weights[0]] == count)
+        return NULL;
+    uint8_t *at =
+        oto_match_frame_states_make(counts, symbol_count, WEIGHT_LOG_MAX, &states, to + 1);
+    struct oto_match_frame_bits b = {.to = at};
+    turns[(count - 1) & 1] = oto_match_frame_begin(&states, weights[count - 1]);
+    turns[count & 1] = oto_match_frame_begin(&states, weights[count - 2]);
+    for (unsigned i = count - 2; i-- > 0;) {
+        turns[i & 1] = oto_match_frame_step(&b, &states, turns[i & 1], weights[i]);
+        oto_match_frame_flush(&b);
+    }
+    oto_match_frame_add(&b, turns[1], states.log);
+    oto_match_frame_add(&b, turns[0], states.log);
+    at = oto_match_frame_end(&b);
+    if (at - to > DIRECT_WEIGHTS)
+        return NULL;
+    *to = (uint8_t)(at - to - 1);
+    return at;
+}
+
+// A weight is the higher, the shorter the code; that of the last literal follows from the others.
+// NULL: it cannot be told.
+static uint8_t *put_weights(const struct oto_match_frame_work *work, unsigned longest, uint8_t *to)
+{
+    uint8_t weights[256] = {0};
+    unsigned count = 0;
+    for (unsigned i = 0; i < 256; i++) {
+        weights[i] = work->lengths[i] ? (uint8_t)(longest + 1 - work->lengths[i]) : 0;
+        count = weights[i] ? i : count;
+    }
+    if (count > DIRECT_WEIGHTS)
+        return put_weights_by_states(weights, count, to);
+    weights[count] = 0;
+    *to++ = (uint8_t)(127 + count);
+    for (unsigned i = 0; i < count; i += 2)
+        *to++ = (uint8_t)(weights[i] << 4 | weights[i + 1]);
+    return to;
+}
+
+// --- streams ---
+// Bits of codes, new ones above those before; the lengths of codes come along far below.
+struct stream {
+    uint64_t bits;
+    unsigned count;
+    uint8_t *to;
+};
+
+static inline void take_code(struct stream *s, uint64_t code)
+{
+    s->bits = s->bits >> (code & 63) | code;
+    s->count += (uint8_t)code;
+}
+
+static inline void flush_codes(struct stream *s)
+{
+    oto_store64(s->to, s->bits >> (64 - s->count));
+    s->to += s->count >> 3;
+    s->count &= 7;
+}
+
+// From the last literal to the first.
+static uint8_t *put_stream(const uint64_t *codes, const uint8_t *literals, uint32_t count,
+                           uint8_t *to)
+{
+    struct stream s = {.to = to};
+    const uint8_t *at = literals + count;
+    for (; count % 4; count--)
+        take_code(&s, codes[*--at]);
+    if (s.count)
+        flush_codes(&s);
+    for (; at > literals; at -= 4) {
+        take_code(&s, codes[at[-1]]);
+        take_code(&s, codes[at[-2]]);
+        take_code(&s, codes[at[-3]]);
+        take_code(&s, codes[at[-4]]);
+        flush_codes(&s);
+    }
+    take_code(&s, (uint64_t)1 << 63 | 1); // the mark at the end
+    oto_store64(s.to, s.bits >> (64 - s.count));
+    return s.to + (s.count + 7) / 8;
+}
+
+static void put_section_header(uint8_t *to, enum literals_type type, size_t plain_size,
+                               size_t coded_size)
+{
+    uint64_t header =
+        (uint64_t)type | 3u << 2 | (uint64_t)plain_size << 4 | (uint64_t)coded_size << 22;
+    oto_store32(to, (uint32_t)header);
+    to[4] = (uint8_t)(header >> 32);
+}
+
+// NULL: not worth it.
+static uint8_t *put_coded(struct oto_match_frame_work *work, uint8_t *to)
+{
+    uint8_t order[256];
+    uint32_t count = work->literal_count, each = (count + STREAMS - 1) / STREAMS;
+    unsigned distinct_count = sort_literals(work->counts[0], order);
+    unsigned longest = make_codes(work, order, distinct_count);
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < 256; i++)
+        bits += (uint64_t)work->counts[0][i] * work->lengths[i];
+    uint8_t *at = put_weights(work, longest, to + SECTION_BYTES);
+    if (!at || (size_t)(at - to) + bits / 8 > count - (count >> GAIN_MIN_SHIFT))
+        return NULL;
+    uint8_t *jumps = at;
+    at += JUMP_BYTES;
+    for (unsigned i = 0; i < STREAMS; i++) {
+        uint8_t *end = put_stream(work->codes, work->literals + (size_t)i * each,
+                                  i < STREAMS - 1 ? each : count - i * each, at);
+        if (i < STREAMS - 1) {
+            jumps[2 * i] = (uint8_t)(end - at);
+            jumps[2 * i + 1] = (uint8_t)((end - at) >> 8);
+        }
+        at = end;
+    }
+    put_section_header(to, LITERALS_CODED, count, (size_t)(at - to) - SECTION_BYTES);
+    return at;
+}
+
+static uint8_t *put_plain(enum literals_type type, const uint8_t *literals, uint32_t count,
+                          uint8_t *to)
+{
+    uint32_t stored = type == LITERALS_SAME ? 1 : count;
+    unsigned size = count < 1 << 5 ? 1 : count < 1 << 12 ? 2 : 3;
+    uint32_t header = size == 1 ? (uint32_t)type | count << 3
+                                : (uint32_t)type | (size == 2 ? 1u : 3u) << 2 | count << 4;
+    for (unsigned i = 0; i < size; i++)
+        *to++ = (uint8_t)(header >> 8 * i);
+    memcpy(to, literals, stored);
+    return to + stored;
+}
+
+uint8_t *oto_match_frame_literals(struct oto_match_frame_work *work, uint8_t *to)
+{
+    uint32_t count = work->literal_count;
+    if (count < CODES_MIN)
+        return put_plain(LITERALS_RAW, work->literals, count, to);
+    count_literals(work);
+    if (work->counts[0][work->literals[0]] == count)
+        return put_plain(LITERALS_SAME, work->literals, count, to);
+    uint8_t *end = put_coded(work, to);
+    return end ? end : put_plain(LITERALS_RAW, work->literals, count, to);
+}
