@@ -5,6 +5,7 @@
 //   parquet_read_page.c    chunks as pages, pages as plain bytes
 //   parquet_read_values.c  values of a page, by encoding
 //   parquet_read_levels.c  levels and values into columns
+//   parquet_pick.c         single rows: which have a value, and they alone
 //   parquet_read_check.c   pages and bloom filters, for those who look at files
 #ifndef OTO_PARQUET_PARQUET_READ_INTERNAL_H
 #define OTO_PARQUET_PARQUET_READ_INTERNAL_H
@@ -181,6 +182,12 @@ OTO_MUST_CHECK enum oto_status oto_parquet_stream_begin(struct oto_parquet_reade
 OTO_MUST_CHECK enum oto_status oto_parquet_stream_next_page(struct oto_parquet_reader *reader,
                                                             struct oto_parquet_stream *stream,
                                                             struct oto_error *err);
+// Between pages of a stream without lists: goes past the pages that have most entries together at
+// most, without decoding them.
+OTO_MUST_CHECK enum oto_status oto_parquet_stream_skip_pages(struct oto_parquet_reader *reader,
+                                                             struct oto_parquet_stream *stream,
+                                                             uint32_t most, uint32_t *ret_count,
+                                                             struct oto_error *err);
 void oto_parquet_stream_init(const struct oto_parquet_reader *reader,
                              struct oto_parquet_stream *stream, unsigned kind);
 void oto_parquet_stream_release(struct oto_parquet_stream *stream);
@@ -199,6 +206,11 @@ OTO_MUST_CHECK enum oto_status oto_parquet_values_read(struct oto_parquet_reader
 OTO_MUST_CHECK enum oto_status oto_parquet_codes_read(struct oto_parquet_reader *reader,
                                                       struct oto_parquet_stream *stream,
                                                       uint32_t count, struct oto_error *err);
+
+// Goes past the next rows of a stream. OTO_CORRUPT also when the row group has fewer.
+OTO_MUST_CHECK enum oto_status oto_parquet_skip_rows(struct oto_parquet_reader *reader,
+                                                     struct oto_parquet_stream *stream,
+                                                     uint32_t rows, struct oto_error *err);
 
 // Appends the next rows of a step. OTO_CORRUPT also when the row group has fewer.
 OTO_MUST_CHECK enum oto_status oto_parquet_step_read(struct oto_parquet_reader *reader,

@@ -541,6 +541,149 @@ static enum oto_status read_lists(const struct run *run, uint32_t rows)
     return OTO_OK;
 }
 
+// --- rows that nobody wants ---
+
+static enum oto_status skip_values(const struct run *run, uint32_t count)
+{
+    while (count && run->stream->kind != OTO_PARQUET_KIND_NONE) {
+        uint32_t some = count < OTO_PARQUET_WINDOW ? count : OTO_PARQUET_WINDOW;
+        enum oto_status status = oto_parquet_codes_read(run->reader, run->stream, some, run->err);
+        if (status == OTO_END)
+            status = oto_parquet_values_read(run->reader, run->stream, some, run->err);
+        OTO_TRY(status);
+        count -= some;
+    }
+    return OTO_OK;
+}
+
+static enum oto_status skip_flat(const struct run *run, uint32_t rows)
+{
+    struct oto_parquet_stream *stream = run->stream;
+    while (rows) {
+        uint32_t count = 0, value_count = 0;
+        if (!stream->page_left) {
+            OTO_TRY(oto_parquet_stream_skip_pages(run->reader, stream, rows, &count, run->err));
+            rows -= count;
+            if (!rows)
+                break;
+            OTO_TRY(next_page(run));
+        }
+        count = rows < stream->page_left ? rows : stream->page_left;
+        count = count < OTO_PARQUET_WINDOW ? count : OTO_PARQUET_WINDOW;
+        value_count = count;
+        if (stream->node->max_definition &&
+            next_definitions(run, count, &count, &value_count) != OTO_OK)
+            return levels_failed(run);
+        OTO_TRY(skip_values(run, value_count));
+        stream->page_left -= count;
+        rows -= count;
+    }
+    return OTO_OK;
+}
+
+// Definition levels of the next entries of a page: how many of them have values.
+static enum oto_status skip_definitions(const struct run *run, uint32_t count,
+                                        uint32_t *ret_value_count)
+{
+    *ret_value_count = 0;
+    for (uint32_t some = 0, value_count = 0; count; count -= some) {
+        uint32_t most = count < OTO_PARQUET_WINDOW ? count : OTO_PARQUET_WINDOW;
+        if (next_definitions(run, most, &some, &value_count) != OTO_OK)
+            return OTO_CORRUPT;
+        *ret_value_count += value_count;
+    }
+    return OTO_OK;
+}
+
+// At the beginning of a row and outside of a window: rows of one entry each, as a run of equal
+// levels says. *ret_rows 0: there is no such run here.
+static enum oto_status skip_single_entries(const struct run *run, uint32_t rows, uint32_t *ret_rows)
+{
+    struct oto_parquet_stream *stream = run->stream;
+    struct oto_rle_reader before = stream->repetition;
+    uint32_t level, value_count = 0, most = rows < stream->page_left ? rows : stream->page_left;
+    size_t equal;
+    *ret_rows = 0;
+    if (oto_rle_read_equal(&stream->repetition, most, &level, &equal) != OTO_OK)
+        return levels_failed(run);
+    // The last of them may go on behind the run.
+    if (equal < 2 || level != 0) {
+        stream->repetition = before;
+        return OTO_OK;
+    }
+    equal -= equal < stream->page_left || stream->entries_left > 0;
+    stream->repetition = before;
+    if (oto_rle_read_equal(&stream->repetition, equal, &level, &equal) != OTO_OK ||
+        skip_definitions(run, (uint32_t)equal, &value_count) != OTO_OK)
+        return levels_failed(run);
+    stream->page_left -= (uint32_t)equal;
+    *ret_rows = (uint32_t)equal;
+    return skip_values(run, value_count);
+}
+
+// Up to where a further row than these begins.
+static enum oto_status skip_window(const struct run *run, uint32_t *rows, int *is_open,
+                                   uint32_t *ret_value_count)
+{
+    struct oto_parquet_stream *stream = run->stream;
+    uint32_t at = stream->window_at, value_count = 0;
+    enum oto_status status = OTO_OK;
+    for (; at < stream->window_count; at++) {
+        if (stream->window_repetition[at] == 0) {
+            if (*rows == 0) {
+                status = OTO_END;
+                break;
+            }
+            --*rows;
+            *is_open = 1;
+        } else if (!*is_open) {
+            return levels_failed(run);
+        }
+        value_count += stream->window_definition[at] == stream->node->max_definition;
+    }
+    stream->window_at = at;
+    *ret_value_count = value_count;
+    return status;
+}
+
+static enum oto_status skip_lists(const struct run *run, uint32_t rows)
+{
+    struct oto_parquet_stream *stream = run->stream;
+    int is_open = 0; // an entry of a row that is skipped came
+    enum oto_status status = rows ? OTO_OK : OTO_END;
+    while (status == OTO_OK) {
+        uint32_t value_count, count = 0;
+        if (stream->window_at == stream->window_count) {
+            if (!is_open && stream->page_left)
+                OTO_TRY(skip_single_entries(run, rows, &count));
+            rows -= count;
+            if (!rows && !is_open)
+                return OTO_OK;
+            if (count)
+                continue;
+            status = next_window(run);
+            OTO_TRY(status);
+            if (status == OTO_END)
+                break;
+        }
+        status = skip_window(run, &rows, &is_open, &value_count);
+        OTO_TRY(status);
+        OTO_TRY(skip_values(run, value_count));
+    }
+    if (rows)
+        return oto_parquet_stream_failed(run->reader, stream, OTO_CORRUPT, run->err,
+                                         "the column has fewer rows than its row group");
+    return OTO_OK;
+}
+
+enum oto_status oto_parquet_skip_rows(struct oto_parquet_reader *reader,
+                                      struct oto_parquet_stream *stream, uint32_t rows,
+                                      struct oto_error *err)
+{
+    struct run run = {.reader = reader, .stream = stream, .window = reader->window, .err = err};
+    return stream->node->max_repetition ? skip_lists(&run, rows) : skip_flat(&run, rows);
+}
+
 // A column that the file lacks: as long as its neighbours.
 static enum oto_status fill(struct oto_builder *b, const struct oto_parquet_step *step,
                             uint32_t rows, struct oto_error *err)
