@@ -1,4 +1,5 @@
 #include "codec/compress.h"
+#include "codec/codes.h"
 #include "codec/match_frame.h"
 
 #ifndef __wasm__
@@ -89,6 +90,13 @@ static enum oto_status text_into(struct oto_codec *codec, struct oto_bytes input
     (void)codec, (void)input, (void)lines, (void)output;
     *method = OTO_TEXT_SEARCH;
     return OTO_OK;
+}
+
+static enum oto_status codes_into(struct oto_codec *codec, struct oto_bytes input, size_t head_size,
+                                  struct oto_buffer *output)
+{
+    (void)codec, (void)input, (void)head_size, (void)output;
+    return OTO_UNSUPPORTED;
 }
 
 enum oto_status oto_snappy_block(struct oto_bytes input, void *output, size_t size)
@@ -481,6 +489,15 @@ static enum oto_status text_into(struct oto_codec *codec, struct oto_bytes input
     return *method == OTO_TEXT_WORDS ? by_word(codec, input, output) : OTO_OK;
 }
 
+static enum oto_status codes_into(struct oto_codec *codec, struct oto_bytes input, size_t head_size,
+                                  struct oto_buffer *output)
+{
+    if (input.size >> ZSTD_WINDOW_LOG_MAX)
+        return OTO_UNSUPPORTED;
+    codec->matches.size = 0;
+    OTO_TRY(oto_codes_match(input, head_size, &codec->matches));
+    return matches_into(codec, input, output);
+}
 static enum oto_status deflate_all(struct oto_codec *codec, enum oto_compression compression,
                                    int level, struct oto_bytes input, struct oto_buffer *output,
                                    struct oto_error *err)
@@ -591,3 +608,16 @@ enum oto_status oto_compress_text(struct oto_codec *codec, int level, struct oto
     return oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
 }
 
+enum oto_status oto_compress_codes(struct oto_codec *codec, int level, struct oto_bytes input,
+                                   size_t head_size, struct oto_buffer *output,
+                                   struct oto_error *err)
+{
+    enum oto_status status =
+        head_size > input.size ? OTO_INVALID : codes_into(codec, input, head_size, output);
+    if (status == OTO_UNSUPPORTED)
+        return oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
+    if (status < 0)
+        return oto_error_set(err, status, "compressing %zu bytes of codes: %s", input.size,
+                             oto_status_name(status));
+    return OTO_OK;
+}

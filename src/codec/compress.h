@@ -54,6 +54,12 @@ OTO_MUST_CHECK enum oto_status oto_compress_text(struct oto_codec *codec, int le
                                                  enum oto_text_method *method,
                                                  struct oto_buffer *output, struct oto_error *err);
 
+// As a zstd frame: bytes of any kind, then codes of four bytes (codec/codes.h). OTO_INVALID when
+// the head is longer than the input.
+OTO_MUST_CHECK enum oto_status oto_compress_codes(struct oto_codec *codec, int level,
+                                                  struct oto_bytes input, size_t head_size,
+                                                  struct oto_buffer *output, struct oto_error *err);
+
 // A snappy or LZ4 block that becomes exactly size bytes at output, as pages of Parquet files have
 // them. OTO_CORRUPT for anything else, OTO_UNSUPPORTED. Ownership: borrows.
 OTO_MUST_CHECK enum oto_status oto_snappy_block(struct oto_bytes input, void *output, size_t size);

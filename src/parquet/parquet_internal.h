@@ -263,7 +263,8 @@ struct oto_parquet_file {
     struct oto_parquet_scratch scratch;
     struct oto_parquet_group group;
     struct oto_parquet_level_pages level_pages[2]; // of lists, of lists in lists
-    size_t text_size; // of the page at hand: what ends scratch.raw, sizes in scratch.codes
+    size_t text_size;  // of the page at hand: what ends scratch.raw, sizes in scratch.codes;
+    size_t codes_size; // or codes of four bytes
 };
 
 static inline const struct oto_parquet_leaf *

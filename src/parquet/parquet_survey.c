@@ -268,19 +268,54 @@ static enum oto_status code_lists(struct oto_parquet_file *file, struct oto_parq
     return leaf->inner ? OTO_OK : oto_parquet_lists_pack(file, plan);
 }
 
+static struct oto_parquet_distinct distinct_text(const struct oto_dictionary *dictionary,
+                                                 uint32_t code)
+{
+    return (struct oto_parquet_distinct){key_of_bytes(dictionary->entries[code]), code, code};
+}
+
+// A large dictionary of lists: what is frequent first, by powers of two; equal ones in order of
+// their first row, so that new values have codes that ascend. Takes the counts apart.
+static void collect_in_order(const struct oto_parquet_file *file,
+                             const struct oto_parquet_plan *plan, uint32_t *counts,
+                             struct oto_parquet_distinct *distinct)
+{
+    const struct oto_dictionary *dictionary = plan->leaf->column->dictionary;
+    const uint32_t *codes = plan->leaf->column->values;
+    uint32_t places[33] = {0}, sum = 0, first, end, weight;
+    struct walk w = walk_begin(file, plan->leaf);
+    for (uint32_t code = 0; code < dictionary->count; code++)
+        places[counts[code] ? oto_bit_width(counts[code]) : 0]++;
+    for (unsigned width = 32; width > 0; width--) {
+        uint32_t here = places[width];
+        places[width] = sum;
+        sum += here;
+    }
+    while (walk_next(&w, &first, &end, &weight)) {
+        for (uint32_t i = first; i < end; i++) {
+            uint32_t *count = &counts[codes[i]];
+            if (*count)
+                distinct[places[oto_bit_width(*count)]++] = distinct_text(dictionary, codes[i]);
+            *count = 0;
+        }
+    }
+}
+
 static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
                                     uint32_t *counts)
 {
     const struct oto_dictionary *dictionary = plan->leaf->column->dictionary;
+    const struct oto_parquet_leaf *leaf = plan->leaf;
     struct oto_parquet_distinct *distinct =
         oto_parquet_scratch_take(&file->scratch.distinct, plan->distinct_count, sizeof *distinct);
     if (!distinct)
         return OTO_NO_MEMORY;
-    for (uint32_t code = 0, n = 0; code < dictionary->count; code++) {
-        if (counts[code])
-            distinct[n++] =
-                (struct oto_parquet_distinct){key_of_bytes(dictionary->entries[code]), code, code};
-    }
+    if (plan->distinct_count > SORTED_MAX && leaf->outer && !leaf->level && !leaf->nullable)
+        collect_in_order(file, plan, counts, distinct);
+    else
+        for (uint32_t code = 0, n = 0; code < dictionary->count; code++)
+            if (counts[code])
+                distinct[n++] = distinct_text(dictionary, code);
     OTO_TRY(sort_distinct(file, plan));
     if (!plan->is_sorted) {
         OTO_TRY(oto_parquet_digits_last(file, plan));
@@ -295,7 +330,10 @@ static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_pa
 static enum oto_status survey_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
 {
     const struct oto_dictionary *dictionary = plan->leaf->column->dictionary;
-    plan->encoding = OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY;
+    // In lists, values of one attribute begin alike, with their lengths: what follows the first
+    // repeats.
+    int is_prefixed = plan->leaf->outer && file->options->compression == OTO_COMPRESSION_ZSTD;
+    plan->encoding = is_prefixed ? OTO_PARQUET_PLAIN : OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY;
     // Even one that stopped looking values up may have few: hints go on giving codes again.
     if (dictionary->plain && dictionary->count > plan->leaf->column->length / 4 * 3)
         return OTO_OK;

@@ -1,6 +1,7 @@
 // A page's values, and the dictionary page's, as bytes.
 #include "base/hash.h"
 #include "base/text.h"
+#include "codec/codes.h"
 #include "codec/delta.h"
 #include "codec/hex_frame.h"
 #include "codec/rle.h"
@@ -155,13 +156,13 @@ static enum oto_status take_range(const struct page *page, const struct oto_parq
     return OTO_OK;
 }
 
-// Lists mix values of many columns: a few that repeat and ids. With codes of whole bytes a
-// compressor sees the ones apart from the others, which saves more than the wider codes cost.
-static unsigned width_of_codes(const struct page *page)
+// Lists mix values of many columns: a few that repeat and ids. Codes of four bytes let a compressor
+// tell the one byte of them that changes from row to row (codec/codes.h), which saves more than
+// the wider codes cost.
+static int are_codes_wide(const struct page *page, const struct oto_parquet_plan *plan)
 {
-    unsigned width = oto_bit_width(page->distinct_count - 1);
-    int is_compressed = page->file->options->compression != OTO_COMPRESSION_NONE;
-    return page->leaf->outer && is_compressed && width > 16 && width < 24 ? 24 : width;
+    return plan->code_source == OTO_PARQUET_CODES_BY_ROW_TEXT && !plan->is_sorted && page->count &&
+           page->file->options->compression != OTO_COMPRESSION_NONE;
 }
 
 static uint8_t *put_varint(uint8_t *at, uint32_t value)
@@ -172,11 +173,11 @@ static uint8_t *put_varint(uint8_t *at, uint32_t value)
     return at;
 }
 
-// Codes of three bytes of the rows' lists: one run, for what repeats is the compressor's to find.
+// Codes of four bytes of the rows' lists: one run, for what repeats is the compressor's to find.
 static enum oto_status write_wide_codes(const struct page *page,
                                         const struct oto_parquet_plan *plan)
 {
-    enum { HEAD_BYTES_MAX = 6, WIDTH_BYTES = 3 };
+    enum { HEAD_BYTES_MAX = 6, WIDTH_BYTES = OTO_CODE_BYTES };
     const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
     const uint32_t *values = page->leaf->column->values;
     const uint32_t *indices = page->file->group.indices[page->leaf->level] + page->rows->first_row;
@@ -184,7 +185,7 @@ static enum oto_status write_wide_codes(const struct page *page,
     uint32_t groups = (page->count + 7) / 8, min, max, first, end;
     size_t size = (size_t)groups * 8 * WIDTH_BYTES;
     uint8_t *seen = take_seen(page);
-    OTO_TRY(oto_buffer_reserve(page->output, HEAD_BYTES_MAX + size + 1));
+    OTO_TRY(oto_buffer_reserve(page->output, HEAD_BYTES_MAX + size));
     if (!seen)
         return OTO_NO_MEMORY;
     uint8_t *at = page->output->data + page->output->size;
@@ -200,6 +201,7 @@ static enum oto_status write_wide_codes(const struct page *page,
         }
     }
     memset(at, 0, (size_t)(page->output->data + page->output->size - at));
+    page->file->codes_size = size;
     oto_parquet_extremes_seen(page->file, plan, seen, &min, &max);
     range_of_codes(page, min, max);
     return OTO_OK;
@@ -210,8 +212,7 @@ static enum oto_status write_codes(const struct page *page, const struct oto_par
 {
     if (plan->distinct_count == 1) // needs no bit, but readers have mishandled a width of 0
         return write_one_code(page);
-    unsigned width = width_of_codes(page);
-    if (width == 24 && plan->code_source == OTO_PARQUET_CODES_BY_ROW_TEXT && page->count)
+    if (are_codes_wide(page, plan))
         return write_wide_codes(page, plan);
     if (plan->code_source == OTO_PARQUET_CODES_BY_LIST && page->count) {
         uint32_t min, max;
@@ -225,11 +226,12 @@ static enum oto_status write_codes(const struct page *page, const struct oto_par
         return OTO_NO_MEMORY;
     gather_codes(page, plan, value_first, codes);
     OTO_TRY(take_range(page, plan, codes));
+    unsigned width = oto_bit_width(page->distinct_count - 1);
     OTO_TRY(oto_buffer_append_byte(page->output, (uint8_t)width));
     return oto_rle_encode(codes, page->count, width, page->output);
 }
 
-// --- text, with its lengths in front ---
+// --- text ---
 enum oto_status oto_parquet_hashes_reserve(struct oto_parquet_file *file,
                                            const struct oto_parquet_leaf *leaf, uint32_t count,
                                            uint64_t **ret_hashes)
@@ -304,6 +306,11 @@ static enum oto_status write_text(const struct page *page, const struct oto_parq
         if (i + OTO_PARQUET_PREFETCH_STEPS < page->count)
             __builtin_prefetch(values[i + OTO_PARQUET_PREFETCH_STEPS].data);
         oto_parquet_edges_take(&edges, value);
+        if (is_plain) {
+            oto_store32(output, (uint32_t)value.size);
+            output += sizeof *sizes;
+            sizes[i] += (int32_t)sizeof *sizes;
+        }
         if (value.size)
             memcpy(output, value.data, value.size);
         output += value.size;
