@@ -7,7 +7,7 @@
 #include "wal/wal_format.h"
 #include <unistd.h>
 
-enum { GROUP = 64, GROUPS = 8, RECORD_SIZE = 707, LARGE_SIZE = 64 << 10 };
+enum { GROUP = 256, GROUPS = 4, RECORD_SIZE = 707, LARGE_SIZE = 64 << 10 };
 
 struct log {
     struct oto_wal *wal;
