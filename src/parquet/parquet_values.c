@@ -288,8 +288,10 @@ static size_t hash_texts(const struct page *page, const struct oto_bytes *values
     return n;
 }
 
+// With the lengths of all in front, or (PLAIN) each value's before it.
 static enum oto_status write_text(const struct page *page, const struct oto_parquet_plan *plan)
 {
+    int is_plain = plan->encoding == OTO_PARQUET_PLAIN;
     struct oto_parquet_scratch *scratch = &page->file->scratch;
     struct oto_bytes *values;
     int32_t *sizes;
@@ -298,7 +300,10 @@ static enum oto_status write_text(const struct page *page, const struct oto_parq
     struct oto_parquet_edges edges = oto_parquet_edges_begin(page->range);
     OTO_TRY(gather_text(page, &values, &sizes, &total));
     OTO_TRY(oto_parquet_hashes_reserve(page->file, page->leaf, page->count, &hashes));
-    OTO_TRY(oto_delta_encode32(sizes, page->count, page->output));
+    if (is_plain)
+        total += (size_t)page->count * sizeof *sizes;
+    else
+        OTO_TRY(oto_delta_encode32(sizes, page->count, page->output));
     OTO_TRY(oto_buffer_reserve(page->output, total));
     uint8_t *output = page->output->data + page->output->size;
     for (uint32_t i = 0; i < page->count; i++) {
