@@ -145,10 +145,10 @@ static void give_out_back(struct http_connection *c)
     c->out.size = c->out_start = 0;
 }
 
-void http_connection_put(struct http_connection *c, const void *data, size_t size)
+uint8_t *http_connection_room(struct http_connection *c, size_t size)
 {
-    if (c->is_doomed || size == 0)
-        return;
+    if (c->is_doomed)
+        return NULL;
     if (!c->out.data)
         borrow_out(c);
     if (c->out_start > HTTP_BACKLOG_LOW && c->out_start > c->out.size / 2) {
@@ -158,12 +158,21 @@ void http_connection_put(struct http_connection *c, const void *data, size_t siz
     }
     if (http_connection_pending(c) == 0)
         c->progress_ms = http_now_ms(c->server);
-    // One growth to a useful size, instead of doubling up to it.
-    size_t more = c->out.data || size > 4096 ? size : 4096;
-    if (oto_buffer_reserve(&c->out, more) != OTO_OK ||
-        oto_buffer_append(&c->out, data, size) != OTO_OK)
-        http_connection_doom(c);
     http_connection_mark(c);
+    // One growth to a useful size, instead of doubling up to it.
+    if (oto_buffer_reserve(&c->out, c->out.data || size > 4096 ? size : 4096) != OTO_OK) {
+        http_connection_doom(c);
+        return NULL;
+    }
+    c->out.size += size;
+    return c->out.data + c->out.size - size;
+}
+
+void http_connection_put(struct http_connection *c, const void *data, size_t size)
+{
+    uint8_t *at = size > 0 ? http_connection_room(c, size) : NULL;
+    if (at)
+        memcpy(at, data, size);
 }
 
 // 1 when all is sent.

@@ -84,25 +84,23 @@ static void copy_head(struct oto_http_request *r, const struct http_head *head,
                               : copy_lower(&cursor, head->headers[i].name);
         headers[i].value = copy_text(&cursor, head->headers[i].value);
     }
+    http_request_complete(r);
+}
+
+void http_request_complete(struct oto_http_request *r)
+{
     const uint8_t *mark = r->path.size ? memchr(r->path.data, '?', r->path.size) : NULL;
     if (mark) {
         size_t path = (size_t)(mark - r->path.data);
         r->query = oto_bytes(mark + 1, r->path.size - path - 1);
         r->path.size = path;
     }
-    r->is_grpc = head->version == OTO_HTTP_2 && is_grpc_type(oto_http_header(r, "content-type"));
+    r->is_grpc = r->version == OTO_HTTP_2 && is_grpc_type(oto_http_header(r, "content-type"));
 }
 
-struct oto_exchange *http_exchange_new(struct http_connection *c, const struct http_head *head)
+static struct oto_exchange *new_exchange(struct http_connection *c, size_t size)
 {
     struct oto_http_server *server = c->server;
-    size_t size = sizeof(struct oto_exchange);
-    if (head) {
-        size += head->method.size + head->target.size + head->authority.size;
-        size += head->header_count * sizeof(struct oto_http_header);
-        for (size_t i = 0; i < head->header_count; i++)
-            size += head->headers[i].name.size + head->headers[i].value.size;
-    }
     struct oto_exchange *e = oto_alloc(server->allocator, size);
     if (!e)
         return NULL;
@@ -113,11 +111,27 @@ struct oto_exchange *http_exchange_new(struct http_connection *c, const struct h
     e->allocator = server->allocator;
     e->loop = server->loop;
     e->head_ms = e->progress_ms = http_now_ms(server);
-    e->request.listener = c->listener;
-    e->request.content_length = UINT64_MAX;
     oto_buffer_init(&e->body, server->allocator, SIZE_MAX / 2);
     oto_buffer_init(&e->out, server->allocator, SIZE_MAX / 2);
     oto_buffer_init(&e->trailers, server->allocator, 1u << 20);
+    http_exchanges_push(&c->open, e);
+    return e;
+}
+
+struct oto_exchange *http_exchange_new(struct http_connection *c, const struct http_head *head)
+{
+    size_t size = sizeof(struct oto_exchange);
+    if (head) {
+        size += head->method.size + head->target.size + head->authority.size;
+        size += head->header_count * sizeof(struct oto_http_header);
+        for (size_t i = 0; i < head->header_count; i++)
+            size += head->headers[i].name.size + head->headers[i].value.size;
+    }
+    struct oto_exchange *e = new_exchange(c, size);
+    if (!e)
+        return NULL;
+    e->request.listener = c->listener;
+    e->request.content_length = UINT64_MAX;
     if (head) {
         struct oto_http_header *headers = (struct oto_http_header *)(e + 1);
         copy_head(&e->request, head, headers, (uint8_t *)(headers + head->header_count));
@@ -125,7 +139,38 @@ struct oto_exchange *http_exchange_new(struct http_connection *c, const struct h
     } else {
         e->internal = 1;
     }
-    http_exchanges_push(&c->open, e);
+    return e;
+}
+
+struct http_shared_head *http_shared_head_new(const struct oto_allocator *allocator,
+                                              size_t header_count, size_t text_size)
+{
+    size_t size = sizeof(struct http_shared_head) + text_size;
+    size += header_count * sizeof(struct oto_http_header);
+    struct http_shared_head *head = oto_alloc(allocator, size);
+    if (!head)
+        return NULL;
+    *head = (struct http_shared_head){.refs = 1, .block_size = size};
+    head->request.headers = http_shared_head_headers(head);
+    return head;
+}
+
+void http_shared_head_unref(struct http_shared_head *head, const struct oto_allocator *allocator)
+{
+    if (head && --head->refs == 0)
+        oto_free(allocator, head, head->block_size);
+}
+
+struct oto_exchange *http_exchange_shared(struct http_connection *c, struct http_shared_head *head)
+{
+    struct oto_exchange *e = new_exchange(c, sizeof *e);
+    if (!e)
+        return NULL;
+    head->refs++;
+    e->head = head;
+    e->request = head->request;
+    e->request.listener = c->listener;
+    e->is_head = oto_bytes_equal_text(e->request.method, "HEAD") ? 1 : 0;
     return e;
 }
 
@@ -134,6 +179,7 @@ static void exchange_free(struct oto_exchange *e)
     oto_buffer_release(&e->body);
     oto_buffer_release(&e->out);
     oto_buffer_release(&e->trailers);
+    http_shared_head_unref(e->head, e->allocator);
     oto_free(e->allocator, e, e->block_size);
 }
 

@@ -41,7 +41,8 @@ struct oto_exchange {
     const struct oto_allocator *allocator;
     struct oto_loop *loop;
     struct oto_exchange *prev, *next; // in the connection's list of open or of sent exchanges
-    size_t block_size;                // of this struct, the headers and their text: one allocation
+    size_t block_size; // of this struct, and, without a shared head, the headers and their text
+    struct http_shared_head *head; // HTTP/2: a reference, or NULL
 
     struct oto_buffer body;
     size_t body_max, body_reserved;
@@ -49,12 +50,19 @@ struct oto_exchange {
     uint64_t progress_ms;  // when the answer last moved
     uint64_t out_end;      // the connection's byte count at the answer's end
     struct oto_buffer out; // HTTP/1.1: of an answer whose turn has not come; HTTP/2: not yet framed
-    size_t out_start;      // HTTP/2: framed so far
-    struct oto_buffer trailers; // HTTP/2: packed, see http2_conn.c
+    size_t out_start;      // HTTP/2: sent so far
+    struct oto_buffer trailers; // HTTP/2: their frames
     void (*drained)(void *state);
     void *drained_state;
 
-    int32_t stream_id; // HTTP/2
+    // HTTP/2
+    uint32_t stream_id;
+    int32_t receive_window;
+    int64_t send_window;
+    uint64_t received;                           // bytes of the body
+    size_t heads_left;                           // of out: frames already, not data
+    struct oto_exchange *slot_next, *ready_next; // see http2_streams.c
+
     uint8_t body_state, answer_state;
     uint8_t body_ended;      // by the peer
     uint8_t internal;        // the server's own error answer: the handler never hears of it
@@ -66,9 +74,24 @@ struct oto_exchange {
     uint8_t is_head;         // answers have no body
     uint8_t is_chunked;      // HTTP/1.1: the answer
     uint8_t expect_continue; // HTTP/1.1: and not sent yet
-    uint8_t deferred;        // HTTP/2: nghttp2 waits for more of the answer
-    uint8_t end_sent;        // HTTP/2: END_STREAM is framed
+    uint8_t deferred;        // HTTP/2: more of the answer is waited for
+    uint8_t is_ready;        // HTTP/2: in the queue of those with something to send
+    uint8_t is_aborted;      // HTTP/2: and to be reset in its turn
+    uint8_t end_in_heads;    // HTTP/2: the answer has no body
 };
+
+// A request's head that several exchanges of a connection have in common; header structs and their
+// text stand behind it.
+struct http_shared_head {
+    uint32_t refs;
+    size_t block_size;
+    struct oto_http_request request;
+};
+
+static inline struct oto_http_header *http_shared_head_headers(struct http_shared_head *head)
+{
+    return (struct oto_http_header *)(head + 1);
+}
 
 // The head of a request as the protocols find it; views into their input.
 struct http_head {
@@ -197,6 +220,9 @@ void http_connection_close(struct http_connection *c);
 void http_connection_pause(struct http_connection *c, int paused);
 // Appends to the output; dooms the connection when there is no memory.
 void http_connection_put(struct http_connection *c, const void *data, size_t size);
+// Room at the end of the output, which counts as written; NULL when there is no memory, and the
+// connection is doomed.
+uint8_t *http_connection_room(struct http_connection *c, size_t size);
 static inline size_t http_connection_pending(const struct http_connection *c)
 {
     return c->out.size - c->out_start;
@@ -208,6 +234,14 @@ void http_exchanges_remove(struct http_exchanges *list, struct oto_exchange *e);
 // NULL when out of memory. Puts it at the end of the connection's open ones. head NULL: an internal
 // one without a request.
 struct oto_exchange *http_exchange_new(struct http_connection *c, const struct http_head *head);
+// The same of a head that is filled in already. Takes a reference of its own.
+struct oto_exchange *http_exchange_shared(struct http_connection *c, struct http_shared_head *head);
+// With room for so many headers and bytes of text, and one reference. NULL when out of memory.
+struct http_shared_head *http_shared_head_new(const struct oto_allocator *allocator,
+                                              size_t header_count, size_t text_size);
+void http_shared_head_unref(struct http_shared_head *head, const struct oto_allocator *allocator);
+// What follows from the head: the query is taken off the path, is_grpc is set.
+void http_request_complete(struct oto_http_request *request);
 // Calls the handler with the head.
 void http_exchange_headers(struct oto_exchange *e);
 void http_exchange_body_data(struct oto_exchange *e, struct oto_bytes data);
