@@ -355,27 +355,44 @@ static void grpc_submit(struct connection *c)
     }
 }
 
+static void send_all(struct connection *c, const uint8_t *data, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        ssize_t sent = send(c->fd, data + at, size - at, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN && errno != EINTR)
+            die("send");
+        if (sent < 0) { // nghttp2 cannot take bytes back, so wait for room here
+            fd_set set;
+            FD_ZERO(&set);
+            FD_SET(c->fd, &set);
+            select(c->fd + 1, NULL, &set, NULL, NULL);
+        } else {
+            at += (size_t)sent;
+        }
+    }
+}
+
+// Frames that are ready together are sent together, as exporters' libraries do.
 static void grpc_write(struct connection *c)
 {
+    static uint8_t out[64 << 10];
+    size_t held = 0;
     for (;;) {
         const uint8_t *data;
         ssize_t size = nghttp2_session_mem_send(c->session, &data);
         if (size < 0)
             die("mem_send");
+        if (held > 0 && (size == 0 || (size_t)size > sizeof(out) - held)) {
+            send_all(c, out, held);
+            held = 0;
+        }
         if (size == 0)
             break;
-        for (ssize_t at = 0; at < size;) {
-            ssize_t sent = send(c->fd, data + at, (size_t)(size - at), MSG_NOSIGNAL);
-            if (sent < 0 && errno != EAGAIN && errno != EINTR)
-                die("send");
-            if (sent < 0) { // nghttp2 cannot take bytes back, so wait for room here
-                fd_set set;
-                FD_ZERO(&set);
-                FD_SET(c->fd, &set);
-                select(c->fd + 1, NULL, &set, NULL, NULL);
-            } else {
-                at += sent;
-            }
+        if ((size_t)size > sizeof(out)) {
+            send_all(c, data, (size_t)size);
+        } else {
+            memcpy(out + held, data, (size_t)size);
+            held += (size_t)size;
         }
     }
 }
