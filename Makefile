@@ -12,7 +12,7 @@ export OTOLITH_CACHE := $(CACHE)
 export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
 export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
 
-.PHONY: all help bootstrap bootstrap-test run test test-conformance test-kill test-faults test-lossless test-clients bench bench-peers install asan tsan warnings fuzz wasm check-layers clean
+.PHONY: all help bootstrap bootstrap-test run test test-conformance test-kill test-faults test-lossless test-clients bench bench-peers bench-instructions install asan tsan warnings fuzz wasm check-layers clean
 
 all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
 	@$(NINJA) -C build
@@ -60,11 +60,14 @@ test-faults: bootstrap-test                 ## every n-th call to the system fai
 test-lossless: bootstrap-test               ## random requests through the server and back, 20,000 a signal (OTOLITH_LOSSLESS_REQUESTS)
 	@OTOLITH_LOSSLESS_REQUESTS=$${OTOLITH_LOSSLESS_REQUESTS:-20000} tools/run-tests lossless $(ARGS)
 
-bench: bootstrap-test all                   ## measure the running server; prints JSON
+bench: bootstrap-test all                   ## measure the running server (ARGS=--markdown docs/BENCHMARKS.md)
 	@$(CACHE)/python/bin/python bench/run.py $(ARGS)
 
-bench-peers: bootstrap-test all             ## the same requests into the OpenTelemetry Collector
+bench-peers: bootstrap-test all             ## the same requests into the OpenTelemetry Collector, the same rows into ClickHouse and pyarrow
 	@$(CACHE)/python/bin/python bench/peers.py $(ARGS)
+
+bench-instructions: bootstrap-test all      ## instructions of each part by callgrind, against bench/instructions.tsv (ARGS=--accept)
+	@$(CACHE)/python/bin/python bench/instructions.py $(ARGS)
 
 install: all                                ## install under PREFIX (default /usr/local); DESTDIR is respected
 	@cmake --install build --prefix $(PREFIX)

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """`make bench-instructions`: how many instructions the parts of Otolith take, and whether that changed.
 
-Every case of the programs beside this file runs once under callgrind, on inputs made by seed; so does the whole server with a
-client that waits for each answer. The kernel is not counted. The same program, libraries and inputs give the same counts on every
-machine, so they are kept in instructions.tsv, and a case that differs from there by more than 2 % (where threads meet: 4 %) fails: slower is
-a regression, faster a gain that a later change must not lose unseen. Both are accepted by
+Every case of the programs beside this file runs once under callgrind, on inputs made by seed; so does the whole
+server with a client that waits for each answer. The kernel is not counted. The same program, libraries and
+inputs give the same counts on every machine, so they are kept in instructions.tsv, and a case that differs from
+there by more than 2 % (where threads meet: 4 %) fails: slower is a regression, faster a gain that a later
+change must not lose unseen. Both are accepted by
 
     make bench-instructions ARGS=--accept      then commit bench/instructions.tsv with the change that caused it
 
-What the counts depend on beside our code (compiler, libraries, valgrind, instruction set) stands on top of the record. Where it is
-another, the counts are printed, nothing can be compared, and that is said.
+What the counts depend on beside our code (compiler, libraries, valgrind, instruction set) stands on top of the
+record. Where it is another, the counts are printed, nothing can be compared, and that is said.
 """
 import argparse
 import concurrent.futures
@@ -30,8 +31,25 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECORD = ROOT / "bench/instructions.tsv"
 TOLERANCE = {"server": 0.04, "wal": 0.04}  # of a program whose threads do not meet at the same instruction each time
-PACKAGES = ["gcc-12", "libc6", "libdeflate0", "liblz4-1", "libnghttp2-14", "libsnappy1v5", "libzstd1", "valgrind", "zlib1g"]
-PAYLOADS = {"logs-model": 20480, "logs-wide": 2048, "logs-small": 2048, "spans-model": 8192, "points-model": 20000, "histograms-model": 3200}
+PACKAGES = [
+    "gcc-12",
+    "libc6",
+    "libdeflate0",
+    "liblz4-1",
+    "libnghttp2-14",
+    "libsnappy1v5",
+    "libzstd1",
+    "valgrind",
+    "zlib1g",
+]
+PAYLOADS = {
+    "logs-model": 20480,
+    "logs-wide": 2048,
+    "logs-small": 2048,
+    "spans-model": 8192,
+    "points-model": 20000,
+    "histograms-model": 3200,
+}
 JSON_TOO = ["logs-model", "spans-model", "points-model"]
 SIGNALS = {"logs": "logs", "spans": "traces", "points": "metrics", "histograms": "metrics"}
 
@@ -66,8 +84,12 @@ SERVER = [
 
 def callgrind(out, command, folder, **more):
     # The environment is part of the stack, and the stack's place part of what copies cost.
-    return subprocess.Popen(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", *map(str, command)], cwd=folder,
-                            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "GLIBC_TUNABLES": ""}, **more)
+    return subprocess.Popen(
+        ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", *map(str, command)],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "GLIBC_TUNABLES": ""},
+        **more,
+    )
 
 
 def total(path):
@@ -79,8 +101,12 @@ def run_job(build, payloads, job):
     name, program, arguments = job
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
-        command = ["--toggle-collect=bench_measured", "--dump-before=bench_case_done", build / "bench" / program,
-                   *[a.format(payloads=payloads) for a in arguments]]
+        command = [
+            "--toggle-collect=bench_measured",
+            "--dump-before=bench_case_done",
+            build / "bench" / program,
+            *[a.format(payloads=payloads) for a in arguments],
+        ]
         process = callgrind(out, command, folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         text, errors = process.communicate(timeout=900)
         if process.returncode:
@@ -96,8 +122,13 @@ def run_server(build, payloads, name, requests, arguments):
         folder = pathlib.Path(text)
         log = folder / "log"
         with open(log, "wb") as output:
-            process = callgrind(folder / "out", [build / "otolith", "serve", "--data", folder / "data", "--listen", "127.0.0.1:0",
-                                                 "--threads", "1"], folder, stdout=output, stderr=output)
+            process = callgrind(
+                folder / "out",
+                [build / "otolith", "serve", "--data", folder / "data", "--listen", "127.0.0.1:0", "--threads", "1"],
+                folder,
+                stdout=output,
+                stderr=output,
+            )
         for _ in range(600):
             found = re.search(r"listening on \S+:(\d+)", log.read_text())
             if found or process.poll() is not None:
@@ -113,9 +144,27 @@ def run_server(build, payloads, name, requests, arguments):
                 break
             except OSError:
                 pass
-        sent = subprocess.run([build / "bench/otlp_load", "--port", found.group(1), "--frames", payloads / f"{name}.frames", "--signal",
-                               signal_of(name), "--connections", "1", "--in-flight", "1", "--requests", str(requests), *arguments],
-                              capture_output=True, text=True, check=False)
+        sent = subprocess.run(
+            [
+                build / "bench/otlp_load",
+                "--port",
+                found.group(1),
+                "--frames",
+                payloads / f"{name}.frames",
+                "--signal",
+                signal_of(name),
+                "--connections",
+                "1",
+                "--in-flight",
+                "1",
+                "--requests",
+                str(requests),
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         process.send_signal(signal.SIGTERM)
         if process.wait(300) or sent.returncode:
             sys.exit(f"{name}: the server under valgrind failed:\n{log.read_text()}{sent.stdout}{sent.stderr}")
@@ -138,8 +187,12 @@ def make_payloads(build):
     if not (folder / "complete").exists():
         print("making the requests", file=sys.stderr, flush=True)
         for name, records in PAYLOADS.items():
-            subprocess.run([sys.executable, generator, folder, "--records", str(records), "--only", name] +
-                           (["--json"] if name in JSON_TOO else []), check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [sys.executable, generator, folder, "--records", str(records), "--only", name]
+                + (["--json"] if name in JSON_TOO else []),
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
         (folder / "complete").touch()
     return folder
 
@@ -147,7 +200,9 @@ def make_payloads(build):
 def packages():
     if not shutil.which("dpkg-query"):
         return {}
-    text = subprocess.run(["dpkg-query", "-W", "-f", "${Package}\t${Version}\n", *PACKAGES], capture_output=True, text=True, check=False)
+    text = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package}\t${Version}\n", *PACKAGES], capture_output=True, text=True, check=False
+    )
     return dict(line.split("\t") for line in text.stdout.splitlines())
 
 
@@ -156,7 +211,9 @@ def environment(build, payloads):
     cache = dict(re.findall(r"^(\w+):\w+=(.*)$", (build / "CMakeCache.txt").read_text(), re.M))
     flags = pathlib.Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0].split()
     manifest = json.loads((payloads / "manifest.json").read_text())
-    compiler = subprocess.run([cache["CMAKE_C_COMPILER"], "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    compiler = subprocess.run(
+        [cache["CMAKE_C_COMPILER"], "--version"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[0]
     compiler = compiler.removeprefix("cc ").removeprefix("gcc ")
     return {
         "machine": platform.machine() + "".join(f" {f}" for f in ("avx2", "bmi2", "f16c", "fma") if f in flags),
@@ -196,8 +253,15 @@ def compare(before, now):
         old, new = before.get(case), now.get(case)
         change = new / old - 1 if old and new is not None else 0
         limit = TOLERANCE.get(case.split("/")[0], 0.02)
-        verdict = ("new" if old is None else "gone" if new is None else
-                   "slower" if change > limit else "faster" if change < -limit else "as recorded")
+        verdict = (
+            "new"
+            if old is None
+            else (
+                "gone"
+                if new is None
+                else "slower" if change > limit else "faster" if change < -limit else "as recorded"
+            )
+        )
         yield case, old, new, change, verdict
 
 
@@ -225,7 +289,9 @@ def main():
     parser.add_argument("--accept", action="store_true", help="write the record anew")
     parser.add_argument("--all", action="store_true", help="print the cases that did not change, too")
     parser.add_argument("--report", type=pathlib.Path, help="write {passed, failed, note} as JSON here")
-    parser.add_argument("only", nargs="*", help="only programs whose name begins so: decode/logs parquet server codec …")
+    parser.add_argument(
+        "only", nargs="*", help="only programs whose name begins so: decode/logs parquet server codec …"
+    )
     options = parser.parse_args()
     build = options.build.resolve()
     payloads = make_payloads(build)
@@ -242,17 +308,27 @@ def main():
         show(rows, options.all)
         print(f"{len(now)} counts written to {RECORD.relative_to(ROOT)}")
         return 0
-    failed = [] if differs else [f"{case}: {verdict} ({change:+.1%})" for case, _, _, change, verdict in rows if verdict != "as recorded"]
+    failed = (
+        []
+        if differs
+        else [f"{case}: {verdict} ({change:+.1%})" for case, _, _, change, verdict in rows if verdict != "as recorded"]
+    )
     show(rows, options.all or bool(differs))
     note = ""
     if differs:
         note = "not compared: the record was made with another " + ", ".join(
-            f"{key}: {recorded.get(key, '-')} (here {found.get(key, '-')})" for key in sorted(differs))
-        print(note[0].upper() + note[1:] +
-              ".\nThe cases ran, and count as passed. To have a record here: make bench-instructions ARGS=--accept")
+            f"{key}: {recorded.get(key, '-')} (here {found.get(key, '-')})" for key in sorted(differs)
+        )
+        print(
+            note[0].upper()
+            + note[1:]
+            + ".\nThe cases ran, and count as passed. To have a record here: make bench-instructions ARGS=--accept"
+        )
     elif failed:
-        print(f"{len(failed)} of {len(rows)} counts are not as recorded. What is meant is accepted by\n"
-              "    make bench-instructions ARGS=--accept\nand commits bench/instructions.tsv together with its cause.")
+        print(
+            f"{len(failed)} of {len(rows)} counts are not as recorded. What is meant is accepted by\n"
+            "    make bench-instructions ARGS=--accept\nand commits bench/instructions.tsv together with its cause."
+        )
     else:
         print(f"{len(rows)} counts are as recorded")
     if options.report:

@@ -1,4 +1,5 @@
 """What run.py and peers.py share: requests, a server on one core, the sender on the other, and what was stored."""
+
 import json
 import os
 import pathlib
@@ -26,8 +27,10 @@ SETS = {  # set: signal, folders of its tables
     "points-model": ("metrics", ["metrics/gauge", "metrics/sum"]),
     "histograms-model": ("metrics", ["metrics/histogram", "metrics/exponential_histogram"]),
 }
-# How often a set is sent in a closed loop. A further pass differs from the first in a field that no reader knows. Only sets that are
-# larger than what a flush takes at once (122,880 rows) are sent again: no file has the same row twice, and sizes stay true.
+# How often a set is sent in a closed loop. A further pass differs from the first in a field that no reader knows.
+# Only sets that are
+# larger than what a flush takes at once (122,880 rows) are sent again: no file has the same row twice, and sizes
+# stay true.
 PASSES = {"logs-model": 5, "points-model": 3}
 
 
@@ -46,8 +49,18 @@ class Payload:
             self.frames = folder / self.frames.name
         if not (folder / "manifest.json").exists():
             print(f"making the requests of {name}", file=sys.stderr, flush=True)
-            command = [sys.executable, ROOT / "bench/e2e/make_payloads.py", folder, "--scale", options.scale, "--only", name]
-            subprocess.run([str(c) for c in command + (["--json"] if json_too else [])], check=True, stdout=subprocess.DEVNULL)
+            command = [
+                sys.executable,
+                ROOT / "bench/e2e/make_payloads.py",
+                folder,
+                "--scale",
+                options.scale,
+                "--only",
+                name,
+            ]
+            subprocess.run(
+                [str(c) for c in command + (["--json"] if json_too else [])], check=True, stdout=subprocess.DEVNULL
+            )
         self.sums = json.loads((folder / "manifest.json").read_text())[name]
         self.records, self.requests = self.sums["records"], self.sums["requests"]
 
@@ -57,8 +70,11 @@ class Payload:
 
         sums = Counter({k: v * passes for k, v in self.sums.items() if isinstance(v, int)})
         wanted = Counter(number % self.requests for number in refused)
-        kind = {"logs": make_payloads.ExportLogsServiceRequest, "traces": make_payloads.ExportTraceServiceRequest,
-                "metrics": make_payloads.ExportMetricsServiceRequest}[self.signal]
+        kind = {
+            "logs": make_payloads.ExportLogsServiceRequest,
+            "traces": make_payloads.ExportTraceServiceRequest,
+            "metrics": make_payloads.ExportMetricsServiceRequest,
+        }[self.signal]
         with open(self.frames, "rb") as file:
             for number in range(self.requests):
                 frame = file.read(struct.unpack(">I", file.read(4))[0])
@@ -83,7 +99,8 @@ def memory_bytes(pid, what="VmHWM"):
 
 
 def end(process):
-    """Drains and ends a server; returns its status, what it used, and the peak of its memory in bytes. (ru_maxrss will not do: it begins with the
+    """Drains and ends a server; returns its status, what it used, and the peak of its memory in bytes. (ru_maxrss "
+    "will not do: it begins with the
     memory of the process that started it.)"""
     peak = memory_bytes(process.pid)
     process.send_signal(signal.SIGTERM)
@@ -116,8 +133,19 @@ class Server:
     def __init__(self, options, folder, arguments=(), cores="0"):
         self.folder, self.port = folder, free_port()
         self.log = folder / "server.log"
-        command = ["taskset", "-c", cores, options.build / "otolith", "serve", "--data", folder / "data", "--listen",
-                   f"127.0.0.1:{self.port}", *options.serve.split(), *arguments]
+        command = [
+            "taskset",
+            "-c",
+            cores,
+            options.build / "otolith",
+            "serve",
+            "--data",
+            folder / "data",
+            "--listen",
+            f"127.0.0.1:{self.port}",
+            *options.serve.split(),
+            *arguments,
+        ]
         with open(self.log, "ab") as log:
             started = time.monotonic()
             self.process = subprocess.Popen([str(c) for c in command], stdout=log, stderr=log)
@@ -160,9 +188,32 @@ def replay(options, case, port, passes=1, rate=0, connections=None, cores="1", *
     content = "json" if protocol == "http-json" else "protobuf"
     payload = Payload(options, name, content == "json")
     many, in_flight = connections or ((64, 1) if name == "logs-small" else (2, 4) if protocol == "grpc" else (8, 1))
-    command = ["taskset", "-c", cores, options.build / "bench/otlp_load", "--port", port, "--protocol", protocol.split("-")[0],
-               "--signal", payload.signal, "--content", content, "--compression", compression, "--frames", payload.frames,
-               "--connections", many, "--in-flight", in_flight, "--repeat", passes, "--rate", rate]
+    command = [
+        "taskset",
+        "-c",
+        cores,
+        options.build / "bench/otlp_load",
+        "--port",
+        port,
+        "--protocol",
+        protocol.split("-")[0],
+        "--signal",
+        payload.signal,
+        "--content",
+        content,
+        "--compression",
+        compression,
+        "--frames",
+        payload.frames,
+        "--connections",
+        many,
+        "--in-flight",
+        in_flight,
+        "--repeat",
+        passes,
+        "--rate",
+        rate,
+    ]
     for key, value in more.items():
         command += [f"--{key}", value]
     sent = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
@@ -176,15 +227,19 @@ def replay(options, case, port, passes=1, rate=0, connections=None, cores="1", *
 TIME_SUM = "sum(epoch_us({0})::HUGEINT * 1000 + {0}NanoOfMicro) AS time_ns_sum"
 STORED = {
     "logs": "SELECT count(*) AS records, sum(SeverityNumber) AS severity_sum, sum(strlen(Body)) AS body_bytes, "
-            "sum(cardinality(LogAttributes)) AS attributes, " + TIME_SUM.format("Timestamp") + " FROM {files}",
-    "traces": "SELECT count(*) AS records, sum(Duration) AS duration_ns_sum, sum(cardinality(SpanAttributes)) AS attributes, "
-              "sum(len(Events)) AS events, sum(len(Links)) AS links, " + TIME_SUM.format("Timestamp") + " FROM {files}",
-    "metrics": "SELECT count(*) AS records, sum(cardinality(Attributes)) AS attributes, " + TIME_SUM.format("TimeUnix") + " FROM {files}",
+    "sum(cardinality(LogAttributes)) AS attributes, " + TIME_SUM.format("Timestamp") + " FROM {files}",
+    "traces": "SELECT count(*) AS records, sum(Duration) AS duration_ns_sum, sum(cardinality(SpanAttributes)) AS "
+    "attributes, "
+    "sum(len(Events)) AS events, sum(len(Links)) AS links, " + TIME_SUM.format("Timestamp") + " FROM {files}",
+    "metrics": "SELECT count(*) AS records, sum(cardinality(Attributes)) AS attributes, "
+    + TIME_SUM.format("TimeUnix")
+    + " FROM {files}",
 }
 
 
 def verify(what, data, name, expected):
-    """Compares rows and sums of a data folder with what was sent; returns the bytes and number of its files. No figure is shown
+    """Compares rows and sums of a data folder with what was sent; returns the bytes and number of its files. No "
+    "figure is shown
     of a run that ends here."""
     signal_name, folders = SETS[name]
     files = [str(f) for folder in folders for f in (data / folder).rglob("*.parquet")]
@@ -202,12 +257,27 @@ def times(payload, passes):
     return {k: v * passes for k, v in payload.sums.items() if isinstance(v, int)}
 
 
+def write_tables(path, name, text):
+    """Between the marks of that name where the file has them, else as the whole file."""
+    begin, last = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    old = path.read_text() if path.exists() else ""
+    if begin in old and last in old:
+        text = old.split(begin, 1)[0] + begin + text + last + old.split(last, 1)[1]
+    path.write_text(text)
+
+
 def machine():
     cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    return {"cpu": cpu.group(1) if cpu else platform.machine(), "cores": os.cpu_count(), "kernel": platform.release(),
-            "load_1m": os.getloadavg()[0]}
+    return {
+        "cpu": cpu.group(1) if cpu else platform.machine(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "load_1m": os.getloadavg()[0],
+    }
 
 
 def commit():
-    told = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
     return told.stdout.strip()
