@@ -341,6 +341,54 @@ static double number_read_slow(const struct number *n)
     return strtod(copy, NULL);
 }
 
+const uint64_t oto_text_powers_of_ten[20] = {1,
+                                             10,
+                                             100,
+                                             1000,
+                                             10000,
+                                             100000,
+                                             1000000,
+                                             10000000,
+                                             100000000,
+                                             1000000000,
+                                             10000000000,
+                                             100000000000,
+                                             1000000000000,
+                                             10000000000000,
+                                             100000000000000,
+                                             1000000000000000,
+                                             10000000000000000,
+                                             100000000000000000,
+                                             1000000000000000000,
+                                             10000000000000000000u};
+#define DECIMAL_PLACES_MAX 19
+#define MANTISSA_EXACT ((uint64_t)1 << 53)
+
+// 2^exponent, of a normal double.
+static double power_of_two(int exponent)
+{
+    uint64_t bits = (uint64_t)(1023 + exponent) << 52;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+double oto_text_decimal(uint64_t mantissa, int places)
+{
+    // Mantissa and power are exact, so one rounding gives the nearest double (Clinger).
+    if (mantissa <= MANTISSA_EXACT)
+        return (double)mantissa / exact_powers[places];
+    // With their highest bits set the quotient has 63 or 64 bits, and what is left over is told by
+    // the lowest of them: rounding to 53 is the only rounding.
+    uint64_t divisor = oto_text_powers_of_ten[places];
+    int shift = __builtin_clzll(mantissa), divisor_shift = __builtin_clzll(divisor);
+    unsigned __int128 dividend = (unsigned __int128)(mantissa << shift) << 63;
+    divisor <<= divisor_shift;
+    uint64_t quotient = (uint64_t)(dividend / divisor);
+    quotient |= (unsigned __int128)quotient * divisor != dividend;
+    return (double)quotient * power_of_two(divisor_shift - shift - 63);
+}
+
 static int number_special(struct oto_bytes text, double *ret_value)
 {
     if (oto_bytes_equal_text(text, "NaN"))
@@ -362,15 +410,14 @@ enum oto_status oto_text_to_double(struct oto_bytes text, double *ret_value)
     if (number_scan(text, &n) != OTO_OK)
         return number_special(text, ret_value) ? OTO_OK : OTO_INVALID;
     double value;
-    // Mantissa and power are exact, so one rounding gives the nearest double (Clinger).
-    if (n.dropped == 0 && n.mantissa <= (uint64_t)1 << 53 && n.exponent >= -22 &&
-        n.exponent <= 22) {
-        value = (double)n.mantissa;
-        value =
-            n.exponent < 0 ? value / exact_powers[-n.exponent] : value * exact_powers[n.exponent];
-    } else {
+    if (n.dropped == 0 && n.exponent <= 0 && n.exponent >= -DECIMAL_PLACES_MAX)
+        value = oto_text_decimal(n.mantissa, (int)-n.exponent);
+    else if (n.dropped == 0 && n.mantissa <= MANTISSA_EXACT && n.exponent >= -22 &&
+             n.exponent <= 22)
+        value = n.exponent < 0 ? (double)n.mantissa / exact_powers[-n.exponent]
+                               : (double)n.mantissa * exact_powers[n.exponent];
+    else
         value = n.digits ? number_read_slow(&n) : 0.0;
-    }
     if (isinf(value))
         return OTO_TOO_LARGE;
     *ret_value = n.negative ? -value : value;
@@ -396,24 +443,21 @@ void oto_hex_encode(const void *data, size_t size, char *output)
     }
 }
 
-// 0..15, or a number over 15 for what is no digit.
-static inline unsigned hex_value(uint8_t c)
-{
-    unsigned digit = (unsigned)c - '0', letter = ((unsigned)c | 0x20) - 'a';
-    return digit <= 9 ? digit : letter <= 5 ? letter + 10 : 0x100;
-}
-
 enum oto_status oto_hex_decode(struct oto_bytes text, uint8_t *output)
 {
     if (text.size & 1)
         return OTO_INVALID;
+    size_t i = 0;
+    int good = 1;
+    for (; i + 16 <= text.size; i += 16)
+        good &= oto_hex_read_eight(text.data + i, output + i / 2);
     unsigned bad = 0;
-    for (size_t i = 0; i < text.size; i += 2) {
-        unsigned high = hex_value(text.data[i]), low = hex_value(text.data[i + 1]);
+    for (; i < text.size; i += 2) {
+        unsigned high = oto_hex_value(text.data[i]), low = oto_hex_value(text.data[i + 1]);
         bad |= high | low;
         output[i / 2] = (uint8_t)(high << 4 | low);
     }
-    return bad > 15 ? OTO_INVALID : OTO_OK;
+    return good && bad <= 15 ? OTO_OK : OTO_INVALID;
 }
 
 size_t oto_base64_encode(const void *data, size_t size, char *output)

@@ -3,6 +3,9 @@
 #define OTO_BASE_TEXT_H
 
 #include "base/bytes.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #define OTO_TEXT_I64_MAX 20    // "-9223372036854775808"
 #define OTO_TEXT_DOUBLE_MAX 32 // longest shortest-form double
@@ -22,6 +25,10 @@ OTO_MUST_CHECK enum oto_status oto_text_to_u64(struct oto_bytes text, uint64_t *
 // Correctly rounded; JSON number syntax plus NaN, Infinity, -Infinity. OTO_TOO_LARGE for a number
 // past the largest double; one too small becomes zero.
 OTO_MUST_CHECK enum oto_status oto_text_to_double(struct oto_bytes text, double *ret_value);
+
+// The double nearest to mantissa / 10^places, for up to 19 places.
+double oto_text_decimal(uint64_t mantissa, int places);
+extern const uint64_t oto_text_powers_of_ten[20];
 
 // Lower-case hex of size bytes: 2 * size characters, no NUL.
 void oto_hex_encode(const void *data, size_t size, char *output);
@@ -55,6 +62,40 @@ static inline void oto_hex_words(const uint8_t *bytes, uint64_t words[2])
 #else
     words[0] = oto_hex_word(bytes);
     words[1] = oto_hex_word(bytes + 4);
+#endif
+}
+
+// 0 to 15, or a number over 15 for what is no hex digit.
+static inline unsigned oto_hex_value(uint8_t c)
+{
+    unsigned digit = (unsigned)c - '0', letter = ((unsigned)c | 0x20) - 'a';
+    return digit <= 9 ? digit : letter <= 5 ? letter + 10 : 0x100;
+}
+
+// Sixteen hex digits of either case become eight bytes. 0 when one is no digit; the output is
+// written all the same.
+static inline int oto_hex_read_eight(const uint8_t *digits, uint8_t *output)
+{
+#if defined(__SSE2__)
+    __m128i text = _mm_loadu_si128((const __m128i *)(const void *)digits);
+    __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+    __m128i letter = _mm_sub_epi8(_mm_or_si128(text, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+    __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+    __m128i value = _mm_or_si128(_mm_and_si128(is_digit, digit),
+                                 _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
+    __m128i pairs = _mm_or_si128(_mm_slli_epi16(value, 4), _mm_srli_epi16(value, 8));
+    pairs = _mm_and_si128(pairs, _mm_set1_epi16(0xFF));
+    _mm_storel_epi64((__m128i *)(void *)output, _mm_packus_epi16(pairs, pairs));
+    return _mm_movemask_epi8(_mm_or_si128(is_digit, is_letter)) == 0xFFFF;
+#else
+    unsigned bad = 0;
+    for (int i = 0; i < 8; i++) {
+        unsigned high = oto_hex_value(digits[2 * i]), low = oto_hex_value(digits[2 * i + 1]);
+        bad |= high | low;
+        output[i] = (uint8_t)(high << 4 | low);
+    }
+    return bad <= 15;
 #endif
 }
 

@@ -84,14 +84,14 @@ static const struct oto_otlp_field any_value_fields[] = {
     ONEOF(7, bytesValue, BYTES),
     ONEOF(8, stringValueStrindex, INT32),
 };
-DEFINE(any_value, "AnyValue", 2);
+DEFINE(any_value, "AnyValue", OTO_OTLP_ANY_VALUE);
 
 static const struct oto_otlp_field key_value_fields[] = {
     FIELD(1, key, STRING),
     MESSAGE(2, value, any_value),
     FIELD(3, keyStrindex, INT32),
 };
-DEFINE(key_value, "KeyValue", 3);
+DEFINE(key_value, "KeyValue", OTO_OTLP_KEY_VALUE);
 
 static const struct oto_otlp_field entity_ref_fields[] = {
     FIELD(1, schemaUrl, STRING),

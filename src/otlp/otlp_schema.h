@@ -64,6 +64,8 @@ struct oto_otlp_message {
 };
 
 #define OTO_OTLP_MESSAGE_COUNT 34
+#define OTO_OTLP_ANY_VALUE 2 // indexes of the messages that are most of every request
+#define OTO_OTLP_KEY_VALUE 3
 
 // The Export<Signal>ServiceRequest of a signal.
 const struct oto_otlp_message *oto_otlp_request(enum oto_signal signal);
