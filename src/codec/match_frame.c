@@ -72,11 +72,11 @@ static inline uint32_t offset_value(uint32_t repeated[REPEATED_OFFSETS], uint32_
     return value;
 }
 
-// May copy more than that, where there is more to read.
+// Copies more than that, where there is more to read.
 static inline void copy_literals(const struct framing *f, uint8_t *to, const uint8_t *from,
                                  uint32_t count)
 {
-    if ((size_t)(f->content_end - from) < (size_t)count + 16) {
+    if (__builtin_expect((size_t)(f->content_end - from) < (size_t)count + 16, 0)) {
         memcpy(to, from, count);
         return;
     }

@@ -14,11 +14,11 @@
 struct oto_match_frame_states {
     struct oto_match_frame_symbol {
         uint32_t bits_bias; // added to a state: its bits are above the lowest 16
-        int32_t first;      // added to what is left of it: index of the next one
+        uint32_t first;     // added to what is left of it: index of the next one, in what follows
     } symbols[OTO_MATCH_FRAME_CODES_MAX];
-    uint16_t shares[OTO_MATCH_FRAME_CODES_MAX]; // of all states
-    uint16_t states[OTO_MATCH_FRAME_STATES_MAX];
-    unsigned log; // of the count of states
+    uint16_t shares[OTO_MATCH_FRAME_CODES_MAX];      // of all states
+    uint16_t states[2 * OTO_MATCH_FRAME_STATES_MAX]; // from the middle on
+    unsigned log;                                    // of the count of states
 };
 
 // One for each use: large, so not for the stack.
@@ -59,14 +59,15 @@ struct oto_match_frame_bits {
     unsigned count; // of bits: less than 8 after a flush
     uint8_t *to;
 };
-static inline void oto_match_frame_add(struct oto_match_frame_bits *b, uint64_t value,
-                                       unsigned count)
+__attribute__((always_inline)) static inline void
+oto_match_frame_add(struct oto_match_frame_bits *b, uint64_t value, unsigned count)
 {
     b->bits |= (value & (((uint64_t)1 << count) - 1)) << b->count;
     b->count += count;
 }
 // Stores whole bytes; there is room for eight. At most 63 bits may have been added.
-static inline void oto_match_frame_flush(struct oto_match_frame_bits *b)
+__attribute__((always_inline)) static inline void
+oto_match_frame_flush(struct oto_match_frame_bits *b)
 {
     oto_store64(b->to, b->bits);
     b->to += b->count >> 3;
@@ -74,7 +75,8 @@ static inline void oto_match_frame_flush(struct oto_match_frame_bits *b)
     b->count &= 7;
 }
 // Adds the mark at the end, and what is left. Returns what follows.
-static inline uint8_t *oto_match_frame_end(struct oto_match_frame_bits *b)
+__attribute__((always_inline)) static inline uint8_t *
+oto_match_frame_end(struct oto_match_frame_bits *b)
 {
     oto_match_frame_add(b, 1, 1);
     oto_match_frame_flush(b);
@@ -84,20 +86,22 @@ static inline uint8_t *oto_match_frame_end(struct oto_match_frame_bits *b)
 }
 
 // A state that begins with the symbol.
-static inline uint32_t oto_match_frame_begin(const struct oto_match_frame_states *states,
-                                             unsigned symbol)
+__attribute__((always_inline)) static inline uint32_t
+oto_match_frame_begin(const struct oto_match_frame_states *states, unsigned symbol)
 {
     return states->states[states->symbols[symbol].first + states->shares[symbol]];
 }
 // From the state of the symbol that follows to one of this symbol.
-static inline uint32_t oto_match_frame_step(struct oto_match_frame_bits *b,
-                                            const struct oto_match_frame_states *states,
-                                            uint32_t state, unsigned symbol)
+__attribute__((always_inline)) static inline uint32_t
+oto_match_frame_step(struct oto_match_frame_bits *b, const struct oto_match_frame_states *states,
+                     uint32_t state, unsigned symbol)
 {
     struct oto_match_frame_symbol s = states->symbols[symbol];
     unsigned count = (state + s.bits_bias) >> 16;
-    oto_match_frame_add(b, state, count);
-    return states->states[(int32_t)(state >> count) + s.first];
+    uint32_t left = state >> count;
+    b->bits |= (uint64_t)(state - (left << count)) << b->count;
+    b->count += count;
+    return states->states[left + s.first];
 }
 
 #endif

@@ -171,35 +171,37 @@ static uint8_t *put_weights(const struct oto_match_frame_work *work, unsigned lo
 }
 
 // --- streams ---
-// Bits of codes, new ones above those before; the lengths of codes come along far below.
+// Bits of codes, new ones above those before. Lengths of codes, the lowest bits of these, come
+// along far below, and are summed up with the codes above them: only the lowest byte is looked at.
 struct stream {
     uint64_t bits;
-    unsigned count;
+    uint64_t counts;
     uint8_t *to;
 };
 
-static inline void take_code(struct stream *s, uint64_t code)
+__attribute__((always_inline)) static inline void take_code(struct stream *s, uint64_t code)
 {
     s->bits = s->bits >> (code & 63) | code;
-    s->count += (uint8_t)code;
+    s->counts += code;
 }
 
-static inline void flush_codes(struct stream *s)
+__attribute__((always_inline)) static inline void flush_codes(struct stream *s)
 {
-    oto_store64(s->to, s->bits >> (64 - s->count));
-    s->to += s->count >> 3;
-    s->count &= 7;
+    unsigned count = (uint8_t)s->counts;
+    oto_store64(s->to, s->bits >> (64 - count));
+    s->to += count >> 3;
+    s->counts = count & 7;
 }
 
-// From the last literal to the first.
-static uint8_t *put_stream(const uint64_t *codes, const uint8_t *literals, uint32_t count,
-                           uint8_t *to)
+// From the last literal to the first. Always inlined, for processors of several kinds.
+__attribute__((always_inline)) static inline uint8_t *
+put_codes(const uint64_t *codes, const uint8_t *literals, uint32_t count, uint8_t *to)
 {
     struct stream s = {.to = to};
     const uint8_t *at = literals + count;
     for (; count % 4; count--)
         take_code(&s, codes[*--at]);
-    if (s.count)
+    if (s.counts)
         flush_codes(&s);
     for (; at > literals; at -= 4) {
         take_code(&s, codes[at[-1]]);
@@ -209,8 +211,27 @@ static uint8_t *put_stream(const uint64_t *codes, const uint8_t *literals, uint3
         flush_codes(&s);
     }
     take_code(&s, (uint64_t)1 << 63 | 1); // the mark at the end
-    oto_store64(s.to, s.bits >> (64 - s.count));
-    return s.to + (s.count + 7) / 8;
+    unsigned rest = (uint8_t)s.counts;
+    oto_store64(s.to, s.bits >> (64 - rest));
+    return s.to + (rest + 7) / 8;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("bmi2"))) static uint8_t *
+put_codes_bmi2(const uint64_t *codes, const uint8_t *literals, uint32_t count, uint8_t *to)
+{
+    return put_codes(codes, literals, count, to);
+}
+#endif
+
+static uint8_t *put_stream(const uint64_t *codes, const uint8_t *literals, uint32_t count,
+                           uint8_t *to)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("bmi2"))
+        return put_codes_bmi2(codes, literals, count, to);
+#endif
+    return put_codes(codes, literals, count, to);
 }
 
 static void put_section_header(uint8_t *to, enum literals_type type, size_t plain_size,

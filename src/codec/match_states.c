@@ -93,7 +93,7 @@ static void spread(struct oto_match_frame_states *states, unsigned symbol_count)
         sum += states->shares[i];
     }
     for (uint32_t i = 0; i < size; i++)
-        states->states[next[symbol_of[i]]++] = (uint16_t)(size + i);
+        states->states[OTO_MATCH_FRAME_STATES_MAX + next[symbol_of[i]]++] = (uint16_t)(size + i);
 }
 
 uint8_t *oto_match_frame_states_make(const uint32_t *counts, unsigned symbol_count,
@@ -111,7 +111,7 @@ uint8_t *oto_match_frame_states_make(const uint32_t *counts, unsigned symbol_cou
         unsigned bits = states->log - (share ? highest_bit(share) : 0);
         // A state of at least share << bits takes that many bits, a lesser one takes one less.
         states->symbols[i].bits_bias = (bits << 16) - (share << bits);
-        states->symbols[i].first = (int32_t)sum - (int32_t)share;
+        states->symbols[i].first = OTO_MATCH_FRAME_STATES_MAX + sum - share;
         sum += share;
     }
     return put_shares(states, symbol_count, to);
@@ -120,7 +120,7 @@ uint8_t *oto_match_frame_states_make(const uint32_t *counts, unsigned symbol_cou
 void oto_match_frame_states_of_one(unsigned symbol, struct oto_match_frame_states *states)
 {
     states->log = 0;
-    states->states[0] = 0;
+    states->states[OTO_MATCH_FRAME_STATES_MAX] = 0;
     states->shares[symbol] = 0;
-    states->symbols[symbol] = (struct oto_match_frame_symbol){0, 0};
+    states->symbols[symbol] = (struct oto_match_frame_symbol){0, OTO_MATCH_FRAME_STATES_MAX};
 }

@@ -35,7 +35,7 @@ uint64_t oto_words_mask_plain(const uint8_t *at)
     return mask;
 }
 
-static inline uint64_t words_mask(const uint8_t *at)
+__attribute__((always_inline)) static inline uint64_t words_mask(const uint8_t *at)
 {
 #if defined(__SSE2__)
     typedef uint8_t lanes __attribute__((vector_size(16)));
@@ -65,49 +65,54 @@ static inline uint64_t hash_word(uint64_t word)
 
 // Looks up the words that begin in 64 bytes and notes them; starts: a bit for each. mask,
 // following: what is of words there, and in the 64 bytes behind.
-static inline struct oto_words_found *find_words(struct matching *m, uint32_t at, uint64_t starts,
-                                                 uint64_t mask, uint64_t following,
-                                                 struct oto_words_found *found)
+__attribute__((always_inline)) static inline uint64_t *
+find_words(const uint8_t *content, uint64_t *places, uint32_t at, uint64_t starts, uint64_t mask,
+           uint64_t following, uint64_t *found)
 {
     for (; starts; starts &= starts - 1) {
         unsigned i = (unsigned)__builtin_ctzll(starts);
         uint64_t rest = mask >> i | following << 1 << (63 - i);
         unsigned unused = 64 - 8 * (unsigned)__builtin_ctzll(~rest | 1 << 8);
         // A word has two bytes at least, so the shift is less than 64.
-        uint64_t hash = hash_word(oto_load64(m->content + at + i) << unused);
-        struct oto_words_place *place = &m->table->places[hash >> (64 - OTO_WORDS_TABLE_BITS)];
+        uint64_t hash = hash_word(oto_load64(content + at + i) << unused);
+        uint64_t *place = &places[hash >> (64 - OTO_WORDS_TABLE_BITS)], before = *place;
         uint32_t tag = (uint32_t)hash | 1;
-        *found = (struct oto_words_found){at + i, place->from};
-        found += place->tag == tag;
-        *place = (struct oto_words_place){tag, at + i};
+        *found = (before >> 32 << 32) | (at + i);
+        found += (uint32_t)before == tag;
+        *place = (uint64_t)(at + i) << 32 | tag;
     }
     return found;
 }
 
 // --- matches ---
-// How many bytes agree from here on.
-static inline uint32_t common(const uint8_t *a, const uint8_t *b, const uint8_t *a_end)
+// How many bytes agree from here on; eight can be read.
+__attribute__((always_inline)) static inline uint32_t common(const uint8_t *a, const uint8_t *b,
+                                                             const uint8_t *a_end)
 {
     const uint8_t *begin = a;
-    for (; a_end - a >= 8; a += 8, b += 8) {
+    do {
         uint64_t differ = oto_load64(a) ^ oto_load64(b);
-        if (differ)
+        if (__builtin_expect(differ != 0, 1))
             return (uint32_t)(a - begin) + (uint32_t)__builtin_ctzll(differ) / 8;
-    }
+        a += 8;
+        b += 8;
+    } while (a_end - a >= 8);
     while (a < a_end && *a == *b)
         a++, b++;
     return (uint32_t)(a - begin);
 }
 
 // How many bytes before here agree, up to so many.
-static inline uint32_t common_before(const uint8_t *a, const uint8_t *b, uint32_t most)
+__attribute__((always_inline)) static inline uint32_t common_before(const uint8_t *a,
+                                                                    const uint8_t *b, uint32_t most)
 {
     uint64_t differ = oto_load64(a - 8) ^ oto_load64(b - 8);
     uint32_t count = differ ? (uint32_t)__builtin_clzll(differ) / 8 : 8;
     return count < most ? count : most;
 }
 
-static inline void put_match(struct matching *m, uint32_t offset, uint32_t start, uint32_t end)
+__attribute__((always_inline)) static inline void put_match(struct matching *m, uint32_t offset,
+                                                            uint32_t start, uint32_t end)
 {
     *m->next++ = (struct oto_lines_match){offset, start - m->anchor, end - start, 0};
     m->anchor = end;
@@ -115,7 +120,7 @@ static inline void put_match(struct matching *m, uint32_t offset, uint32_t start
 }
 
 // Ends the last match earlier. 0: nothing would be left of it.
-static inline int cut_match(struct matching *m, uint32_t at)
+__attribute__((always_inline)) static inline int cut_match(struct matching *m, uint32_t at)
 {
     struct oto_lines_match *last = m->next - 1;
     if (last->length < m->anchor - at + MATCH_MIN)
@@ -125,8 +130,11 @@ static inline int cut_match(struct matching *m, uint32_t at)
     return 1;
 }
 
-static inline void take_word(struct matching *m, struct oto_words_found word)
+__attribute__((always_inline)) static inline void take_word(struct matching *m, uint64_t found)
 {
+    struct {
+        uint32_t at, from;
+    } word = {(uint32_t)found, (uint32_t)(found >> 32)};
     const uint8_t *at = m->content + word.at;
     uint32_t offset = word.at - word.from, size = common(at, m->content + word.from, m->end),
              before;
@@ -135,9 +143,10 @@ static inline void take_word(struct matching *m, struct oto_words_found word)
             put_match(m, offset, word.at, word.at + size);
         return;
     }
-    if (m->offset && m->offset != offset) { // one distance for many matches is told once
+    // One distance for many matches is told once.
+    if (m->offset != offset && m->offset && oto_load32(at) == oto_load32(at - m->offset)) {
         uint32_t same = common(at, at - m->offset, m->end);
-        if (same + LAST_OFFSET_LEAD >= size && same >= MATCH_MIN) {
+        if (same + LAST_OFFSET_LEAD >= size) {
             offset = m->offset;
             size = same;
         }
@@ -148,24 +157,46 @@ static inline void take_word(struct matching *m, struct oto_words_found word)
         put_match(m, offset, word.at - before, word.at + size);
 }
 
-// One block: from, to.
-static void take_block(struct matching *m, uint32_t from, uint32_t safe)
+// A block's words but for those near its end. Always inlined, for processors of several kinds.
+__attribute__((always_inline)) static inline void take_words(struct matching *matching,
+                                                             uint32_t from, uint32_t safe)
 {
+    struct matching local = *matching, *m = &local;
     uint64_t before = 0, following = from < safe ? words_mask(m->content + from) : 0;
     for (uint32_t at = from; at < safe;) {
         uint32_t stride_end = safe - at < OTO_WORDS_STRIDE ? safe : at + OTO_WORDS_STRIDE;
-        struct oto_words_found *found = m->table->found, *end = found;
+        uint64_t *found = m->table->found, *end = found;
         for (; at < stride_end; at += STEP) {
             uint64_t mask = following;
             following = words_mask(m->content + at + STEP);
             uint64_t starts = mask & ~(mask << 1 | before);
             starts &= (mask >> 1 | following << 63) & (mask >> 2 | following << 62);
             before = mask >> 63;
-            end = find_words(m, at, starts, mask, following, end);
+            end = find_words(m->content, m->table->places, at, starts, mask, following, end);
         }
         for (; found < end; found++)
             take_word(m, *found);
     }
+    *matching = local;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("bmi,bmi2"))) static void take_words_bmi2(struct matching *m, uint32_t from,
+                                                                uint32_t safe)
+{
+    take_words(m, from, safe);
+}
+#endif
+
+static void take_block(struct matching *m, uint32_t from, uint32_t safe)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("bmi2") && __builtin_cpu_supports("bmi")) {
+        take_words_bmi2(m, from, safe);
+        return;
+    }
+#endif
+    take_words(m, from, safe);
 }
 
 enum oto_status oto_words_match(struct oto_bytes content, struct oto_words_table *table,

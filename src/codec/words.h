@@ -13,19 +13,10 @@
 #define OTO_WORDS_TABLE_BITS 13
 #define OTO_WORDS_STRIDE 4096 // bytes whose words are looked up before any is laid over another
 
-struct oto_words_place {
-    uint32_t tag;  // odd: 0 is none
-    uint32_t from; // offset
-};
-struct oto_words_found {
-    uint32_t at;
-    uint32_t from;
-};
-
 // One for each use: large, so not for the stack.
 struct oto_words_table {
-    struct oto_words_place places[1 << OTO_WORDS_TABLE_BITS];
-    struct oto_words_found found[OTO_WORDS_STRIDE / 2];
+    uint64_t places[1 << OTO_WORDS_TABLE_BITS]; // by hash: offset << 32 | tag, which is odd
+    uint64_t found[OTO_WORDS_STRIDE / 2];       // offset of a place << 32 | offset of the word
 };
 
 // Appends the matches of the content to an array of struct oto_lines_match, ends of blocks among
