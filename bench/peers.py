@@ -58,7 +58,9 @@ ACKED = {"otolith": "after fdatasync", "collector-nop": "from memory", "collecto
 CONFIG = """
 receivers:
   otlp:
-    protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}", max_recv_msg_size_mib: 64}}, http: {{endpoint: "127.0.0.1:{http}"}}}}
+    protocols:
+      grpc: {{endpoint: "127.0.0.1:{grpc}", max_recv_msg_size_mib: 64}}
+      http: {{endpoint: "127.0.0.1:{http}"}}
 exporters: {{nop: {{}}, file: {{path: "{file}", format: proto, compression: zstd}}}}
 service:
   telemetry: {{metrics: {{level: none}}, logs: {{level: error}}}}
