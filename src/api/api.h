@@ -44,6 +44,7 @@ struct oto_route;
 
 // One exchange in the hands of a face. Freed when the exchange is closed and nothing else holds it.
 struct oto_call {
+    const struct oto_allocator *allocator; // its own memory's
     struct oto_worker *worker;
     struct oto_exchange *exchange;
     const struct oto_route *route;
@@ -116,6 +117,8 @@ const char *oto_call_foreign(struct oto_call *call);
 // Fills the body of an error that the net layer raises by itself.
 const char *oto_call_encoding_content_type(enum oto_call_encoding encoding);
 
+// When it is closed and nothing else refers to it.
+void oto_call_free(struct oto_call *call);
 // Hands a complete request to its route, unless its deadline has passed.
 void oto_call_complete(struct oto_call *call);
 

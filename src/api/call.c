@@ -173,10 +173,15 @@ static enum oto_call_encoding first_encoding(const struct oto_http_request *requ
     return OTO_CALL_JSON;
 }
 
+void oto_call_free(struct oto_call *call)
+{
+    oto_free(call->allocator, call, sizeof(*call));
+}
+
 static void release_call(struct oto_call *call)
 {
     if (call->closed && !call->pending)
-        free(call);
+        oto_call_free(call);
 }
 
 static void refuse_unrouted(struct oto_call *call, int path_known)
@@ -232,11 +237,14 @@ static void on_headers(void *state, struct oto_exchange *exchange)
 {
     struct oto_worker *worker = state;
     struct oto_http_request *request = oto_exchange_request(exchange);
-    struct oto_call *call = calloc(1, sizeof(*call));
+    const struct oto_allocator *allocator = oto_exchange_allocator(exchange);
+    struct oto_call *call = oto_alloc(allocator, sizeof(*call));
     if (!call) {
         oto_exchange_refuse(exchange, 503, "out of memory");
         return;
     }
+    memset(call, 0, sizeof(*call));
+    call->allocator = allocator;
     *oto_exchange_user(exchange) = call;
     call->worker = worker;
     call->exchange = exchange;

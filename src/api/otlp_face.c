@@ -215,7 +215,7 @@ static void on_done(struct oto_ingest *ingest, enum oto_status status, const str
     else
         fail_or_park(call, status, err);
     if (closed)
-        free(call);
+        oto_call_free(call);
 }
 
 static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes body,

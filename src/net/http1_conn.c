@@ -4,10 +4,11 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "net/http_internal.h"
+#include "net/http1_heads.h"
 
 struct http1 {
     struct oto_http1_parser parser;
+    struct http1_kept_head kept;
     struct oto_buffer input;      // what came and could not be used yet
     struct oto_exchange *reading; // the request whose end has not come
     uint64_t head_ms;             // when the first byte of an incomplete head came, else 0
@@ -39,24 +40,51 @@ static int open_state(struct http_connection *c)
 
 // --- answers ---
 
-// Where an answer's bytes go: out, or aside until its turn comes.
-static void put(struct oto_exchange *e, const void *data, size_t size)
+// Room for an answer's bytes: at the end of the output, or aside until its turn comes. NULL: the
+// connection is doomed.
+static uint8_t *room(struct oto_exchange *e, size_t size)
 {
     struct http_connection *c = e->connection;
     if (c->open.first == e)
-        http_connection_put(c, data, size);
-    else if (oto_buffer_append(&e->out, data, size) != OTO_OK)
+        return http_connection_room(c, size);
+    if (oto_buffer_reserve(&e->out, size) != OTO_OK) {
         http_connection_doom(c);
+        return NULL;
+    }
+    e->out.size += size;
+    return e->out.data + e->out.size - size;
 }
 
-static void put_text(struct oto_exchange *e, const char *text)
+// Of the room that was got last, what was not needed.
+static void give_room_back(struct oto_exchange *e, size_t size)
 {
-    put(e, text, strlen(text));
+    struct http_connection *c = e->connection;
+    struct oto_buffer *out = c->open.first == e ? &c->out : &e->out;
+    out->size -= size;
 }
 
-static void put_bytes(struct oto_exchange *e, struct oto_bytes bytes)
+static uint8_t *put(uint8_t *at, const void *data, size_t size)
 {
-    put(e, bytes.data, bytes.size);
+    if (size > 0)
+        memcpy(at, data, size);
+    return at + size;
+}
+
+static uint8_t *put_text(uint8_t *at, const char *text)
+{
+    return put(at, text, strlen(text));
+}
+
+static uint8_t *put_bytes(uint8_t *at, struct oto_bytes bytes)
+{
+    return put(at, bytes.data, bytes.size);
+}
+
+static void put_whole(struct oto_exchange *e, struct oto_bytes bytes)
+{
+    uint8_t *at = bytes.size > 0 ? room(e, bytes.size) : NULL;
+    if (at)
+        memcpy(at, bytes.data, bytes.size);
 }
 
 // 0 when the byte must not stand in a header we write (a response is never split by what we
@@ -80,29 +108,42 @@ static int must_close(struct oto_exchange *e)
     return oto_http1_parser_body_remaining(&h->parser) > HTTP_DISCARD_MAX;
 }
 
-static void put_head(struct oto_exchange *e, int status, const struct oto_http_header *headers,
-                     size_t header_count)
+// Status line, date, what rules the connection and the body, line ends.
+#define HEAD_OWN_MAX 320
+
+static size_t head_bound(const struct oto_http_header *headers, size_t header_count)
 {
-    struct http_connection *c = e->connection;
-    char number[OTO_TEXT_I64_MAX];
-    put_text(e, "HTTP/1.1 ");
-    put(e, number, oto_text_from_i64(status, number));
-    put_text(e, " ");
-    put_text(e, http_status_reason(status));
-    put_text(e, "\r\ndate: ");
-    put_text(e, http_date(c->server));
+    size_t size = HEAD_OWN_MAX;
+    for (size_t i = 0; i < header_count; i++)
+        size += headers[i].name.size + headers[i].value.size + 4;
+    return size;
+}
+
+// Into room for head_bound.
+static uint8_t *put_head(struct oto_exchange *e, uint8_t *at, int status,
+                         const struct oto_http_header *headers, size_t header_count)
+{
+    at = put_bytes(at, OTO_BYTES_LITERAL("HTTP/1.1 "));
+    at += oto_text_from_i64(status, (char *)at);
+    *at++ = ' ';
+    at = put_text(at, http_status_reason(status));
+    at = put_bytes(at, OTO_BYTES_LITERAL("\r\ndate: "));
+    at = put_text(at, http_date(e->connection->server));
     for (size_t i = 0; i < header_count; i++) {
         if (!is_safe(headers[i].name) || !is_safe(headers[i].value))
             continue;
-        put_text(e, "\r\n");
-        put_bytes(e, headers[i].name);
-        put_text(e, ": ");
-        put_bytes(e, headers[i].value);
+        *at++ = '\r';
+        *at++ = '\n';
+        at = put_bytes(at, headers[i].name);
+        *at++ = ':';
+        *at++ = ' ';
+        at = put_bytes(at, headers[i].value);
     }
     if (e->close_after)
-        put_text(e, "\r\nconnection: close");
+        at = put_bytes(at, OTO_BYTES_LITERAL("\r\nconnection: close"));
     else if (e->request.version == OTO_HTTP_1_0)
-        put_text(e, "\r\nconnection: keep-alive");
+        at = put_bytes(at, OTO_BYTES_LITERAL("\r\nconnection: keep-alive"));
+    return at;
 }
 
 static void decide_close(struct oto_exchange *e, int wanted)
@@ -163,28 +204,38 @@ static void advance(struct http_connection *c)
 static void answer(struct oto_exchange *e, const struct oto_http_response *response,
                    struct oto_bytes body_prefix)
 {
-    char number[OTO_TEXT_I64_MAX];
+    int may_have_body = response->status != 204 && response->status != 304;
+    int has_body = may_have_body && !e->is_head;
+    size_t size = body_prefix.size + response->body.size;
+    size_t bound = head_bound(response->headers, response->header_count) + (has_body ? size : 0);
     decide_close(e, response->close);
-    put_head(e, response->status, response->headers, response->header_count);
-    if (response->status != 204 && response->status != 304) {
-        put_text(e, "\r\ncontent-length: ");
-        put(e, number, oto_text_from_u64(body_prefix.size + response->body.size, number));
+    uint8_t *start = room(e, bound), *at = start;
+    if (!start)
+        return;
+    at = put_head(e, at, response->status, response->headers, response->header_count);
+    if (may_have_body) {
+        at = put_bytes(at, OTO_BYTES_LITERAL("\r\ncontent-length: "));
+        at += oto_text_from_u64(size, (char *)at);
     }
-    put_text(e, "\r\n\r\n");
-    if (!e->is_head && response->status != 204 && response->status != 304) {
-        put_bytes(e, body_prefix);
-        put_bytes(e, response->body);
-    }
+    at = put_bytes(at, OTO_BYTES_LITERAL("\r\n\r\n"));
+    if (has_body)
+        at = put_bytes(put_bytes(at, body_prefix), response->body);
+    give_room_back(e, bound - (size_t)(at - start));
     advance(e->connection);
 }
 
 static void begin(struct oto_exchange *e, int status, const struct oto_http_header *headers,
                   size_t header_count)
 {
+    size_t bound = head_bound(headers, header_count);
     e->is_chunked = e->request.version == OTO_HTTP_1_1;
     decide_close(e, !e->is_chunked);
-    put_head(e, status, headers, header_count);
-    put_text(e, e->is_chunked ? "\r\ntransfer-encoding: chunked\r\n\r\n" : "\r\n\r\n");
+    uint8_t *start = room(e, bound), *at = start;
+    if (!start)
+        return;
+    at = put_head(e, at, status, headers, header_count);
+    at = put_text(at, e->is_chunked ? "\r\ntransfer-encoding: chunked\r\n\r\n" : "\r\n\r\n");
+    give_room_back(e, bound - (size_t)(at - start));
     http_connection_mark(e->connection);
 }
 
@@ -206,11 +257,11 @@ static size_t write_piece(struct oto_exchange *e, struct oto_bytes data)
         size[--at] = '\r';
         for (size_t left = data.size; left > 0; left >>= 4)
             size[--at] = digits[left & 15];
-        put(e, size + at, sizeof size - at);
+        put_whole(e, oto_bytes(size + at, sizeof size - at));
     }
-    put_bytes(e, data);
+    put_whole(e, data);
     if (e->is_chunked)
-        put_text(e, "\r\n");
+        put_whole(e, OTO_BYTES_LITERAL("\r\n"));
     http_connection_mark(e->connection);
     return e->connection->is_doomed ? SIZE_MAX : backlog(e);
 }
@@ -221,7 +272,7 @@ static void end(struct oto_exchange *e, const struct oto_http_header *trailers,
     (void)trailers;
     (void)trailer_count;
     if (e->is_chunked && !e->is_head)
-        put_text(e, "0\r\n\r\n");
+        put_whole(e, OTO_BYTES_LITERAL("0\r\n\r\n"));
     advance(e->connection);
 }
 
@@ -235,7 +286,7 @@ static void read_body(struct oto_exchange *e)
     struct http_connection *c = e->connection;
     struct http1 *h = http1_of(c);
     if (e->expect_continue && c->open.first == e && !e->body_ended) {
-        put_text(e, "HTTP/1.1 100 Continue\r\n\r\n");
+        put_whole(e, OTO_BYTES_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"));
         e->expect_continue = 0;
     }
     if (h->input.size > 0 || c->read_paused)
@@ -272,9 +323,24 @@ static void fail(struct http_connection *c, int status, const char *reason)
     http_exchange_refuse(e, status, reason);
 }
 
-static void take_head(struct http_connection *c, const struct oto_http1_head *found)
+// A request whose head is complete.
+static void begin_request(struct http_connection *c, struct oto_exchange *e, int has_body)
 {
     struct http1 *h = http1_of(c);
+    h->head_ms = 0;
+    c->server->stats.requests_http1++;
+    if (!e) {
+        fail(c, 503, "out of memory");
+        return;
+    }
+    h->reading = e;
+    h->has_body = has_body ? 1 : 0;
+    http_exchange_headers(e);
+}
+
+static void take_head(struct http_connection *c, const struct oto_http1_head *found,
+                      struct oto_bytes bytes)
+{
     struct http_head head = {
         .version = found->version,
         .method = found->method,
@@ -284,20 +350,36 @@ static void take_head(struct http_connection *c, const struct oto_http1_head *fo
         .header_count = found->header_count,
         .content_length = found->content_length,
     };
-    h->head_ms = 0;
-    c->server->stats.requests_http1++;
-    struct oto_exchange *e = http_exchange_new(c, &head);
-    if (!e) {
-        fail(c, 503, "out of memory");
-        return;
+    if (!found->has_body && head.content_length != 0)
+        head.content_length = UINT64_MAX;
+    struct http_shared_head *shared =
+        http1_head_keep(&http1_of(c)->kept, c->server, found, &head, bytes);
+    struct oto_exchange *e = shared ? http_exchange_shared(c, shared) : http_exchange_new(c, &head);
+    if (e) {
+        e->keep_alive = (uint8_t)found->keep_alive;
+        e->expect_continue = (uint8_t)found->expect_continue;
     }
-    e->keep_alive = (uint8_t)found->keep_alive;
-    e->expect_continue = (uint8_t)found->expect_continue;
-    h->reading = e;
-    h->has_body = (uint8_t)found->has_body;
-    if (!found->has_body)
-        e->request.content_length = found->content_length == 0 ? 0 : UINT64_MAX;
-    http_exchange_headers(e);
+    begin_request(c, e, found->has_body);
+}
+
+// Takes the head that is the last one again. Returns its size, 0 when it is another.
+static size_t take_repeated_head(struct http_connection *c, struct oto_bytes input)
+{
+    struct http1 *h = http1_of(c);
+    uint64_t length;
+    size_t size =
+        oto_http1_parser_fresh(&h->parser) ? http1_head_repeats(&h->kept, input, &length) : 0;
+    if (size == 0)
+        return 0;
+    int has_body = length != UINT64_MAX && length > 0;
+    oto_http1_parser_skip_head(&h->parser, has_body ? length : 0);
+    struct oto_exchange *e = http_exchange_shared(c, h->kept.shared);
+    if (e) {
+        e->keep_alive = 1;
+        e->request.content_length = length;
+    }
+    begin_request(c, e, has_body);
+    return size;
 }
 
 static void take_data(struct http_connection *c, struct oto_bytes data)
@@ -339,16 +421,19 @@ static size_t process(struct http_connection *c, struct oto_bytes input)
     struct oto_http1_head *head = &c->server->head;
     size_t used = 0;
     while (!c->is_doomed && !h->stopped && !is_blocked(c)) {
-        struct oto_bytes data = {0};
-        size_t consumed = 0;
-        enum oto_http1_event event = oto_http1_parser_next(
-            &h->parser, oto_bytes(input.data + used, input.size - used), &consumed, head, &data);
+        struct oto_bytes data = {0}, rest = oto_bytes(input.data + used, input.size - used);
+        size_t consumed = take_repeated_head(c, rest);
+        used += consumed;
+        if (consumed > 0)
+            continue;
+        enum oto_http1_event event =
+            oto_http1_parser_next(&h->parser, rest, &consumed, head, &data);
         used += consumed;
         switch (event) {
         case OTO_HTTP1_MORE:
             return used;
         case OTO_HTTP1_HEAD:
-            take_head(c, head);
+            take_head(c, head, oto_bytes(rest.data, consumed));
             break;
         case OTO_HTTP1_DATA:
             take_data(c, data);
@@ -476,6 +561,8 @@ static void tick(struct http_connection *c, uint64_t now_ms)
         http_connection_doom(c);
     } else if (idle && now_ms > c->input_ms + limits->idle_timeout_ms) {
         http_connection_doom(c);
+    } else if (idle && now_ms > c->input_ms + HTTP_KEPT_HEAD_MS) {
+        http1_head_forget(&h->kept, c->server);
     }
 }
 
@@ -493,6 +580,7 @@ static void release(struct http_connection *c)
     struct http1 *h = http1_of(c);
     if (!h)
         return;
+    http1_head_forget(&h->kept, c->server);
     oto_buffer_release(&h->input);
     oto_free(c->server->allocator, h, sizeof *h);
 }

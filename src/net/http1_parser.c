@@ -93,6 +93,18 @@ int oto_http1_parser_idle(const struct oto_http1_parser *parser)
     return parser->state == STATE_HEAD;
 }
 
+int oto_http1_parser_fresh(const struct oto_http1_parser *parser)
+{
+    return parser->state == STATE_HEAD && parser->scanned == 0 && !parser->empty_line;
+}
+
+void oto_http1_parser_skip_head(struct oto_http1_parser *parser, uint64_t content_length)
+{
+    assert(oto_http1_parser_fresh(parser));
+    parser->remaining = content_length;
+    parser->state = content_length > 0 ? STATE_BODY : STATE_END;
+}
+
 uint64_t oto_http1_parser_body_remaining(const struct oto_http1_parser *parser)
 {
     return parser->state == STATE_BODY ? parser->remaining : 0;

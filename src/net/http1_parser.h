@@ -55,6 +55,11 @@ enum oto_http1_event oto_http1_parser_next(struct oto_http1_parser *parser, stru
                                            struct oto_bytes *ret_data);
 // 1 between two requests: nothing of the next one has been seen, as far as consumed bytes go.
 int oto_http1_parser_idle(const struct oto_http1_parser *parser);
+// 1 when a request would begin with the next byte.
+int oto_http1_parser_fresh(const struct oto_http1_parser *parser);
+// The caller, who knows the next head otherwise, read past it (fresh only): a body of that length
+// follows.
+void oto_http1_parser_skip_head(struct oto_http1_parser *parser, uint64_t content_length);
 // Body bytes that are sure to follow (the rest of an announced length), else 0.
 uint64_t oto_http1_parser_body_remaining(const struct oto_http1_parser *parser);
 // The caller read size further body bytes past the parser (at most

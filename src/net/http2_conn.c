@@ -234,6 +234,8 @@ static void tick(struct http_connection *c, uint64_t now_ms)
         last_goaway(c);
         http_connection_mark(c);
     }
+    if (!c->open.first && now_ms > c->input_ms + HTTP_KEPT_HEAD_MS)
+        http2_heads_forget(c);
     for (struct oto_exchange *e = c->open.first, *next; e; e = next) {
         next = e->next;
         tick_exchange(c, e, now_ms);

@@ -50,24 +50,24 @@ int http2_heads_open(struct http_connection *c)
     struct http2 *h = http2_of(c);
     h->memory =
         (nghttp2_mem){&c->server->blocks, block_malloc, block_free, block_calloc, block_realloc};
-    oto_buffer_init(&h->block.fields, c->server->allocator, 1u << 21);
+    oto_buffer_init(&h->block.fields, c->server->recycled, 1u << 21);
     uint32_t shortages = c->server->blocks.short_count;
     return nghttp2_hd_inflate_new2(&h->inflater, &h->memory) == 0 &&
            shortages == c->server->blocks.short_count;
 }
 
-static void forget_kept(struct http_connection *c)
+void http2_heads_forget(struct http_connection *c)
 {
     struct http2 *h = http2_of(c);
     h->kept_size = 0;
-    http_shared_head_unref(h->kept_head, c->server->allocator);
+    http_shared_head_unref(h->kept_head, c->server->recycled);
     h->kept_head = NULL;
 }
 
 void http2_heads_release(struct http_connection *c)
 {
     struct http2 *h = http2_of(c);
-    forget_kept(c);
+    http2_heads_forget(c);
     oto_buffer_release(&h->block.fields);
     if (h->inflater)
         nghttp2_hd_inflate_del(h->inflater);
@@ -288,7 +288,7 @@ void http2_block_add(struct http_connection *c, struct oto_bytes bytes, int is_w
         h->block.is_kept = 1;
         return;
     }
-    forget_kept(c);
+    http2_heads_forget(c);
     if (is_whole && h->block.is_request && bytes.size <= HTTP2_KEPT_BLOCK_MAX &&
         is_passive(bytes)) {
         memcpy(h->kept_block, bytes.data, bytes.size);
@@ -365,7 +365,7 @@ static int make_head(struct http_connection *c, struct head *head)
 {
     struct http2_block *b = &http2_of(c)->block;
     struct http_shared_head *shared =
-        http_shared_head_new(c->server->allocator, b->regular_count, b->fields.size);
+        http_shared_head_new(c->server->recycled, b->regular_count, b->fields.size);
     if (!shared)
         return 0;
     *head = (struct head){.shared = shared};
@@ -464,7 +464,7 @@ static void take_fresh(struct http_connection *c)
         }
         serve(c, head.shared, status, wrong);
     }
-    http_shared_head_unref(head.shared, c->server->allocator);
+    http_shared_head_unref(head.shared, c->server->recycled);
 }
 
 static void take_request(struct http_connection *c)

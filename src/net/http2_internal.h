@@ -118,6 +118,8 @@ uint32_t http2_stream_check(struct http2 *h, const struct http2_frame *frame);
 
 // --- http2_heads.c ---
 int http2_heads_open(struct http_connection *c);
+// Gives up what is kept for the next request.
+void http2_heads_forget(struct http_connection *c);
 void http2_heads_release(struct http_connection *c);
 void http2_block_begin(struct http_connection *c, int is_request);
 // A piece of the block. is_whole: all of it.

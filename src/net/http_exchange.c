@@ -68,6 +68,14 @@ static int is_grpc_type(struct oto_bytes type)
     return type.size == size || type.data[size] == '+' || type.data[size] == ';';
 }
 
+static size_t text_size(const struct http_head *head)
+{
+    size_t size = head->method.size + head->target.size + head->authority.size;
+    for (size_t i = 0; i < head->header_count; i++)
+        size += head->headers[i].name.size + head->headers[i].value.size;
+    return size;
+}
+
 static void copy_head(struct oto_http_request *r, const struct http_head *head,
                       struct oto_http_header *headers, uint8_t *cursor)
 {
@@ -101,19 +109,19 @@ void http_request_complete(struct oto_http_request *r)
 static struct oto_exchange *new_exchange(struct http_connection *c, size_t size)
 {
     struct oto_http_server *server = c->server;
-    struct oto_exchange *e = oto_alloc(server->allocator, size);
+    struct oto_exchange *e = oto_alloc(server->recycled, size);
     if (!e)
         return NULL;
     memset(e, 0, sizeof *e);
     e->block_size = size;
     e->connection = c;
     e->handler = &server->handler;
-    e->allocator = server->allocator;
+    e->allocator = server->recycled;
     e->loop = server->loop;
     e->head_ms = e->progress_ms = http_now_ms(server);
-    oto_buffer_init(&e->body, server->allocator, SIZE_MAX / 2);
-    oto_buffer_init(&e->out, server->allocator, SIZE_MAX / 2);
-    oto_buffer_init(&e->trailers, server->allocator, 1u << 20);
+    oto_buffer_init(&e->body, server->recycled, SIZE_MAX / 2);
+    oto_buffer_init(&e->out, server->recycled, SIZE_MAX / 2);
+    oto_buffer_init(&e->trailers, server->recycled, 1u << 20);
     http_exchanges_push(&c->open, e);
     return e;
 }
@@ -121,12 +129,8 @@ static struct oto_exchange *new_exchange(struct http_connection *c, size_t size)
 struct oto_exchange *http_exchange_new(struct http_connection *c, const struct http_head *head)
 {
     size_t size = sizeof(struct oto_exchange);
-    if (head) {
-        size += head->method.size + head->target.size + head->authority.size;
-        size += head->header_count * sizeof(struct oto_http_header);
-        for (size_t i = 0; i < head->header_count; i++)
-            size += head->headers[i].name.size + head->headers[i].value.size;
-    }
+    if (head)
+        size += text_size(head) + head->header_count * sizeof(struct oto_http_header);
     struct oto_exchange *e = new_exchange(c, size);
     if (!e)
         return NULL;
@@ -153,6 +157,23 @@ struct http_shared_head *http_shared_head_new(const struct oto_allocator *alloca
     *head = (struct http_shared_head){.refs = 1, .block_size = size};
     head->request.headers = http_shared_head_headers(head);
     return head;
+}
+
+struct http_shared_head *http_shared_head_copy(const struct oto_allocator *allocator,
+                                               const struct http_head *head)
+{
+    struct http_shared_head *shared =
+        http_shared_head_new(allocator, head->header_count, text_size(head));
+    if (!shared)
+        return NULL;
+    struct oto_http_header *headers = http_shared_head_headers(shared);
+    struct oto_http_request *r = &shared->request;
+    copy_head(r, head, headers, (uint8_t *)(headers + head->header_count));
+    r->header_count = 0;
+    for (size_t i = 0; i < head->header_count; i++)
+        if (!oto_bytes_equal_text(headers[i].name, "content-length"))
+            headers[r->header_count++] = headers[i];
+    return shared;
 }
 
 void http_shared_head_unref(struct http_shared_head *head, const struct oto_allocator *allocator)
@@ -579,6 +600,11 @@ void **oto_exchange_user(struct oto_exchange *exchange)
 struct oto_loop *oto_exchange_loop(struct oto_exchange *exchange)
 {
     return exchange->loop;
+}
+
+const struct oto_allocator *oto_exchange_allocator(const struct oto_exchange *exchange)
+{
+    return exchange->allocator;
 }
 
 int oto_exchange_alive(const struct oto_exchange *exchange)

@@ -6,6 +6,7 @@
 
 #include "net/http1_parser.h"
 #include "net/http_server.h"
+#include "net/recycler.h"
 #include "net/small_blocks.h"
 
 #define HTTP_BACKLOG_LOW (256u << 10)    // below it, writers are called for more
@@ -20,6 +21,7 @@
 #define HTTP_LINGER_MS 2000             // waiting for the peer to read our last answer
 #define HTTP_RATE_GRACE_MS 5000         // before the slowest body rate is enforced
 #define HTTP_LISTENERS_MAX 16
+#define HTTP_KEPT_HEAD_MS 5000 // of an idle connection, for a next request like the last one
 #define HTTP_RESPONSE_HEADERS_MAX 64
 
 struct http_connection;
@@ -188,7 +190,9 @@ struct oto_http_server {
     struct oto_buffer body_pool[HTTP_BODY_POOL];
     size_t body_pool_count, body_pool_bytes;
     struct oto_small_blocks blocks; // for nghttp2
-    int pools_used;                 // since the last tick: else they are given up
+    struct oto_recycler *recycler;
+    const struct oto_allocator *recycled; // the recycler's: exchanges, heads, bodies
+    int pools_used;                       // since the last tick: else they are given up
     uint8_t *read_buffer;
     // Scratch of one call.
     struct oto_http1_head head;
@@ -236,9 +240,13 @@ void http_exchanges_remove(struct http_exchanges *list, struct oto_exchange *e);
 struct oto_exchange *http_exchange_new(struct http_connection *c, const struct http_head *head);
 // The same of a head that is filled in already. Takes a reference of its own.
 struct oto_exchange *http_exchange_shared(struct http_connection *c, struct http_shared_head *head);
-// With room for so many headers and bytes of text, and one reference. NULL when out of memory.
+// With room for so many headers and bytes of text, and one reference. allocator: the server's
+// recycled. NULL when out of memory.
 struct http_shared_head *http_shared_head_new(const struct oto_allocator *allocator,
                                               size_t header_count, size_t text_size);
+// A copy, without content-length, which may be another the next time. NULL when out of memory.
+struct http_shared_head *http_shared_head_copy(const struct oto_allocator *allocator,
+                                               const struct http_head *head);
 void http_shared_head_unref(struct http_shared_head *head, const struct oto_allocator *allocator);
 // What follows from the head: the query is taken off the path, is_grpc is set.
 void http_request_complete(struct oto_http_request *request);

@@ -314,6 +314,7 @@ static void pools_release(struct oto_http_server *server)
     while (server->out_pool_count > 0)
         oto_buffer_release(&server->out_pool[--server->out_pool_count]);
     oto_small_blocks_trim(&server->blocks);
+    oto_recycler_trim(server->recycler);
 }
 
 static void tick(struct oto_loop_timer *timer)
@@ -340,8 +341,13 @@ struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
     if (server) {
         memset(server, 0, sizeof *server);
         server->read_buffer = oto_alloc(allocator, HTTP_READ_SIZE);
+        server->recycler = oto_recycler_new(allocator);
     }
-    if (!server || !server->read_buffer) {
+    if (!server || !server->read_buffer || !server->recycler) {
+        if (server) {
+            oto_free(allocator, server->read_buffer, HTTP_READ_SIZE);
+            oto_recycler_close(server->recycler);
+        }
         oto_free(allocator, server, sizeof *server);
         oto_error_set(err, OTO_NO_MEMORY, "HTTP server: out of memory");
         return NULL;
@@ -349,6 +355,7 @@ struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
     server->loop = loop;
     server->allocator = allocator;
     server->handler = *handler;
+    server->recycled = oto_recycler_allocator(server->recycler);
     oto_small_blocks_init(&server->blocks, allocator);
     if (limits)
         server->limits = *limits;
@@ -360,6 +367,7 @@ struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
     oto_loop_timer_init(&server->drain_timer, drain_due, server);
     if (oto_loop_timer_arm(loop, &server->tick_timer, TICK_MS) != OTO_OK) {
         oto_small_blocks_release(&server->blocks);
+        oto_recycler_close(server->recycler);
         oto_free(allocator, server->read_buffer, HTTP_READ_SIZE);
         oto_free(allocator, server, sizeof *server);
         oto_error_set(err, OTO_NO_MEMORY, "HTTP server: out of memory");
@@ -389,6 +397,7 @@ void oto_http_server_free(struct oto_http_server *server)
     oto_loop_timer_disarm(server->loop, &server->drain_timer);
     pools_release(server);
     oto_small_blocks_release(&server->blocks);
+    oto_recycler_close(server->recycler);
     oto_free(server->allocator, server->read_buffer, HTTP_READ_SIZE);
     oto_free(server->allocator, server, sizeof *server);
 }

@@ -22,11 +22,11 @@ enum oto_http_version { OTO_HTTP_1_0, OTO_HTTP_1_1, OTO_HTTP_2 };
 // What the handler sees of a request. Views are valid until the exchange is answered or closed.
 struct oto_http_request {
     enum oto_http_version version;
-    struct oto_bytes method;    // "POST"
-    struct oto_bytes path;      // percent-decoding is not applied; without query
-    struct oto_bytes query;     // after '?', or empty
-    struct oto_bytes authority; // Host or :authority
-    const struct oto_http_header *headers;
+    struct oto_bytes method;               // "POST"
+    struct oto_bytes path;                 // percent-decoding is not applied; without query
+    struct oto_bytes query;                // after '?', or empty
+    struct oto_bytes authority;            // Host or :authority
+    const struct oto_http_header *headers; // content-length may be missing here
     size_t header_count;
     uint64_t content_length; // UINT64_MAX when not announced
     int is_grpc;             // content-type application/grpc or application/grpc+...
@@ -115,6 +115,9 @@ struct oto_http_request *oto_exchange_request(struct oto_exchange *exchange);
 void **oto_exchange_user(struct oto_exchange *exchange);
 // The server's loop, for timers and posts.
 struct oto_loop *oto_exchange_loop(struct oto_exchange *exchange);
+// For small memory of the handler's own for a request, which goes round. What was taken may be
+// given back when exchange and server are gone.
+const struct oto_allocator *oto_exchange_allocator(const struct oto_exchange *exchange);
 // 0 once the peer is gone: work for it may be dropped.
 int oto_exchange_alive(const struct oto_exchange *exchange);
 

@@ -78,6 +78,79 @@ static void keep_alive_and_close(void **state)
     fixture_stop(&f);
 }
 
+// Says a request whose body is as long as it announces; expects the fixture's answer, its size.
+static void say_sized(int fd, const char *before, const char *digits, const char *after)
+{
+    static const char body[1000];
+    char head[512];
+    snprintf(head, sizeof head, "%s%s%s", before, digits, after);
+    size_t cut = strlen(head) / 3, size = (size_t)atoi(digits);
+    say_bytes(fd, head, cut);
+    if (size % 2)
+        pause_ms(2); // in two pieces, most likely
+    say(fd, head + cut);
+    say_bytes(fd, body, size);
+}
+
+// A head that is the last one but for Content-Length, and heads that are nearly so.
+static void repeated_heads(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    static const char *const digits[] = {"4", "4", "0", "17", "0017", "999", "4"};
+    const char *before = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: ",
+               *after = "\r\nX: y\r\n\r\n";
+    char expected[64];
+    fixture_start(&f, NULL);
+    int fd = dial(&f);
+    for (int i = 0; i < 7; i++) {
+        say_sized(fd, before, digits[i], after);
+        snprintf(expected, sizeof expected, "\r\n\r\n%d", atoi(digits[i]));
+        hear(fd, expected, 1);
+        assert_int_equal(count("HTTP/1.1 200 OK\r\n"), 1);
+    }
+    // Many in one piece, and the path of another length in between.
+    char many[4096] = "";
+    for (int i = 0; i < 12; i++) {
+        snprintf(many + strlen(many), sizeof many - strlen(many), "%s2%sab", before, after);
+        if (i % 4 == 3)
+            strcat(many, "POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nX: y\r\n\r\n");
+    }
+    say(fd, many);
+    hear(fd, "refused", 3);
+    assert_int_equal(count("\r\n\r\n2"), 12);
+    close(fd);
+    static const char *const broken[] = {
+        "", "4x", "-4", "+4", "4,4", " ", "0x4", "12345678901234567890", "4 4"};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        fd = dial(&f);
+        say_sized(fd, before, "4", after);
+        hear(fd, "\r\n\r\n4", 1);
+        say(fd, before);
+        say(fd, broken[i]);
+        say(fd, after);
+        say(fd, "body");
+        hear_all(fd);
+        assert_int_equal(count("HTTP/1.1 400 Bad Request\r\n"), 1);
+        close(fd);
+    }
+    // What the head does not say: Expect, closing, a transfer coding; each for itself.
+    fd = dial(&f);
+    for (int i = 0; i < 3; i++) {
+        say(fd, "POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+        hear(fd, "100 Continue", 1);
+        say(fd, "abc");
+        hear(fd, "\r\n\r\n3", 1);
+        say(fd, "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                "chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n");
+        hear(fd, "\r\n\r\n2", 1);
+        say(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+        hear(fd, "\r\n\r\n0", 1);
+    }
+    close(fd);
+    fixture_stop(&f);
+}
+
 static void every_byte_alone(void **state)
 {
     (void)state;
@@ -523,6 +596,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keep_alive_and_close),
+        cmocka_unit_test(repeated_heads),
         cmocka_unit_test(every_byte_alone),
         cmocka_unit_test(large_bodies),
         cmocka_unit_test(pipelined_answers_keep_their_order),

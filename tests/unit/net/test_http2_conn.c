@@ -629,6 +629,88 @@ static void broken_frames_end_the_connection(void **state)
     fixture_stop(&f);
 }
 
+// How often a text came in what was heard.
+static int heard(const char *text)
+{
+    int found = 0;
+    size_t size = strlen(text);
+    for (size_t at = 0; at + size <= raw_size; at++)
+        found += memcmp(raw_in + at, text, size) == 0;
+    return found;
+}
+
+// The same bytes mean the same only while the table is the same.
+static void a_repeated_block_means_what_the_table_says(void **state)
+{
+    (void)state;
+    // POST, http, an authority that is not indexed; then a path put into the table, or taken from
+    // its newest entry.
+    static const uint8_t put_x[] = "\x83\x86\x01\x01"
+                                   "a\x44\x02/x",
+                         put_refuse[] = "\x83\x86\x01\x01"
+                                        "a\x44\x07/refuse",
+                         newest[] = "\x83\x86\x01\x01"
+                                    "a\xbe",
+                         shrink[] = "\x20\x3f\xe1\x1f\x83\x86\x01\x01"
+                                    "a\x44\x02/x";
+    static struct fixture f;
+    fixture_start(&f, NULL);
+    int fd = raw_open(&f);
+    uint32_t id = 1;
+    for (int round = 0; round < 3; round++) {
+        raw_frame(fd, sizeof put_x - 1, NGHTTP2_HEADERS, 5, id, put_x);
+        for (uint32_t i = 1; i <= 3; i++)
+            raw_frame(fd, sizeof newest - 1, NGHTTP2_HEADERS, 5, id + 2 * i, newest);
+        raw_sync(fd);
+        assert_int_equal(heard("refused"), 4 * round);
+        raw_frame(fd, sizeof put_refuse - 1, NGHTTP2_HEADERS, 5, id + 8, put_refuse);
+        for (uint32_t i = 1; i <= 3; i++)
+            raw_frame(fd, sizeof newest - 1, NGHTTP2_HEADERS, 5, id + 8 + 2 * i, newest);
+        raw_sync(fd);
+        assert_int_equal(heard("refused"), 4 * (round + 1));
+        id += 16;
+    }
+    assert_int_equal(heard("503"), 12);
+    assert_int_equal(heard("text/plain"), 24);
+    // The table is emptied: the index points at nothing then, and the path has to be put anew.
+    raw_frame(fd, sizeof shrink - 1, NGHTTP2_HEADERS, 5, id, shrink);
+    raw_frame(fd, sizeof newest - 1, NGHTTP2_HEADERS, 5, id + 2, newest);
+    raw_sync(fd);
+    assert_int_equal(heard("text/plain"), 26);
+    raw_frame(fd, 1, NGHTTP2_HEADERS, 5, id + 4, "\x20");
+    raw_frame(fd, sizeof newest - 1, NGHTTP2_HEADERS, 5, id + 6, newest);
+    assert_int_equal(raw_goaway(fd), NGHTTP2_COMPRESSION_ERROR);
+    close(fd);
+    fixture_stop(&f);
+}
+
+// A repeated head with and without a body, in pieces, and as trailers.
+static void a_repeated_head_is_a_request_of_its_own(void **state)
+{
+    (void)state;
+    static const uint8_t head[] = "\x83\x86\x04\x02/x\x01\x01"
+                                  "a";
+    static struct fixture f;
+    fixture_start(&f, NULL);
+    int fd = raw_open(&f);
+    raw_frame(fd, sizeof head - 1, NGHTTP2_HEADERS, 5, 1, head);
+    for (uint32_t id = 3; id < 300; id += 4) {
+        raw_frame(fd, sizeof head - 1, NGHTTP2_HEADERS, 4, id, head);
+        raw_frame(fd, 3, NGHTTP2_DATA, 1, id, "abc");
+        raw_frame(fd, 4, NGHTTP2_HEADERS, 1, id + 2, head);
+        raw_frame(fd, sizeof head - 1 - 4, NGHTTP2_CONTINUATION, 4, id + 2, head + 4);
+    }
+    raw_sync(fd);
+    assert_int_equal(heard("text/plain"), 151);
+    await(&f.answered, 151);
+    raw_frame(fd, sizeof head - 1, NGHTTP2_HEADERS, 4, 1001, head);
+    raw_frame(fd, sizeof head - 1, NGHTTP2_HEADERS, 5, 1001, head); // malformed as trailers
+    raw_sync(fd);
+    await(&f.gone, 1);
+    close(fd);
+    fixture_stop(&f);
+}
+
 // Frames on streams that the peer itself has ended, reset or passed over.
 static void frames_on_closed_streams(void **state)
 {
@@ -752,6 +834,8 @@ int main(void)
         cmocka_unit_test(slow_body_is_timed_out),
         cmocka_unit_test(floods_are_sent_away),
         cmocka_unit_test(broken_frames_end_the_connection),
+        cmocka_unit_test(a_repeated_block_means_what_the_table_says),
+        cmocka_unit_test(a_repeated_head_is_a_request_of_its_own),
         cmocka_unit_test(frames_on_closed_streams),
         cmocka_unit_test(a_malformed_head_leaves_the_connection_alone),
         cmocka_unit_test(old_connections_are_asked_to_come_again),
