@@ -7,17 +7,31 @@
 
 #define RETRY_NS 1000000000u
 #define SEGMENT_BYTES_STEP (64u << 10)
+#define PIECE_SEGMENTS 2u // rows of so many segments go into a file at most: each takes some syncs
+
+// A thread that brings one piece into files while the next one is decoded. One at a time, in order:
+// the log's marks rise with them.
+struct flush_behind {
+    struct oto_thread thread;
+    struct oto_mutex lock;
+    struct oto_condition changed;
+    struct oto_segment *segment; // NULL: idle
+    int is_over;
+    enum oto_status status; // of the first that failed
+    struct oto_error err;
+};
 
 // The replay of one shard's log.
 struct replay {
     struct oto_engine *engine;
     struct oto_wal *wal;
     uint32_t shard;
-    uint64_t flushed_seq; // files hold everything up to here
+    uint64_t flushed_seq; // files hold everything up to here, or will, or nothing goes on
     uint64_t cut_seq;     // a begun flush of (flushed_seq, cut_seq] is done again as a whole
     struct oto_segment *segment;
     uint64_t uncounted_bytes;
     uint64_t poisoned;
+    struct flush_behind behind;
 };
 
 // --- a begun flush ---
@@ -101,10 +115,11 @@ static enum oto_status wait_and_retry(struct oto_engine *engine, const struct ot
 }
 
 // Writes the segment's rows; a full disk is waited for, since nothing else can be done.
-static enum oto_status flush_patiently(struct replay *r, struct oto_error *err)
+static enum oto_status flush_patiently(struct replay *r, struct oto_segment *segment,
+                                       struct oto_error *err)
 {
     for (;;) {
-        enum oto_status status = oto_engine_flush_segment(r->engine, r->wal, r->segment, err);
+        enum oto_status status = oto_engine_flush_segment(r->engine, r->wal, segment, err);
         if (status >= 0) {
             atomic_store(&r->engine->flush_blocked, 0);
             return OTO_OK;
@@ -113,6 +128,80 @@ static enum oto_status flush_patiently(struct replay *r, struct oto_error *err)
             return status;
         OTO_TRY(wait_and_retry(r->engine, err));
     }
+}
+
+static void *flush_behind_run(void *state)
+{
+    struct replay *r = state;
+    struct flush_behind *b = &r->behind;
+    oto_mutex_lock(&b->lock);
+    for (;;) {
+        while (!b->segment && !b->is_over)
+            oto_condition_wait(&b->changed, &b->lock);
+        struct oto_segment *segment = b->segment;
+        if (!segment)
+            break;
+        oto_mutex_unlock(&b->lock);
+        struct oto_error err;
+        oto_error_init(&err);
+        enum oto_status status = flush_patiently(r, segment, &err);
+        oto_segment_unref(segment);
+        oto_mutex_lock(&b->lock);
+        b->segment = NULL;
+        if (status < 0) {
+            b->status = status;
+            b->err = err;
+        }
+        oto_condition_broadcast(&b->changed);
+    }
+    oto_mutex_unlock(&b->lock);
+    return NULL;
+}
+
+// Until the piece that was handed on is in files; how that went, for it and all before it.
+static enum oto_status wait_behind(struct replay *r, struct oto_error *err)
+{
+    struct flush_behind *b = &r->behind;
+    oto_mutex_lock(&b->lock);
+    while (b->segment)
+        oto_condition_wait(&b->changed, &b->lock);
+    enum oto_status status = b->status;
+    if (status < 0)
+        *err = b->err;
+    oto_mutex_unlock(&b->lock);
+    return status;
+}
+
+// Takes the segment. 0 when there is no thread to be had.
+static int hand_behind(struct replay *r, struct oto_segment *segment)
+{
+    struct flush_behind *b = &r->behind;
+    if (!b->thread.started &&
+        oto_thread_start(&b->thread, "oto-recover", flush_behind_run, r, NULL) < 0)
+        return 0;
+    oto_mutex_lock(&b->lock);
+    b->segment = segment;
+    oto_condition_broadcast(&b->changed);
+    oto_mutex_unlock(&b->lock);
+    return 1;
+}
+
+static void behind_init(struct replay *r)
+{
+    oto_mutex_init(&r->behind.lock);
+    oto_condition_init(&r->behind.changed);
+}
+
+static void behind_release(struct replay *r)
+{
+    struct flush_behind *b = &r->behind;
+    oto_mutex_lock(&b->lock);
+    b->is_over = 1;
+    oto_condition_broadcast(&b->changed);
+    oto_mutex_unlock(&b->lock);
+    oto_thread_join(&b->thread);
+    oto_condition_release(&b->changed);
+    oto_mutex_release(&b->lock);
 }
 
 static enum oto_status new_segment(struct replay *r, struct oto_error *err)
@@ -126,13 +215,14 @@ static enum oto_status finish_piece(struct replay *r, uint64_t last_seq, struct 
 {
     struct old_files old = {0};
     int again = r->cut_seq > r->flushed_seq;
+    OTO_TRY(wait_behind(r, err));
     if (!r->segment)
         OTO_TRY(new_segment(r, err));
     r->segment->last_seq = last_seq;
     oto_segment_seal(r->segment);
     enum oto_status status = again ? find_old_files(r, &old, err) : OTO_OK;
     if (status >= 0)
-        status = flush_patiently(r, err);
+        status = flush_patiently(r, r->segment, err);
     if (status >= 0 && again)
         status = remove_old_files(r, &old, err);
     old_files_release(&old);
@@ -140,6 +230,20 @@ static enum oto_status finish_piece(struct replay *r, uint64_t last_seq, struct 
     r->segment = NULL;
     r->flushed_seq = last_seq;
     return status;
+}
+
+// The same for a piece that more follow, once the one before it is done: these are decoded
+// meanwhile.
+static enum oto_status pass_piece(struct replay *r, uint64_t last_seq, struct oto_error *err)
+{
+    OTO_TRY(wait_behind(r, err));
+    r->segment->last_seq = last_seq;
+    oto_segment_seal(r->segment);
+    if (!hand_behind(r, r->segment))
+        return finish_piece(r, last_seq, err);
+    r->segment = NULL;
+    r->flushed_seq = last_seq;
+    return OTO_OK;
 }
 
 // --- records ---
@@ -203,6 +307,10 @@ static enum oto_status decode_patiently(struct replay *r, const struct oto_wal_r
                                         struct oto_error *err)
 {
     enum oto_status status = decode(r, record, ret_result, why);
+    if (status == OTO_NO_MEMORY) {
+        OTO_TRY(wait_behind(r, err));
+        status = decode(r, record, ret_result, why);
+    }
     if (status == OTO_NO_MEMORY && r->segment && oto_segment_has_rows(r->segment) &&
         r->cut_seq <= r->flushed_seq) {
         OTO_TRY(finish_piece(r, record->seq - 1, err));
@@ -244,6 +352,16 @@ static enum oto_status add_record(struct replay *r, const struct oto_wal_record 
     return OTO_OK;
 }
 
+static int piece_is_full(const struct replay *r)
+{
+    const struct oto_engine_options *options = &r->engine->options;
+    const struct oto_segment *piece = r->segment;
+    int full = piece->counted_bytes >= options->flush_bytes;
+    for (int i = 0; i < OTO_TABLE_COUNT; i++)
+        full |= piece->rows[i] / PIECE_SEGMENTS >= options->flush_rows;
+    return full;
+}
+
 static enum oto_status visit_record(void *state, const struct oto_wal_record *record,
                                     struct oto_error *err)
 {
@@ -253,8 +371,8 @@ static enum oto_status visit_record(void *state, const struct oto_wal_record *re
     if (r->cut_seq > r->flushed_seq && record->seq > r->cut_seq)
         OTO_TRY(finish_piece(r, r->cut_seq, err));
     OTO_TRY(add_record(r, record, err));
-    if (r->segment && r->cut_seq <= r->flushed_seq && oto_segment_is_full(r->segment))
-        OTO_TRY(finish_piece(r, record->seq, err));
+    if (r->segment && r->cut_seq <= r->flushed_seq && piece_is_full(r))
+        OTO_TRY(pass_piece(r, record->seq, err));
     return OTO_OK;
 }
 
@@ -325,6 +443,7 @@ static enum oto_status replay_log(struct replay *r, struct oto_error *err)
     uint64_t last_seq = found.last_seq > r->cut_seq ? found.last_seq : r->cut_seq;
     if (r->segment)
         OTO_TRY(finish_piece(r, last_seq, err));
+    OTO_TRY(wait_behind(r, err));
     if (last_seq > r->flushed_seq || r->cut_seq > r->flushed_seq)
         OTO_TRY(oto_wal_checkpoint(r->wal, last_seq, last_seq, err));
     r->flushed_seq = last_seq;
@@ -372,7 +491,9 @@ static enum oto_status recover_log(struct oto_engine *engine, uint32_t index, st
     options.state = shard;
     snprintf(path, sizeof path, "%s/wal/%u", engine->data_path, index);
     OTO_TRY(oto_wal_open(path, &options, &r.wal, err));
+    behind_init(&r);
     enum oto_status status = replay_log(&r, err);
+    behind_release(&r);
     oto_segment_unref(r.segment);
     if (status >= 0 && shard) {
         shard->committed_seq = shard->inbox_seq = r.flushed_seq;

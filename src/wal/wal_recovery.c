@@ -16,6 +16,7 @@ struct reader {
     uint64_t file_size;
     uint64_t salt; // 0: the header is lost, the first good record tells
     uint64_t limit_seq;
+    uint64_t flushed_seq; // the mark when the replay began: the visitor may move it meanwhile
     struct oto_buffer window;
     uint64_t window_at; // offset in the file of window.data[0]
     enum oto_status (*visit)(void *state, const struct oto_wal_record *record,
@@ -92,7 +93,7 @@ static enum oto_status deliver(struct reader *r, const struct oto_wal_record *re
     r->segment->last_seq = record->seq;
     if (record->seq > r->recovery->last_seq)
         r->recovery->last_seq = record->seq;
-    if (record->seq <= r->wal->marks.flushed_seq || !r->visit)
+    if (record->seq <= r->flushed_seq || !r->visit)
         return OTO_OK;
     OTO_TRY(r->visit(r->state, record, err));
     r->recovery->records++;
@@ -203,7 +204,7 @@ static enum oto_status first_of_unknown_life(struct reader *r, struct oto_wal_re
         if (status != OTO_OK)
             return status;
         OTO_TRY(record_at(r, offset, ret_record, &size, err));
-        if (ret_record->seq > r->wal->marks.flushed_seq)
+        if (ret_record->seq > r->flushed_seq)
             return OTO_OK;
         offset += size;
     }
@@ -370,7 +371,11 @@ oto_wal_replay(struct oto_wal *wal,
                void *state, struct oto_wal_recovery *ret_recovery, struct oto_error *err)
 {
     struct oto_wal_recovery recovery = {0};
-    struct reader r = {.wal = wal, .visit = visit, .state = state, .recovery = &recovery};
+    struct reader r = {.wal = wal,
+                       .visit = visit,
+                       .state = state,
+                       .recovery = &recovery,
+                       .flushed_seq = wal->marks.flushed_seq};
     r.file.fd = -1;
     oto_buffer_init(&r.window, &oto_allocator_pages, SIZE_MAX / 2);
     enum oto_status status = list_segments(&r, err);
@@ -379,8 +384,8 @@ oto_wal_replay(struct oto_wal *wal,
     oto_buffer_release(&r.window);
     if (status < 0)
         return status;
-    if (recovery.last_seq < wal->marks.flushed_seq)
-        recovery.last_seq = wal->marks.flushed_seq;
+    if (recovery.last_seq < r.flushed_seq)
+        recovery.last_seq = r.flushed_seq;
     wal->durable_seq = recovery.last_seq;
     wal->replayed = 1;
     *ret_recovery = recovery;
