@@ -126,14 +126,9 @@ static uint8_t *read_file(const char *path, size_t *ret_size)
     return data;
 }
 
-// What is put behind a request to tell the passes apart: field 1000, or white space in JSON.
-static size_t vary(const struct options *o, int pass, uint8_t output[8])
+// What is put behind a protobuf request to tell the passes apart: field 1000.
+static size_t vary(int pass, uint8_t output[4])
 {
-    if (strcmp(o->content, "json") == 0) {
-        for (int i = 0; i < 8; i++)
-            output[i] = pass >> i & 1 ? ' ' : '\n';
-        return 8;
-    }
     output[0] = 0xC0;
     output[1] = 0x3E;
     output[2] = (uint8_t)(0x80 | (pass & 127));
@@ -151,10 +146,10 @@ static struct oto_bytes prepare(struct load *load, struct oto_codec *codec, stru
     oto_buffer_init(&out, &oto_allocator_heap, SIZE_MAX / 2);
     enum oto_compression compression;
     struct oto_error err;
-    uint8_t varied[8];
+    uint8_t varied[4];
     if (pass > 0 && oto_buffer_append(&plain, body.data, body.size) < 0)
         die("memory");
-    if (pass > 0 && oto_buffer_append(&plain, varied, vary(o, pass, varied)) < 0)
+    if (pass > 0 && oto_buffer_append(&plain, varied, vary(pass, varied)) < 0)
         die("memory");
     if (pass > 0)
         body = oto_buffer_view(&plain);
@@ -660,6 +655,8 @@ int main(int argc, char **argv)
         else
             usage();
     }
+    if (strcmp(o->content, "json") == 0 && o->repeat > 1) // nothing to tell the passes apart by
+        usage();
     if (!o->port || !o->frames || argc % 2 == 0 || o->connections < 1 || o->in_flight < 1)
         usage();
     load_requests(&load);

@@ -24,7 +24,6 @@ import time
 
 import run
 from servers import (
-    PASSES,
     ROOT,
     Payload,
     Server,
@@ -33,6 +32,7 @@ from servers import (
     free_port,
     listens,
     machine,
+    passes_of,
     process_cpu_s,
     replay,
     scratch,
@@ -70,7 +70,7 @@ service:
 
 def run_collector(options, otelcol, peer, case):
     name, protocol, _ = case.split(":")
-    payload, passes = Payload(options, name, protocol == "http-json"), PASSES.get(name, 1)
+    payload, passes = Payload(options, name, protocol == "http-json"), passes_of(case)
     with scratch(options) as text:
         folder = pathlib.Path(text)
         ports = {"grpc": free_port(), "http": free_port()}
