@@ -4,6 +4,7 @@
 //   parquet_rows.c    how many rows a page has, and which values of a leaf
 //   parquet_levels.c  their levels
 //   parquet_survey.c  what a chunk's values are like: the encoding, the dictionary
+//   parquet_trials.c  encodings of numbers, tried on some
 //   parquet_digits.c  ids among the texts of a large dictionary
 //   parquet_extremes.c the least and the greatest of an unsorted dictionary
 //   parquet_lists.c   values of lists that many rows share
@@ -263,6 +264,7 @@ struct oto_parquet_file {
     struct oto_parquet_scratch scratch;
     struct oto_parquet_group group;
     struct oto_parquet_level_pages level_pages[2]; // of lists, of lists in lists
+    int times_repeat;  // the time column looked at last has those of series, again and again
     size_t text_size;  // of the page at hand: what ends scratch.raw, sizes in scratch.codes;
     size_t codes_size; // or codes of four bytes
 };
@@ -343,6 +345,13 @@ double oto_parquet_double_of_key(uint64_t key);
 OTO_MUST_CHECK enum oto_status oto_parquet_survey(struct oto_parquet_file *file,
                                                   const struct oto_parquet_leaf *leaf,
                                                   struct oto_parquet_plan *ret_plan);
+
+// Chooses the encoding of numbers by a trial with some of them; uses scratch.raw, values and
+// packed. Doubles without a dictionary; integers also with one. OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_parquet_doubles_try(struct oto_parquet_file *file,
+                                                       struct oto_parquet_plan *plan);
+OTO_MUST_CHECK enum oto_status oto_parquet_integers_try(struct oto_parquet_file *file,
+                                                        struct oto_parquet_plan *plan);
 
 // Moves text ids to the end of a large dictionary, in scratch.distinct, and their bytes to
 // scratch.digits. OTO_NO_MEMORY.

@@ -13,6 +13,15 @@ struct list {
     uint32_t min, max;
 };
 
+// Whole bytes: the lists of two rows are the same bytes then, wherever they stand, for zstd to
+// find.
+static unsigned width_of_codes(const struct oto_parquet_file *file,
+                               const struct oto_parquet_plan *plan)
+{
+    unsigned width = oto_bit_width(plan->distinct_count - 1);
+    return file->options->compression == OTO_COMPRESSION_NONE ? width : (width + 7) / 8 * 8;
+}
+
 static void pack_list(struct list *list, const uint32_t *codes, uint32_t count, unsigned width,
                       uint64_t *words)
 {
@@ -43,7 +52,7 @@ enum oto_status oto_parquet_lists_pack(struct oto_parquet_file *file, struct oto
     const uint32_t *codes = (const void *)file->scratch.chunk_codes.data;
     const uint32_t *used = group->used[leaf->level];
     uint32_t used_count = group->used_count[leaf->level], word = 0;
-    unsigned width = oto_bit_width(plan->distinct_count - 1);
+    unsigned width = width_of_codes(file, plan);
     uint64_t word_count = 0;
     if (!plan->is_sorted || plan->distinct_count < 2 ||
         plan->value_count / VALUES_PER_ROW_MIN < group->count)
@@ -160,7 +169,7 @@ enum oto_status oto_parquet_lists_write(struct oto_parquet_file *file,
 {
     enum { HEAD_BYTES_MAX = 6, SLACK = 8 };
     const struct oto_parquet_group *group = &file->group;
-    unsigned level = plan->leaf->level, width = oto_bit_width(plan->distinct_count - 1);
+    unsigned level = plan->leaf->level, width = width_of_codes(file, plan);
     const struct list *lists = (const void *)file->scratch.lists.data;
     const uint64_t *words = (const void *)file->scratch.list_words.data;
     size_t groups = ((size_t)rows->value_count + 7) / 8;

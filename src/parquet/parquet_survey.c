@@ -5,9 +5,13 @@
 
 #define NUMBERS_DISTINCT_MAX 4096   // of a dictionary of numbers
 #define TIMES_DISTINCT_MAX 16384    // series that are read together share their times
+#define SORTED_TIMES_MAX 8          // of others, where rows are sorted by time
 #define TIMES_SAMPLE 1024           // pairs of rows looked at, and
-#define TIMES_SAMPLE_DESCENTS_MIN 4 // so many in which the later time comes first: runs of series
+#define TIMES_SAMPLE_DESCENTS_MIN 1 // so many in which the later time comes first: runs of series
+#define TIMES_SAMPLE_REPEATS_MIN 8  // whose times are the same
 #define NUMBERS_RANGE_MAX 65536     // below, a table by value finds the distinct ones
+#define DOUBLES_SAMPLES 3           // so many times so many values are compressed to choose
+#define DOUBLES_SAMPLE 4096
 #define SORTED_MAX                                                                                 \
     4096 // larger dictionaries stay in order of first appearance: sorting costs too much
 #define TABLE_PROBES_PER_VALUE 8 // more is an attack on the hash, or bad luck: no dictionary then
@@ -567,32 +571,41 @@ static enum oto_status survey_ids(struct oto_parquet_file *file, struct oto_parq
 }
 
 // --- numbers ---
-// Whether a column that the rows are sorted by begins anew every few rows, as the times of series
-// do: a look at some neighbours tells.
-static int starts_over(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf)
+// Whether a column that the rows are sorted by begins anew every few rows, and then with the same
+// values, as the times of series do: a look at some rows and their neighbours tells.
+static enum oto_status starts_over(struct oto_parquet_file *file,
+                                   const struct oto_parquet_leaf *leaf, int *ret)
 {
     const uint32_t *indices = file->group.indices[leaf->level];
-    uint32_t stride = file->group.count / TIMES_SAMPLE, descents = 0;
-    if (leaf->type != OTO_TYPE_TIME || leaf->outer || !stride)
-        return 0;
+    uint32_t stride = file->group.count / TIMES_SAMPLE, descents = 0, repeats = 0;
+    struct table table;
+    *ret = 0;
+    if (leaf->type != OTO_TYPE_TIME || leaf->outer || has_nulls(leaf) || !stride)
+        return OTO_OK;
+    OTO_TRY(table_init(file, leaf, TIMES_SAMPLE, TIMES_SAMPLE, &table));
     for (uint32_t k = 0; k < TIMES_SAMPLE; k++) {
-        uint32_t i = k * stride + (k * 0x9E3779B1u >> 8) % stride; // in no step with the rows
+        uint32_t i = k * stride + (uint32_t)(mix(k + 1) >> 40) % stride; // in no step with the rows
+        uint32_t count = table.count;
         descents += i && integer_at(leaf, indices[i]) < integer_at(leaf, indices[i - 1]);
+        repeats += value_code(&table, leaf, indices[i]) < count;
     }
-    return descents >= TIMES_SAMPLE_DESCENTS_MIN;
+    *ret = descents >= TIMES_SAMPLE_DESCENTS_MIN && repeats >= TIMES_SAMPLE_REPEATS_MIN;
+    return OTO_OK;
 }
 
-static uint32_t distinct_max(const struct oto_parquet_file *file,
-                             const struct oto_parquet_plan *plan)
+static enum oto_status distinct_max(struct oto_parquet_file *file,
+                                    const struct oto_parquet_plan *plan, uint32_t *ret)
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
-    uint32_t count = plan->value_count / (leaf->type == OTO_TYPE_DOUBLE ? 4
-                                          : leaf->type == OTO_TYPE_TIME ? 16
-                                                                        : 8);
-    if (leaf->field->flags & OTO_FIELD_SORTED && count > 8 && !starts_over(file, leaf))
-        count = 8;
+    uint32_t count = plan->value_count / (leaf->type == OTO_TYPE_DOUBLE ? 4 : 8);
+    int again;
+    if (leaf->field->flags & OTO_FIELD_SORTED && count > SORTED_TIMES_MAX) {
+        OTO_TRY(starts_over(file, leaf, &again));
+        count = again ? count : SORTED_TIMES_MAX;
+    }
     uint32_t most = leaf->type == OTO_TYPE_TIME ? TIMES_DISTINCT_MAX : NUMBERS_DISTINCT_MAX;
-    return count < 1 ? 1 : count < most ? count : most;
+    *ret = count < 1 ? 1 : count < most ? count : most;
+    return OTO_OK;
 }
 
 #define RANGE_OF(type)                                                                             \
@@ -666,7 +679,7 @@ static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_pa
                                     uint32_t range)
 {
     uint32_t *marks = oto_parquet_scratch_take(&file->scratch.counts, range, sizeof *marks);
-    uint32_t count = 0;
+    uint32_t count = 0, most;
     if (!marks)
         return OTO_NO_MEMORY;
     memset(marks, 0, (size_t)range * sizeof *marks);
@@ -675,7 +688,8 @@ static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_pa
     marks[0] = 1;
     for (uint32_t i = 0; i < range; i++)
         count += marks[i];
-    if (count > distinct_max(file, plan))
+    OTO_TRY(distinct_max(file, plan, &most));
+    if (count > most)
         return OTO_OK;
     struct oto_parquet_distinct *distinct =
         oto_parquet_scratch_take(&file->scratch.distinct, count, sizeof *distinct);
@@ -697,10 +711,19 @@ static enum oto_status survey_range(struct oto_parquet_file *file, struct oto_pa
 static enum oto_status survey_table(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
 {
     struct table table;
+    uint32_t most;
     int fits;
-    OTO_TRY(table_init(file, plan->leaf, distinct_max(file, plan), plan->value_count, &table));
+    OTO_TRY(distinct_max(file, plan, &most));
+    OTO_TRY(table_init(file, plan->leaf, most, plan->value_count, &table));
     OTO_TRY(code_values(file, plan, &table, &fits));
     return fits ? use_table(file, plan, &table) : OTO_OK;
+}
+
+static enum oto_status survey_doubles(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+{
+    OTO_TRY(survey_table(file, plan));
+    return plan->encoding == OTO_PARQUET_RLE_DICTIONARY ? OTO_OK
+                                                        : oto_parquet_doubles_try(file, plan);
 }
 
 static enum oto_status survey_integers(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
@@ -711,8 +734,10 @@ static enum oto_status survey_integers(struct oto_parquet_file *file, struct oto
     plan->number_min = min;
     uint64_t range = (uint64_t)max - (uint64_t)min;
     if (range < NUMBERS_RANGE_MAX && range < (uint64_t)plan->value_count * 4 + 64)
-        return survey_range(file, plan, (uint32_t)range + 1);
-    return survey_table(file, plan);
+        OTO_TRY(survey_range(file, plan, (uint32_t)range + 1));
+    else
+        OTO_TRY(survey_table(file, plan));
+    return oto_parquet_integers_try(file, plan);
 }
 
 enum oto_status oto_parquet_survey(struct oto_parquet_file *file,
@@ -728,9 +753,10 @@ enum oto_status oto_parquet_survey(struct oto_parquet_file *file,
         return survey_text(file, ret_plan);
     if (oto_parquet_leaf_id_size(leaf))
         return survey_ids(file, ret_plan);
-    if (leaf->type == OTO_TYPE_DOUBLE) {
-        ret_plan->encoding = OTO_PARQUET_BYTE_STREAM_SPLIT;
-        return survey_table(file, ret_plan);
-    }
-    return survey_integers(file, ret_plan);
+    if (leaf->type == OTO_TYPE_DOUBLE)
+        return survey_doubles(file, ret_plan);
+    OTO_TRY(survey_integers(file, ret_plan));
+    if (leaf->type == OTO_TYPE_TIME && leaf->field->flags & OTO_FIELD_SORTED)
+        file->times_repeat = ret_plan->distinct_count > SORTED_TIMES_MAX;
+    return OTO_OK;
 }

@@ -207,6 +207,16 @@ static enum oto_status write_wide_codes(const struct page *page,
     return OTO_OK;
 }
 
+// Times of series, and what goes with them, come again as a whole with the next series, but at any
+// number of values: whole bytes let a compressor see it.
+static unsigned width_of_codes(const struct page *page)
+{
+    unsigned width = oto_bit_width(page->distinct_count - 1);
+    int is_aligned = page->file->times_repeat && width > 8 && width < 16 && !page->leaf->outer &&
+                     (page->leaf->type == OTO_TYPE_TIME || page->leaf->type == OTO_TYPE_INT32);
+    return is_aligned && page->file->options->compression != OTO_COMPRESSION_NONE ? 16 : width;
+}
+
 static enum oto_status write_codes(const struct page *page, const struct oto_parquet_plan *plan,
                                    uint32_t value_first)
 {
@@ -226,7 +236,7 @@ static enum oto_status write_codes(const struct page *page, const struct oto_par
         return OTO_NO_MEMORY;
     gather_codes(page, plan, value_first, codes);
     OTO_TRY(take_range(page, plan, codes));
-    unsigned width = oto_bit_width(page->distinct_count - 1);
+    unsigned width = width_of_codes(page);
     OTO_TRY(oto_buffer_append_byte(page->output, (uint8_t)width));
     return oto_rle_encode(codes, page->count, width, page->output);
 }

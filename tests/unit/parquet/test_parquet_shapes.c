@@ -1,5 +1,5 @@
 // Columns of the shapes that have a way of their own: lines of one kind, unique ids in maps, codes
-// of three bytes, times that series share. What was written is read back, in the order of memory
+// of four bytes, times that series share. What was written is read back, in the order of memory
 // and in another, and the statistics are those of the values.
 #include "cmocka_all.h"
 #include "parquet/parquet_reader.h"
