@@ -79,4 +79,14 @@ static inline void *oto_arena_alloc(struct oto_arena *arena, size_t size_bytes)
     return oto_arena_alloc_aligned(arena, size_bytes, 8);
 }
 
+// Takes the latest allocation back, unless it had a block of its own.
+static inline void oto_arena_undo(struct oto_arena *arena, void *block, size_t size_bytes)
+{
+    size_t rounded = (size_bytes + (size_bytes == 0) + 7) & ~(size_t)7;
+    if (arena->cursor == (uint8_t *)block + rounded) {
+        arena->cursor = block;
+        arena->used_bytes -= rounded;
+    }
+}
+
 #endif

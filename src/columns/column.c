@@ -352,10 +352,11 @@ size_t oto_builder_mark_size(const struct oto_builder *b)
 
 void oto_builder_mark(const struct oto_builder *b, uint32_t *mark)
 {
+    const struct oto_dictionary *d = b->dictionaries, *end = d + b->dictionary_count;
     for (uint32_t i = 0; i < b->schema->level_count; i++)
         *mark++ = b->levels[i].count;
-    for (uint32_t i = 0; i < b->dictionary_count; i++)
-        *mark++ = b->dictionaries[i].count;
+    for (; d < end; d++)
+        *mark++ = d->count;
 }
 
 // Bits from `from` to `to` that are 0.

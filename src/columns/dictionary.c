@@ -172,6 +172,39 @@ enum oto_status oto_dictionary_add_blind(struct oto_dictionary *d, struct oto_by
     return append(d, value, ret_code);
 }
 
+int oto_dictionary_add_ascii(struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code)
+{
+    const uint8_t *from = value.data;
+    size_t size = value.size;
+    uint64_t any = 0;
+    if (d->count == d->capacity && grow(d) < 0)
+        return 0;
+    uint8_t *copy = oto_arena_alloc(d->arena, size);
+    if (!copy)
+        return 0;
+    if (size >= 8) {
+        size_t i = 0;
+        for (; i + 8 < size; i += 8) {
+            uint64_t word = oto_load64(from + i);
+            any |= word;
+            oto_store64(copy + i, word);
+        }
+        any |= oto_load64(from + size - 8);
+        oto_store64(copy + size - 8, oto_load64(from + size - 8));
+    }
+    for (size_t i = 0; size < 8 && i < size; i++)
+        any |= copy[i] = from[i];
+    if (any & 0x8080808080808080u) {
+        oto_arena_undo(d->arena, copy, size);
+        return 0;
+    }
+    d->adds++;
+    d->entries[d->count] = oto_bytes(copy, size);
+    d->size_bytes += size;
+    *ret_code = d->count++;
+    return 1;
+}
+
 enum oto_status oto_dictionary_find(const struct oto_dictionary *d, struct oto_bytes value,
                                     uint32_t *ret_code)
 {

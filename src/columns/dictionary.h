@@ -55,6 +55,10 @@ OTO_MUST_CHECK enum oto_status oto_dictionary_add_new(struct oto_dictionary *d,
 OTO_MUST_CHECK enum oto_status oto_dictionary_add_blind(struct oto_dictionary *d,
                                                         struct oto_bytes value, uint32_t *ret_code);
 
+// The same for ASCII: 0 when the value has other bytes, or there is no memory, and nothing was
+// done.
+int oto_dictionary_add_ascii(struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code);
+
 // 1 when no two entries are equal.
 static inline int oto_dictionary_is_distinct(const struct oto_dictionary *d)
 {

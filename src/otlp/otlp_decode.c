@@ -3,6 +3,8 @@
 #include "base/utf8.h"
 #include "otlp/otlp_decode_internal.h"
 
+#include <stddef.h>
+
 #define ARENA_BLOCK_BYTES (16u << 10)
 
 // --- making a decoder ---
@@ -89,10 +91,10 @@ static enum oto_status decoder_init(struct oto_otlp_decoder *d,
         d->mark_size = size > d->mark_size ? size : d->mark_size;
     }
     d->mark = oto_alloc(d->allocator, d->mark_size);
-    d->pairs = oto_alloc(d->allocator, OTO_OTLP_PAIRS * sizeof *d->pairs);
-    if (!d->mark || !d->pairs)
+    d->values = oto_alloc(d->allocator, OTO_OTLP_VALUES * sizeof *d->values);
+    if (!d->mark || !d->values)
         return OTO_NO_MEMORY;
-    memset(d->pairs, 0, OTO_OTLP_PAIRS * sizeof *d->pairs);
+    memset(d->values, 0, OTO_OTLP_VALUES * sizeof *d->values);
     return OTO_OK;
 }
 
@@ -134,7 +136,7 @@ void oto_otlp_decoder_free(struct oto_otlp_decoder *d)
     for (int t = 0; t < OTO_TABLE_COUNT; t++)
         table_release(d, &d->tables[t]);
     oto_free(d->allocator, d->mark, d->mark_size);
-    oto_free(d->allocator, d->pairs, OTO_OTLP_PAIRS * sizeof *d->pairs);
+    oto_free(d->allocator, d->values, OTO_OTLP_VALUES * sizeof *d->values);
     oto_value_writer_release(&d->writer);
     oto_buffer_release(&d->scratch);
     oto_arena_release(&d->arena);
@@ -148,22 +150,38 @@ void oto_otlp_limits_default(struct oto_otlp_limits *limits)
 
 // --- marks ---
 
+// The tables of a signal follow each other.
+struct range {
+    uint32_t first;
+    uint32_t end;
+};
+
+static struct range tables_of(enum oto_signal signal)
+{
+    static const struct range ranges[OTO_SIGNAL_COUNT] = {
+        [OTO_SIGNAL_LOGS] = {OTO_TABLE_LOGS, OTO_TABLE_LOGS + 1},
+        [OTO_SIGNAL_TRACES] = {OTO_TABLE_TRACES, OTO_TABLE_TRACES + 1},
+        [OTO_SIGNAL_METRICS] = {OTO_TABLE_GAUGE, OTO_TABLE_SUMMARY + 1},
+    };
+    return ranges[signal];
+}
+
 size_t oto_otlp_mark_size(const struct oto_otlp_decoder *d, enum oto_signal signal)
 {
     size_t size = 0;
-    for (int t = 0; t < OTO_TABLE_COUNT; t++)
-        if (oto_table_signal((enum oto_table)t) == signal)
-            size += oto_builder_mark_size(d->tables[t].builder);
+    struct range range = tables_of(signal);
+    for (uint32_t t = range.first; t < range.end; t++)
+        size += oto_builder_mark_size(d->tables[t].builder);
     return size;
 }
 
 void oto_otlp_mark(const struct oto_otlp_decoder *d, enum oto_signal signal, uint32_t *mark)
 {
-    for (int t = 0; t < OTO_TABLE_COUNT; t++)
-        if (oto_table_signal((enum oto_table)t) == signal) {
-            oto_builder_mark(d->tables[t].builder, mark);
-            mark += oto_builder_mark_size(d->tables[t].builder) / sizeof *mark;
-        }
+    struct range range = tables_of(signal);
+    for (uint32_t t = range.first; t < range.end; t++) {
+        oto_builder_mark(d->tables[t].builder, mark);
+        mark += oto_builder_mark_size(d->tables[t].builder) / sizeof *mark;
+    }
 }
 
 const uint32_t *oto_otlp_decoded_mark(const struct oto_otlp_decoder *d)
@@ -183,11 +201,11 @@ static void table_rollback(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
 
 void oto_otlp_rollback(struct oto_otlp_decoder *d, enum oto_signal signal, const uint32_t *mark)
 {
-    for (int t = 0; t < OTO_TABLE_COUNT; t++)
-        if (oto_table_signal((enum oto_table)t) == signal) {
-            table_rollback(d, &d->tables[t], mark);
-            mark += oto_builder_mark_size(d->tables[t].builder) / sizeof *mark;
-        }
+    struct range range = tables_of(signal);
+    for (uint32_t t = range.first; t < range.end; t++) {
+        table_rollback(d, &d->tables[t], mark);
+        mark += oto_builder_mark_size(d->tables[t].builder) / sizeof *mark;
+    }
 }
 
 // --- failures and refusals ---
@@ -386,6 +404,22 @@ enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d, struct oto_co
     return OTO_OK;
 }
 
+enum oto_status oto_otlp_put_unique(struct oto_otlp_decoder *d, struct oto_column *c,
+                                    struct oto_otlp_news *news, struct oto_bytes text)
+{
+    uint32_t count = c->dictionary->count, code;
+    if (!oto_otlp_is_blind(news)) {
+        OTO_TRY(oto_otlp_put_text(d, c, text));
+        oto_otlp_looked_up(news, c->dictionary->count != count);
+        return OTO_OK;
+    }
+    news->blind++;
+    if (!oto_dictionary_add_ascii(c->dictionary, text, &code))
+        OTO_TRY(oto_otlp_code_blind(d, c->dictionary, text, &code));
+    oto_column_append_code(c, code);
+    return OTO_OK;
+}
+
 enum oto_status oto_otlp_row_slow(struct oto_otlp_table *t)
 {
     const uint32_t rows = 64;
@@ -401,10 +435,13 @@ static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal,
                           struct oto_bytes message, uint64_t received_ns,
                           const struct oto_otlp_limits *limits)
 {
+    struct range range = tables_of(signal);
     d->signal = signal;
+    d->first_table = range.first;
+    d->end_table = range.end;
     d->received_ns = received_ns;
     d->limits = *limits;
-    memset(&d->result, 0, sizeof d->result);
+    memset(&d->result, 0, offsetof(struct oto_otlp_result, message) + 1);
     // Merging copies a part once a level at most; repairing makes three bytes of one.
     d->arena.size_bytes_max = 8 * message.size + (64u << 10);
     d->failed_at = NULL;
@@ -412,17 +449,31 @@ static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal,
     d->path[0] = 0;
     d->path_skip = 0;
     oto_otlp_mark(d, signal, d->mark);
-    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+    for (uint32_t t = range.first; t < range.end; t++)
         d->result.rows[t] = d->tables[t].builder->levels[0].count;
 }
 
 static enum oto_status request_end(struct oto_otlp_decoder *d)
 {
-    for (int t = 0; t < OTO_TABLE_COUNT; t++)
-        if (oto_table_signal((enum oto_table)t) == d->signal)
-            for (int s = 0; s < OTO_OTLP_SINK_COUNT; s++)
-                OTO_TRY(oto_otlp_promote_end(&d->tables[t].sinks[s]));
+    for (uint32_t t = d->first_table; t < d->end_table; t++) {
+        struct oto_otlp_table *table = &d->tables[t];
+        if (table->sinks[OTO_OTLP_SINK_RESOURCE].sets)
+            OTO_TRY(oto_otlp_promote_end(&table->sinks[OTO_OTLP_SINK_RESOURCE]));
+        if (table->sinks[OTO_OTLP_SINK_RECORD].sets)
+            OTO_TRY(oto_otlp_promote_end(&table->sinks[OTO_OTLP_SINK_RECORD]));
+        d->result.rows[t] = table->builder->levels[0].count - d->result.rows[t];
+        d->result.accepted += d->result.rows[t];
+    }
     return OTO_OK;
+}
+
+// The message is long, and nearly always empty.
+static void put_result(const struct oto_otlp_decoder *d, struct oto_otlp_result *ret_result)
+{
+    if (d->result.rejected)
+        *ret_result = d->result;
+    else
+        memcpy(ret_result, &d->result, offsetof(struct oto_otlp_result, message) + 1);
 }
 
 static enum oto_status describe(const struct oto_otlp_decoder *d, enum oto_status status,
@@ -459,11 +510,7 @@ enum oto_status oto_otlp_decode(struct oto_otlp_decoder *d, enum oto_signal sign
             d->failed_at = c.at; // it was in a copy: of parts that were merged
         status = describe(d, status, message, err);
     } else {
-        for (int t = 0; t < OTO_TABLE_COUNT; t++) {
-            d->result.rows[t] = d->tables[t].builder->levels[0].count - d->result.rows[t];
-            d->result.accepted += d->result.rows[t];
-        }
-        *ret_result = d->result;
+        put_result(d, ret_result);
     }
     oto_arena_reset(&d->arena);
     return status;

@@ -1,5 +1,6 @@
-// Sets of attributes into map columns: keys and values become dictionary codes, most of them by a
-// guess. A key is guessed by the one before it, then as all strings are: by a few of its bits.
+// Sets of attributes into map columns: keys and values become dictionary codes. A key is guessed by
+// the one before it, then as all strings are: by a few of its bits. Values that came before are
+// otlp_decode_run.c's, what comes for the first time comes here.
 #include "otlp/otlp_decode_internal.h"
 
 // Beyond so many keys nothing is remembered of the further ones: keys of a sane sender are few.
@@ -23,7 +24,6 @@ static void add_promoted(struct oto_otlp_table *t, struct oto_otlp_sink *s, stru
 {
     struct oto_otlp_promoted *p = &s->promoted[s->promoted_count++];
     *p = (struct oto_otlp_promoted){.key = oto_bytes_text(c->field->attribute), .configured = -1};
-    memset(p->known, 0xFF, sizeof p->known);
     p->column = c->field->level == level ? c : NULL;
     if (c->field->id >= FIELD_ID_CONFIGURED)
         p->configured = (int32_t)t->configured_count++;
@@ -43,7 +43,7 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
                                 .types = types,
                                 .keys = &map->children[0],
                                 .values = &map->children[1],
-                                .owner = ++d->owners << 8};
+                                .owner = ++d->sink_count << (16 + OTO_OTLP_EPOCH_BITS)};
     if (name != OTO_OTLP_SINK_RESOURCE && name != OTO_OTLP_SINK_RECORD)
         return OTO_OK;
     struct oto_column *columns = t->builder->columns;
@@ -70,19 +70,33 @@ void oto_otlp_sink_release(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
     oto_free(d->allocator, s->promoted, s->promoted_capacity * sizeof *s->promoted);
 }
 
+static void key_own(const struct oto_otlp_sink *s, uint32_t code)
+{
+    s->known[code].id = s->owner | code;
+    s->known[code].salt = s->known[code].id * 0xA24BAED4963EE407u;
+}
+
+// Gives the sink a new epoch. When it has had all of them, those of old are wiped out.
+static void forget_values(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
+{
+    const uint32_t one = 1u << 16, mask = ((1u << OTO_OTLP_EPOCH_BITS) - 1) << 16;
+    s->owner = (s->owner & ~mask) | ((s->owner + one) & mask);
+    if (!(s->owner & mask))
+        memset(d->values, 0, OTO_OTLP_VALUES * sizeof *d->values);
+    for (uint32_t code = 0; code < s->key_count; code++)
+        key_own(s, code);
+}
+
 void oto_otlp_sink_rolled_back(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
     if (!s->map)
         return;
-    uint32_t count = s->keys->dictionary->count;
-    if (s->key_count > count)
-        s->key_count = count;
-    s->owner = ++d->owners << 8; // its pairs are no more
+    while (s->key_count > s->keys->dictionary->count) // which others may name as their next
+        s->known[--s->key_count].size_min = OTO_OTLP_SIZE_NONE;
+    forget_values(d, s);
     s->sets = 0;
-    for (uint32_t i = 0; i < s->promoted_count; i++) {
-        memset(s->promoted[i].known, 0xFF, sizeof s->promoted[i].known);
+    for (uint32_t i = 0; i < s->promoted_count; i++)
         s->promoted[i].filled = 0;
-    }
 }
 
 // --- keys ---
@@ -93,6 +107,20 @@ static uint32_t promoted_of(const struct oto_otlp_sink *s, struct oto_bytes key)
         if (oto_bytes_equal(s->promoted[i].key, key))
             return i + 1;
     return 0;
+}
+
+static struct oto_otlp_key key_new(const struct oto_otlp_sink *s, struct oto_bytes text)
+{
+    struct oto_otlp_key key = {.promoted = promoted_of(s, text), .size_min = OTO_OTLP_SIZE_NONE};
+    if (text.size == 0 || text.size > OTO_OTLP_PREFIX_MAX - 3)
+        return key;
+    key.prefix[0] = BYTES_TAG(1);
+    key.prefix[1] = (uint8_t)text.size;
+    memcpy(key.prefix + 2, text.data, text.size);
+    key.prefix[2 + text.size] = BYTES_TAG(2);
+    key.prefix_size = (uint32_t)text.size + 3;
+    key.size_min = key.prefix_size < 5 ? 8 : key.prefix_size + 3;
+    return key;
 }
 
 // Makes s->known reach up to code.
@@ -111,9 +139,10 @@ static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp
         s->known = list;
         s->key_capacity = capacity;
     }
-    for (; s->key_count <= code; s->key_count++)
-        s->known[s->key_count] =
-            (struct oto_otlp_key){.promoted = promoted_of(s, dictionary->entries[s->key_count])};
+    for (; s->key_count <= code; s->key_count++) {
+        s->known[s->key_count] = key_new(s, dictionary->entries[s->key_count]);
+        key_own(s, s->key_count);
+    }
     return OTO_OK;
 }
 
@@ -159,18 +188,28 @@ static inline enum oto_status value_text(struct oto_otlp_decoder *d, const struc
     return oto_otlp_any_text(d, any, ret_text);
 }
 
-static void note_promoted(struct oto_otlp_sink *s, uint32_t index, const struct oto_otlp_any *any,
-                          uint32_t code)
+enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                       uint32_t index, const struct oto_otlp_any *any,
+                                       uint32_t code, uint32_t *known)
 {
     struct oto_otlp_promoted *p = &s->promoted[index];
     if (p->stamp == s->stamp) // of a key given twice the first counts
-        return;
+        return OTO_OK;
+    if (any->kind == OTO_OTLP_ANY_STRING && p->column && p->column->dictionary) {
+        uint32_t column_code = known ? *known - 1 : NO_CODE;
+        if (column_code == NO_CODE)
+            OTO_TRY(
+                oto_otlp_code(d, p->column, s->values->dictionary->entries[code], &column_code));
+        if (known)
+            *known = column_code + 1;
+        p->column_code = column_code;
+    }
     p->stamp = s->stamp;
-    s->touched[s->touched_count++] = index;
     p->kind = any->kind;
-    p->text = s->values->dictionary->entries[code];
-    p->number = (int64_t)any->number;
     p->value_code = code;
+    p->number = (int64_t)any->number;
+    s->touched[s->touched_count++] = index;
+    return OTO_OK;
 }
 
 static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_code)
@@ -182,23 +221,22 @@ static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_
 
 // A key whose values were nearly all new for long is not looked up any more, but for a sample: in a
 // dictionary of unique values that would be some misses of the cache for each, for nothing.
-static inline enum oto_status value_code(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                                         struct oto_bytes text, uint32_t key_code,
-                                         uint32_t *ret_code)
+enum oto_status oto_otlp_value_code(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                    struct oto_bytes text, struct oto_otlp_key *key,
+                                    uint32_t *ret_code)
 {
     struct oto_dictionary *dictionary = s->values->dictionary;
-    struct oto_otlp_key *key = key_code < s->key_count ? &s->known[key_code] : NULL;
-    if (key && key->fresh >= OTO_OTLP_FRESH && ++key->blind % OTO_OTLP_BLIND)
+    if (key && oto_otlp_is_blind(&key->news)) {
+        key->news.blind++;
         return oto_otlp_code_blind(d, dictionary, text, ret_code);
+    }
     uint32_t count = dictionary->count;
     if (dictionary->plain)
         OTO_TRY(oto_otlp_code(d, s->values, text, ret_code));
     else
         OTO_TRY(oto_otlp_code_lookup(d, dictionary, text, ret_code));
-    if (key && dictionary->count == count)
-        key->fresh -= key->fresh < OTO_OTLP_FOUND ? key->fresh : OTO_OTLP_FOUND;
-    else if (key && key->fresh < OTO_OTLP_FRESH)
-        key->fresh++;
+    if (key)
+        oto_otlp_looked_up(&key->news, dictionary->count != count);
     return OTO_OK;
 }
 
@@ -211,108 +249,12 @@ static inline enum oto_status add_value(struct oto_otlp_decoder *d, struct oto_o
     uint32_t code;
     OTO_TRY(value_text(d, any, &text));
     OTO_TRY(oto_column_reserve(s->builder, values, 1));
-    OTO_TRY(value_code(d, s, text, key_code, &code));
+    struct oto_otlp_key *key = key_code < s->key_count ? &s->known[key_code] : NULL;
+    OTO_TRY(oto_otlp_value_code(d, s, text, key, &code));
     oto_column_append_code(values, code);
     uint32_t promoted = key_promoted(s, key_code);
-    if (promoted)
-        note_promoted(s, promoted - 1, any, code);
     *ret_code = code;
-    return OTO_OK;
-}
-
-// --- pairs that came before ---
-
-// size >= 8: the last words and the middle, where values differ.
-static inline struct oto_otlp_pair *pair_of(struct oto_otlp_decoder *d, const uint8_t *p,
-                                            size_t size)
-{
-    uint64_t middle = oto_load64(p + (size >> 1) - 4),
-             before = oto_load64(p + (size >= 16 ? size - 16 : 0));
-    uint64_t bits =
-        oto_load64(p + size - 8) + (middle << 17 | middle >> 47) + (before << 34 | before >> 30);
-    return &d->pairs[bits * 0x9E3779B97F4A7C15u >> (64 - OTO_OTLP_PAIR_BITS)];
-}
-
-// size >= 8. Two words at a time, the last of them overlapping.
-static inline int pair_same(const uint8_t *a, const uint8_t *b, size_t size)
-{
-    if (size > 16)
-        for (size_t i = 0; i + 16 < size; i += 16)
-            if ((oto_load64(a + i) ^ oto_load64(b + i)) |
-                (oto_load64(a + i + 8) ^ oto_load64(b + i + 8)))
-                return 0;
-    size_t first = size >= 16 ? size - 16 : 0;
-    return oto_load64(a + first) == oto_load64(b + first) &&
-           oto_load64(a + size - 8) == oto_load64(b + size - 8);
-}
-
-// The pair with these bytes, when it came before.
-static inline const struct oto_otlp_pair *pair_find(struct oto_otlp_decoder *d,
-                                                    const struct oto_otlp_sink *s,
-                                                    const uint8_t *bytes, size_t size)
-{
-    if (size - OTO_OTLP_PAIR_SIZE_MIN > OTO_OTLP_PAIR_SIZE_MAX - OTO_OTLP_PAIR_SIZE_MIN)
-        return NULL;
-    const struct oto_otlp_pair *pair = pair_of(d, bytes, size);
-    return pair->owner == (s->owner | size) && pair_same(pair->bytes, bytes, size) ? pair : NULL;
-}
-
-static void pair_promoted(struct oto_otlp_sink *s, const struct oto_otlp_pair *pair)
-{
-    struct oto_otlp_any any = {.kind = pair->kind, .number = pair->number};
-    note_promoted(s, pair->promoted - 1, &any, pair->value_code);
-}
-
-// Where pairs that came before are appended to, as long as there is room; the columns get their
-// lengths at the end.
-struct run {
-    uint32_t *keys;
-    uint32_t *values;
-    uint8_t *letters;
-    uint32_t count;
-    uint32_t room;
-};
-
-static inline struct run run_begin(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s)
-{
-    const struct oto_column *keys = s->keys, *values = s->values;
-    const struct oto_buffer *types = &d->writer.types;
-    uint32_t room = keys->capacity - keys->length;
-    if (values->capacity - values->length < room)
-        room = values->capacity - values->length;
-    if (types->capacity - types->size < room)
-        room = (uint32_t)(types->capacity - types->size);
-    struct run run = {NULL, NULL, NULL, 0, room};
-    if (room) {
-        run.keys = (uint32_t *)keys->values + keys->length;
-        run.values = (uint32_t *)values->values + values->length;
-        run.letters = types->data + types->size;
-    }
-    return run;
-}
-
-static inline void run_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                           const struct run *run)
-{
-    s->keys->length += run->count;
-    s->values->length += run->count;
-    d->writer.types.size += run->count;
-}
-
-// Keeps the pair just appended.
-static void pair_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
-                      struct oto_bytes message, const struct oto_otlp_any *any, uint32_t key_code,
-                      uint32_t value_code)
-{
-    struct oto_otlp_pair *pair = pair_of(d, message.data, message.size);
-    pair->owner = s->owner | message.size;
-    pair->number = any->number;
-    pair->key_code = key_code;
-    pair->value_code = value_code;
-    pair->promoted = key_promoted(s, key_code);
-    pair->kind = (uint8_t)any->kind;
-    pair->letter = d->writer.types.data[d->writer.types.size - 1];
-    memcpy(pair->bytes, message.data, message.size);
+    return promoted ? oto_otlp_note_promoted(d, s, promoted - 1, any, code, NULL) : OTO_OK;
 }
 
 // --- sets ---
@@ -345,8 +287,8 @@ static inline int pair_read(struct oto_bytes message, struct oto_bytes *ret_key,
 }
 
 // Only a value seen for the second time is kept: most that are not are never seen again.
-static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                                     struct oto_bytes message)
+enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                   struct oto_bytes message)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     uint32_t slot = s->keys->length - s->start, count = s->values->dictionary->count;
@@ -365,96 +307,10 @@ static enum oto_status attribute_new(struct oto_otlp_decoder *d, struct oto_otlp
     if (status < 0)
         return oto_otlp_fail(d, status, c.at, "attributes", slot);
     if (s->values->dictionary->count == count && any.kind >= OTO_OTLP_ANY_STRING &&
-        any.kind <= OTO_OTLP_ANY_DOUBLE && message.size >= OTO_OTLP_PAIR_SIZE_MIN &&
-        message.size <= OTO_OTLP_PAIR_SIZE_MAX && d->result.utf8_repaired == repaired &&
+        any.kind <= OTO_OTLP_ANY_DOUBLE && d->result.utf8_repaired == repaired &&
         d->writer.types.size == letters + 1)
-        pair_keep(d, s, message, &any, key_code, value_code);
+        oto_otlp_value_keep(d, s, message, key_code, value_code);
     return OTO_OK;
-}
-
-// One more of a run; 0 when the pair did not come before, or there is no room.
-__attribute__((always_inline)) static inline int run_append(struct oto_otlp_decoder *d,
-                                                            struct oto_otlp_sink *s,
-                                                            struct run *run, const uint8_t *bytes,
-                                                            size_t size)
-{
-    const struct oto_otlp_pair *pair = run->count < run->room ? pair_find(d, s, bytes, size) : NULL;
-    if (!pair)
-        return 0;
-    run->keys[run->count] = pair->key_code;
-    run->values[run->count] = pair->value_code;
-    run->letters[run->count++] = pair->letter;
-    if (pair->promoted)
-        pair_promoted(s, pair);
-    return 1;
-}
-
-// The same for a key that is expected here and whose values are taken for unique, with a string of
-// ASCII. 0: something is otherwise, or it is time for a look.
-__attribute__((always_inline)) static inline int
-run_append_blind(struct oto_otlp_sink *s, struct run *run, const uint8_t *bytes, size_t size)
-{
-    const struct oto_column *keys = s->keys;
-    const uint32_t *guess = next_key(s, keys->values, keys->length + run->count);
-    if (!guess || *guess >= s->key_count || run->count == run->room)
-        return 0;
-    struct oto_otlp_key *key = &s->known[*guess];
-    if (key->fresh < OTO_OTLP_FRESH || key->promoted || (key->blind + 1u) % OTO_OTLP_BLIND == 0)
-        return 0;
-    const struct oto_bytes *name = &keys->dictionary->entries[*guess];
-    const uint8_t *value = bytes + 2 + name->size;
-    size_t rest = size - name->size - 6;
-    if (size < name->size + 6 || size > 0x7F || bytes[0] != BYTES_TAG(1) ||
-        bytes[1] != name->size || value[0] != BYTES_TAG(2) || value[1] != rest + 2 ||
-        value[2] != BYTES_TAG(1) || value[3] != rest ||
-        !oto_otlp_same(name->data, bytes + 2, name->size) || !oto_utf8_is_ascii(value + 4, rest))
-        return 0;
-    if (oto_dictionary_add_blind(s->values->dictionary, oto_bytes(value + 4, rest),
-                                 &run->values[run->count]) < 0)
-        return 0; // it will be again
-    run->keys[run->count] = *guess;
-    run->letters[run->count++] = 's';
-    key->blind++;
-    return 1;
-}
-
-enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                                   struct oto_bytes message)
-{
-    struct run run = run_begin(d, s);
-    if (!run_append(d, s, &run, message.data, message.size))
-        return attribute_new(d, s, message);
-    run_end(d, s, &run);
-    return OTO_OK;
-}
-
-const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                                   const uint8_t *at, const uint8_t *end,
-                                   enum oto_status *ret_status)
-{
-    const uint8_t *start = at;
-    struct run run = run_begin(d, s);
-    uint8_t tag = *at;
-    *ret_status = OTO_OK;
-    while (at != end && *at == tag) {
-        struct oto_bytes message;
-        const uint8_t *next = oto_otlp_bytes(at + 1, end, &message);
-        if (!next) { // the caller meets it again, as the first
-            at = at == start ? NULL : at;
-            break;
-        }
-        at = next;
-        if (run_append_blind(s, &run, message.data, message.size) ||
-            run_append(d, s, &run, message.data, message.size))
-            continue;
-        run_end(d, s, &run);
-        *ret_status = attribute_new(d, s, message);
-        if (*ret_status < 0)
-            return NULL;
-        run = run_begin(d, s);
-    }
-    run_end(d, s, &run);
-    return at;
 }
 
 enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
@@ -476,11 +332,18 @@ enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_o
     oto_otlp_attributes_begin(d, s);
     for (;;) {
         uint32_t tag;
-        struct oto_bytes attribute;
+        const uint8_t *start = c.at;
         enum oto_status status = oto_pb_tag(&c, &tag);
         if (status == OTO_END)
             return oto_otlp_attributes_end(d, s);
-        if (status == OTO_OK && tag == wanted) {
+        if (status == OTO_OK && tag == wanted && *start == wanted) {
+            const uint8_t *next = oto_otlp_attributes(d, s, start, c.end, &status);
+            if (status < 0)
+                return oto_otlp_fail(d, status, start, NULL, NO_INDEX);
+            status = next ? OTO_OK : OTO_INVALID;
+            c.at = next ? next : c.at;
+        } else if (status == OTO_OK && tag == wanted) { // its tag is longer than it need be
+            struct oto_bytes attribute;
             status = oto_pb_bytes(&c, &attribute);
             if (status == OTO_OK)
                 OTO_TRY(oto_otlp_attribute(d, s, attribute));
@@ -494,18 +357,10 @@ enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_o
 
 // --- promoted columns ---
 
-// A value's code in the promoted column: looked up once, then known by the value's code in the map.
-static enum oto_status promote_text(struct oto_otlp_decoder *d, struct oto_builder *b,
-                                    struct oto_otlp_promoted *p)
+static inline enum oto_status add_code(struct oto_builder *b, struct oto_column *c, uint32_t code)
 {
-    struct oto_column *c = p->column;
-    uint32_t slot = p->value_code % OTO_OTLP_KNOWN;
     OTO_TRY(oto_column_reserve(b, c, 1));
-    if (p->known[slot].value_code != p->value_code) {
-        OTO_TRY(oto_otlp_code(d, c, p->text, &p->known[slot].code));
-        p->known[slot].value_code = p->value_code;
-    }
-    oto_column_append_code(c, p->known[slot].code);
+    oto_column_append_code(c, code);
     return OTO_OK;
 }
 
@@ -518,7 +373,7 @@ static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_t
     if (c->field->type == OTO_TYPE_INT64 && there && p->kind == OTO_OTLP_ANY_INT)
         return oto_otlp_add_i64(s->builder, c, p->number);
     if (c->field->type == OTO_TYPE_STRING && there && p->kind == OTO_OTLP_ANY_STRING)
-        return promote_text(d, s->builder, p);
+        return add_code(s->builder, c, p->column_code);
     if (p->configured >= 0) {
         struct oto_bytes text =
             t->configured[resource_index * t->configured_count + (uint32_t)p->configured];
@@ -542,8 +397,8 @@ static inline enum oto_status fill(struct oto_otlp_sink *s, struct oto_otlp_prom
     return OTO_OK;
 }
 
-enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
-                                 struct oto_otlp_sink *s, uint32_t resource_index)
+enum oto_status oto_otlp_promote_some(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                      struct oto_otlp_sink *s, uint32_t resource_index)
 {
     for (uint32_t i = 0; s->eager_count && i < s->promoted_count; i++)
         if (s->promoted[i].column && !s->promoted[i].is_lazy)
@@ -562,7 +417,7 @@ enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d, struct oto_otlp_tab
 
 enum oto_status oto_otlp_promote_end(struct oto_otlp_sink *s)
 {
-    for (uint32_t i = 0; s->sets && i < s->promoted_count; i++) {
+    for (uint32_t i = 0; i < s->promoted_count; i++) {
         struct oto_otlp_promoted *p = &s->promoted[i];
         if (p->is_lazy)
             OTO_TRY(fill(s, p));
@@ -594,7 +449,7 @@ enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d, struct oto_
         int there = p->stamp == s->stamp && p->kind == OTO_OTLP_ANY_STRING;
         if (p->configured >= 0)
             t->configured[resource_index * count + (uint32_t)p->configured] =
-                there ? p->text : (struct oto_bytes){NULL, 0};
+                there ? s->values->dictionary->entries[p->value_code] : (struct oto_bytes){NULL, 0};
     }
     return OTO_OK;
 }

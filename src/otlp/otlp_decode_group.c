@@ -183,28 +183,75 @@ static enum oto_status scope_append(struct oto_otlp_decoder *d, struct oto_otlp_
 
 // The bytes that tell one resource or scope from another: the entry above, presence, schema URL,
 // message.
-static enum oto_status identity(struct oto_otlp_decoder *d, uint32_t above, int present,
-                                struct oto_bytes schema_url, struct oto_bytes message,
-                                struct oto_bytes *ret_identity)
+struct identity {
+    uint32_t head[3]; // above, presence, size of the schema URL
+    struct oto_bytes schema_url;
+    struct oto_bytes message;
+};
+
+static enum oto_status identity_bytes(struct oto_otlp_decoder *d, const struct identity *id,
+                                      struct oto_bytes *ret_bytes)
 {
-    uint32_t head[3] = {above, (uint32_t)present, (uint32_t)schema_url.size};
     d->scratch.size = 0;
-    OTO_TRY(oto_buffer_append(&d->scratch, head, sizeof head));
-    OTO_TRY(oto_buffer_append(&d->scratch, schema_url.data, schema_url.size));
-    OTO_TRY(oto_buffer_append(&d->scratch, message.data, message.size));
-    *ret_identity = oto_buffer_view(&d->scratch);
+    OTO_TRY(oto_buffer_append(&d->scratch, id->head, sizeof id->head));
+    OTO_TRY(oto_buffer_append(&d->scratch, id->schema_url.data, id->schema_url.size));
+    OTO_TRY(oto_buffer_append(&d->scratch, id->message.data, id->message.size));
+    *ret_bytes = oto_buffer_view(&d->scratch);
+    return OTO_OK;
+}
+
+static int is_identity(const struct oto_dictionary *entries, uint32_t index,
+                       const struct identity *id)
+{
+    const size_t head = sizeof id->head, url = id->schema_url.size, size = id->message.size;
+    if (index >= entries->count || entries->entries[index].size != head + url + size)
+        return 0;
+    const uint8_t *at = entries->entries[index].data;
+    return memcmp(at, id->head, sizeof id->head) == 0 &&
+           (!url || memcmp(at + head, id->schema_url.data, url) == 0) &&
+           (!size || memcmp(at + head + url, id->message.data, size) == 0);
+}
+
+// A guess is kept by words spread over the message: instances of a service differ in a few.
+static uint32_t guess_of(const struct identity *id)
+{
+    const struct oto_bytes m = id->message;
+    uint64_t bits = m.size + ((uint64_t)id->head[0] << 32);
+    for (size_t i = 0, step = m.size / 8; m.size >= 64 && i < 8; i++)
+        bits = (bits ^ oto_load64(m.data + i * step)) * 0x9E3779B97F4A7C15u;
+    if (m.size >= 8 && m.size < 64)
+        bits ^= oto_load64(m.data) + 3 * oto_load64(m.data + m.size - 8);
+    return (uint32_t)(bits * 0x9E3779B97F4A7C15u >> 32) % OTO_OTLP_ENTRY_GUESSES;
+}
+
+// The entry of a level with this identity: most often one that was there a moment ago.
+static enum oto_status enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t level,
+                             const struct identity *id, uint32_t *guesses, uint32_t *ret_index,
+                             int *ret_is_new)
+{
+    uint32_t *guess = &guesses[guess_of(id)];
+    struct oto_bytes bytes;
+    *ret_is_new = 0;
+    if (is_identity(&t->builder->levels[level].identity, *guess, id)) {
+        *ret_index = *guess;
+        return OTO_OK;
+    }
+    OTO_TRY(identity_bytes(d, id, &bytes));
+    OTO_TRY(oto_builder_entry(t->builder, level, bytes, id->head[0], ret_index, ret_is_new));
+    *guess = *ret_index;
     return OTO_OK;
 }
 
 static enum oto_status resource_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t)
 {
-    struct oto_bytes id;
+    struct identity id = {{0, (uint32_t)d->has_resource, (uint32_t)d->resource_schema_url.size},
+                          d->resource_schema_url,
+                          d->resource};
     int is_new;
     if (t->resource_group == d->resource_group)
         return OTO_OK;
-    OTO_TRY(identity(d, 0, d->has_resource, d->resource_schema_url, d->resource, &id));
-    uint32_t level = t->builder->schema->level_count - 1;
-    OTO_TRY(oto_builder_entry(t->builder, level, id, 0, &t->resource_index, &is_new));
+    OTO_TRY(enter(d, t, t->builder->schema->level_count - 1, &id, t->resource_guesses,
+                  &t->resource_index, &is_new));
     if (is_new)
         OTO_TRY(resource_append(d, t, t->resource_index));
     t->resource_group = d->resource_group;
@@ -222,16 +269,18 @@ static enum oto_status fail_above(struct oto_otlp_decoder *d, enum oto_status st
 enum oto_status oto_otlp_scope_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
                                      uint32_t frames)
 {
-    struct oto_bytes id;
     int is_new;
     if (t->scope_group == d->scope_group)
         return OTO_OK;
     enum oto_status status = resource_enter(d, t);
     if (status < 0)
         return fail_above(d, status, frames + 1);
-    OTO_TRY(identity(d, t->resource_index, d->has_scope, d->scope_schema_url, d->scope, &id));
-    uint32_t level = t->builder->schema->level_count - 2;
-    OTO_TRY(oto_builder_entry(t->builder, level, id, t->resource_index, &t->scope_index, &is_new));
+    struct identity id = {
+        {t->resource_index, (uint32_t)d->has_scope, (uint32_t)d->scope_schema_url.size},
+        d->scope_schema_url,
+        d->scope};
+    OTO_TRY(enter(d, t, t->builder->schema->level_count - 2, &id, t->scope_guesses, &t->scope_index,
+                  &is_new));
     status = is_new ? scope_append(d, t, t->scope_index) : OTO_OK;
     if (status < 0)
         return fail_above(d, status, frames);
@@ -321,8 +370,10 @@ each_member(struct oto_otlp_decoder *d, struct oto_bytes message, const char *na
     while (at != end) {
         struct oto_otlp_read tag = oto_otlp_tag(at, end);
         struct oto_bytes member = {NULL, 0};
-        if (tag.value != BYTES_TAG(2)) {
-            at = oto_otlp_other_field(d, tag.at, end, tag.value, 0);
+        if (tag.value != BYTES_TAG(2)) { // heads and schema URLs
+            at = (tag.value & 7) == OTO_PB_BYTES
+                     ? oto_otlp_bytes(tag.at, end, &member)
+                     : oto_otlp_other_field(d, tag.at, end, tag.value, 0);
             continue;
         }
         at = oto_otlp_bytes(tag.at, end, &member);

@@ -73,7 +73,11 @@ static enum oto_status put_attributes(struct oto_otlp_decoder *d, const struct o
         list[i] = (struct attribute){.key = entry(&map->children[0], first + i),
                                      .type = next_type(&types),
                                      .text = entry(&map->children[1], first + i)};
-    qsort(list, count, sizeof *list, compare);
+    uint32_t ordered = count ? 1 : 0;
+    while (ordered < count && compare(&list[ordered - 1], &list[ordered]) <= 0)
+        ordered++;
+    if (ordered < count)
+        qsort(list, count, sizeof *list, compare);
     for (uint32_t i = 0; i < count && status == OTO_OK; i++) {
         status = put(b, list[i].key);
         if (status == OTO_OK)

@@ -40,37 +40,58 @@ struct oto_otlp_any {
     uint64_t number;        // BOOL, INT, DOUBLE: the bits
 };
 
-#define OTO_OTLP_KNOWN 32u
-
 // A column filled from an attribute, with the value that the present set of attributes has for it.
 struct oto_otlp_promoted {
     struct oto_bytes key;
     struct oto_column *column; // NULL: only kept for records that lack it
     int32_t configured;        // which configured promotion, -1 for a fixed one
-    uint32_t stamp;            // the set of attributes that `kind` and `text` are of
+    uint32_t stamp;            // the set of attributes that all up to `number` are of
     enum oto_otlp_any_kind kind;
-    struct oto_bytes text; // an entry of the dictionary of values
-    int64_t number;
-    uint32_t value_code; // of text
-    int is_lazy;         // nulls are appended when a value comes, or at the end of the request
-    uint32_t filled;     // of the sink's sets in this request, those that `column` has
-    struct {
-        uint32_t value_code;
-        uint32_t code;
-    } known[OTO_OTLP_KNOWN]; // codes that values have in `column`
+    uint32_t value_code;  // in the map
+    uint32_t column_code; // STRING, both of value and column: that in the column
+    int64_t number;       // INT
+    int is_lazy;          // nulls are appended when a value comes, or at the end of the request
+    uint32_t filled;      // of the sink's sets in this request, those that `column` has
 };
 
-// What is known of a key.
-struct oto_otlp_key {
-    uint32_t promoted; // index in the sink's promoted + 1, 0 for most
-    uint32_t next;     // the key that came behind it the last time: a guess
-    uint16_t fresh;    // a look-up that finds nothing adds one, one that finds something takes
-                       // OTO_OTLP_FOUND; at OTO_OTLP_FRESH its values are taken for unique
-    uint16_t blind;    // added since without a look
+// Texts of a key, or of a column, and whether they repeat. A look-up that finds nothing adds one to
+// `fresh`, one that finds something takes OTO_OTLP_FOUND; at OTO_OTLP_FRESH texts are taken for
+// unique, and but for one of OTO_OTLP_BLIND are added without a look.
+struct oto_otlp_news {
+    uint16_t fresh;
+    uint16_t blind; // added since without a look
 };
 #define OTO_OTLP_FRESH 512u
 #define OTO_OTLP_FOUND 16u
-#define OTO_OTLP_BLIND 64u // one of so many is looked up all the same
+#define OTO_OTLP_BLIND 64u
+
+static inline int oto_otlp_is_blind(const struct oto_otlp_news *news)
+{
+    return news->fresh >= OTO_OTLP_FRESH && (news->blind + 1u) % OTO_OTLP_BLIND;
+}
+static inline void oto_otlp_looked_up(struct oto_otlp_news *news, int is_new)
+{
+    if (!is_new)
+        news->fresh -= news->fresh < OTO_OTLP_FOUND ? news->fresh : OTO_OTLP_FOUND;
+    else if (news->fresh < OTO_OTLP_FRESH)
+        news->fresh++;
+    news->blind = 0;
+}
+
+// What is known of a key. Its bytes in a KeyValue, as all senders write them, up to the length of
+// the value: tag and size of the key, the key, tag of the value.
+#define OTO_OTLP_PREFIX_MAX 92u
+struct oto_otlp_key {
+    uint32_t promoted; // index in the sink's promoted + 1, 0 for most
+    struct oto_otlp_news news;
+    uint32_t next;     // the key that came behind it the last time: a guess
+    uint32_t size_min; // of a KeyValue with it that the hot loop takes; OTO_OTLP_SIZE_NONE: none
+    uint64_t salt;     // of its values' hashes
+    uint32_t id;       // the sink's owner and its code
+    uint32_t prefix_size;
+    uint8_t prefix[OTO_OTLP_PREFIX_MAX];
+};
+#define OTO_OTLP_SIZE_NONE UINT32_MAX
 
 // A map column, its column of types and its promoted columns.
 struct oto_otlp_sink {
@@ -79,7 +100,7 @@ struct oto_otlp_sink {
     struct oto_column *keys; // the map's children
     struct oto_column *values;
     struct oto_column *types;
-    uint64_t owner;     // marks its pairs in the decoder's memory; 0 in the low byte
+    uint32_t owner;     // marks its values in the decoder's memory; 0 in the low half
     uint32_t start;     // of the present set, in the map's children
     uint32_t first_key; // the key that a set began with the last time: a guess
     uint32_t stamp;
@@ -100,6 +121,8 @@ struct oto_otlp_hash_list {
     uint32_t capacity;
 };
 
+#define OTO_OTLP_ENTRY_GUESSES 64u // a power of two
+
 // One table: its builder and where things go.
 struct oto_otlp_table {
     struct oto_builder *builder;
@@ -107,6 +130,7 @@ struct oto_otlp_table {
     struct oto_column **row_columns;                 // level 0, one value a row
     uint32_t row_column_count;
     uint32_t rows_left; // rows for which row_columns have room
+    struct oto_otlp_news body;
     struct oto_otlp_sink sinks[OTO_OTLP_SINK_COUNT];
     struct oto_bytes *configured; // by resource and configured promotion: the resource's value
     uint32_t configured_capacity;
@@ -116,6 +140,9 @@ struct oto_otlp_table {
     uint64_t scope_group;                            // that scope_index belongs to
     uint32_t resource_index;
     uint32_t scope_index;
+    uint32_t resource_guesses[OTO_OTLP_ENTRY_GUESSES]; // by a few of their bytes
+    uint32_t scope_guesses[OTO_OTLP_ENTRY_GUESSES];
+    uint32_t metric_hint; // the metric, and
     uint32_t series_hint; // the series after the last one
 };
 
@@ -129,22 +156,22 @@ struct oto_otlp_guess {
     uint32_t code;
 };
 
-// A pair of a key and a scalar value that came before: its bytes, whole, and what became of them.
-#define OTO_OTLP_PAIR_BITS 10
-#define OTO_OTLP_PAIRS (1u << OTO_OTLP_PAIR_BITS)
-#define OTO_OTLP_PAIR_SIZE_MIN 8u
-#define OTO_OTLP_PAIR_SIZE_MAX 98u
+// A scalar value that a key had before, and what became of it. Two of them share a line of the
+// cache: where one may be kept, either is looked at.
+#define OTO_OTLP_VALUE_BITS 12
+#define OTO_OTLP_VALUES (1u << OTO_OTLP_VALUE_BITS)
 
-struct oto_otlp_pair {
-    uint64_t owner;  // the sink's, and the size in its low byte; 0: none
-    uint64_t number; // INT: for promoted columns
-    uint32_t key_code;
-    uint32_t value_code;
-    uint32_t promoted; // index of the sink's promoted + 1, 0 for most
-    uint8_t kind;
-    uint8_t letter;
-    uint8_t bytes[OTO_OTLP_PAIR_SIZE_MAX];
+struct oto_otlp_value {
+    uint64_t id;   // the key's, and above it the AnyValue's size; 0: none
+    uint64_t last; // up to 16 bytes of an AnyValue: the last eight and the first eight of it, or
+    union {        // of a longer one, which is a string: its last eight and its text
+        uint64_t first;
+        const uint8_t *text;
+    };
+    uint32_t code;
+    uint32_t promoted; // the code in the promoted column + 1; 0: not known
 };
+#define OTO_OTLP_EPOCH_BITS 10 // of an owner, that change with each rollback; above: which sink
 
 struct oto_otlp_decoder {
     const struct oto_allocator *allocator;
@@ -154,6 +181,8 @@ struct oto_otlp_decoder {
 
     // Of the present request.
     enum oto_signal signal;
+    uint32_t first_table; // of the signal
+    uint32_t end_table;
     uint64_t received_ns;
     struct oto_otlp_limits limits;
     struct oto_otlp_result result;
@@ -175,8 +204,8 @@ struct oto_otlp_decoder {
 
     // Codes of strings by a few of their bits: a guess that is checked, so it may be wrong or old.
     struct oto_otlp_guess guesses[OTO_OTLP_GUESSES];
-    struct oto_otlp_pair *pairs; // by a few bits of their bytes
-    uint64_t owners;             // given out so far
+    struct oto_otlp_value *values; // by a hash of key and bytes
+    uint32_t sink_count;           // made so far
 
     // Of a failure.
     const uint8_t *failed_at;
@@ -255,7 +284,7 @@ OTO_MUST_CHECK enum oto_status oto_otlp_any_text(struct oto_otlp_decoder *d,
                                                  const struct oto_otlp_any *any,
                                                  struct oto_bytes *ret_text);
 
-// --- attributes (otlp_decode_attributes.c) ---
+// --- attributes (otlp_decode_attributes.c, those that came before otlp_decode_run.c) ---
 
 OTO_MUST_CHECK enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d,
                                                   struct oto_otlp_table *t,
@@ -272,7 +301,7 @@ static inline void oto_otlp_attributes_begin(struct oto_otlp_decoder *d, struct 
     s->touched_count = 0;
     oto_value_writer_reset(&d->writer);
 }
-// One KeyValue of the set begun. Sets must not be interleaved.
+// One KeyValue of the set begun, read the long way. Sets must not be interleaved.
 OTO_MUST_CHECK enum oto_status
 oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_bytes message);
 // The KeyValues that follow each other from `at` on, which is at a tag of one byte. Returns where
@@ -292,15 +321,42 @@ OTO_MUST_CHECK enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *
                                                        struct oto_bytes message, uint32_t tag);
 // Appends the promoted columns of the set that just ended. resource_index: where a record's missing
 // values come from.
-OTO_MUST_CHECK enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d,
-                                                struct oto_otlp_table *t, struct oto_otlp_sink *s,
-                                                uint32_t resource_index);
+OTO_MUST_CHECK enum oto_status oto_otlp_promote_some(struct oto_otlp_decoder *d,
+                                                     struct oto_otlp_table *t,
+                                                     struct oto_otlp_sink *s,
+                                                     uint32_t resource_index);
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d,
+                                                              struct oto_otlp_table *t,
+                                                              struct oto_otlp_sink *s,
+                                                              uint32_t resource_index)
+{
+    if (s->touched_count | s->eager_count)
+        return oto_otlp_promote_some(d, t, s, resource_index);
+    s->sets++;
+    return OTO_OK;
+}
 // Appends the nulls that promoted columns still lack: at the end of a request.
 OTO_MUST_CHECK enum oto_status oto_otlp_promote_end(struct oto_otlp_sink *s);
 // Keeps a new resource's values of configured promotions for its records.
 OTO_MUST_CHECK enum oto_status oto_otlp_keep_configured(struct oto_otlp_decoder *d,
                                                         struct oto_otlp_table *t,
                                                         uint32_t resource_index);
+
+// The code of a value of a key. key: NULL when nothing is kept of it.
+OTO_MUST_CHECK enum oto_status oto_otlp_value_code(struct oto_otlp_decoder *d,
+                                                   struct oto_otlp_sink *s, struct oto_bytes text,
+                                                   struct oto_otlp_key *key, uint32_t *ret_code);
+// Keeps a value of the present set for its promoted column. index: that of the sink's promoted;
+// known: the text's code in that column + 1, or 0, and then it is set where there is one; may be
+// NULL.
+OTO_MUST_CHECK enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d,
+                                                      struct oto_otlp_sink *s, uint32_t index,
+                                                      const struct oto_otlp_any *any, uint32_t code,
+                                                      uint32_t *known);
+// Keeps a value, of one letter, for the next KeyValue with the same bytes, where they are short
+// enough and as all senders write them.
+void oto_otlp_value_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
+                         struct oto_bytes message, uint32_t key_code, uint32_t value_code);
 
 // --- groups (otlp_decode_group.c) ---
 
@@ -457,7 +513,7 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decod
 // Appends a string to a column that has room: most often that of the entry before.
 OTO_MUST_CHECK enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d,
                                                       struct oto_column *c, struct oto_bytes text);
-OTO_MUST_CHECK static inline enum oto_status
+__attribute__((always_inline)) OTO_MUST_CHECK static inline enum oto_status
 oto_otlp_put_text(struct oto_otlp_decoder *d, struct oto_column *c, struct oto_bytes text)
 {
     uint32_t *next = (uint32_t *)c->values + c->length;
@@ -467,7 +523,11 @@ oto_otlp_put_text(struct oto_otlp_decoder *d, struct oto_column *c, struct oto_b
     c->length++;
     return OTO_OK;
 }
-// The same for one without room, as those of higher levels and of lists.
+// The same for texts that may be unique, most of them.
+OTO_MUST_CHECK enum oto_status oto_otlp_put_unique(struct oto_otlp_decoder *d, struct oto_column *c,
+                                                   struct oto_otlp_news *news,
+                                                   struct oto_bytes text);
+// The same as put_text for one without room, as those of higher levels and of lists.
 OTO_MUST_CHECK static inline enum oto_status oto_otlp_add_text(struct oto_otlp_decoder *d,
                                                                struct oto_builder *b,
                                                                struct oto_column *c,

@@ -132,7 +132,7 @@ static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_t
     struct oto_otlp_any any = {.kind = OTO_OTLP_ANY_ABSENT};
     struct oto_bytes text = {NULL, 0};
     if (oto_otlp_any_is_string(r->body, &text)) {
-        OTO_TRY(oto_otlp_put_text(d, t->columns[AT_BODY], text));
+        OTO_TRY(oto_otlp_put_unique(d, t->columns[AT_BODY], &t->body, text));
         return oto_otlp_put_text(d, t->columns[AT_BODY_TYPE], OTO_BYTES_LITERAL("s"));
     }
     if (r->body_count == 0) {

@@ -184,6 +184,31 @@ static enum oto_status metric_identity(struct oto_otlp_decoder *d, uint32_t scop
     return OTO_OK;
 }
 
+// 1 and behind the part, when it is what `at` has.
+static int is_part(const uint8_t **at, const uint8_t *end, struct oto_bytes part)
+{
+    if ((size_t)(end - *at) < 4 + part.size || oto_load32(*at) != part.size ||
+        (part.size && memcmp(*at + 4, part.data, part.size) != 0))
+        return 0;
+    *at += 4 + part.size;
+    return 1;
+}
+
+// 1 when the metric after the last one is this: senders repeat their metrics in the same order.
+static int is_expected_metric(const struct oto_otlp_table *t, const struct metric *m,
+                              const struct data *data, struct oto_bytes metadata)
+{
+    const struct oto_level *level = &t->builder->levels[2];
+    uint32_t head[3] = {t->scope_index, (uint32_t)data->temporality, (uint32_t)data->is_monotonic};
+    if (t->metric_hint >= level->count)
+        return 0;
+    struct oto_bytes id = level->identity.entries[t->metric_hint];
+    const uint8_t *at = id.data + sizeof head, *end = id.data + id.size;
+    return memcmp(id.data, head, sizeof head) == 0 && is_part(&at, end, m->name) &&
+           is_part(&at, end, m->description) && is_part(&at, end, m->unit) &&
+           oto_bytes_equal(oto_bytes(at, (size_t)(end - at)), metadata);
+}
+
 static enum oto_status metric_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
                                      const struct metric *m, const struct data *data,
                                      struct oto_bytes message, uint32_t index)
@@ -210,8 +235,13 @@ static enum oto_status metric_enter(struct oto_otlp_decoder *d, struct oto_otlp_
     int is_new;
     if (m->metadata_count)
         OTO_TRY(oto_otlp_fields(d, message, BYTES_TAG(12), &metadata));
+    if (is_expected_metric(t, m, data, metadata)) {
+        *ret_index = t->metric_hint++;
+        return OTO_OK;
+    }
     OTO_TRY(metric_identity(d, t->scope_index, m, data, metadata, &id));
     OTO_TRY(oto_builder_entry(t->builder, 2, id, t->scope_index, ret_index, &is_new));
+    t->metric_hint = *ret_index + 1;
     return is_new ? metric_append(d, t, m, data, message, *ret_index) : OTO_OK;
 }
 
