@@ -80,6 +80,7 @@ extern const size_t oto_route_count;
 
 // --- the faces ---
 int oto_otlp_begin(struct oto_call *call);
+int oto_otlp_admit(struct oto_call *call); // the last step of begin: 0 when now is no time for it
 void oto_otlp_handle(struct oto_call *call);
 void oto_otlp_init_worker(struct oto_worker *worker);
 void oto_otlp_closed(struct oto_call *call); // the peer of a parked request is gone

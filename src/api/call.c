@@ -196,6 +196,40 @@ static void refuse_unrouted(struct oto_call *call, int path_known)
             "there is nothing at this path; OTLP goes to /v1/logs, /v1/traces, /v1/metrics");
 }
 
+static void read_body(struct oto_call *call)
+{
+    size_t body_max = call->route->body_bytes_max == SIZE_MAX
+                          ? oto_service_request_bytes_max(call->worker->service)
+                          : call->route->body_bytes_max;
+    oto_exchange_read_body(call->exchange, body_max);
+}
+
+// What was made of the head of an export request that nothing is wrong with: most clients send the
+// same one again and again, and none of it is looked at again then. A deadline is each request's
+// own.
+enum memo { MEMO_KNOWN = 1, MEMO_ROUTE = 8, MEMO_ENCODING = 16, MEMO_COMPRESSION = 24 };
+
+static void remember(struct oto_call *call)
+{
+    uint64_t *memo = oto_exchange_memo(call->exchange);
+    if (!memo || call->route->begin != oto_otlp_begin || call->deadline_ns)
+        return;
+    *memo = MEMO_KNOWN | (uint64_t)(call->route - oto_routes) << MEMO_ROUTE |
+            (uint64_t)call->encoding << MEMO_ENCODING |
+            (uint64_t)call->compression << MEMO_COMPRESSION;
+}
+
+static int recall(struct oto_call *call)
+{
+    const uint64_t *memo = oto_exchange_memo(call->exchange);
+    if (!memo || !*memo)
+        return 0;
+    call->route = &oto_routes[*memo >> MEMO_ROUTE & 255];
+    call->encoding = (enum oto_call_encoding)(*memo >> MEMO_ENCODING & 255);
+    call->compression = (enum oto_compression)(*memo >> MEMO_COMPRESSION & 255);
+    return 1;
+}
+
 static void begin_route(struct oto_call *call, const struct oto_http_request *request)
 {
     const struct oto_route *route = call->route;
@@ -211,10 +245,8 @@ static void begin_route(struct oto_call *call, const struct oto_http_request *re
     }
     if (route->begin && !route->begin(call))
         return;
-    size_t body_max = route->body_bytes_max == SIZE_MAX
-                          ? oto_service_request_bytes_max(call->worker->service)
-                          : route->body_bytes_max;
-    oto_exchange_read_body(call->exchange, body_max);
+    remember(call);
+    read_body(call);
 }
 
 static void refuse_for_memory(struct oto_call *call)
@@ -233,23 +265,34 @@ static int reserve_call(struct oto_call *call)
     return call->route && (call->route->role & OTO_ROLE_ADMIN);
 }
 
-static void on_headers(void *state, struct oto_exchange *exchange)
+static struct oto_call *new_call(struct oto_worker *worker, struct oto_exchange *exchange)
 {
-    struct oto_worker *worker = state;
-    struct oto_http_request *request = oto_exchange_request(exchange);
     const struct oto_allocator *allocator = oto_exchange_allocator(exchange);
     struct oto_call *call = oto_alloc(allocator, sizeof(*call));
-    if (!call) {
-        oto_exchange_refuse(exchange, 503, "out of memory");
-        return;
-    }
+    if (!call)
+        return NULL;
     memset(call, 0, sizeof(*call));
     call->allocator = allocator;
-    *oto_exchange_user(exchange) = call;
     call->worker = worker;
     call->exchange = exchange;
-    call->encoding = first_encoding(request);
+    *oto_exchange_user(exchange) = call;
+    return call;
+}
+
+// A head that was seen before, and nothing is wrong with.
+static void begin_known(struct oto_call *call)
+{
+    if (!reserve_call(call))
+        refuse_for_memory(call);
+    else if (oto_otlp_admit(call))
+        read_body(call);
+}
+
+static void begin_new(struct oto_call *call, struct oto_exchange *exchange)
+{
+    const struct oto_http_request *request = oto_exchange_request(exchange);
     int path_known;
+    call->encoding = first_encoding(request);
     call->route = find_route(request, &path_known);
     if (!reserve_call(call))
         refuse_for_memory(call);
@@ -259,6 +302,17 @@ static void on_headers(void *state, struct oto_exchange *exchange)
         oto_exchange_read_body(exchange, SIZE_MAX / 2);
     else
         refuse_unrouted(call, path_known);
+}
+
+static void on_headers(void *state, struct oto_exchange *exchange)
+{
+    struct oto_call *call = new_call(state, exchange);
+    if (!call)
+        oto_exchange_refuse(exchange, 503, "out of memory");
+    else if (recall(call))
+        begin_known(call);
+    else
+        begin_new(call, exchange);
 }
 
 // Over HTTP/2 the rest of a request that nobody serves is waited for, if it is short: a client that

@@ -53,6 +53,11 @@ static int refuse_when_not_ready(struct oto_call *call)
     return 1;
 }
 
+int oto_otlp_admit(struct oto_call *call)
+{
+    return !refuse_when_not_ready(call);
+}
+
 // 0: the timeout is malformed, and so the call was answered.
 static int set_deadline(struct oto_call *call, const struct oto_http_request *request)
 {
@@ -101,7 +106,7 @@ int oto_otlp_begin(struct oto_call *call)
             return 0;
         }
     }
-    return !refuse_when_not_ready(call);
+    return oto_otlp_admit(call);
 }
 
 static void answer(struct oto_call *call)

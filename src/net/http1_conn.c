@@ -87,16 +87,6 @@ static void put_whole(struct oto_exchange *e, struct oto_bytes bytes)
         memcpy(at, bytes.data, bytes.size);
 }
 
-// 0 when the byte must not stand in a header we write (a response is never split by what we
-// reflect).
-static int is_safe(struct oto_bytes text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        if ((text.data[i] < ' ' && text.data[i] != '\t') || text.data[i] == 127)
-            return 0;
-    return 1;
-}
-
 // Answered before its body was here: may the next request follow on this connection?
 static int must_close(struct oto_exchange *e)
 {
@@ -130,7 +120,7 @@ static uint8_t *put_head(struct oto_exchange *e, uint8_t *at, int status,
     at = put_bytes(at, OTO_BYTES_LITERAL("\r\ndate: "));
     at = put_text(at, http_date(e->connection->server));
     for (size_t i = 0; i < header_count; i++) {
-        if (!is_safe(headers[i].name) || !is_safe(headers[i].value))
+        if (!http_value_is_safe(headers[i].name) || !http_value_is_safe(headers[i].value))
             continue;
         *at++ = '\r';
         *at++ = '\n';

@@ -117,7 +117,7 @@ static size_t collect(const struct oto_exchange *e, int status,
 {
     size_t n = 0;
     for (size_t i = 0; i < count && i < HTTP_RESPONSE_HEADERS_MAX; i++)
-        if (nghttp2_check_header_value(headers[i].value.data, headers[i].value.size))
+        if (http_value_is_safe(headers[i].value))
             fields[n++] = headers[i];
     if (e->request.is_grpc)
         return n;

@@ -602,6 +602,11 @@ struct oto_loop *oto_exchange_loop(struct oto_exchange *exchange)
     return exchange->loop;
 }
 
+uint64_t *oto_exchange_memo(struct oto_exchange *exchange)
+{
+    return exchange->head ? &exchange->head->memo : NULL;
+}
+
 const struct oto_allocator *oto_exchange_allocator(const struct oto_exchange *exchange)
 {
     return exchange->allocator;

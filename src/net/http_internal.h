@@ -87,6 +87,7 @@ struct oto_exchange {
 struct http_shared_head {
     uint32_t refs;
     size_t block_size;
+    uint64_t memo; // the handler's
     struct oto_http_request request;
 };
 
@@ -213,6 +214,9 @@ void http_server_body_borrow(struct oto_http_server *server, struct oto_buffer *
 void http_server_body_return(struct oto_http_server *server, struct oto_buffer *body);
 // A connection has closed.
 void http_server_connection_gone(struct oto_http_server *server);
+
+// 0 when a byte must not stand in a header we write (a response is never split by what we reflect).
+int http_value_is_safe(struct oto_bytes text);
 
 // --- http_connection.c ---
 void http_connection_new(struct oto_http_server *server, int fd, uint32_t listener);

@@ -77,6 +77,25 @@ const char *http_status_reason(int status)
     return "";
 }
 
+// Eight bytes at once: which of them are controls.
+static uint64_t controls(uint64_t eight)
+{
+    const uint64_t ones = UINT64_MAX / 255, highs = ones << 7;
+    uint64_t deletes = eight ^ ones * 127;
+    return ((eight - ones * ' ') & ~eight & highs) | ((deletes - ones) & ~deletes & highs);
+}
+
+int http_value_is_safe(struct oto_bytes text)
+{
+    size_t i = 0;
+    for (; i + 8 <= text.size && !controls(oto_load64(text.data + i)); i += 8)
+        ;
+    for (; i < text.size; i++)
+        if ((text.data[i] < ' ' && text.data[i] != '\t') || text.data[i] == 127)
+            return 0;
+    return 1;
+}
+
 const char *http_date(struct oto_http_server *server)
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

@@ -115,6 +115,9 @@ struct oto_http_request *oto_exchange_request(struct oto_exchange *exchange);
 void **oto_exchange_user(struct oto_exchange *exchange);
 // The server's loop, for timers and posts.
 struct oto_loop *oto_exchange_loop(struct oto_exchange *exchange);
+// A word for what the handler made of the head, 0 at first: requests with the very same head
+// (Content-Length aside) on the same connection have it in common. NULL when there is none.
+uint64_t *oto_exchange_memo(struct oto_exchange *exchange);
 // For small memory of the handler's own for a request, which goes round. What was taken may be
 // given back when exchange and server are gone.
 const struct oto_allocator *oto_exchange_allocator(const struct oto_exchange *exchange);

@@ -92,8 +92,29 @@ static void blocks_of_any_size_are_read_as_written(void **state)
     }
 }
 
+// Every byte at every place of values of every length around the eight that are looked at at once.
+static void unsafe_bytes_are_found_wherever_they_stand(void **state)
+{
+    (void)state;
+    uint8_t text[40];
+    for (size_t size = 0; size <= sizeof text; size++) {
+        for (size_t at = 0; at < size; at++) {
+            for (int byte = 0; byte < 256; byte++) {
+                for (size_t i = 0; i < size; i++)
+                    text[i] = (uint8_t)(i % 3 == 0 ? '\t' : i % 3 == 1 ? 0xff : ' ');
+                text[at] = (uint8_t)byte;
+                assert_int_equal(http_value_is_safe(oto_bytes(text, size)),
+                                 nghttp2_check_header_value(text, size) != 0);
+            }
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_of_any_size_are_read_as_written)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_of_any_size_are_read_as_written),
+        cmocka_unit_test(unsafe_bytes_are_found_wherever_they_stand),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
