@@ -73,15 +73,14 @@ static inline uint32_t offset_value(uint32_t repeated[REPEATED_OFFSETS], uint32_
 }
 
 // Copies more than that, where there is more to read.
-static inline void copy_literals(const struct framing *f, uint8_t *to, const uint8_t *from,
-                                 uint32_t count)
+static inline void copy_literals(uint8_t *to, const uint8_t *from, size_t count, const uint8_t *end)
 {
-    if (__builtin_expect((size_t)(f->content_end - from) < (size_t)count + 16, 0)) {
+    if (__builtin_expect((size_t)(end - from) < count + 16, 0)) {
         memcpy(to, from, count);
         return;
     }
     memcpy(to, from, 16);
-    for (uint32_t done = 16; __builtin_expect(done < count, 0); done += 16)
+    for (size_t done = 16; __builtin_expect(done < count, 0); done += 16)
         memcpy(to + done, from + done, 16);
 }
 
@@ -93,31 +92,34 @@ static size_t gather(struct framing *f, struct oto_lines_match **match, size_t *
     struct oto_match_frame_work *work = f->work;
     uint32_t(*counts)[OTO_MATCH_FRAME_CODES_MAX] = work->code_counts;
     struct oto_lines_match *at = *match;
-    const uint8_t *from = f->content;
-    size_t left = (size_t)(f->content_end - from);
+    const uint8_t *from = f->content, *end = f->content_end;
+    uint32_t repeated[REPEATED_OFFSETS] = {f->repeated[0], f->repeated[1], f->repeated[2]};
     uint8_t *to = work->literals;
-    left = left < OTO_LINES_BLOCK_MAX ? left : OTO_LINES_BLOCK_MAX;
+    end = end - from > (ptrdiff_t)OTO_LINES_BLOCK_MAX ? from + OTO_LINES_BLOCK_MAX : end;
     memset(counts, 0, sizeof work->code_counts);
     for (; at->offset; at++) {
-        if ((uint64_t)at->literals + at->length > left || at->length < MATCH_MIN)
+        size_t literals = at->literals, more = (size_t)at->length - MATCH_MIN;
+        if (more > OTO_LINES_BLOCK_MAX || literals + more + MATCH_MIN > (size_t)(end - from))
             return SIZE_MAX;
-        left -= at->literals + at->length;
-        copy_literals(f, to, from, at->literals);
-        to += at->literals;
-        from += at->literals + at->length;
-        at->length -= MATCH_MIN;
-        at->offset = offset_value(f->repeated, at->offset, at->literals);
-        unsigned literals = code_of_literals(work, at->literals);
-        unsigned length = code_of_length(work, at->length), offset = highest_bit(at->offset);
-        counts[OF_LITERALS][literals]++;
-        counts[OF_LENGTHS][length]++;
-        counts[OF_OFFSETS][offset]++;
-        at->unused = literals | length << 8 | offset << 16;
+        uint32_t offset = offset_value(repeated, at->offset, (uint32_t)literals);
+        unsigned literals_code = code_of_literals(work, (uint32_t)literals);
+        unsigned length_code = code_of_length(work, (uint32_t)more);
+        unsigned offset_code = highest_bit(offset);
+        counts[OF_LITERALS][literals_code]++;
+        counts[OF_LENGTHS][length_code]++;
+        counts[OF_OFFSETS][offset_code]++;
+        at->offset = offset;
+        at->length = (uint32_t)more;
+        at->unused = literals_code | length_code << 8 | offset_code << 16;
+        copy_literals(to, from, literals, f->content_end);
+        to += literals;
+        from += literals + more + MATCH_MIN;
     }
-    if (at->literals > left)
+    if (at->literals > (size_t)(end - from))
         return SIZE_MAX;
     if (at->literals)
         memcpy(to, from, at->literals);
+    memcpy(f->repeated, repeated, sizeof repeated);
     work->literal_count = (uint32_t)(to - work->literals) + at->literals;
     *ret_count = (size_t)(at - *match);
     *match = at + 1;
@@ -140,7 +142,9 @@ __attribute__((always_inline)) static inline void put_numbers(struct oto_match_f
     } else {
         oto_match_frame_add(b, match->literals, literals);
         oto_match_frame_add(b, match->length, length);
-        oto_match_frame_add(b, match->offset, offset);
+        // The highest bit of an offset is its code.
+        b->bits |= (match->offset ^ (uint64_t)1 << offset) << b->count;
+        b->count += offset;
     }
     oto_match_frame_flush(b);
 }

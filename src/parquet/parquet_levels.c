@@ -84,9 +84,12 @@ static void end_bits(uint8_t *bits, uint32_t count)
         bits[count / 8] &= (uint8_t)(0xFFu >> (8 - count % 8));
 }
 
-// Clears the bit where each row's levels begin; a word at a time, as most rows have few.
-static void mark_rows(const uint32_t *outer, const uint32_t *indices, uint32_t row_count,
-                      uint8_t *bits)
+// Clears the bit where each row's levels begin, or (only_empty, a constant) where an empty list is;
+// a word at a time, as most rows have few.
+__attribute__((always_inline)) static inline void mark_lists(const uint32_t *outer,
+                                                             const uint32_t *indices,
+                                                             uint32_t row_count, int only_empty,
+                                                             uint8_t *bits)
 {
     uint64_t word = UINT64_MAX;
     uint32_t at = 0, entry = 0;
@@ -97,26 +100,7 @@ static void mark_rows(const uint32_t *outer, const uint32_t *indices, uint32_t r
             at = entry >> 6;
             word = UINT64_MAX;
         }
-        word &= ~((uint64_t)1 << (entry & 63));
-        entry += size ? size : 1;
-    }
-    oto_store64(bits + (size_t)at * 8, word);
-    end_bits(bits, entry);
-}
-
-static void mark_empty(const uint32_t *outer, const uint32_t *indices, uint32_t row_count,
-                       uint8_t *bits)
-{
-    uint64_t word = UINT64_MAX;
-    uint32_t at = 0, entry = 0;
-    for (uint32_t i = 0; i < row_count; i++) {
-        uint32_t size = outer[indices[i] + 1] - outer[indices[i]];
-        if (entry >> 6 != at) {
-            oto_store64(bits + (size_t)at * 8, word);
-            at = entry >> 6;
-            word = UINT64_MAX;
-        }
-        word &= ~((uint64_t)!size << (entry & 63));
+        word &= ~((uint64_t)(!only_empty || !size) << (entry & 63));
         entry += size ? size : 1;
     }
     oto_store64(bits + (size_t)at * 8, word);
@@ -134,9 +118,9 @@ static enum oto_status put_lists(struct oto_parquet_file *file, const uint32_t *
     if (!repetition || !definition)
         return OTO_NO_MEMORY;
     if (rows->entry_count != rows->row_count)
-        mark_rows(outer, indices, rows->row_count, repetition);
+        mark_lists(outer, indices, rows->row_count, 0, repetition);
     if (empty_count && rows->value_count)
-        mark_empty(outer, indices, rows->row_count, definition);
+        mark_lists(outer, indices, rows->row_count, 1, definition);
     OTO_TRY(put_bits(repetition, rows->row_count, rows->entry_count, output));
     return put_bits(definition, empty_count, rows->entry_count, output);
 }
