@@ -169,6 +169,11 @@ static struct oto_json_place end_length(struct oto_otlp_json *c, struct oto_json
         start[-1] = (uint8_t)size;
         return p;
     }
+    if (size >= 0x80 && size < 0x4000 && width == 2) {
+        start[-2] = (uint8_t)(size | 0x80);
+        start[-1] = (uint8_t)(size >> 7);
+        return p;
+    }
     if (size >= SIZE_LIMIT) {
         c->reader.at = p.at;
         return oto_otlp_json_stop(c, OTO_TOO_LARGE);
@@ -206,18 +211,20 @@ static struct oto_json_place begin_array(struct oto_otlp_json *c, struct oto_jso
     return push(c, p, NULL, field, width);
 }
 
-// Nowhere, with nothing consumed, when there is no fast way for the message or it is not one.
-static inline struct oto_json_place try_message(const struct oto_otlp_json *c,
-                                                struct oto_json_place p,
-                                                const struct oto_otlp_field *field)
+static inline int may_nest_two(const struct oto_otlp_json *c)
 {
-    if (c->frames_end - c->top > 2) {
-        if (field->message->index == OTO_OTLP_KEY_VALUE)
-            return oto_otlp_json_key_value(c, p, field->number);
-        if (field->message->index == OTO_OTLP_ANY_VALUE)
-            return oto_otlp_json_any_value(c, p, field->number);
+    return c->frames_end - c->top > 2;
+}
+
+static inline struct oto_json_place read_message(struct oto_otlp_json *c, struct oto_json_place p,
+                                                 const struct oto_otlp_field *field)
+{
+    if (field->message->index == OTO_OTLP_ANY_VALUE && may_nest_two(c)) {
+        struct oto_json_place behind = oto_otlp_json_any_value(c, p, field->number);
+        if (behind.at)
+            return behind;
     }
-    return oto_otlp_json_nowhere();
+    return begin_message(c, p, field);
 }
 
 // --- Values ---
@@ -267,8 +274,7 @@ static struct oto_json_place member_value(struct oto_otlp_json *c, struct oto_js
         return begin_array(c, p, field);
     if (field->type != OTO_OTLP_MESSAGE)
         return oto_otlp_json_scalar(c, p, field);
-    struct oto_json_place behind = try_message(c, p, field);
-    return behind.at ? behind : begin_message(c, p, field);
+    return read_message(c, p, field);
 }
 
 static struct oto_json_place skip_value(struct oto_otlp_json *c, struct oto_json_place p)
@@ -297,7 +303,7 @@ static struct oto_json_place read_object(struct oto_otlp_json *c, struct oto_jso
     struct oto_otlp_json_frame *f = c->top;
     const struct oto_otlp_field *fields = f->message->fields;
     const uint8_t *guesses = c->guesses[f->message->index];
-    do {
+    for (;;) {
         p = oto_otlp_json_room(c, p);
         if (!p.at)
             return p;
@@ -308,6 +314,15 @@ static struct oto_json_place read_object(struct oto_otlp_json *c, struct oto_jso
             p.at += field->name_size + 4;
             f->before = ',';
             f->slot = (uint8_t)(guess + 1);
+            // A plain scalar in its usual form; others have more rules.
+            if (!field->flags && *p.at > ' ' && *p.at != 'n') {
+                f->seen |= (uint32_t)1 << guess;
+                f->field = field;
+                p = oto_otlp_json_scalar(c, p, field);
+                if (!p.at)
+                    return p;
+                continue;
+            }
         } else {
             int left = 0;
             p.at = next_member(c, p.at, &field, &left);
@@ -317,8 +332,9 @@ static struct oto_json_place read_object(struct oto_otlp_json *c, struct oto_jso
                 return leave_object(c, p);
         }
         p = field ? member_value(c, p, field) : skip_value(c, p);
-    } while (p.at && c->top == f);
-    return p;
+        if (!p.at || c->top != f)
+            return p;
+    }
 }
 
 // The next element; behind the closing bracket with *ret_left = 1.
@@ -351,22 +367,25 @@ static struct oto_json_place read_array(struct oto_otlp_json *c, struct oto_json
 {
     struct oto_otlp_json_frame *f = c->top;
     const struct oto_otlp_field *field = f->field;
+    int is_message = field->type == OTO_OTLP_MESSAGE;
+    int is_attributes =
+        is_message && field->message->index == OTO_OTLP_KEY_VALUE && may_nest_two(c);
     for (;; f->index++) {
         p = oto_otlp_json_room(c, p);
         if (!p.at)
             return p;
+        if (is_attributes)
+            p = oto_otlp_json_room(c, oto_otlp_json_key_values(c, p, f));
         int left = 0;
-        p.at = next_element(c, p.at, &left);
+        if (p.at)
+            p.at = next_element(c, p.at, &left);
         if (!p.at || left)
             break;
         if (p.at < c->end && *p.at == 'n')
             return oto_otlp_json_fail(c, p.at, "null in an array");
-        struct oto_json_place behind = field->type == OTO_OTLP_MESSAGE
-                                           ? try_message(c, p, field)
-                                           : oto_otlp_json_scalar(c, p, field);
-        if (!behind.at)
-            return field->type == OTO_OTLP_MESSAGE ? begin_message(c, p, field) : behind;
-        p = behind;
+        p = is_message ? read_message(c, p, field) : oto_otlp_json_scalar(c, p, field);
+        if (!p.at || c->top != f)
+            return p;
     }
     if (p.at) {
         if (f->width)

@@ -86,7 +86,8 @@ struct oto_json_place oto_otlp_json_any_value(const struct oto_otlp_json *c,
 
 #define KEY_MAX 64
 
-struct oto_json_place oto_otlp_json_key_value(const struct oto_otlp_json *c,
+// {"key":"K","value":{…}} at p.at.
+static inline struct oto_json_place key_value(const struct oto_otlp_json *c,
                                               struct oto_json_place p, uint32_t number_)
 {
     if (!oto_otlp_json_ahead(c, p.at) || !starts_8(p.at, "{\"key\":\""))
@@ -114,5 +115,21 @@ struct oto_json_place oto_otlp_json_key_value(const struct oto_otlp_json *c,
         p.out++;
     }
     pair[-1] = (uint8_t)(size < 0x80 ? size : size | 0x80);
+    return p;
+}
+
+struct oto_json_place oto_otlp_json_key_values(const struct oto_otlp_json *c,
+                                               struct oto_json_place p,
+                                               struct oto_otlp_json_frame *f)
+{
+    while (p.out <= c->room_end && oto_otlp_json_ahead(c, p.at) && *p.at == f->before) {
+        struct oto_json_place behind =
+            key_value(c, (struct oto_json_place){p.at + 1, p.out}, f->field->number);
+        if (!behind.at)
+            break;
+        p = behind;
+        f->before = ',';
+        f->index++;
+    }
     return p;
 }

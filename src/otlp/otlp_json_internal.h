@@ -99,6 +99,8 @@ static inline struct oto_json_place oto_otlp_json_room(struct oto_otlp_json *c,
 static inline const uint8_t *oto_otlp_json_skip_space(const struct oto_otlp_json *c,
                                                       const uint8_t *at)
 {
+    if (at<c->end && * at> ' ')
+        return at;
     while (at < c->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
         at++;
     return at;
@@ -154,16 +156,26 @@ static inline size_t oto_otlp_json_plain(const struct oto_otlp_json *c, const ui
 // bytes must be readable.
 const uint8_t *oto_otlp_json_decimal(const uint8_t *at, double *ret_value);
 
-// The value at p.at, which is no array, as the field has it. The output has ROOM.
-struct oto_json_place oto_otlp_json_scalar(struct oto_otlp_json *c, struct oto_json_place p,
-                                           const struct oto_otlp_field *field);
+// Writers of a field's value at p.at, by enum oto_otlp_type. The output has ROOM.
+extern struct oto_json_place (*const oto_otlp_json_writers[])(struct oto_otlp_json *c,
+                                                              struct oto_json_place p,
+                                                              const struct oto_otlp_field *field);
 
-// Fast ways for the most frequent messages: an AnyValue of one scalar, and a KeyValue of a short
-// key and such a value. Nowhere when it is anything else; nothing is consumed then. The output has
-// ROOM.
+static inline struct oto_json_place oto_otlp_json_scalar(struct oto_otlp_json *c,
+                                                         struct oto_json_place p,
+                                                         const struct oto_otlp_field *field)
+{
+    return oto_otlp_json_writers[field->type](c, p, field);
+}
+
+// Fast ways for the most frequent messages; what they do not know, they leave where it is. An
+// AnyValue of one scalar at p.at: nowhere when it is anything else.
 struct oto_json_place oto_otlp_json_any_value(const struct oto_otlp_json *c,
                                               struct oto_json_place p, uint32_t number);
-struct oto_json_place oto_otlp_json_key_value(const struct oto_otlp_json *c,
-                                              struct oto_json_place p, uint32_t number);
+// Elements of the array f of KeyValue, as long as they have a short key and such a value. p.at:
+// what stands before the next element, here and afterwards.
+struct oto_json_place oto_otlp_json_key_values(const struct oto_otlp_json *c,
+                                               struct oto_json_place p,
+                                               struct oto_otlp_json_frame *f);
 
 #endif

@@ -162,30 +162,49 @@ static inline struct oto_json_place write_varint(struct oto_json_place p,
     return p;
 }
 
-static inline struct oto_json_place write_unsigned(struct oto_otlp_json *c, struct oto_json_place p,
-                                                   const struct oto_otlp_field *field)
+// The value at p.at, p.at behind it then.
+static inline struct oto_json_place read_unsigned(struct oto_otlp_json *c, struct oto_json_place p,
+                                                  uint64_t most, uint64_t *ret_value)
 {
-    int narrow = field->type == OTO_OTLP_UINT32 || field->type == OTO_OTLP_FIXED32;
     const uint8_t *start = p.at;
-    uint64_t value;
-    p.at = plain_digits(c, start, &value);
-    if (!p.at) {
+    p.at = plain_digits(c, start, ret_value);
+    if (__builtin_expect(!p.at, 0)) {
         c->reader.at = start;
-        enum oto_status status = read_u64(c, &value);
+        enum oto_status status = read_u64(c, ret_value);
         if (status < 0)
             return oto_otlp_json_stop(c, status);
         p.at = c->reader.at;
     }
-    if (narrow && value > UINT32_MAX)
-        return oto_otlp_json_fail(c, start, "out of range");
-    if (field->type == OTO_OTLP_FIXED64)
-        return write_fixed64(p, field, value);
-    if (field->type != OTO_OTLP_FIXED32)
-        return write_varint(p, field, value);
+    return *ret_value <= most ? p : oto_otlp_json_fail(c, start, "out of range");
+}
+
+static struct oto_json_place write_fixed(struct oto_otlp_json *c, struct oto_json_place p,
+                                         const struct oto_otlp_field *field)
+{
+    uint64_t value;
+    p = read_unsigned(c, p, UINT64_MAX, &value);
+    return p.at ? write_fixed64(p, field, value) : p;
+}
+
+static struct oto_json_place write_fixed_narrow(struct oto_otlp_json *c, struct oto_json_place p,
+                                                const struct oto_otlp_field *field)
+{
+    uint64_t value;
+    p = read_unsigned(c, p, UINT32_MAX, &value);
+    if (!p.at)
+        return p;
     p.out = oto_otlp_json_put_tag(p.out, field->number, OTO_PB_FIXED32);
     oto_store32(p.out, (uint32_t)value);
     p.out += sizeof(uint32_t);
     return p;
+}
+
+static struct oto_json_place write_unsigned(struct oto_otlp_json *c, struct oto_json_place p,
+                                            const struct oto_otlp_field *field)
+{
+    uint64_t value;
+    p = read_unsigned(c, p, field->type == OTO_OTLP_UINT32 ? UINT32_MAX : UINT64_MAX, &value);
+    return p.at ? write_varint(p, field, value) : p;
 }
 
 static struct oto_json_place write_signed(struct oto_otlp_json *c, struct oto_json_place p,
@@ -286,8 +305,8 @@ static struct oto_json_place write_any_string(struct oto_otlp_json *c, struct ot
     return p;
 }
 
-static inline struct oto_json_place write_string(struct oto_otlp_json *c, struct oto_json_place p,
-                                                 const struct oto_otlp_field *field)
+static struct oto_json_place write_string(struct oto_otlp_json *c, struct oto_json_place p,
+                                          const struct oto_otlp_field *field)
 {
     if (oto_otlp_json_ahead(c, p.at) && *p.at == '"') {
         uint8_t *text = oto_otlp_json_put_tag(p.out, field->number, OTO_PB_BYTES) + 1;
@@ -328,8 +347,8 @@ static struct oto_json_place write_any_id(struct oto_otlp_json *c, struct oto_js
 }
 
 // Of 8 or 16 bytes, as all legal ones are.
-static inline struct oto_json_place write_id(struct oto_otlp_json *c, struct oto_json_place p,
-                                             const struct oto_otlp_field *field)
+static struct oto_json_place write_id(struct oto_otlp_json *c, struct oto_json_place p,
+                                      const struct oto_otlp_field *field)
 {
     if (oto_otlp_json_ahead(c, p.at) && *p.at == '"') {
         const uint8_t *digits = p.at + 1;
@@ -368,33 +387,22 @@ static struct oto_json_place write_base64(struct oto_otlp_json *c, struct oto_js
     return p;
 }
 
-struct oto_json_place oto_otlp_json_scalar(struct oto_otlp_json *c, struct oto_json_place p,
+static struct oto_json_place write_message(struct oto_otlp_json *c, struct oto_json_place p,
                                            const struct oto_otlp_field *field)
 {
-    switch ((enum oto_otlp_type)field->type) {
-    case OTO_OTLP_STRING:
-        return write_string(c, p, field);
-    case OTO_OTLP_ID:
-        return write_id(c, p, field);
-    case OTO_OTLP_BYTES:
-        return write_base64(c, p, field);
-    case OTO_OTLP_BOOL:
-        return write_bool(c, p, field);
-    case OTO_OTLP_INT32:
-    case OTO_OTLP_INT64:
-    case OTO_OTLP_SINT32:
-    case OTO_OTLP_SFIXED64:
-    case OTO_OTLP_ENUM:
-        return write_signed(c, p, field);
-    case OTO_OTLP_UINT32:
-    case OTO_OTLP_UINT64:
-    case OTO_OTLP_FIXED32:
-    case OTO_OTLP_FIXED64:
-        return write_unsigned(c, p, field);
-    case OTO_OTLP_DOUBLE:
-        return write_double(c, p, field);
-    case OTO_OTLP_MESSAGE:
-        break;
-    }
+    (void)field;
     return oto_otlp_json_fail(c, p.at, "expected a value");
 }
+
+struct oto_json_place (*const oto_otlp_json_writers[])(struct oto_otlp_json *c,
+                                                       struct oto_json_place p,
+                                                       const struct oto_otlp_field *field) = {
+    [OTO_OTLP_STRING] = write_string,   [OTO_OTLP_BYTES] = write_base64,
+    [OTO_OTLP_ID] = write_id,           [OTO_OTLP_BOOL] = write_bool,
+    [OTO_OTLP_INT32] = write_signed,    [OTO_OTLP_UINT32] = write_unsigned,
+    [OTO_OTLP_INT64] = write_signed,    [OTO_OTLP_UINT64] = write_unsigned,
+    [OTO_OTLP_SINT32] = write_signed,   [OTO_OTLP_FIXED32] = write_fixed_narrow,
+    [OTO_OTLP_FIXED64] = write_fixed,   [OTO_OTLP_SFIXED64] = write_signed,
+    [OTO_OTLP_DOUBLE] = write_double,   [OTO_OTLP_ENUM] = write_signed,
+    [OTO_OTLP_MESSAGE] = write_message,
+};

@@ -67,6 +67,19 @@ static inline const uint8_t *oto_json_scan(const uint8_t *at, const uint8_t *end
 
 #define OTO_JSON_STEP 16u
 
+// Without SSE2.
+static inline size_t oto_json_copy_plain_words(const uint8_t *at, uint8_t *output)
+{
+    uint64_t low = oto_load64(at), high = oto_load64(at + 8);
+    oto_store64(output, low);
+    oto_store64(output + 8, high);
+    uint64_t found = oto_json_specials(low) | (low & OTO_JSON_TOPS);
+    if (found)
+        return (size_t)__builtin_ctzll(found) >> 3;
+    found = oto_json_specials(high) | (high & OTO_JSON_TOPS);
+    return found ? 8 + ((size_t)__builtin_ctzll(found) >> 3) : OTO_JSON_STEP;
+}
+
 // Copies 16 bytes and tells how many stand before the first that is special or not ASCII: 16 when
 // none is.
 static inline size_t oto_json_copy_plain(const uint8_t *at, uint8_t *output)
@@ -80,14 +93,7 @@ static inline size_t oto_json_copy_plain(const uint8_t *at, uint8_t *output)
     found = _mm_or_si128(found, _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)));
     return (size_t)__builtin_ctz((uint32_t)_mm_movemask_epi8(found) | 1u << OTO_JSON_STEP);
 #else
-    uint64_t low = oto_load64(at), high = oto_load64(at + 8);
-    oto_store64(output, low);
-    oto_store64(output + 8, high);
-    uint64_t found = oto_json_specials(low) | (low & OTO_JSON_TOPS);
-    if (found)
-        return (size_t)__builtin_ctzll(found) >> 3;
-    found = oto_json_specials(high) | (high & OTO_JSON_TOPS);
-    return found ? 8 + ((size_t)__builtin_ctzll(found) >> 3) : OTO_JSON_STEP;
+    return oto_json_copy_plain_words(at, output);
 #endif
 }
 

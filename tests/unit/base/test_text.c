@@ -127,6 +127,50 @@ static void doubles_are_read_with_json_grammar(void **state)
     assert_true(isnan(nan));
 }
 
+// Against the C library: as many digits as a word holds, halves between two doubles among them.
+static void decimals_are_rounded_as_the_c_library_does(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 100000; i++) {
+        uint64_t mantissa = oto_xxh64(&i, 8, 2) >> (i % 64);
+        int places = (int)(i / 64 % 20);
+        if (i % 3 == 1) // between two doubles, or one beside it
+            mantissa = ((mantissa | (uint64_t)1 << 63) >> 10 << 10 | 0x200) >> (i % 9) | i % 2;
+        char text[48];
+        snprintf(text, sizeof text, "%llue-%d", (unsigned long long)mantissa, places);
+        double want = strtod(text, NULL), got = oto_text_decimal(mantissa, places), read;
+        assert_memory_equal(&got, &want, 8);
+        snprintf(text, sizeof text, "%llue%d", (unsigned long long)mantissa, (int)(i % 45) - 22);
+        want = strtod(text, NULL);
+        assert_int_equal(oto_text_to_double(oto_bytes_text(text), &read), OTO_OK);
+        assert_memory_equal(&read, &want, 8);
+    }
+}
+
+// Every byte at every place of an id.
+static void hex_digits_are_told_from_all_other_bytes(void **state)
+{
+    (void)state;
+    for (size_t size = 2; size <= 36; size += 2) {
+        for (size_t place = 0; place < size; place++) {
+            for (int byte = 0; byte < 256; byte++) {
+                uint8_t text[36], back[18], expected[18];
+                memset(text, '5', sizeof text);
+                memset(expected, 0x55, sizeof expected);
+                text[place] = (uint8_t)byte;
+                const char *digit = byte ? strchr("0123456789abcdefABCDEF", byte) : NULL;
+                assert_int_equal(oto_hex_decode(oto_bytes(text, size), back),
+                                 digit ? OTO_OK : OTO_INVALID);
+                if (!digit)
+                    continue;
+                unsigned value = byte <= '9' ? (unsigned)byte - '0' : ((unsigned)byte & 7) + 9;
+                expected[place / 2] = (uint8_t)(place % 2 ? 0x50 | value : value << 4 | 5);
+                assert_memory_equal(back, expected, size / 2);
+            }
+        }
+    }
+}
+
 static void very_long_numbers_are_rounded_once(void **state)
 {
     (void)state;
@@ -217,6 +261,8 @@ int main(void)
         cmocka_unit_test(doubles_are_written_as_ecmascript_does),
         cmocka_unit_test(random_doubles_read_back_and_are_shortest),
         cmocka_unit_test(doubles_are_read_with_json_grammar),
+        cmocka_unit_test(decimals_are_rounded_as_the_c_library_does),
+        cmocka_unit_test(hex_digits_are_told_from_all_other_bytes),
         cmocka_unit_test(very_long_numbers_are_rounded_once),
         cmocka_unit_test(integers_are_read_and_written),
         cmocka_unit_test(hex_and_base64_go_both_ways),

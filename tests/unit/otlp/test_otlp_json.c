@@ -246,6 +246,166 @@ static void test_strings_of_every_length(void **state)
     }
 }
 
+// Documents as senders write them, with all that has a way of its own.
+static const char usual_logs[] =
+    "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{"
+    "\"stringValue\":\"shop\"}}]},\"scopeLogs\":[{\"scope\":{\"name\":\"s\",\"version\":\"1.4.2\"},"
+    "\"logRecords\":[{\"timeUnixNano\":\"1767261600170979294\",\"severityNumber\":9,"
+    "\"severityText\":\"INFO\",\"body\":{\"stringValue\":\"job 1610110 accepted\"},\"attributes\":["
+    "{\"key\":\"s\",\"value\":{\"stringValue\":\"checkSession\"}},"
+    "{\"key\":\"i\",\"value\":{\"intValue\":\"-14\"}},{\"key\":\"j\",\"value\":{\"intValue\":7}},"
+    "{\"key\":\"d\",\"value\":{\"doubleValue\":-12.0625}},"
+    "{\"key\":\"t\",\"value\":{\"boolValue\":true}},{\"key\":\"f\",\"value\":{\"boolValue\":false}}"
+    ","
+    "{\"key\":\"a\",\"value\":{\"arrayValue\":{\"values\":[{\"intValue\":\"1\"},{\"stringValue\":"
+    "\"x\"}]}}},{\"key\":\"last\",\"value\":{\"stringValue\":\"\"}}],\"flags\":1,"
+    "\"traceId\":\"fcf214a970002a878f327e4aa6771121\",\"spanId\":\"546205e620536cb0\","
+    "\"observedTimeUnixNano\":\"1767261600170984449\"}]}]}]";
+
+// The JSON that comes back from a document, whose last brace is left out; far from its end, with
+// text behind it, and near to it.
+static void back_from(const char *document, size_t size, int far, struct oto_buffer *back)
+{
+    static const char behind[] = ",\"unknown\":\"far more bytes than any value would like to look "
+                                 "ahead, however it is read and written\",\"more\":[1,2,3]}";
+    struct oto_buffer text, protobuf;
+    struct oto_error err;
+    oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
+    oto_buffer_init(&protobuf, &oto_allocator_heap, 1 << 20);
+    assert_int_equal(oto_buffer_append(&text, document, size), OTO_OK);
+    assert_int_equal(oto_buffer_append(&text, far ? behind : "}", far ? sizeof behind - 1 : 1),
+                     OTO_OK);
+    if (convert(OTO_SIGNAL_LOGS, oto_buffer_view(&text), &protobuf, &err) != OTO_OK)
+        fail_msg("%.*s: %s", (int)text.size, (const char *)text.data, err.message);
+    assert_int_equal(
+        oto_otlp_protobuf_to_json(OTO_SIGNAL_LOGS, oto_buffer_view(&protobuf), back, &err), OTO_OK);
+    oto_buffer_release(&text);
+    oto_buffer_release(&protobuf);
+}
+
+// A space at each place between two words of JSON takes the document off one fast way or another.
+static void test_spaces_change_nothing(void **state)
+{
+    (void)state;
+    struct oto_buffer plain, spaced;
+    char text[sizeof usual_logs + 1];
+    size_t size = sizeof usual_logs - 1;
+    oto_buffer_init(&plain, &oto_allocator_heap, 1 << 20);
+    oto_buffer_init(&spaced, &oto_allocator_heap, 1 << 20);
+    back_from(usual_logs, size, 1, &plain);
+    int in_string = 0, spaces = 0;
+    for (size_t at = 0; at < size; at++) {
+        in_string ^= usual_logs[at] == '"';
+        if (in_string || !strchr("{}[],:\"", usual_logs[at]))
+            continue;
+        memcpy(text, usual_logs, at + 1);
+        text[at + 1] = " \n\r\t"[spaces++ % 4];
+        memcpy(text + at + 2, usual_logs + at + 1, size - at - 1);
+        for (int far = 0; far < 2; far++) {
+            spaced.size = 0;
+            back_from(text, size + 1, far, &spaced);
+            assert_true(oto_bytes_equal(oto_buffer_view(&plain), oto_buffer_view(&spaced)));
+        }
+    }
+    assert_true(spaces > 100);
+    oto_buffer_release(&plain);
+    oto_buffer_release(&spaced);
+}
+
+// Each byte, for each other one that JSON knows: accepted or refused alike, near to the document's
+// end, where all is read strictly, and far from it.
+static void test_fast_and_strict_ways_agree(void **state)
+{
+    (void)state;
+    static const char others[] = "\"\\{}[],: 0a9-.en\x01\xC3";
+    static const char behind[] =
+        "                                                                                "
+        "                                                                                ";
+    char text[sizeof usual_logs + sizeof behind];
+    size_t size = sizeof usual_logs - 1;
+    struct oto_buffer near_end, far;
+    struct oto_error near_err, far_err;
+    oto_buffer_init(&near_end, &oto_allocator_heap, 1 << 20);
+    oto_buffer_init(&far, &oto_allocator_heap, 1 << 20);
+    for (size_t at = 0; at < size; at++) {
+        for (size_t i = 0; i < sizeof others - 1; i++) {
+            memcpy(text, usual_logs, size);
+            text[at] = others[i];
+            text[size] = '}';
+            memcpy(text + size + 1, behind, sizeof behind - 1);
+            near_end.size = far.size = 0;
+            enum oto_status one =
+                convert(OTO_SIGNAL_LOGS, oto_bytes(text, size + 1), &near_end, &near_err);
+            enum oto_status other =
+                convert(OTO_SIGNAL_LOGS, oto_bytes(text, size + sizeof behind), &far, &far_err);
+            assert_int_equal(one, other);
+            assert_true(oto_bytes_equal(oto_buffer_view(&near_end), oto_buffer_view(&far)));
+            if (one < 0)
+                assert_string_equal(near_err.message, far_err.message);
+        }
+    }
+    oto_buffer_release(&near_end);
+    oto_buffer_release(&far);
+}
+
+// Keys and values of all sizes about those where a length takes one byte more, or another way.
+static void test_attributes_of_every_size(void **state)
+{
+    (void)state;
+    struct oto_buffer back;
+    char document[1024], letters[301];
+    for (size_t i = 0; i < sizeof letters; i++)
+        letters[i] = (char)('a' + i % 26);
+    oto_buffer_init(&back, &oto_allocator_heap, 1 << 20);
+    for (int key = 0; key < 80; key += key < 60 ? 13 : 1) {
+        for (int value = 0; value<300; value += value> 20 && value < 100 ? 5 : 1) {
+            int size = snprintf(document, sizeof document,
+                                "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{%s\"value\":{"
+                                "\"stringValue\":\"%.*s\"}}]}}]",
+                                key ? "" : "\"key\":\"\",", value, letters);
+            if (key)
+                size =
+                    snprintf(document, sizeof document,
+                             "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{\"key\":\"%.*s\","
+                             "\"value\":{\"stringValue\":\"%.*s\"}}]}}]",
+                             key, letters, value, letters);
+            back.size = 0;
+            back_from(document, (size_t)size, 1, &back);
+            if (!key) // a default value, which is not written
+                continue;
+            assert_int_equal(back.size, size + 1);
+            assert_memory_equal(back.data, document, (size_t)size);
+        }
+    }
+    oto_buffer_release(&back);
+}
+
+// The least and the greatest integer of each number of digits.
+static void test_integers_of_every_size(void **state)
+{
+    (void)state;
+    char text[512];
+    uint64_t power = 1;
+    for (int digits = 1; digits <= 20; digits++, power *= 10) {
+        for (int i = 0; i < 4; i++) {
+            uint64_t value = i < 2 || digits == 20 ? power : power * 10 - 1;
+            const char *sign = i % 2 && value <= INT64_MAX ? "-" : "";
+            if (*sign == 0 && i % 2)
+                continue;
+            if (value <= INT64_MAX) {
+                snprintf(text, sizeof text, RECORD("\"body\":{\"intValue\":\"%s%llu\"}"), sign,
+                         (unsigned long long)value);
+                assert_reads_as(OTO_SIGNAL_LOGS, text, text);
+            }
+            snprintf(text, sizeof text,
+                     RECORD("\"timeUnixNano\":\"%llu\",\"eventName\":\"bytes that stand behind the "
+                            "number, so that it is read eight digits at once\""),
+                     (unsigned long long)value);
+            assert_reads_as(OTO_SIGNAL_LOGS, text, text);
+        }
+    }
+}
+
 // A body of `levels` arrays in each other, as JSON.
 static char *nested_body(size_t levels)
 {
@@ -516,6 +676,10 @@ int main(void)
         cmocka_unit_test(test_strings_with_escapes),
         cmocka_unit_test(test_long_numbers_have_digits_only),
         cmocka_unit_test(test_strings_of_every_length),
+        cmocka_unit_test(test_spaces_change_nothing),
+        cmocka_unit_test(test_fast_and_strict_ways_agree),
+        cmocka_unit_test(test_attributes_of_every_size),
+        cmocka_unit_test(test_integers_of_every_size),
         cmocka_unit_test(test_depth_is_limited),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_every_cut_is_refused),

@@ -1,4 +1,5 @@
 #include "wire/json.h"
+#include "wire/json_scan.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -448,9 +449,34 @@ static void test_writer_keeps_its_first_error(void **state)
     oto_buffer_release(&output);
 }
 
+// Each byte at each place, between plain ones and among others.
+static void test_plain_text_is_copied_alike_with_and_without_simd(void **state)
+{
+    (void)state;
+    static const char *const around[] = {"abcdefghijklmnop", "abcdef\xC3\xA9hijk\"lmn",
+                                         "0123\x7F\x20!#[]~456\x01z"};
+    for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
+        for (size_t place = 0; place < 16; place++) {
+            for (int byte = 0; byte < 256; byte++) {
+                uint8_t text[16], one[16], other[16];
+                memcpy(text, around[i], 16);
+                text[place] = (uint8_t)byte;
+                size_t plain = 0;
+                while (plain < 16 && text[plain] < 0x80 && !oto_json_is_special(text[plain]))
+                    plain++;
+                assert_int_equal(oto_json_copy_plain(text, one), plain);
+                assert_int_equal(oto_json_copy_plain_words(text, other), plain);
+                assert_memory_equal(one, text, 16);
+                assert_memory_equal(other, text, 16);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain_text_is_copied_alike_with_and_without_simd),
         cmocka_unit_test(test_accepts_what_the_grammar_has),
         cmocka_unit_test(test_refuses_what_the_grammar_lacks),
         cmocka_unit_test(test_refuses_each_legal_container_cut_short),
