@@ -15,14 +15,14 @@ if(EXISTS ${OTO_DUCKDB_DIR}/libduckdb.so AND EXISTS ${OTO_DUCKDB_DIR}/duckdb.h)
   set_target_properties(duckdb PROPERTIES IMPORTED_LOCATION ${OTO_DUCKDB_DIR}/libduckdb.so
                         IMPORTED_SONAME libduckdb.so
                         INTERFACE_INCLUDE_DIRECTORIES ${OTO_DUCKDB_DIR})
-  oto_program(otolith-query apps/otolith-query DEPENDS query arrow parquet LIBS duckdb)
+  oto_program(otolith-query apps/otolith-query DEPENDS query arrow parquet telemetry LIBS duckdb)
   install(FILES ${OTO_DUCKDB_DIR}/libduckdb.so DESTINATION lib/otolith)
   # The same without main, for the fuzz target of its SQL check.
   file(GLOB process CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/apps/otolith-query/*.c)
   list(FILTER process EXCLUDE REGEX query_main.c)
   add_library(oto_query_process STATIC EXCLUDE_FROM_ALL ${process})
   target_include_directories(oto_query_process PUBLIC ${CMAKE_SOURCE_DIR}/apps/otolith-query)
-  target_link_libraries(oto_query_process PUBLIC oto_query oto_arrow oto_parquet duckdb)
+  target_link_libraries(oto_query_process PUBLIC oto_query oto_arrow oto_parquet oto_telemetry duckdb)
 else()
   message(STATUS "libduckdb not found in '${OTO_DUCKDB_DIR}': otolith-query is not built (run make)")
 endif()

@@ -51,19 +51,10 @@ static enum oto_status extract(struct answer *a, const char *sql,
                          (unsigned long long)count);
 }
 
-static void send_scan(struct answer *a, const uint8_t *wanted)
+static void send_scan(struct answer *a)
 {
     uint8_t payload[OTO_QUERY_SCAN_SIZE];
-    const struct query_views *views = &a->process->views;
-    struct oto_query_scan scan = {0};
-    for (size_t i = 0; i < views->file_count; i++) {
-        const struct query_file *file = &views->files[i];
-        if (!wanted[file->info.table] || file->info.is_model)
-            continue;
-        scan.files++;
-        scan.files_read += !file->is_dropped;
-    }
-    oto_query_scan_encode(payload, &scan);
+    oto_query_scan_encode(payload, &a->process->views.scan);
     (void)!query_io_send(a->process->io.fd, OTO_QUERY_FRAME_SCAN,
                          oto_bytes(payload, sizeof(payload)));
 }
@@ -94,8 +85,9 @@ static enum oto_status choose_files(struct answer *a, const uint8_t *wanted,
         query_plan_make(&plan, &p->db, bare_sql(a, rewritten), a->request->view.parameters_json,
                         p->settings.table_count);
     query_prune(&p->views, &plan, wanted);
+    query_pick(&p->views, &plan, &p->io);
     query_plan_release(&plan);
-    send_scan(a, wanted);
+    send_scan(a);
     return OTO_OK;
 }
 

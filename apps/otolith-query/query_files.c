@@ -51,7 +51,7 @@ static enum oto_status read_at(void *state, uint64_t offset, void *output, size_
     return OTO_OK;
 }
 
-struct oto_parquet_reader *query_footer_open(struct query_footers *footers, int *fd)
+struct oto_parquet_reader *query_footer_open(struct oto_codec *codec, int *fd)
 {
     struct stat status;
     struct oto_parquet_reader *reader = NULL;
@@ -61,7 +61,7 @@ struct oto_parquet_reader *query_footer_open(struct query_footers *footers, int 
     if (fstat(*fd, &status) < 0 || status.st_size <= 0)
         return NULL;
     struct oto_source source = {read_at, fd, (uint64_t)status.st_size};
-    if (oto_parquet_open(&source, &options, footers->codec, &oto_allocator_heap, &reader, NULL) < 0)
+    if (oto_parquet_open(&source, &options, codec, &oto_allocator_heap, &reader, NULL) < 0)
         return NULL;
     return reader;
 }
@@ -127,7 +127,7 @@ static struct query_footer *add(struct query_footers *footers, const char *path,
                                         .size = now->st_size,
                                         .changed = now->st_mtim};
     if (footer && footer->path)
-        footer->reader = query_footer_open(footers, &footer->fd);
+        footer->reader = query_footer_open(footers->codec, &footer->fd);
     if (!footer || !footer->reader) {
         close(fd);
         free(footer ? footer->path : NULL);
@@ -195,7 +195,7 @@ uint64_t query_file_columns(struct query_footers *footers, const struct query_fi
     uint64_t hash = 0;
     int fd = file->info.fd;
     struct oto_parquet_reader *reader =
-        fd < 0 ? query_footer_of(footers, file->info.path) : query_footer_open(footers, &fd);
+        fd < 0 ? query_footer_of(footers, file->info.path) : query_footer_open(footers->codec, &fd);
     if (reader)
         hash = query_columns_hash(reader);
     if (fd >= 0)
@@ -285,8 +285,8 @@ static int condition_may_match(struct oto_parquet_reader *reader, uint32_t group
 
 // --- files ---
 
-static int group_may_match(struct oto_parquet_reader *reader, uint32_t group,
-                           const struct query_scan *scan)
+int query_group_may_match(struct oto_parquet_reader *reader, uint32_t group,
+                          const struct query_scan *scan)
 {
     for (size_t i = 0; i < scan->count; i++)
         if (!condition_may_match(reader, group, &scan->conditions[i]))
@@ -298,7 +298,7 @@ int query_file_may_match(struct oto_parquet_reader *reader, const struct query_s
 {
     uint32_t count = oto_parquet_metadata_of(reader)->group_count;
     for (uint32_t i = 0; i < count; i++)
-        if (group_may_match(reader, i, scan))
+        if (query_group_may_match(reader, i, scan))
             return 1;
     return 0;
 }

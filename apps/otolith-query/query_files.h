@@ -21,8 +21,8 @@ OTO_MUST_CHECK enum oto_status query_footers_init(struct query_footers *footers)
 // The reader of a file as it is now; NULL where there is none, or it is no Parquet file. Valid
 // until the next call.
 struct oto_parquet_reader *query_footer_of(struct query_footers *footers, const char *path);
-// The reader of a file in memory; to be closed.
-struct oto_parquet_reader *query_footer_open(struct query_footers *footers, int *fd);
+// The reader of an open file; to be closed, before codec and *fd go.
+struct oto_parquet_reader *query_footer_open(struct oto_codec *codec, int *fd);
 
 // The same for two files with the same columns of the same kinds.
 uint64_t query_columns_hash(const struct oto_parquet_reader *reader);
@@ -30,7 +30,9 @@ uint64_t query_columns_hash(const struct oto_parquet_reader *reader);
 // That of one of a request's files; 0 where it cannot be read.
 uint64_t query_file_columns(struct query_footers *footers, const struct query_file *file);
 
-// 0 when no row of the file meets all conditions of the scan.
+// 0 when no row of the row group, or of the file, meets all conditions of the scan.
+int query_group_may_match(struct oto_parquet_reader *reader, uint32_t group,
+                          const struct query_scan *scan);
 int query_file_may_match(struct oto_parquet_reader *reader, const struct query_scan *scan);
 
 #endif

@@ -90,6 +90,7 @@ static enum oto_status start(struct query_process *process, char *text, size_t t
     prepare_process();
     OTO_TRY(query_database_open(&process->db, &process->settings, err));
     OTO_TRY(query_copy_open(&process->copy_fd, err));
+    OTO_TRY(query_pick_open(&process->views, err));
     OTO_TRY(enter_sandbox(&process->settings, text, text_size, err));
     OTO_TRY(query_database_lock(&process->db, &process->settings, err));
     OTO_TRY(query_views_init(&process->views, &process->settings));

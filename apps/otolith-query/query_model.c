@@ -1,6 +1,7 @@
 // Tables without rows: what columns they have, known without opening a file, and views over them by
 // which queries are planned (query_plan.h).
 #include "query_files.h"
+#include "telemetry/tables.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,6 +64,63 @@ static enum oto_status describe(struct columns *c, duckdb_connection connection,
     return oto_buffer_append_byte(&c->sql, 0);
 }
 
+// --- the same as a schema ---
+
+#define FIRST_PROMOTED 10000 // field ids of configured columns
+
+static int table_named(const char *name)
+{
+    int table = 0;
+    while (table < OTO_TABLE_COUNT && strcmp(oto_table_name((enum oto_table)table), name) != 0)
+        table++;
+    return table;
+}
+
+// A column's name stands for the attribute that it was made from: it gives the same name again.
+static enum oto_status list_promotions(const struct oto_parquet_metadata *m,
+                                       struct oto_promotion *promotions, size_t *ret_count)
+{
+    *ret_count = 0;
+    for (uint32_t i = 1; i < m->nodes[0].end; i = m->nodes[i].end) {
+        if (m->nodes[i].field_id < FIRST_PROMOTED || m->nodes[i].field_id > UINT16_MAX)
+            continue;
+        char *name = strndup((const char *)m->nodes[i].name.data, m->nodes[i].name.size);
+        if (!name)
+            return OTO_NO_MEMORY;
+        promotions[(*ret_count)++] =
+            (struct oto_promotion){.attribute = name, .field_id = (uint16_t)m->nodes[i].field_id};
+    }
+    return OTO_OK;
+}
+
+static int has_all_columns(const struct oto_schema *schema, const struct oto_parquet_metadata *m)
+{
+    for (uint32_t i = 1; i < m->nodes[0].end; i = m->nodes[i].end) {
+        int found = 0;
+        for (uint32_t k = 0; k < schema->field_count && !found; k++)
+            found = oto_bytes_equal_text(m->nodes[i].name, schema->fields[k]->name);
+        if (!found)
+            return 0;
+    }
+    return 1;
+}
+
+// Names of promotions live as long as the process.
+static void make_schema(struct query_model *model, const char *name,
+                        const struct oto_parquet_metadata *m)
+{
+    int table = table_named(name);
+    size_t count = 0;
+    struct oto_promotion *promotions = calloc(m->node_count + 1, sizeof(*promotions));
+    if (promotions && table < OTO_TABLE_COUNT && list_promotions(m, promotions, &count) == OTO_OK)
+        model->schemas = oto_schemas_new_flat(&oto_allocator_heap, promotions, count, NULL);
+    if (model->schemas)
+        model->schema = oto_schemas_table(model->schemas, (enum oto_table)table);
+    if (model->schema && !has_all_columns(model->schema, m))
+        model->schema = NULL;
+    free(promotions);
+}
+
 // --- the view for planning ---
 
 // Two files, so that DuckDB takes no statistics of rows from them.
@@ -91,9 +149,9 @@ static enum oto_status make_view(const struct query_views *views, struct query_d
 }
 
 static enum oto_status learn(struct query_model *model, struct query_views *views,
-                             struct query_database *db)
+                             struct query_database *db, const char *table_name)
 {
-    struct oto_parquet_reader *reader = query_footer_open(views->footers, &model->fd);
+    struct oto_parquet_reader *reader = query_footer_open(views->footers->codec, &model->fd);
     if (!reader)
         return OTO_INVALID;
     struct columns c = {.metadata = oto_parquet_metadata_of(reader), .node = 1};
@@ -102,6 +160,7 @@ static enum oto_status learn(struct query_model *model, struct query_views *view
     model->columns = query_columns_hash(reader);
     model->columns_sql = (char *)c.sql.data;
     model->time_name = c.time_name;
+    make_schema(model, table_name, c.metadata);
     oto_parquet_close(reader);
     return status;
 }
@@ -114,7 +173,7 @@ enum oto_status query_model_take(struct query_views *views, struct query_databas
     if (model->fd < 0)
         return oto_error_set(err, OTO_NO_MEMORY, "no descriptor for an empty table");
     (void)snprintf(model->path, sizeof(model->path), "/proc/self/fd/%d", model->fd);
-    enum oto_status status = learn(model, views, db);
+    enum oto_status status = learn(model, views, db, views->settings->tables[table]);
     if (status == OTO_OK && model->time_name)
         status = make_view(views, db, table, err);
     if (status < 0) // then every file is opened

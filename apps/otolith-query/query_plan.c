@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "query_plan.h"
 
 #include "base/text.h"
@@ -323,22 +324,52 @@ struct scan_reader {
     struct query_plan *plan;
     struct query_scan *scan;
     size_t table_count;
-    size_t capacity;
+    size_t capacity, word_capacity;
     int is_marked;
 };
+
+// A larger copy of an array in the arena; NULL without memory.
+static void *grow(struct oto_arena *arena, const void *items, size_t count, size_t *capacity,
+                  size_t item_size)
+{
+    *capacity = *capacity ? 2 * *capacity : 8;
+    void *grown = oto_arena_alloc(arena, *capacity * item_size);
+    if (grown && count)
+        memcpy(grown, items, count * item_size);
+    return grown;
+}
+
+// Words outside of quotes: columns' names, and others.
+static int add_words(struct scan_reader *r, struct text t)
+{
+    struct query_scan *scan = r->scan;
+    struct oto_bytes word;
+    int quoted = 0;
+    while (t.at < t.end) {
+        quoted ^= *t.at == '\'';
+        if (quoted || !take_name(&t, &word)) {
+            t.at++;
+            continue;
+        }
+        if (scan->word_count == r->word_capacity) {
+            scan->words = grow(&r->plan->arena, scan->words, scan->word_count, &r->word_capacity,
+                               sizeof(*scan->words));
+            if (!scan->words)
+                return 0;
+        }
+        scan->words[scan->word_count++] = word;
+    }
+    return 1;
+}
 
 static int add_condition(struct scan_reader *r, const struct query_condition *c)
 {
     struct query_scan *scan = r->scan;
     if (scan->count == r->capacity) {
-        size_t capacity = r->capacity ? 2 * r->capacity : 8;
-        struct query_condition *grown = oto_arena_alloc(&r->plan->arena, capacity * sizeof(*grown));
-        if (!grown)
+        scan->conditions = grow(&r->plan->arena, scan->conditions, scan->count, &r->capacity,
+                                sizeof(*scan->conditions));
+        if (!scan->conditions)
             return 0;
-        if (scan->count)
-            memcpy(grown, scan->conditions, scan->count * sizeof(*grown));
-        scan->conditions = grown;
-        r->capacity = capacity;
     }
     scan->conditions[scan->count++] = *c;
     return 1;
@@ -368,14 +399,16 @@ static enum oto_status read_filter(struct scan_reader *r, struct oto_bytes line)
         continue;
     if (!split(t, &pieces))
         return OTO_INVALID;
+    for (size_t i = 0; i < pieces.count; i++)
+        if (!take_mark(r, pieces.items[i]) && !add_words(r, pieces.items[i]))
+            return OTO_NO_MEMORY;
     if (pieces.has_or && pieces.has_and)
         return OTO_OK;
     if (pieces.has_or)
         return !join_or(&r->plan->arena, &pieces, &c) || add_condition(r, &c) ? OTO_OK
                                                                               : OTO_NO_MEMORY;
     for (size_t i = 0; i < pieces.count; i++)
-        if (!take_mark(r, pieces.items[i]) &&
-            parse_comparison(pieces.items[i], &r->plan->arena, &c) && !add_condition(r, &c))
+        if (parse_comparison(pieces.items[i], &r->plan->arena, &c) && !add_condition(r, &c))
             return OTO_NO_MEMORY;
     return OTO_OK;
 }
@@ -401,18 +434,26 @@ static enum oto_status keep_text(struct oto_json_reader *json, struct oto_arena 
     return OTO_OK;
 }
 
-static enum oto_status read_filters(struct scan_reader *r, struct oto_json_reader *json)
+static enum oto_status read_projection(struct scan_reader *r, struct oto_bytes line)
+{
+    return add_words(r, (struct text){line.data, line.data + line.size}) ? OTO_OK : OTO_NO_MEMORY;
+}
+
+// A text or an array of such: its lines.
+static enum oto_status read_lines(struct scan_reader *r, struct oto_json_reader *json,
+                                  enum oto_status (*read)(struct scan_reader *r,
+                                                          struct oto_bytes line))
 {
     struct oto_bytes line;
     enum oto_status status;
     if (oto_json_peek(json) == '"') {
         OTO_TRY(keep_text(json, &r->plan->arena, &line));
-        return read_filter(r, line);
+        return read(r, line);
     }
     OTO_TRY(enter(json, '['));
     while ((status = oto_json_element(json)) == OTO_OK) {
         OTO_TRY(keep_text(json, &r->plan->arena, &line));
-        OTO_TRY(read_filter(r, line));
+        OTO_TRY(read(r, line));
     }
     return status < 0 ? status : OTO_OK;
 }
@@ -426,11 +467,18 @@ static enum oto_status read_info(struct scan_reader *r, struct oto_json_reader *
     while ((status = oto_json_member(json)) == OTO_OK) {
         OTO_TRY(oto_json_name(json, &name));
         if (oto_bytes_equal_text(name.raw, "Filters"))
-            OTO_TRY(read_filters(r, json));
+            OTO_TRY(read_lines(r, json, read_filter));
+        else if (oto_bytes_equal_text(name.raw, "Projections"))
+            OTO_TRY(read_lines(r, json, read_projection));
         else
             OTO_TRY(oto_json_skip(json));
     }
     return status < 0 ? status : OTO_OK;
+}
+
+static int contains(struct oto_bytes text, const char *word)
+{
+    return text.size && memmem(text.data, text.size, word, strlen(word)) != NULL;
 }
 
 static enum oto_status add_scan(struct scan_reader *r)
@@ -469,6 +517,7 @@ static enum oto_status read_node(struct query_plan *plan, struct oto_json_reader
             OTO_TRY(oto_json_skip(json));
     }
     OTO_TRY(status);
+    plan->has_limit |= contains(operator, "LIMIT") || contains(operator, "TOP_N");
     static const char scan[] = "READ_PARQUET";
     if (operator.size<sizeof(scan) - 1 || memcmp(operator.data, scan, sizeof(scan) - 1) != 0)
         return OTO_OK;

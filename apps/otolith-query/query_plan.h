@@ -23,11 +23,14 @@ struct query_scan {
     size_t table;
     struct query_condition *conditions;
     size_t count;
+    struct oto_bytes *words; // among them the names of all columns that are read
+    size_t word_count;
 };
 
 struct query_plan {
     struct oto_arena arena; // of all below
     struct query_scan *scans;
+    int has_limit; // a few rows may be all that is wanted
 };
 
 // Empty (no scans): nothing is known, everything has to be read.

@@ -90,7 +90,10 @@ OTO_MUST_CHECK enum oto_status query_database_text(duckdb_prepared_statement sta
 struct query_file {
     struct oto_query_file info; // info.path: what DuckDB reads, owned; info.fd: of a file in memory
     uint64_t columns;           // query_columns_hash; 0: not known
-    int is_dropped;             // holds no row that is wanted
+    int is_dropped;             // holds no row that is wanted, or
+    int is_picked;              // what it held was copied
+    const void *picker;         // by whom
+    int has_picked;             // it is the copy
 };
 
 // A table as it is without rows.
@@ -100,16 +103,24 @@ struct query_model {
     char *columns_sql;     // for read_parquet's `schema`
     const char *time_name; // column that times of files are about
     uint64_t columns;      // query_columns_hash
+    struct oto_schemas *schemas;
+    const struct oto_schema *schema; // the same columns, for reading files; NULL: there is none
 };
+
+#define QUERY_PICKED_MAX 32
 
 struct query_views {
     const struct query_settings *settings;
     char **sql; // a table: what its view was made by
     int made;   // all were, once
     struct query_file *files;
-    size_t file_count;
+    size_t file_count, file_capacity;
     struct query_model *models; // by table
     struct query_footers *footers;
+    struct oto_query_scan scan;   // what the request reads
+    struct oto_buffer *constants; // a table: a column of the picked rows that is one value, as SQL
+    int picked_fds[QUERY_PICKED_MAX];
+    size_t picked_count; // of these in use
 };
 OTO_MUST_CHECK enum oto_status query_views_init(struct query_views *views,
                                                 const struct query_settings *settings);
@@ -118,6 +129,9 @@ OTO_MUST_CHECK enum oto_status query_views_take(struct query_views *views,
                                                 struct query_database *db,
                                                 struct query_request *request,
                                                 struct oto_error *err);
+// One more file in memory of a table. Takes the descriptor unless it fails.
+OTO_MUST_CHECK enum oto_status query_views_add_memory(struct query_views *views, uint32_t table,
+                                                      int fd);
 // Makes the views of the tables that `wanted` marks name the files that are not dropped.
 OTO_MUST_CHECK enum oto_status query_views_update(struct query_views *views,
                                                   struct query_database *db, const uint8_t *wanted,
@@ -143,6 +157,16 @@ struct query_plan;
 struct query_footers;
 // Drops files of the wanted tables by what the plan says of their scans.
 void query_prune(struct query_views *views, const struct query_plan *plan, const uint8_t *wanted);
+
+// --- query_pick.c: rows out of files ---
+
+// Opens the files in memory that it needs: before the sandbox, which allows no more.
+OTO_MUST_CHECK enum oto_status query_pick_open(struct query_views *views, struct oto_error *err);
+// Empties them.
+void query_pick_let_go(struct query_views *views);
+// Copies rows of files that were not dropped, where the plan asks for few of them, into files in
+// memory, which take their place.
+void query_pick(struct query_views *views, const struct query_plan *plan, struct query_io *io);
 
 // --- query_check.c: what may be asked ---
 

@@ -47,9 +47,13 @@ static int is_wanted(struct query_views *views, struct query_file *file,
 
 void query_prune(struct query_views *views, const struct query_plan *plan, const uint8_t *wanted)
 {
+    views->scan = (struct oto_query_scan){0};
     for (size_t i = 0; i < views->file_count; i++) {
         struct query_file *file = &views->files[i];
         if (wanted[file->info.table] && !file->info.is_model && is_known(plan, file->info.table))
             file->is_dropped = !is_wanted(views, file, plan);
+        views->scan.files += wanted[file->info.table] && !file->info.is_model;
+        views->scan.files_read +=
+            wanted[file->info.table] && !file->info.is_model && !file->is_dropped;
     }
 }

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #define FIRST_DESCRIPTOR 500
-#define LOOKS_MAX 16 // files that a query opens only to learn their columns
+#define MEMORY_FILES_MAX 256 // made for a query
+#define LOOKS_MAX 16         // files that a query opens only to learn their columns
 
 enum oto_status query_views_init(struct query_views *views, const struct query_settings *settings)
 {
@@ -17,10 +18,13 @@ enum oto_status query_views_init(struct query_views *views, const struct query_s
     views->sql = calloc(settings->table_count + 1, sizeof(*views->sql));
     views->models = calloc(settings->table_count + 1, sizeof(*views->models));
     views->footers = calloc(1, sizeof(*views->footers));
-    if (!views->sql || !views->models || !views->footers)
+    views->constants = calloc(settings->table_count + 1, sizeof(*views->constants));
+    if (!views->sql || !views->models || !views->footers || !views->constants)
         return OTO_NO_MEMORY;
-    for (size_t i = 0; i < settings->table_count; i++)
+    for (size_t i = 0; i < settings->table_count; i++) {
         views->models[i].fd = -1;
+        oto_buffer_init(&views->constants[i], &oto_allocator_heap, 1u << 20);
+    }
     return query_footers_init(views->footers);
 }
 
@@ -150,7 +154,8 @@ enum oto_status query_views_take(struct query_views *views, struct query_databas
     if (request->view.file_count > request->view.files.size)
         return oto_error_set(err, OTO_INTERNAL, "the request's list of files is broken");
     views->file_count = 0;
-    views->files = calloc((size_t)request->view.file_count + 1, sizeof(*views->files));
+    views->file_capacity = (size_t)request->view.file_count + MEMORY_FILES_MAX;
+    views->files = calloc(views->file_capacity, sizeof(*views->files));
     if (!views->files)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     oto_error_init(err);
@@ -170,6 +175,19 @@ enum oto_status query_views_take(struct query_views *views, struct query_databas
     return status;
 }
 
+enum oto_status query_views_add_memory(struct query_views *views, uint32_t table, int fd)
+{
+    if (views->file_count == views->file_capacity)
+        return OTO_TOO_LARGE;
+    struct query_file *file = &views->files[views->file_count];
+    *file = (struct query_file){.info = {.table = table, .fd = -1}, .has_picked = 1};
+    enum oto_status status = place_descriptor(file, &fd, NULL);
+    views->file_count += status == OTO_OK;
+    if (status < 0 && file->info.fd >= 0)
+        close(file->info.fd);
+    return status;
+}
+
 void query_views_let_go(struct query_views *views)
 {
     for (size_t i = 0; i < views->file_count; i++) {
@@ -180,17 +198,41 @@ void query_views_let_go(struct query_views *views)
     free(views->files);
     views->files = NULL;
     views->file_count = 0;
+    for (size_t i = 0; i < views->settings->table_count; i++)
+        views->constants[i].size = 0;
+    query_pick_let_go(views);
 }
 
 // --- a table's view ---
 
+// Which of a table's files are meant.
+enum part { ROWS, PICKED, MODELS };
+
+static int is_listed(const struct query_views *views, const struct query_file *file, size_t table,
+                     enum part part)
+{
+    if (file->info.table != table || file->is_dropped)
+        return 0;
+    if (views->models[table].fd < 0)
+        return part == ROWS;
+    return part == (file->info.is_model ? MODELS : file->has_picked ? PICKED : ROWS);
+}
+
+static int has_part(const struct query_views *views, size_t table, enum part part)
+{
+    for (size_t i = 0; i < views->file_count; i++)
+        if (is_listed(views, &views->files[i], table, part))
+            return 1;
+    return 0;
+}
+
 // Whether all files have the columns of the model, as far as a few looks can tell.
-static int have_same_columns(struct query_views *views, size_t table)
+static int have_same_columns(struct query_views *views, size_t table, enum part part)
 {
     unsigned looks = 0;
     for (size_t i = 0; i < views->file_count; i++) {
         struct query_file *file = &views->files[i];
-        if (file->info.table != table || file->info.is_model || file->is_dropped)
+        if (part == MODELS || !is_listed(views, file, table, part))
             continue;
         if (!file->columns && ++looks <= LOOKS_MAX)
             file->columns = query_file_columns(views->footers, file);
@@ -200,45 +242,49 @@ static int have_same_columns(struct query_views *views, size_t table)
     return 1;
 }
 
-static int is_listed(const struct query_views *views, const struct query_file *file, size_t table,
-                     int only_models)
-{
-    if (file->info.table != table || file->is_dropped)
-        return 0;
-    return views->models[table].fd < 0 || !file->info.is_model == !only_models;
-}
-
-// The names of the table's files; those of its models where that is all there is.
-static enum oto_status write_files(const struct query_views *views, size_t table,
-                                   struct oto_buffer *sql)
-{
-    size_t count = 0;
-    for (int only_models = 0; only_models < 2 && count == 0; only_models++)
-        for (size_t i = 0; i < views->file_count; i++) {
-            if (!is_listed(views, &views->files[i], table, only_models))
-                continue;
-            OTO_TRY(oto_buffer_append(sql, ",", count++ ? 1 : 0));
-            OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->files[i].info.path), '\''));
-        }
-    return OTO_OK;
-}
-
 // Without a model, all files are opened to learn the columns. With one none is, but where all have
 // the same columns saying so takes DuckDB longer than looking at the first file.
-static enum oto_status write_view(struct query_views *views, size_t table, struct oto_buffer *sql)
+static enum oto_status write_part(struct query_views *views, size_t table, enum part part,
+                                  struct oto_buffer *sql)
 {
     const struct query_model *model = &views->models[table];
-    OTO_TRY(oto_buffer_append_format(sql, "CREATE OR REPLACE VIEW "));
-    OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->settings->tables[table]), '"'));
-    OTO_TRY(oto_buffer_append_format(sql, " AS SELECT * FROM read_parquet(["));
-    OTO_TRY(write_files(views, table, sql));
+    size_t count = 0;
+    OTO_TRY(oto_buffer_append_format(sql, "SELECT *"));
+    if (part == PICKED && views->constants[table].size) {
+        OTO_TRY(oto_buffer_append_format(sql, " REPLACE ("));
+        OTO_TRY(oto_buffer_append(sql, views->constants[table].data, views->constants[table].size));
+        OTO_TRY(oto_buffer_append_format(sql, ")"));
+    }
+    OTO_TRY(oto_buffer_append_format(sql, " FROM read_parquet(["));
+    for (size_t i = 0; i < views->file_count; i++) {
+        if (!is_listed(views, &views->files[i], table, part))
+            continue;
+        OTO_TRY(oto_buffer_append(sql, ",", count++ ? 1 : 0));
+        OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->files[i].info.path), '\''));
+    }
     if (model->fd < 0)
         OTO_TRY(oto_buffer_append_format(sql, "], union_by_name=true"));
-    else if (have_same_columns(views, table))
+    else if (part != PICKED && have_same_columns(views, table, part))
         OTO_TRY(oto_buffer_append_format(sql, "]"));
     else
         OTO_TRY(oto_buffer_append_format(sql, "], schema=%s", model->columns_sql));
-    OTO_TRY(oto_buffer_append_format(sql, ", hive_partitioning=false)"));
+    return oto_buffer_append_format(sql, ", hive_partitioning=false)");
+}
+
+static enum oto_status write_view(struct query_views *views, size_t table, struct oto_buffer *sql)
+{
+    int has_rows = has_part(views, table, ROWS), has_picked = has_part(views, table, PICKED);
+    OTO_TRY(oto_buffer_append_format(sql, "CREATE OR REPLACE VIEW "));
+    OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->settings->tables[table]), '"'));
+    OTO_TRY(oto_buffer_append_format(sql, " AS "));
+    if (!has_rows && !has_picked)
+        OTO_TRY(write_part(views, table, views->models[table].fd < 0 ? ROWS : MODELS, sql));
+    if (has_picked) // first: a query with LIMIT may need no more
+        OTO_TRY(write_part(views, table, PICKED, sql));
+    if (has_rows && has_picked)
+        OTO_TRY(oto_buffer_append_format(sql, " UNION ALL "));
+    if (has_rows)
+        OTO_TRY(write_part(views, table, ROWS, sql));
     return oto_buffer_append_byte(sql, 0);
 }
 

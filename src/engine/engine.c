@@ -390,15 +390,22 @@ static enum oto_status write_empty_file(struct oto_engine *engine, enum oto_tabl
     return status;
 }
 
+// With the columns of attributes that were promoted once, too: older files have them. Where two of
+// all these would have one name, with today's.
 static enum oto_status write_empty_files(struct oto_engine *engine, struct oto_error *err)
 {
+    struct oto_schemas *todays = engine->schemas;
+    struct oto_schemas *all = oto_schemas_new(&oto_allocator_heap, engine->promotions,
+                                              engine->known_promotion_count, NULL);
+    engine->schemas = all ? all : todays;
     struct oto_segment *empty = oto_segment_new(engine, 0, 1);
-    enum oto_status status = OTO_OK;
-    if (!empty)
-        return oto_error_set(err, OTO_NO_MEMORY, "no memory for a segment");
+    enum oto_status status =
+        empty ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "no memory for a segment");
     for (int table = 0; table < OTO_TABLE_COUNT && status >= 0; table++)
         status = write_empty_file(engine, (enum oto_table)table, empty, err);
     oto_segment_unref(empty);
+    engine->schemas = todays;
+    oto_schemas_free(all);
     return status;
 }
 
@@ -498,7 +505,7 @@ void oto_engine_close(struct oto_engine *engine)
     for (size_t i = 0; engine->promote && i < engine->options.promote_count; i++)
         free(engine->promote[i]);
     free(engine->promote);
-    for (size_t i = 0; i < engine->promotion_count; i++)
+    for (size_t i = 0; i < engine->known_promotion_count; i++)
         free((char *)(uintptr_t)engine->promotions[i].attribute);
     free(engine->promotions);
     free(engine->data_path);

@@ -208,6 +208,7 @@ struct oto_engine {
     char **promote;
     struct oto_promotion *promotions;
     size_t promotion_count;
+    size_t known_promotion_count; // with those behind them that only older files may have
     struct oto_schemas *schemas;
     struct oto_file lock_file;
     struct oto_store *store;

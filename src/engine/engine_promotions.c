@@ -67,13 +67,20 @@ static enum oto_status promote(struct oto_engine *engine, struct known *known,
     char *copy = strdup(attribute);
     if (!copy)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for promoted attributes");
-    engine->promotions[engine->promotion_count++] =
+    engine->promotions[engine->known_promotion_count++] =
         (struct oto_promotion){.attribute = copy, .field_id = (uint16_t)id};
     return OTO_OK;
 }
 
-// Every attribute that was ever promoted in this folder: for a reader that has no configuration of
-// its own.
+static int is_promoted(const struct oto_engine *engine, const char *attribute)
+{
+    for (size_t i = 0; i < engine->known_promotion_count; i++)
+        if (strcmp(engine->promotions[i].attribute, attribute) == 0)
+            return 1;
+    return 0;
+}
+
+// Every other attribute that was ever promoted in this folder: columns that its files may have.
 static enum oto_status promote_kept(struct oto_engine *engine, struct known *known,
                                     struct oto_error *err)
 {
@@ -83,7 +90,9 @@ static enum oto_status promote_kept(struct oto_engine *engine, struct known *kno
     for (char *line = lines; status == OTO_OK && (line = strtok_r(line, "\n", &rest));
          line = NULL) {
         int is_new = 0;
-        status = promote(engine, known, strchr(line, '\t') + 1, &is_new, err);
+        const char *attribute = strchr(line, '\t') + 1;
+        if (!is_promoted(engine, attribute))
+            status = promote(engine, known, attribute, &is_new, err);
     }
     free(lines);
     return status;
@@ -110,10 +119,13 @@ static enum oto_status load(struct oto_engine *engine, struct known *known, cons
     engine->promotions = calloc(capacity, sizeof *engine->promotions);
     if (!engine->promotions)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for promoted attributes");
-    if (engine->options.promote_kept && known->text.size)
-        return promote_kept(engine, known, err);
-    for (size_t i = 0; i < engine->options.promote_count; i++)
+    int only_kept = engine->options.promote_kept && known->text.size;
+    for (size_t i = 0; i < engine->options.promote_count && !only_kept; i++)
         OTO_TRY(promote(engine, known, engine->promote[i], &changed, err));
+    engine->promotion_count = engine->known_promotion_count;
+    OTO_TRY(promote_kept(engine, known, err));
+    if (only_kept) // a reader that has no configuration of its own
+        engine->promotion_count = engine->known_promotion_count;
     return changed ? oto_engine_write_file(path, oto_buffer_view(&known->text), err) : OTO_OK;
 }
 

@@ -12,7 +12,8 @@ struct finder {
     struct oto_buffer matching; // uint8_t a code of the stream's dictionary: is it wanted?
     uint32_t code;              // the only wanted one, if
     uint32_t wanted_count;
-    int is_judged; // the dictionary was looked through
+    int is_judged;    // the dictionary was looked through
+    int without_rows; // where rows begin is not asked
 };
 
 static int is_wanted(struct oto_bytes value, const struct oto_bytes *values, size_t count)
@@ -132,7 +133,7 @@ static enum oto_status next_window(struct finder *f, const struct oto_bytes *val
     w->count =
         f->stream->page_left < OTO_PARQUET_WINDOW ? f->stream->page_left : OTO_PARQUET_WINDOW;
     f->stream->page_left -= w->count;
-    w->have_rows = f->stream->node->max_repetition > 0;
+    w->have_rows = f->stream->node->max_repetition > 0 && !f->without_rows;
     if (w->have_rows)
         OTO_TRY(failed(f, oto_rle_read(&f->stream->repetition, w->repetition, w->count)));
     OTO_TRY(failed(f, read_definitions(f, w->count, w->wanted, &present)));
@@ -185,16 +186,9 @@ static enum oto_status visit(struct finder *f, uint32_t group, uint32_t leaf,
 struct rows {
     struct oto_buffer *output;
     uint32_t max, count;
-    uint64_t row;                  // begun so far
-    uint64_t entry;                // of the chunk
-    uint64_t last;                 // row that was added, plus one
-    const struct oto_buffer *bits; // of entries that must be wanted, too; NULL: all
+    uint64_t row;  // begun so far
+    uint64_t last; // row that was added, plus one
 };
-
-static int has_bit(const struct oto_buffer *bits, uint64_t entry)
-{
-    return entry / 8 < bits->size && bits->data[entry / 8] >> (entry % 8) & 1;
-}
 
 static enum oto_status add_row(struct rows *rows, uint64_t row)
 {
@@ -212,51 +206,292 @@ static enum oto_status take_rows(void *state, const struct window *w)
     struct rows *rows = state;
     for (uint32_t i = 0; i < w->count; i++) {
         rows->row += !w->have_rows || w->repetition[i] == 0;
-        if (!w->wanted[i] || (rows->bits && !has_bit(rows->bits, rows->entry + i)))
+        if (!w->wanted[i])
             continue;
         if (rows->row == 0)
             return OTO_CORRUPT;
         OTO_TRY(add_row(rows, rows->row - 1));
     }
-    rows->entry += w->count;
     return OTO_OK;
 }
 
-// Entries of a map's values: a bit each.
-struct bits {
-    struct oto_buffer *output;
-    uint64_t entry;
-    int any;
+// --- maps: first the values' entries that are wanted, then whether their keys are ---
+
+struct hits {
+    struct oto_buffer entries; // uint64_t, ascending
+    uint64_t entry;            // so far
+    size_t max;
 };
 
-static enum oto_status take_bits(void *state, const struct window *w)
+static enum oto_status take_hits(void *state, const struct window *w)
 {
-    struct bits *bits = state;
-    uint64_t size = (bits->entry + w->count + 7) / 8;
-    if (size > bits->output->size) {
-        OTO_TRY(oto_buffer_reserve(bits->output, (size_t)size - bits->output->size));
-        memset(bits->output->data + bits->output->size, 0, (size_t)size - bits->output->size);
-        bits->output->size = (size_t)size;
+    struct hits *hits = state;
+    for (uint32_t i = 0; i < w->count; i++) {
+        if (!w->wanted[i])
+            continue;
+        uint64_t entry = hits->entry + i;
+        if (hits->entries.size / sizeof entry == hits->max)
+            return OTO_TOO_LARGE;
+        OTO_TRY(oto_buffer_append(&hits->entries, &entry, sizeof entry));
     }
-    for (uint32_t i = 0; i < w->count; i++, bits->entry++) {
-        bits->output->data[bits->entry / 8] |= (uint8_t)(w->wanted[i] << bits->entry % 8);
-        bits->any |= w->wanted[i];
+    hits->entry += w->count;
+    return OTO_OK;
+}
+
+// A walk over the keys' leaf. Of a key that a row has twice the first counts, as for those who ask.
+struct key_walk {
+    struct finder *f;
+    struct rows *rows;
+    const uint64_t *hit, *hit_end; // entries that are left
+    uint64_t entry;                // of the chunk
+    int is_seen;                   // the row that began last had the key
+};
+
+static enum oto_status take_key(struct key_walk *walk, uint64_t entry, int is_start, int is_wanted)
+{
+    int is_hit = walk->hit < walk->hit_end && *walk->hit == entry;
+    walk->rows->row += (unsigned)is_start;
+    walk->is_seen &= !is_start;
+    walk->hit += is_hit;
+    if (!is_wanted || walk->is_seen)
+        return OTO_OK;
+    walk->is_seen = 1;
+    if (is_hit && walk->rows->row == 0)
+        return OTO_CORRUPT;
+    return is_hit ? add_row(walk->rows, walk->rows->row - 1) : OTO_OK;
+}
+
+static enum oto_status take_keys(void *state, const struct window *w)
+{
+    struct key_walk *walk = state;
+    for (uint32_t i = 0; i < w->count; i++)
+        OTO_TRY(
+            take_key(walk, walk->entry + i, !w->have_rows || w->repetition[i] == 0, w->wanted[i]));
+    walk->entry += w->count;
+    return OTO_OK;
+}
+
+// --- the same where few entries are hits: keys are looked at in their rows only ---
+
+// Takes packed values without unpacking them; 0: the next ones are not packed.
+static enum oto_status take_packed(struct oto_rle_reader *r, uint64_t most,
+                                   const uint8_t **ret_from, uint64_t *ret_bit, uint64_t *ret_count)
+{
+    uint64_t count = r->left < most ? r->left : most;
+    *ret_from = r->packed;
+    *ret_bit = r->next * r->bit_width;
+    if (*ret_bit + count * r->bit_width > r->packed_size * 8)
+        return OTO_CORRUPT;
+    r->next += count;
+    r->left -= count;
+    *ret_count = count;
+    return OTO_OK;
+}
+
+static enum oto_status skip_codes(struct oto_rle_reader *r, uint64_t count)
+{
+    while (count) {
+        uint32_t value;
+        size_t equal;
+        OTO_TRY(oto_rle_read_equal(r, count, &value, &equal));
+        uint64_t some = equal, bit;
+        const uint8_t *from;
+        if (!equal)
+            OTO_TRY(take_packed(r, count, &from, &bit, &some));
+        count -= some;
     }
     return OTO_OK;
+}
+
+// Repetition levels of width 1, of a whole page.
+struct starts {
+    uint64_t *words; // bit i: entry i begins no row
+    uint32_t count;
+    uint32_t at;  // entries whose rows are counted
+    uint32_t row; // begun before `at`, in the page
+};
+
+static void put_bits(uint64_t *words, uint32_t at, uint64_t bits, unsigned count)
+{
+    words[at / 64] |= bits << at % 64;
+    if (at % 64 + count > 64)
+        words[at / 64 + 1] |= bits >> (64 - at % 64);
+}
+
+static uint64_t get_bits(const uint8_t *from, uint64_t bit, unsigned count)
+{
+    uint64_t bits = 0;
+    size_t last = (size_t)((bit + count - 1) / 8);
+    for (size_t i = last + 1; i-- > bit / 8;)
+        bits = bits << 8 | from[i];
+    bits >>= bit % 8;
+    return count < 64 ? bits & ((1ull << count) - 1) : bits;
+}
+
+static enum oto_status read_starts(struct oto_rle_reader *r, struct starts *s)
+{
+    for (uint32_t at = 0; at < s->count;) {
+        uint32_t value;
+        size_t equal;
+        OTO_TRY(oto_rle_read_equal(r, s->count - at, &value, &equal));
+        uint64_t some = equal, bit = 0;
+        const uint8_t *from = NULL;
+        if (!equal)
+            OTO_TRY(take_packed(r, s->count - at, &from, &bit, &some));
+        for (uint64_t i = 0; i < some; i += 32) {
+            unsigned n = some - i < 32 ? (unsigned)(some - i) : 32;
+            uint64_t bits = equal ? (value ? (1ull << n) - 1 : 0) : get_bits(from, bit + i, n);
+            put_bits(s->words, at + (uint32_t)i, bits, n);
+        }
+        at += (uint32_t)some;
+    }
+    return OTO_OK;
+}
+
+static int begins_row(const struct starts *s, uint32_t entry)
+{
+    return !(s->words[entry / 64] >> entry % 64 & 1);
+}
+
+// Rows begun in entries [at, to).
+static void count_rows(struct starts *s, uint32_t to)
+{
+    while (s->at < to) {
+        uint32_t n = 64 - s->at % 64;
+        n = n < to - s->at ? n : to - s->at;
+        uint64_t bits = s->words[s->at / 64] >> s->at % 64;
+        bits = n < 64 ? bits & ((1ull << n) - 1) : bits;
+        s->row += n - (uint32_t)__builtin_popcountll(bits);
+        s->at += n;
+    }
+}
+
+// Whether all entries of the page have values. Takes the levels.
+static enum oto_status all_have_values(struct finder *f, uint32_t count, int *ret_all)
+{
+    uint32_t max = f->stream->node->max_definition;
+    struct oto_rle_reader levels = f->stream->definition;
+    *ret_all = 1;
+    while (max && count && *ret_all) {
+        uint32_t level;
+        size_t equal;
+        OTO_TRY(oto_rle_read_equal(&levels, count, &level, &equal));
+        *ret_all = equal && level == max;
+        count -= (uint32_t)equal;
+    }
+    return OTO_OK;
+}
+
+// The rows of the page's hits. `code` is the key's; the codes before `next` were taken.
+static enum oto_status look_at_hits(struct key_walk *walk, struct starts *s, uint32_t code)
+{
+    struct oto_rle_reader *codes = &walk->f->stream->values.rle;
+    uint64_t row_base = walk->rows->row;
+    uint32_t next = 0;
+    while (walk->hit < walk->hit_end && *walk->hit < walk->entry + s->count) {
+        uint32_t hit = (uint32_t)(*walk->hit - walk->entry), start = hit;
+        while (start > next && !begins_row(s, start))
+            start--;
+        OTO_TRY(skip_codes(codes, start - next));
+        count_rows(s, start);
+        for (next = start; next <= hit; next++) {
+            uint32_t key;
+            OTO_TRY(oto_rle_read(codes, &key, 1));
+            count_rows(s, next + 1);
+            walk->rows->row = row_base + s->row - (unsigned)begins_row(s, next);
+            OTO_TRY(take_key(walk, walk->entry + next, begins_row(s, next), key == code));
+        }
+    }
+    count_rows(s, s->count);
+    walk->rows->row = row_base + s->row;
+    return OTO_OK;
+}
+
+static int may_look_at_hits(const struct finder *f)
+{
+    unsigned encoding = f->stream->values.encoding;
+    return f->stream->node->max_repetition == 1 &&
+           (encoding == OTO_PARQUET_RLE_DICTIONARY || encoding == OTO_PARQUET_PLAIN_DICTIONARY);
+}
+
+// OTO_END: the page has to be read entry by entry.
+static enum oto_status read_key_page(struct key_walk *walk, struct oto_buffer *words)
+{
+    struct finder *f = walk->f;
+    struct starts s = {.count = f->stream->page_left};
+    size_t size = ((size_t)s.count / 64 + 2) * sizeof *s.words;
+    int all = 0;
+    if (may_look_at_hits(f))
+        OTO_TRY(all_have_values(f, s.count, &all));
+    if (!all)
+        return OTO_END;
+    OTO_TRY(oto_parquet_codes_read(f->reader, f->stream, 0, f->err)); // begins them
+    if (!f->is_judged)
+        OTO_TRY(judge_dictionary(f, &f->wish->key, 1));
+    if (f->wanted_count > 1)
+        return OTO_END;
+    words->size = 0;
+    OTO_TRY(oto_buffer_reserve(words, size));
+    s.words = memset(words->data, 0, size);
+    OTO_TRY(read_starts(&f->stream->repetition, &s));
+    if (s.count && !begins_row(&s, 0))
+        return OTO_UNSUPPORTED; // a row in two pages
+    OTO_TRY(look_at_hits(walk, &s, f->wanted_count ? f->code : UINT32_MAX));
+    walk->entry += s.count;
+    f->stream->page_left = 0;
+    return OTO_OK;
+}
+
+static enum oto_status read_keys(struct key_walk *walk, struct window *w, struct oto_buffer *words)
+{
+    struct finder *f = walk->f;
+    enum oto_status status;
+    for (;;) {
+        status = oto_parquet_stream_next_page(f->reader, f->stream, f->err);
+        if (status != OTO_OK)
+            return status;
+        status = failed(f, read_key_page(walk, words));
+        while (status == OTO_END && f->stream->page_left) {
+            OTO_TRY(next_window(f, &f->wish->key, 1, w));
+            OTO_TRY(take_keys(walk, w));
+        }
+        if (status < 0)
+            return status;
+    }
+}
+
+static enum oto_status find_keys(struct finder *f, uint32_t group, const struct hits *hits,
+                                 struct rows *rows)
+{
+    const uint64_t *first = (const void *)hits->entries.data;
+    struct key_walk walk = {
+        .f = f, .rows = rows, .hit = first, .hit_end = first + hits->entries.size / sizeof *first};
+    struct window *w = oto_alloc(f->reader->allocator, sizeof *w);
+    struct oto_buffer words;
+    if (!w)
+        return oto_error_set(f->err, OTO_NO_MEMORY, "no memory to look for rows");
+    oto_buffer_init(&words, f->reader->allocator, SIZE_MAX / 2);
+    f->without_rows = 0;
+    enum oto_status status = begin_leaf(f, group, f->wish->key_leaf);
+    if (status == OTO_OK)
+        status = read_keys(&walk, w, &words);
+    oto_parquet_stream_release(f->stream);
+    oto_buffer_release(&words);
+    oto_free(f->reader->allocator, w, sizeof *w);
+    return status < 0 ? status : OTO_OK;
 }
 
 static enum oto_status find_in_map(struct finder *f, uint32_t group, struct rows *rows)
 {
     const struct oto_parquet_wish *wish = f->wish;
-    struct oto_buffer wanted;
-    struct bits bits = {.output = &wanted};
-    oto_buffer_init(&wanted, f->reader->allocator, SIZE_MAX / 2);
+    struct hits hits = {.max = 4 * (size_t)rows->max + 1000};
+    oto_buffer_init(&hits.entries, f->reader->allocator, SIZE_MAX / 2);
+    f->without_rows = 1;
     enum oto_status status =
-        visit(f, group, wish->leaf, wish->values, wish->value_count, take_bits, &bits);
-    rows->bits = &wanted;
-    if (status == OTO_OK && bits.any)
-        status = visit(f, group, wish->key_leaf, &wish->key, 1, take_rows, rows);
-    oto_buffer_release(&wanted);
+        visit(f, group, wish->leaf, wish->values, wish->value_count, take_hits, &hits);
+    if (status == OTO_OK && hits.entries.size)
+        status = find_keys(f, group, &hits, rows);
+    oto_buffer_release(&hits.entries);
     return status;
 }
 

@@ -15,9 +15,10 @@ struct oto_parquet_wish {
     size_t value_count;
 };
 
-// Appends the rows of a row group that grant the wish to rows (uint32_t each), ascending. (A map
-// that has a key twice is listed when either value is wanted.) OTO_TOO_LARGE: more than rows_max.
-// OTO_UNSUPPORTED: no text, or nested deeper. Otherwise as oto_parquet_read.
+// Appends the rows of a row group that grant the wish to rows (uint32_t each), ascending. Of a key
+// that a map has twice the first counts. OTO_TOO_LARGE: more than rows_max, or the value is
+// frequent under other keys. OTO_UNSUPPORTED: no text, or nested deeper, or a row in two pages.
+// Otherwise as oto_parquet_read.
 OTO_MUST_CHECK enum oto_status oto_parquet_find_rows(struct oto_parquet_reader *reader,
                                                      uint32_t group,
                                                      const struct oto_parquet_wish *wish,

@@ -652,7 +652,7 @@ static enum oto_status skip_lists(const struct run *run, uint32_t rows)
     int is_open = 0; // an entry of a row that is skipped came
     enum oto_status status = rows ? OTO_OK : OTO_END;
     while (status == OTO_OK) {
-        uint32_t value_count, count = 0;
+        uint32_t value_count = 0, count = 0;
         if (stream->window_at == stream->window_count) {
             if (!is_open && stream->page_left)
                 OTO_TRY(skip_single_entries(run, rows, &count));

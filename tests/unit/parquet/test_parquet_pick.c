@@ -13,7 +13,7 @@ static const struct oto_field parts[] = {
     {.name = "Rate", .id = 43, .type = OTO_TYPE_DOUBLE, .flags = OTO_FIELD_NULLABLE},
     {.name = "Tags", .id = 44, .type = OTO_TYPE_MAP},
 };
-enum { TIME, NOTE, BODY, TRACE, MAP, EVENTS, RARE, COLUMNS };
+enum { TIME, NOTE, BODY, TRACE, MAP, EVENTS, RARE, TWICE, FULL, COLUMNS };
 static const struct oto_field fields[COLUMNS] = {
     {.name = "Time", .id = 2, .type = OTO_TYPE_TIME},
     {.name = "Note", .id = 3, .type = OTO_TYPE_STRING, .flags = OTO_FIELD_NULLABLE},
@@ -21,10 +21,13 @@ static const struct oto_field fields[COLUMNS] = {
     {.name = "Trace", .id = 7, .type = OTO_TYPE_ID16, .flags = OTO_FIELD_BLOOM},
     {.name = "Map", .id = 20, .type = OTO_TYPE_MAP, .flags = OTO_FIELD_BLOOM},
     {.name = "Events", .id = 40, .type = OTO_TYPE_STRUCTS, .child_count = 3, .children = parts},
-    {.name = "Rare", .id = 50, .type = OTO_TYPE_MAP}, // runs of rows without an entry
+    {.name = "Rare", .id = 50, .type = OTO_TYPE_MAP},  // runs of rows without an entry
+    {.name = "Twice", .id = 60, .type = OTO_TYPE_MAP}, // a key that a row has twice
+    {.name = "Full", .id = 70, .type = OTO_TYPE_MAP},  // never empty
 };
-static const struct oto_field *const pointers[COLUMNS] = {
-    &fields[0], &fields[1], &fields[2], &fields[3], &fields[4], &fields[5], &fields[6]};
+static const struct oto_field *const pointers[COLUMNS] = {&fields[0], &fields[1], &fields[2],
+                                                          &fields[3], &fields[4], &fields[5],
+                                                          &fields[6], &fields[7], &fields[8]};
 static const struct oto_schema schema = {"test", pointers, COLUMNS, 1};
 
 static struct fixture {
@@ -80,6 +83,12 @@ static void put_row(uint32_t row)
     }
     ok(oto_column_append_end(&f.builder, &c[EVENTS]));
     put_map(&c[RARE], row % 900 == 5 ? 2 : 0, row);
+    for (uint32_t i = 0; i < 4; i++) {
+        put_text(&c[TWICE].children[0], "key", (row + i) % 3);
+        put_text(&c[TWICE].children[1], "value", (row / 2 + i) % 7);
+    }
+    ok(oto_column_append_end(&f.builder, &c[TWICE]));
+    put_map(&c[FULL], 1 + row % 40, row);
 }
 
 static enum oto_status append_to_buffer(void *state, const void *data, size_t size,
@@ -280,6 +289,19 @@ static int has_rare(uint32_t row)
     return row % 900 == 5 && (row + 1) % 50 == 6;
 }
 
+static int has_first(uint32_t row)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        if ((row + i) % 3 == 1)
+            return (row / 2 + i) % 7 == 3;
+    return 0;
+}
+
+static int has_full(uint32_t row)
+{
+    return row % 40 >= 17 && (row + 17) % 50 == 9;
+}
+
 static int has_none(uint32_t row)
 {
     return (void)row, 0;
@@ -297,6 +319,11 @@ static void rows_with_a_value_are_found(void **state)
     uint32_t value = leaf_named(r, "Map.key_value.value"), key = leaf_named(r, "Map.key_value.key");
     uint32_t rare_value = leaf_named(r, "Rare.key_value.value");
     uint32_t rare_key = leaf_named(r, "Rare.key_value.key"), flat = UINT32_MAX;
+    uint32_t twice = leaf_named(r, "Twice.key_value.value"),
+             twice_key = leaf_named(r, "Twice.key_value.key"),
+             full = leaf_named(r, "Full.key_value.value"),
+             full_key = leaf_named(r, "Full.key_value.key");
+    const struct oto_bytes three = OTO_BYTES_LITERAL("value 3");
     const struct oto_bytes no_key = {0}, key_2 = OTO_BYTES_LITERAL("key 2");
     const struct {
         struct oto_parquet_wish wish;
@@ -309,6 +336,9 @@ static void rows_with_a_value_are_found(void **state)
         {{value, key, key_2, pairs, 2}, has_pair},
         {{value, key, OTO_BYTES_LITERAL("key 9"), pairs, 2}, has_none},
         {{value, key, key_2, &none, 1}, has_none},
+        {{twice, twice_key, OTO_BYTES_LITERAL("key 1"), &three, 1}, has_first},
+        {{full, full_key, OTO_BYTES_LITERAL("key 17"), pairs, 1}, has_full},
+        {{full, full_key, OTO_BYTES_LITERAL("key 99"), pairs, 1}, has_none},
         {{rare_value, rare_key, OTO_BYTES_LITERAL("key 1"), &rare, 1}, has_rare},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -1,0 +1,482 @@
+// Single rows out of files: where a query asks for an id or for an attribute's value, the rows that
+// have it are looked for in the columns' codes and copied, with the columns that the query reads,
+// into a file in memory. DuckDB reads that one, with the same conditions, in place of the files. It
+// would decode whole maps, and whole row groups of every column, for it.
+#include "query_files.h"
+
+#include "os/file.h"
+#include "os/thread.h"
+#include "parquet/parquet_pick.h"
+#include "parquet/parquet_writer.h"
+#include "telemetry/tables.h"
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define THREADS_MAX 16
+#define ROWS_SHARE 8               // more of a row group's rows than one in this are read as usual
+#define ROWS_ENOUGH 5000           // for a query with LIMIT
+#define BATCH_ROWS 20000u          // rows gathered before they are written
+#define OUTPUT_BYTES_MAX 67108864u // of a thread; then files are read as usual
+#define FAILURES_MAX 2             // files without so few rows, before the others are left alone
+
+// What all threads know of a table's work.
+struct job {
+    struct query_views *views;
+    struct query_io *io;
+    const struct query_plan *plan;
+    size_t table;
+    struct oto_schema schema;               // the columns that the query reads
+    const struct query_condition *constant; // NULL: none. See choose_constant
+    size_t *files;
+    size_t file_count;
+    _Atomic size_t next;     // of files
+    _Atomic size_t failures; // files with too many rows
+    _Atomic size_t successes;
+    _Atomic uint64_t row_count;
+};
+
+// One thread's.
+struct picker {
+    struct job *job;
+    struct oto_thread thread;
+    struct oto_codec *codec;
+    struct oto_arena arena; // of the builder
+    struct oto_builder builder;
+    struct oto_buffer rows; // found
+    struct oto_parquet_writer *writer;
+    struct oto_parquet_options options;
+    struct oto_sink sink;
+    int fd;
+    uint64_t written, row_count, file_count;
+};
+
+// --- what is asked ---
+
+static uint32_t leaf_of(const struct oto_parquet_metadata *m, uint32_t node)
+{
+    return m->nodes[node].leaf;
+}
+
+// The condition as a wish about a file. 0: it is of another kind.
+static int make_wish(const struct oto_parquet_metadata *m, const struct query_condition *c,
+                     struct oto_parquet_wish *ret)
+{
+    for (uint32_t i = 1; i < m->nodes[0].end; i = m->nodes[i].end) {
+        if (!oto_bytes_equal(m->nodes[i].name, c->column))
+            continue;
+        int is_map = m->nodes[i].end == i + 4 && m->nodes[i + 1].child_count == 2;
+        if (!is_map != !c->key.data || (!is_map && m->nodes[i].child_count))
+            return 0;
+        *ret = (struct oto_parquet_wish){.leaf = leaf_of(m, is_map ? i + 3 : i),
+                                         .key_leaf = is_map ? leaf_of(m, i + 2) : UINT32_MAX,
+                                         .key = c->key,
+                                         .values = c->values,
+                                         .value_count = c->value_count};
+        return 1;
+    }
+    return 0;
+}
+
+// Ids have bloom filters: their values are rare. Other columns DuckDB reads quickly.
+static int is_worth_it(const struct oto_parquet_metadata *m, const struct oto_parquet_wish *wish)
+{
+    return wish->key_leaf != UINT32_MAX ||
+           (m->group_count && m->groups[0].chunks[wish->leaf].bloom_offset > 0);
+}
+
+// The best condition of a scan to look for rows by: an id, else a map's key.
+static int choose_wish(const struct oto_parquet_metadata *m, const struct query_scan *scan,
+                       struct oto_parquet_wish *ret)
+{
+    struct oto_parquet_wish wish;
+    int found = 0;
+    for (size_t i = 0; i < scan->count; i++) {
+        if (scan->conditions[i].is_range || !make_wish(m, &scan->conditions[i], &wish) ||
+            !is_worth_it(m, &wish))
+            continue;
+        if (!found || wish.key_leaf == UINT32_MAX)
+            *ret = wish;
+        found = 1;
+    }
+    return found;
+}
+
+static int may_be_picked(const struct query_scan *scan)
+{
+    for (size_t i = 0; i < scan->count; i++)
+        if (!scan->conditions[i].is_range)
+            return 1;
+    return 0;
+}
+
+// --- a row group ---
+
+static int compare_rows(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+// Rows that several scans found, each once.
+static void unite(struct oto_buffer *rows)
+{
+    uint32_t *at = (void *)rows->data;
+    size_t count = rows->size / sizeof(*at), kept = 0;
+    if (count)
+        qsort(at, count, sizeof(*at), compare_rows);
+    for (size_t i = 0; i < count; i++)
+        if (!i || at[i] != at[kept - 1])
+            at[kept++] = at[i];
+    rows->size = kept * sizeof(*at);
+}
+
+// The rows of a row group that some scan may want. OTO_TOO_LARGE: too many for this.
+static enum oto_status find(struct picker *p, struct oto_parquet_reader *reader, uint32_t group)
+{
+    const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
+    const struct job *job = p->job;
+    // Without the map, all rows are less work than DuckDB has with it.
+    unsigned share = job->constant ? 1 : ROWS_SHARE;
+    uint32_t most = (uint32_t)(m->groups[group].row_count / share) + 64, scans = 0;
+    p->rows.size = 0;
+    for (const struct query_scan *scan = job->plan->scans; scan; scan = scan->next) {
+        struct oto_parquet_wish wish;
+        if (scan->table != job->table || !query_group_may_match(reader, group, scan))
+            continue;
+        if (job->constant ? !make_wish(m, job->constant, &wish) : !choose_wish(m, scan, &wish))
+            return OTO_UNSUPPORTED;
+        OTO_TRY(oto_parquet_find_rows(reader, group, &wish, most, &p->rows, NULL));
+        scans++;
+    }
+    if (scans > 1)
+        unite(&p->rows);
+    return OTO_OK;
+}
+
+static enum oto_status write_batch(struct picker *p)
+{
+    struct oto_batch batch;
+    uint32_t count = p->builder.levels[0].count;
+    if (!count)
+        return OTO_OK;
+    OTO_TRY(oto_builder_view(&p->builder, &oto_allocator_heap, &batch));
+    enum oto_status status = oto_parquet_writer_append(p->writer, &batch, NULL, count, NULL);
+    oto_batch_release(&batch);
+    oto_arena_reset(&p->arena);
+    OTO_TRY(status);
+    return oto_builder_init(&p->builder, &p->job->schema, &p->arena, 0, 0, NULL);
+}
+
+// --- a file ---
+
+static int open_file(const struct query_file *file)
+{
+    return open(file->info.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+// Looks through all row groups before the first row is copied: a file is taken whole or not at all.
+static enum oto_status pick_groups(struct picker *p, struct oto_parquet_reader *reader)
+{
+    uint32_t count = oto_parquet_metadata_of(reader)->group_count;
+    struct oto_buffer *found = calloc((size_t)count + 1, sizeof(*found));
+    enum oto_status status = found ? OTO_OK : OTO_NO_MEMORY;
+    size_t total = 0;
+    for (uint32_t group = 0; group < count && status == OTO_OK; group++) {
+        status = find(p, reader, group);
+        found[group] = p->rows;
+        total += p->rows.size / sizeof(uint32_t);
+        oto_buffer_init(&p->rows, &oto_allocator_heap, 1u << 30);
+    }
+    if (status == OTO_OK && total)
+        status = oto_parquet_select(reader, &p->job->schema, NULL);
+    for (uint32_t group = 0; group < count && status == OTO_OK; group++)
+        if (found[group].size)
+            status = oto_parquet_read_picked(reader, group, (const void *)found[group].data,
+                                             (uint32_t)(found[group].size / sizeof(uint32_t)),
+                                             &p->builder, NULL);
+    for (uint32_t group = 0; found && group < count; group++)
+        oto_buffer_release(&found[group]);
+    free(found);
+    OTO_TRY(status);
+    p->row_count += total;
+    atomic_fetch_add(&p->job->row_count, total);
+    return OTO_OK;
+}
+
+// What was read of a file that failed in between is taken back.
+static enum oto_status pick_file(struct picker *p, struct query_file *file)
+{
+    int fd = open_file(file);
+    enum oto_status status = OTO_UNSUPPORTED;
+    uint32_t *mark = malloc(oto_builder_mark_size(&p->builder));
+    struct oto_parquet_reader *reader = fd < 0 || !mark ? NULL : query_footer_open(p->codec, &fd);
+    if (reader) {
+        oto_builder_mark(&p->builder, mark);
+        status = pick_groups(p, reader);
+        if (status < 0)
+            oto_builder_rollback(&p->builder, mark);
+    }
+    oto_parquet_close(reader);
+    free(mark);
+    if (fd >= 0)
+        close(fd);
+    OTO_TRY(status);
+    file->is_dropped = file->is_picked = 1;
+    p->file_count++;
+    return p->builder.levels[0].count >= BATCH_ROWS ? write_batch(p) : OTO_OK;
+}
+
+// --- a thread ---
+
+static enum oto_status write_at_end(void *state, const void *data, size_t size,
+                                    struct oto_error *err)
+{
+    struct picker *p = state;
+    const uint8_t *at = data;
+    while (size) {
+        ssize_t put = pwrite(p->fd, at, size, (off_t)p->written);
+        if (put <= 0)
+            return oto_error_set(err, OTO_NO_MEMORY, "no memory for picked rows");
+        at += put;
+        p->written += (uint64_t)put;
+        size -= (size_t)put;
+    }
+    return OTO_OK;
+}
+
+static enum oto_status begin(struct picker *p)
+{
+    oto_buffer_init(&p->rows, &oto_allocator_heap, 1u << 30);
+    oto_arena_init(&p->arena, &oto_allocator_heap, 1u << 20, 1u << 30);
+    oto_parquet_options_default(&p->options);
+    p->options.compression = OTO_COMPRESSION_NONE;
+    p->options.page_index = p->options.bloom = p->options.crc = 0;
+    p->options.created_by = "otolith-query";
+    p->sink = (struct oto_sink){write_at_end, p};
+    p->codec = oto_codec_new(&oto_allocator_heap);
+    if (!p->codec)
+        return OTO_NO_MEMORY;
+    OTO_TRY(oto_builder_init(&p->builder, &p->job->schema, &p->arena, 0, 0, NULL));
+    return oto_parquet_writer_new(&p->job->schema, &p->options, p->codec, &oto_allocator_heap,
+                                  &p->sink, &p->writer, NULL);
+}
+
+// Only files that are in the output whole may count as picked.
+static void give_up(struct picker *p)
+{
+    struct job *job = p->job;
+    for (size_t i = 0; i < job->file_count; i++) {
+        struct query_file *file = &job->views->files[job->files[i]];
+        if (file->picker == p)
+            file->is_dropped = file->is_picked = 0;
+    }
+    p->row_count = p->file_count = 0;
+}
+
+static int goes_on(const struct picker *p)
+{
+    struct job *job = p->job;
+    if (job->plan->has_limit && atomic_load(&job->row_count) >= ROWS_ENOUGH)
+        return 0;
+    return query_io_stopped(job->io) == QUERY_GOES_ON && p->written < OUTPUT_BYTES_MAX &&
+           (atomic_load(&job->failures) < FAILURES_MAX || atomic_load(&job->successes));
+}
+
+static void *run(void *state)
+{
+    struct picker *p = state;
+    struct job *job = p->job;
+    struct oto_parquet_result result;
+    enum oto_status status = begin(p);
+    for (size_t i; status == OTO_OK && goes_on(p) &&
+                   (i = atomic_fetch_add(&job->next, 1)) < job->file_count;) {
+        // The newest first.
+        struct query_file *file = &job->views->files[job->files[job->file_count - 1 - i]];
+        file->picker = p;
+        enum oto_status picked = pick_file(p, file);
+        atomic_fetch_add(picked == OTO_OK ? &job->successes : &job->failures, 1);
+        if (picked < 0 && file->is_picked) // the file was read, the rows could not be written
+            status = picked;
+    }
+    if (status == OTO_OK)
+        status = write_batch(p);
+    if (status == OTO_OK)
+        status = oto_parquet_writer_finish(p->writer, &result, NULL);
+    if (status < 0)
+        give_up(p);
+    return NULL;
+}
+
+static void end(struct picker *p)
+{
+    oto_parquet_writer_free(p->writer);
+    oto_codec_free(p->codec);
+    oto_arena_release(&p->arena);
+    oto_buffer_release(&p->rows);
+}
+
+// --- a table ---
+
+// The rows become one more file of the table.
+static void add_output(struct query_views *views, struct picker *p)
+{
+    int fd = p->row_count ? fcntl(p->fd, F_DUPFD_CLOEXEC, 10) : -1;
+    if (p->row_count && query_views_add_memory(views, (uint32_t)p->job->table, fd) < 0) {
+        give_up(p);
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    views->scan.files_picked += p->file_count;
+    views->scan.rows_picked += p->row_count;
+}
+
+enum oto_status query_pick_open(struct query_views *views, struct oto_error *err)
+{
+    struct oto_file file;
+    for (size_t i = 0; i < QUERY_PICKED_MAX; i++) {
+        OTO_TRY(oto_file_open_memory(&file, "otolith-picked", err));
+        views->picked_fds[i] = file.fd;
+    }
+    return OTO_OK;
+}
+
+void query_pick_let_go(struct query_views *views)
+{
+    while (views->picked_count)
+        (void)!ftruncate(views->picked_fds[--views->picked_count], 0);
+}
+
+static void run_threads(struct job *job, unsigned threads)
+{
+    struct query_views *views = job->views;
+    size_t free_count = QUERY_PICKED_MAX - views->picked_count;
+    threads = threads < free_count ? threads : (unsigned)free_count;
+    struct picker *pickers = calloc(threads + 1u, sizeof(*pickers));
+    if (!pickers || !threads) {
+        free(pickers);
+        return;
+    }
+    for (unsigned i = 0; i < threads; i++)
+        pickers[i] = (struct picker){.job = job, .fd = views->picked_fds[views->picked_count++]};
+    for (unsigned i = 1; i < threads; i++)
+        (void)!oto_thread_start(&pickers[i].thread, "query-pick", run, &pickers[i], NULL);
+    (void)run(&pickers[0]);
+    for (unsigned i = 1; i < threads; i++)
+        oto_thread_join(&pickers[i].thread);
+    for (unsigned i = 0; i < threads; i++) {
+        add_output(views, &pickers[i]);
+        end(&pickers[i]);
+    }
+    free(pickers);
+}
+
+static int is_read(const struct job *job, const char *name)
+{
+    for (const struct query_scan *scan = job->plan->scans; scan; scan = scan->next)
+        for (size_t i = 0; scan->table == job->table && i < scan->word_count; i++)
+            if (oto_bytes_equal_text(scan->words[i], name))
+                return 1;
+    return 0;
+}
+
+// Where a map is read for one condition on one key only, and rows are found by that condition, it
+// need not be read again: all that matters of it is the pair.
+static void choose_constant(struct job *job)
+{
+    const struct query_scan *only = NULL;
+    const struct query_condition *condition = NULL;
+    size_t mentions = 0;
+    for (const struct query_scan *scan = job->plan->scans; scan; scan = scan->next) {
+        if (scan->table != job->table)
+            continue;
+        if (only)
+            return;
+        only = scan;
+    }
+    for (size_t i = 0; i < only->count; i++) {
+        if (only->conditions[i].is_range)
+            continue;
+        if (condition)
+            return;
+        condition = &only->conditions[i];
+    }
+    if (!condition || !condition->key.data || condition->value_count != 1)
+        return;
+    for (size_t i = 0; i < only->word_count; i++)
+        mentions += oto_bytes_equal(only->words[i], condition->column) ? 1u : 0u;
+    job->constant = mentions == 1 ? condition : NULL;
+}
+
+// The table's columns that the scans read; one at least.
+static enum oto_status choose_columns(struct job *job, const struct oto_schema *all,
+                                      const struct oto_field **fields)
+{
+    uint32_t count = 0;
+    choose_constant(job);
+    for (uint32_t i = 0; i < all->field_count; i++)
+        if (is_read(job, all->fields[i]->name) &&
+            !(job->constant && oto_bytes_equal_text(job->constant->column, all->fields[i]->name)))
+            fields[count++] = all->fields[i];
+    for (uint32_t i = 0; i < all->field_count && count == 0; i++)
+        if (strcmp(all->fields[i]->name, job->views->models[job->table].time_name) == 0)
+            fields[count++] = all->fields[i];
+    job->schema = (struct oto_schema){all->name, fields, count, 1};
+    return count ? OTO_OK : OTO_INVALID;
+}
+
+// What the view says in place of the map: MAP {'key': 'value'} AS "Column".
+static enum oto_status write_constant(struct job *job)
+{
+    struct oto_buffer *sql = &job->views->constants[job->table];
+    OTO_TRY(oto_buffer_append_format(sql, "MAP {"));
+    OTO_TRY(query_append_quoted(sql, job->constant->key, '\''));
+    OTO_TRY(oto_buffer_append_format(sql, ": "));
+    OTO_TRY(query_append_quoted(sql, job->constant->values[0], '\''));
+    OTO_TRY(oto_buffer_append_format(sql, "} AS "));
+    return query_append_quoted(sql, job->constant->column, '"');
+}
+
+static enum oto_status list_files(struct job *job)
+{
+    job->files = calloc(job->views->file_count + 1, sizeof(*job->files));
+    if (!job->files)
+        return OTO_NO_MEMORY;
+    for (size_t i = 0; i < job->views->file_count; i++) {
+        const struct query_file *file = &job->views->files[i];
+        if (file->info.table == job->table && !file->is_dropped && file->info.fd < 0)
+            job->files[job->file_count++] = i;
+    }
+    return OTO_OK;
+}
+
+static void pick_table(struct job *job, unsigned threads)
+{
+    const struct oto_schema *all = job->views->models[job->table].schema;
+    const struct oto_field **fields = all ? calloc(all->field_count, sizeof(*fields)) : NULL;
+    if (fields && choose_columns(job, all, fields) == OTO_OK &&
+        (!job->constant || write_constant(job) == OTO_OK) && list_files(job) == OTO_OK &&
+        job->file_count)
+        run_threads(job, threads < job->file_count ? threads : (unsigned)job->file_count);
+    free(job->files);
+    free(fields);
+}
+
+void query_pick(struct query_views *views, const struct query_plan *plan, struct query_io *io)
+{
+    for (size_t table = 0; table < views->settings->table_count; table++) {
+        struct job job = {.views = views, .io = io, .plan = plan, .table = table};
+        unsigned threads = views->settings->threads;
+        int some = 0, all = 1;
+        for (const struct query_scan *scan = plan->scans; scan; scan = scan->next)
+            if (scan->table == table) {
+                some = 1;
+                all &= may_be_picked(scan);
+            }
+        if (some && all && views->models[table].fd >= 0)
+            pick_table(&job, threads < THREADS_MAX ? threads : THREADS_MAX);
+    }
+}

@@ -1,0 +1,213 @@
+"""Queries open only files that can hold a wanted row, and pick single rows out of them: the answers are those of reading everything."""
+import json
+import os
+import random
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from harness import Server
+
+START = 1_760_000_000_000_000_000
+HOUR = 3600 * 10**9
+SPANS = 2400
+SERVICES = ["cart", "checkout", "it's", "ü-mail"]
+
+
+def attribute(key, value):
+    return {"key": key, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
+
+
+def span(i: int) -> dict:
+    attributes = [attribute("tenant", f"tenant-{i % 7}"), attribute("request", f"r{i}"), attribute("http.route", f"/r/{i % 5}"),
+                  attribute("http.response.status_code", 500 if i % 50 == 0 else 200), attribute("it's", f"a'b {i % 3} AND x")]
+    if i % 11 == 0:  # a key twice: the first counts
+        attributes.append(attribute("tenant", f"tenant-{(i + 1) % 7}"))
+    if i % 13 == 0:
+        attributes = []
+    start = START + i * 6 * HOUR // SPANS
+    return {"traceId": f"{i // 8 + 1:032x}", "spanId": f"{i + 1:016x}", "parentSpanId": f"{i:016x}" if i % 8 else "", "kind": 2,
+            "name": f"op {i % 4}", "startTimeUnixNano": str(start), "endTimeUnixNano": str(start + (i % 90) * 10**6 + 500),
+            "attributes": attributes, "status": {"code": 2, "message": "bad\nline"} if i % 17 == 0 else {},
+            "events": [{"timeUnixNano": str(start), "name": "e", "attributes": [attribute("n", i)]}] * (i % 3)}
+
+
+def send(server, first, count):
+    blocks = []
+    for number, service in enumerate(SERVICES):
+        spans = [span(i) for i in range(first, first + count) if i // 3 % len(SERVICES) == number]
+        blocks.append({"resource": {"attributes": [attribute("service.name", service), attribute("region", f"eu-{number % 2}")]},
+                       "scopeSpans": [{"scope": {"name": "s"}, "spans": spans}]})
+    answer = server.post("/v1/traces", json.dumps({"resourceSpans": blocks}).encode(), "application/json")
+    assert answer.status_code == 200, answer.text
+
+
+def ask(server, sql, parameters=None):
+    """Rows in the order of their text, and what the answer says of files."""
+    document = {"sql": sql} if parameters is None else {"sql": sql, "parameters": parameters}
+    answer = httpx.post(server.http + "/api/v1/sql", json=document, headers={"Accept": "application/json"}, timeout=120)
+    assert answer.status_code == 200, f"{sql}: {answer.text}"
+    rows = sorted(json.dumps(row, sort_keys=True) for row in answer.json())
+    return rows, {name[8:]: int(value) for name, value in answer.headers.items() if name.startswith("otolith-")}
+
+
+def without_pruning(sql):
+    """The same over rows that no condition can be pushed through to."""
+    for view in ("otel_traces", "traces"):
+        sql = sql.replace(f" {view} ", f" (SELECT * FROM {view}_ LIMIT 1000000000) ")
+    return sql.replace("traces_", "traces")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """Most spans in files of some 150 rows, the last ones in memory."""
+    one = Server(tmp_path_factory.mktemp("pruning"), ["--flush-rows", "150", "--promote", "tenant"]).start()
+    for first in range(0, SPANS, 100):
+        send(one, first, 100)
+    one.wait_for(lambda: len(list(one.data.glob("traces/**/*.parquet"))) >= 12, what="files")
+    yield one
+    one.stop()
+
+
+def check(server, sql, parameters=None):
+    rows, scan = ask(server, sql, parameters)
+    expected, everything = ask(server, without_pruning(sql), parameters)
+    assert rows == expected, sql
+    assert everything["files-read"] == everything["files"] and everything["rows-picked"] == 0
+    return rows, scan
+
+
+TRACE = f"{100:032x}"
+FEW = [  # and at most so many of the files are read
+    ("SELECT count(*) AS n FROM traces WHERE Timestamp >= '2025-10-09T09:00:00Z' AND Timestamp < '2025-10-09T09:20:00Z'", 6),
+    ("SELECT count(*) AS n FROM traces WHERE Timestamp BETWEEN TIMESTAMP '2025-10-09 09:00:00' AND make_timestamp(1760001200000000)", 6),
+    ("WITH late AS (SELECT * FROM traces WHERE Timestamp > '2025-10-09T13:00:00Z') SELECT ServiceName, count(*) AS n FROM late GROUP BY 1", 12),
+    (f"SELECT * FROM traces WHERE TraceId = '{TRACE}'", 3),
+    (f"SELECT * FROM otel_traces WHERE TraceId = '{TRACE}'", 3),
+    (f"SELECT SpanName FROM traces AS t WHERE t.TraceId IN ('{TRACE}', '{1:032x}') ORDER BY ALL", 5),
+    (f"SELECT count(*) AS n FROM traces WHERE TraceId = '{TRACE}' OR TraceId = '{2:032x}'", 5),
+    ("SELECT count(*) AS n FROM traces WHERE TraceId = 'none'", 2),
+    ("SELECT * FROM traces WHERE SpanAttributes['request'] = 'r77'", 3),
+    ("SELECT Duration FROM traces WHERE SpanAttributes['request'] IN ('r77', 'r2300')", 4),
+    ("SELECT count(*) AS n FROM traces WHERE ServiceName = 'a'", 2),
+    (f"SELECT count(*) AS n FROM traces x JOIN traces y ON x.SpanId = y.ParentSpanId WHERE x.TraceId = '{TRACE}' AND y.TraceId = '{TRACE}'", 3),
+    (f"SELECT count(*) AS n FROM traces WHERE TraceId = '{TRACE}' AND SpanAttributes['tenant'] = 'tenant-1'", 3),
+]
+
+
+@pytest.mark.parametrize("sql, most", FEW)
+def test_few_files_are_read(filled, sql, most):
+    _, scan = check(filled, sql)
+    assert scan["files"] >= 12 and scan["files-read"] <= most, scan
+
+
+def test_parameters_and_expressions_prune_as_constants_do(filled):
+    for sql, parameters in [("SELECT count(*) AS n FROM traces WHERE TraceId = ?", [TRACE]),
+                            ("SELECT count(*) AS n FROM traces WHERE TraceId = $id", {"id": TRACE}),
+                            ("SELECT count(*) AS n FROM traces WHERE Timestamp < ?::TIMESTAMPTZ + INTERVAL 5 MINUTE", ["2025-10-09T08:53:20Z"]),
+                            ("SELECT count(*) AS n FROM traces WHERE Timestamp > now() - INTERVAL 1 HOUR", None)]:
+        _, scan = check(filled, sql, parameters)
+        assert scan["files-read"] <= 4 < scan["files"], (sql, scan)
+
+
+ALL = [
+    "SELECT count(*) AS n FROM traces WHERE SpanAttributes['tenant'] = 'tenant-1'",
+    "SELECT SpanId, SpanAttributes FROM traces WHERE SpanAttributes['tenant'] = 'tenant-1'",
+    "SELECT ServiceName, SpanName, sum(Duration) AS d FROM traces WHERE SpanAttributes['tenant'] = 'tenant-2' AND Duration > 20000000 GROUP BY ALL",
+    "SELECT count(*) AS n FROM traces WHERE SpanAttributes['tenant'] = 'tenant-1' AND SpanAttributes['request'] <> 'r1'",
+    "SELECT count(*) AS n FROM traces WHERE SpanAttributes['tenant'] = 'tenant-1' AND cardinality(SpanAttributes) > 5",
+    "SELECT max(SpanAttributes['request']) AS m FROM traces WHERE SpanAttributes['tenant'] = 'tenant-3'",
+    "SELECT count(*) AS n FROM traces WHERE SpanAttributes['it''s'] = 'a''b 1 AND x'",
+    "SELECT count(*) AS n FROM traces WHERE ResourceAttributes['region'] = 'eu-1' AND StatusMessage = 'bad\nline'",
+    "SELECT count(*) AS n FROM traces WHERE ResourceAttributes['region'] = 'eu-1' AND Timestamp > '2025-10-09T12:00:00Z'",
+    "SELECT count(*) AS n, count(Tenant) AS t FROM traces WHERE Tenant = 'tenant-4'",
+    "SELECT count(*) AS n FROM traces WHERE SpanAttributes['http.response.status_code'] = '500'",
+    "SELECT count(*) AS n FROM traces WHERE HttpResponseStatusCode = 500",
+    "SELECT Events, Links, Timestamp, TimeUnixNano FROM traces WHERE SpanAttributes['tenant'] = 'tenant-5'",
+    "SELECT a.SpanId FROM traces a LEFT JOIN traces b ON a.SpanId = b.ParentSpanId AND b.SpanAttributes['tenant'] = 'tenant-6' "
+    "WHERE b.SpanId IS NULL",
+    "SELECT (SELECT count(*) FROM traces WHERE SpanAttributes['tenant'] = 'tenant-1') AS a, count(*) AS b FROM traces "
+    "WHERE SpanAttributes['tenant'] = 'tenant-2'",
+    "SELECT ServiceName FROM traces WHERE SpanAttributes['tenant'] = 'tenant-1' GROUP BY 1 HAVING count(*) > 3",
+    "SELECT Timestamp, SpanId FROM traces WHERE SpanAttributes['tenant'] = 'tenant-1' ORDER BY Timestamp DESC, SpanId LIMIT 5",
+    "SELECT * FROM traces ORDER BY Timestamp DESC, SpanId LIMIT 3",
+    "SELECT count(*) AS n FROM traces WHERE NOT (SpanAttributes['tenant'] = 'tenant-1')",
+    "SELECT count(*) AS n FROM traces WHERE SpanAttributes['tenant'] = 'tenant-1' IS NULL",
+    "SELECT count(*) AS n FROM traces WHERE Timestamp::DATE = '2025-10-09'",
+    "SELECT count(*) AS n FROM traces WHERE epoch_us(Timestamp) < 1760001200000000",
+    "SELECT count(*) AS n FROM traces WHERE SpanName LIKE 'op 1%' AND ServiceName >= 'd'",
+    "SELECT count(*) AS n FROM traces WHERE false",
+]
+
+
+@pytest.mark.parametrize("sql", ALL)
+def test_answers_are_those_of_reading_everything(filled, sql):
+    check(filled, sql)
+
+
+def test_rows_are_picked_where_few_are_wanted(filled):
+    _, scan = check(filled, "SELECT * FROM traces WHERE SpanAttributes['request'] = 'r77'")
+    assert scan["rows-picked"] == 1
+    _, scan = check(filled, "SELECT count(*) AS n FROM traces WHERE SpanAttributes['tenant'] = 'tenant-1'")
+    assert 0 < scan["rows-picked"] < SPANS / 6
+
+
+def random_condition(rng, depth=0):
+    if depth < 2 and rng.random() < 0.4:
+        parts = [random_condition(rng, depth + 1) for _ in range(rng.choice([2, 2, 3]))]
+        joined = f" {rng.choice(['AND', 'AND', 'OR'])} ".join(parts)
+        return f"{rng.choice(['', '', 'NOT '])}({joined})"
+    i = rng.randrange(SPANS)
+    minute = f"2025-10-09T{9 + rng.randrange(5):02}:{rng.randrange(60):02}:00Z"
+    return rng.choice([
+        f"Timestamp {rng.choice(['<', '<=', '>', '>='])} '{minute}'", f"TraceId = '{i // 8 + 1:032x}'", f"SpanId <> '{i:016x}'",
+        f"SpanAttributes['tenant'] = 'tenant-{i % 8}'", f"SpanAttributes['request'] IN ('r{i}', 'r{i + 40}', 'x')",
+        f"ServiceName = '{rng.choice(SERVICES).replace(chr(39), chr(39) * 2)}'", f"Duration > {i % 90 * 10**6}", f"Tenant = 'tenant-{i % 8}'",
+        f"HttpRoute IN ('/r/{i % 5}', '/r/{i % 3}')", "StatusCode = 'Error'", "StatusMessage IS NOT NULL",
+        f"SpanAttributes['http.route'] = '/r/{i % 6}'", f"ResourceAttributes['region'] = 'eu-{i % 3}'", "SpanAttributes['tenant'] IS NULL"])
+
+
+def test_random_conditions(filled):
+    rng = random.Random(5)
+    pruned = picked = 0
+    for _ in range(50):
+        condition = random_condition(rng)
+        sql = rng.choice([f"SELECT count(*) AS n, sum(Duration) AS d FROM traces WHERE {condition}",
+                          f"SELECT SpanId, SpanAttributes, Events FROM traces WHERE {condition}",
+                          f"SELECT ServiceName, min(Timestamp) AS t, count(DISTINCT TraceId) AS n FROM otel_traces WHERE {condition} GROUP BY 1"])
+        _, scan = check(filled, sql)
+        pruned += scan["files-read"] < scan["files"]
+        picked += scan["rows-picked"] > 0
+    assert pruned > 8 and picked > 2
+
+
+def test_a_file_that_is_replaced_is_read_anew(filled):
+    sql = "SELECT count(*) AS n FROM traces WHERE ServiceName = 'cart' AND SpanAttributes['tenant'] = 'tenant-2'"
+    count = json.loads(check(filled, sql)[0][0])["n"]
+    for path in sorted(filled.data.glob("traces/**/*.parquet"))[:3]:
+        before = pq.read_table(path)
+        kept = before.filter([service != "cart" for service in before["ServiceName"].to_pylist()])
+        pq.write_table(kept, str(path) + ".new", store_schema=False)
+        os.replace(str(path) + ".new", path)
+        now = json.loads(check(filled, sql)[0][0])["n"]
+        assert now < count
+        count = now
+
+
+def test_columns_of_older_files_stay(server):
+    """A promotion that came and went: files with and without its column, none that is opened to learn of it."""
+    one = server("--flush-rows", "50")
+    send(one, 0, 100)
+    one.args += ["--promote", "request"]
+    one.restart()
+    send(one, 100, 100)
+    del one.args[-2:]
+    one.restart()
+    send(one, 200, 20)
+    rows, _ = check(one, "SELECT count(*) AS n, count(Request) AS r FROM traces ")
+    assert rows == ['{"n": 220, "r": 92}']
+    for sql in ("SELECT SpanId FROM traces WHERE Request = 'r150'", "SELECT Request FROM traces WHERE SpanAttributes['request'] = 'r150'",
+                "SELECT Request FROM traces WHERE SpanAttributes['request'] = 'r50'", "SELECT Request FROM traces WHERE Request IS NULL"):
+        rows, _ = check(one, sql)
+        assert rows, sql
