@@ -27,8 +27,10 @@ struct node {
     uint8_t type; // Arrow's
     uint8_t bits; // of an int
     int nullable;
-    int field_id;
+    int field_id; // negative: none
 };
+
+#define WITHOUT_IDS INT16_MIN // of a column: its parts have none either
 
 static uint8_t arrow_type(enum oto_type type)
 {
@@ -120,7 +122,7 @@ static void write_struct_element(struct oto_flat_writer *w, size_t reference,
     size_t children = write_node(w, reference, &element, field->child_count);
     for (size_t i = 0; i < field->child_count; i++)
         write_field(w, children + 4 * i, &field->children[i], field->children[i].name,
-                    field->children[i].id);
+                    field_id < 0 ? field_id : (int)field->children[i].id);
 }
 
 // Recursion ends with the table definitions, which are constant data and two levels deep.
@@ -141,7 +143,8 @@ static void write_field(struct oto_flat_writer *w, size_t reference, const struc
         write_struct_element(w, child, field, field_id);
 }
 
-enum oto_status oto_arrow_schema_message(const struct oto_schema *schema, struct oto_buffer *output)
+static enum oto_status write_message(const struct oto_schema *schema, int has_ids,
+                                     struct oto_buffer *output)
 {
     size_t start = output->size;
     OTO_TRY(oto_buffer_append(output, "\xff\xff\xff\xff\0\0\0\0", 8));
@@ -157,18 +160,23 @@ enum oto_status oto_arrow_schema_message(const struct oto_schema *schema, struct
         oto_flat_vector(&w, oto_flat_reference(&w, body_table, 1), 4, schema->field_count, 4);
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct oto_field *field = schema->fields[i];
-        write_field(&w, fields + 4 * i, field, field->name, field->id);
+        write_field(&w, fields + 4 * i, field, field->name, has_ids ? (int)field->id : WITHOUT_IDS);
     }
     OTO_TRY(oto_flat_finish(&w));
     oto_store32(output->data + start + 4, (uint32_t)(output->size - start - 8));
     return OTO_OK;
 }
 
+enum oto_status oto_arrow_schema_message(const struct oto_schema *schema, struct oto_buffer *output)
+{
+    return write_message(schema, 1, output);
+}
+
 enum oto_status oto_arrow_schema_base64(const struct oto_schema *schema, struct oto_buffer *output)
 {
     struct oto_buffer message;
     oto_buffer_init(&message, output->allocator, output->size_max);
-    enum oto_status status = oto_arrow_schema_message(schema, &message);
+    enum oto_status status = write_message(schema, 0, &message);
     if (status == OTO_OK)
         status = oto_buffer_reserve(output, oto_base64_size(message.size));
     if (status == OTO_OK)

@@ -8,7 +8,7 @@
 
 #define SAMPLES 3 // so many times so many values
 #define SAMPLE 2048
-#define VALUES_MIN (8 * SAMPLE) // of fewer the gain is less than the trial
+#define VALUES_MIN (2 * SAMPLE) // of fewer the gain is less than the trial
 #define TRIED_DISTINCT_MIN 256  // smaller dictionaries are
 
 struct trial {
