@@ -159,8 +159,9 @@ struct oto_shard {
     _Atomic int attached; // a thread answers for it
     struct oto_shard_counters counters;
     _Atomic int disk_blocked;
-    _Atomic int pressed; // a request was refused for want of memory
-    _Atomic int sealed;  // a segment of this shard is with the flusher
+    _Atomic int pressed;           // a request was refused for want of memory
+    _Atomic uint32_t sealed;       // segments of this shard that are with the flusher,
+    _Atomic uint64_t sealed_bytes; // and what they count in the budget
 
     // The shard's thread only.
     struct oto_segment *open, *closing; // closing: full, waits for its last commits

@@ -414,8 +414,9 @@ static enum oto_status flush_one(struct oto_engine *engine, struct oto_segment *
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
         atomic_fetch_sub(&engine->rows_hot[i], segment->committed_rows[i]);
     trim(engine, shard->wal);
+    atomic_fetch_sub(&shard->sealed_bytes, segment->counted_bytes);
     oto_segment_unref(segment);
-    atomic_store(&shard->sealed, 0);
+    atomic_fetch_sub(&shard->sealed, 1);
     oto_shard_wake(shard);
     return OTO_OK;
 }

@@ -10,6 +10,7 @@
 
 #define DISK_RETRY_NS 1000000000u
 #define SEGMENT_BYTES_STEP (64u << 10) // of payload, between two looks at a segment's memory
+#define SEALED_MAX 4u                  // segments of a shard with the flusher
 #define POOL_IDLE_NS 5000000000u
 #define RELIEF_BYTES (1u << 20) // a segment from this size on is worth giving up for its memory
 
@@ -250,16 +251,26 @@ static struct oto_ingest *take_pending(struct oto_shard *shard)
     return ingest;
 }
 
+// The flusher has one segment of a shard, or several as long as they are not more than one may be:
+// a disk that is slow for a moment refuses nothing.
+static int flusher_has_place(const struct oto_shard *shard, const struct oto_segment *segment)
+{
+    uint64_t bytes = atomic_load(&shard->sealed_bytes) + segment->counted_bytes;
+    uint32_t sealed = atomic_load(&shard->sealed);
+    return sealed == 0 || (sealed < SEALED_MAX && bytes <= shard->engine->options.flush_bytes);
+}
+
 // The closing segment goes to the flusher once its last record is durable.
 static void hand_over(struct oto_shard *shard)
 {
     struct oto_segment *segment = shard->closing;
-    if (!segment || shard->committed_seq < segment->last_seq || atomic_load(&shard->sealed))
+    if (!segment || shard->committed_seq < segment->last_seq || !flusher_has_place(shard, segment))
         return;
     shard->closing = NULL;
     oto_segment_seal(segment);
     oto_segment_count_bytes(segment);
-    atomic_store(&shard->sealed, 1);
+    atomic_fetch_add(&shard->sealed_bytes, segment->counted_bytes);
+    atomic_fetch_add(&shard->sealed, 1);
     oto_engine_queue_flush(shard->engine, segment);
 }
 
@@ -449,7 +460,7 @@ void oto_shard_poll(struct oto_shard *shard)
 int oto_shard_seal(struct oto_shard *shard)
 {
     if (!shard->open || !oto_segment_has_rows(shard->open) || shard->closing ||
-        atomic_load(&shard->sealed))
+        !flusher_has_place(shard, shard->open))
         return 0;
     shard->closing = shard->open;
     shard->open = NULL;

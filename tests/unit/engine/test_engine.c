@@ -365,13 +365,13 @@ static enum oto_status no_begin(struct oto_store *s, const char *name,
     return oto_error_set(err, OTO_NO_SPACE, "%s: no space left on device", name);
 }
 
-static void a_full_disk_stops_ingestion_when_memory_is_full_and_heals(void **state)
+static void fill_a_full_disk(uint64_t flush_bytes, unsigned expected)
 {
-    (void)state;
     struct fixture *f = fixture_new();
     struct request r;
     unsigned stored = 0;
     char text[256];
+    f->options.flush_bytes = flush_bytes;
     fixture_start(f);
     const struct oto_store_operations *good = f->engine->store->operations;
     broken = *good;
@@ -383,7 +383,7 @@ static void a_full_disk_stops_ingestion_when_memory_is_full_and_heals(void **sta
         if (request_wait(f, &r) == OTO_OK)
             stored++;
     }
-    assert_int_equal(stored, 8); // one segment with the flusher, one full behind it
+    assert_int_equal(stored, expected);
     assert_true(oto_status_retryable(r.status));
     while (oto_engine_status(f->engine, text, sizeof text) != OTO_ENGINE_DISK_FULL)
         pump(f);
@@ -398,6 +398,13 @@ static void a_full_disk_stops_ingestion_when_memory_is_full_and_heals(void **sta
     count_disk(f, &disk);
     assert_int_equal(disk.total, (stored + 1) * ROWS_A_REQUEST);
     fixture_free(f);
+}
+
+static void a_full_disk_stops_ingestion_when_memory_is_full_and_heals(void **state)
+{
+    (void)state;
+    fill_a_full_disk(0, 20); // four segments with the flusher, one full behind them
+    fill_a_full_disk(1, 2);  // segments of one request: one, and one
 }
 
 struct recovering {
