@@ -24,21 +24,6 @@ const char *oto_parquet_physical_name(int physical)
     return NAME_OF(names, physical);
 }
 
-const char *oto_parquet_encoding_name(int encoding)
-{
-    static const char *const names[] = {"PLAIN",
-                                        NULL,
-                                        "PLAIN_DICTIONARY",
-                                        "RLE",
-                                        "BIT_PACKED",
-                                        "DELTA_BINARY_PACKED",
-                                        "DELTA_LENGTH_BYTE_ARRAY",
-                                        "DELTA_BYTE_ARRAY",
-                                        "RLE_DICTIONARY",
-                                        "BYTE_STREAM_SPLIT"};
-    return NAME_OF(names, encoding);
-}
-
 const char *oto_parquet_codec_name(int codec)
 {
     static const char *const names[] = {"UNCOMPRESSED", "SNAPPY", "GZIP", "LZO",

@@ -7,10 +7,9 @@
 
 #define OTO_PARQUET_TEXT_MAX 160
 
-// The names of parquet.thrift: "BYTE_ARRAY", "RLE_DICTIONARY", "ZSTD", "DATA_PAGE", "REQUIRED",
-// "UTF8". NULL for a converted type of -1.
+// The names of parquet.thrift: "BYTE_ARRAY", "ZSTD", "DATA_PAGE", "REQUIRED", "UTF8" (encodings:
+// parquet_reader.h). NULL for a converted type of -1.
 const char *oto_parquet_physical_name(int physical);
-const char *oto_parquet_encoding_name(int encoding);
 const char *oto_parquet_codec_name(int codec);
 const char *oto_parquet_page_name(int type);
 const char *oto_parquet_repetition_name(int repetition);

@@ -10,10 +10,10 @@ static int is_dictionary(unsigned encoding)
     return encoding == OTO_PARQUET_PLAIN_DICTIONARY || encoding == OTO_PARQUET_RLE_DICTIONARY;
 }
 
-static const char *encoding_name(unsigned encoding)
+const char *oto_parquet_encoding_name(int encoding)
 {
     static const char *const names[] = {"PLAIN",
-                                        "1",
+                                        NULL,
                                         "PLAIN_DICTIONARY",
                                         "RLE",
                                         "BIT_PACKED",
@@ -22,7 +22,8 @@ static const char *encoding_name(unsigned encoding)
                                         "DELTA_BYTE_ARRAY",
                                         "RLE_DICTIONARY",
                                         "BYTE_STREAM_SPLIT"};
-    return encoding < sizeof names / sizeof *names ? names[encoding] : "an unknown encoding";
+    int is_known = encoding >= 0 && (size_t)encoding < sizeof names / sizeof *names;
+    return is_known && names[encoding] ? names[encoding] : "UNKNOWN";
 }
 
 // Bytes of a value in PLAIN; 0: BYTE_ARRAY and BOOLEAN.
@@ -363,7 +364,7 @@ static enum oto_status values_failed(const struct oto_parquet_reader *reader,
                                      const struct oto_parquet_stream *stream,
                                      enum oto_status status, struct oto_error *err)
 {
-    const char *name = encoding_name(stream->values.encoding);
+    const char *name = oto_parquet_encoding_name((int)stream->values.encoding);
     switch (status) {
     case OTO_OK:
         return OTO_OK;
@@ -375,7 +376,7 @@ static enum oto_status values_failed(const struct oto_parquet_reader *reader,
                                          (unsigned long long)reader->options.page_bytes_max);
     case OTO_UNSUPPORTED:
         return oto_parquet_stream_failed(reader, stream, status, err,
-                                         "%s is not supported for this type", name);
+                                         "the encoding %s is not supported for this type", name);
     default:
         return oto_parquet_stream_failed(reader, stream, OTO_CORRUPT, err,
                                          "the values are not what %s allows", name);

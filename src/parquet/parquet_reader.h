@@ -124,6 +124,9 @@ void oto_parquet_close(struct oto_parquet_reader *reader); // NULL is legal
 // Ownership: returns view, as long as the reader.
 const struct oto_parquet_metadata *oto_parquet_metadata_of(const struct oto_parquet_reader *reader);
 
+// The name in parquet.thrift: "RLE_DICTIONARY"; "UNKNOWN".
+const char *oto_parquet_encoding_name(int encoding);
+
 // "Events.list.element.Name"; of one that is too long its end.
 void oto_parquet_leaf_path(const struct oto_parquet_metadata *metadata, uint32_t leaf, char *output,
                            size_t output_size);

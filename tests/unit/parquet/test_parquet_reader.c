@@ -747,7 +747,7 @@ static void made_up_pages_are_refused(void **state)
     bad.encoding = OTO_PARQUET_RLE;
     refused(&bad, &lists, OTO_UNSUPPORTED, "RLE is not supported");
     bad.encoding = 99;
-    refused(&bad, &lists, OTO_UNSUPPORTED, "an unknown encoding");
+    refused(&bad, &lists, OTO_UNSUPPORTED, "the encoding UNKNOWN");
     bad = h;
     bad.codec = OTO_PARQUET_CODEC_SNAPPY;
     bad.claimed = 100000;
