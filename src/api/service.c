@@ -239,6 +239,8 @@ static enum oto_status init_worker(struct oto_service *service, uint32_t index,
         return OTO_NO_MEMORY;
     for (uint32_t i = 0; i < service->listener_count; i++)
         OTO_TRY(oto_http_server_listen(worker->server, service->listener_fds[i], i, err));
+    if (index > 0)
+        oto_http_server_join(worker->server, service->workers[0].worker.server);
     worker->shard = oto_engine_shard(service->engine, index, wake_shard, w);
     oto_otlp_init_worker(worker);
     oto_loop_timer_init(&worker->tick, tick, w);

@@ -26,8 +26,10 @@ void http_connection_doom(struct http_connection *c)
 
 static void rewatch(struct http_connection *c)
 {
-    unsigned events =
-        (c->read_paused ? 0 : OTO_LOOP_READ) | (http_connection_pending(c) ? OTO_LOOP_WRITE : 0);
+    // Reading finds the end; while there is none, the kernel tells.
+    unsigned paused = c->peer_ended ? 0 : OTO_LOOP_END;
+    unsigned events = (c->read_paused ? paused : OTO_LOOP_READ) |
+                      (http_connection_pending(c) ? OTO_LOOP_WRITE : 0);
     if (oto_loop_rewatch(c->server->loop, &c->watch, events, NULL) != OTO_OK)
         http_connection_doom(c);
 }
@@ -37,6 +39,16 @@ void http_connection_pause(struct http_connection *c, int paused)
     if (c->read_paused == paused)
         return;
     c->read_paused = (uint8_t)paused;
+    rewatch(c);
+}
+
+void http_connection_peer_ended(struct http_connection *c)
+{
+    if (c->peer_ended)
+        return;
+    c->peer_ended = 1;
+    for (struct oto_exchange *e = c->open.first; e; e = e->next)
+        http_exchange_half_closed(e);
     rewatch(c);
 }
 
@@ -118,6 +130,8 @@ static void ready(struct oto_loop_watch *watch, unsigned events)
         read_some(c);
     else if (events & OTO_LOOP_HANGUP) // both ways: nothing can be answered any more
         http_connection_doom(c);
+    if ((events & OTO_LOOP_END) && c->read_paused && !c->linger_ms && !c->is_doomed)
+        http_connection_peer_ended(c);
     if (events & OTO_LOOP_WRITE)
         http_connection_mark(c);
 }

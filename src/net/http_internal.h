@@ -159,6 +159,7 @@ struct http_connection {
     uint8_t is_doomed;
     uint8_t is_draining;
     uint8_t read_paused;
+    uint8_t peer_ended;   // it has sent its last byte, and the requests under way were told
     uint8_t close_after;  // once the output is sent
     uint8_t linger_after; // and then wait for the peer to read it: there may be unread input
 };
@@ -226,6 +227,8 @@ void http_connection_flush(struct http_connection *c);
 void http_connection_tick(struct http_connection *c, uint64_t now_ms);
 void http_connection_close(struct http_connection *c);
 void http_connection_pause(struct http_connection *c, int paused);
+// The peer has sent its last byte: whatever waits for an answer is told, once.
+void http_connection_peer_ended(struct http_connection *c);
 // Appends to the output; dooms the connection when there is no memory.
 void http_connection_put(struct http_connection *c, const void *data, size_t size);
 // Room at the end of the output, which counts as written; NULL when there is no memory, and the

@@ -58,6 +58,10 @@ struct oto_http_handler {
     // Optional. The peer has closed its side (HTTP/1.1) and waits for the answer, or, most often,
     // is gone: costly work for it may be ended. The answer is not to be given from within.
     void (*half_closed)(void *state, struct oto_exchange *exchange);
+    // Optional. A connection will need about so many bytes as long as it is open, whether or not
+    // there are requests. 1: counted; the same is given back by uncount. It is served in any case.
+    int (*count)(void *state, size_t bytes);
+    void (*uncount)(void *state, size_t bytes);
     // Optional. Writes the body of an error that the server answers by itself (400, 405, 408, 413,
     // 414, 417, 431, 503, 505): up to capacity bytes to body, the media type, NUL-terminated, to
     // content_type (64 bytes). Returns the size of the body. request is NULL when its head could
