@@ -415,9 +415,23 @@ static void on_half_closed(void *state, struct oto_exchange *exchange)
         oto_rest_cancel(call);
 }
 
+static int on_count(void *state, size_t bytes)
+{
+    struct oto_worker *worker = state;
+    return oto_engine_reserve(oto_service_engine(worker->service), bytes);
+}
+
+static void on_uncount(void *state, size_t bytes)
+{
+    struct oto_worker *worker = state;
+    oto_engine_unreserve(oto_service_engine(worker->service), bytes);
+}
+
 const struct oto_http_handler oto_api_handler = {.headers = on_headers,
                                                  .reserve = on_reserve,
                                                  .complete = on_complete,
                                                  .closed = on_closed,
                                                  .half_closed = on_half_closed,
+                                                 .count = on_count,
+                                                 .uncount = on_uncount,
                                                  .error_body = on_error_body};

@@ -393,6 +393,8 @@ static void take_request_end(struct http_connection *c)
     h->discarding = 0;
     if (e)
         http_exchange_body_end(e);
+    if (e && c->peer_ended && e->answer_state != HTTP_ANSWER_ENDED) // it came before the peer left
+        http_exchange_half_closed(e);
 }
 
 // Must the next bytes wait for a handler?
@@ -510,8 +512,7 @@ static void input_end(struct http_connection *c)
         h->reading = NULL;
         http_exchange_gone(e);
     }
-    for (struct oto_exchange *e = c->open.first; e; e = e->next)
-        http_exchange_half_closed(e);
+    http_connection_peer_ended(c);
     if (!c->open.first)
         c->close_after = 1;
     http_connection_mark(c);

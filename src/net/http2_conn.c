@@ -77,6 +77,8 @@ static int open_state(struct http_connection *c)
     h->receive_window = HTTP2_CONNECTION_WINDOW;
     if (!http2_heads_open(c))
         return 0;
+    const struct oto_http_handler *handler = &c->server->handler;
+    h->counted = handler->count && handler->count(handler->state, HTTP2_IDLE_BYTES);
     put_settings(c);
     return 1;
 }
@@ -266,6 +268,9 @@ static void release(struct http_connection *c)
     struct http2 *h = http2_of(c);
     if (!h)
         return;
+    const struct oto_http_handler *handler = &c->server->handler;
+    if (h->counted)
+        handler->uncount(handler->state, HTTP2_IDLE_BYTES);
     http2_heads_release(c);
     oto_free(c->server->allocator, h, sizeof *h);
 }

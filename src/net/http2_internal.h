@@ -18,6 +18,8 @@
 // stands before data and header blocks.
 #define HTTP2_PREFIX_MAX (6 * HTTP2_SETTINGS_MAX)
 #define HTTP2_SLOTS 64
+// What an open connection takes without any stream: this state, the decoder and its table.
+#define HTTP2_IDLE_BYTES (8u << 10)
 // Of so many streams, the latest, it is known whether the peer may still send on them.
 #define HTTP2_FATES 128
 #define HTTP2_KEPT_BLOCK_MAX 200
@@ -83,6 +85,7 @@ struct http2 {
     uint8_t peer_leaves; // it has sent GOAWAY
     uint8_t leaving;     // 1 first GOAWAY, 2 last one
     uint8_t broken;      // only what is in the output is still sent
+    uint8_t counted;     // HTTP2_IDLE_BYTES, by the handler
 };
 
 static inline struct http2 *http2_of(const struct http_connection *c)

@@ -79,12 +79,14 @@ void oto_loop_free(struct oto_loop *loop)
 static uint32_t to_epoll(unsigned events)
 {
     return (events & OTO_LOOP_READ ? EPOLLIN : 0u) | (events & OTO_LOOP_WRITE ? EPOLLOUT : 0u) |
+           (events & OTO_LOOP_END ? EPOLLRDHUP : 0u) |
            (events & OTO_LOOP_EXCLUSIVE ? EPOLLEXCLUSIVE : 0u);
 }
 
 static unsigned from_epoll(uint32_t events)
 {
     return (events & EPOLLIN ? OTO_LOOP_READ : 0u) | (events & EPOLLOUT ? OTO_LOOP_WRITE : 0u) |
+           (events & EPOLLRDHUP ? OTO_LOOP_END : 0u) |
            (events & (EPOLLHUP | EPOLLERR) ? OTO_LOOP_HANGUP : 0u);
 }
 

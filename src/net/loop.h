@@ -10,6 +10,7 @@ struct oto_loop;
 #define OTO_LOOP_READ 1u
 #define OTO_LOOP_WRITE 2u
 #define OTO_LOOP_HANGUP 4u // reported, asked for or not, until unwatched
+#define OTO_LOOP_END 16u   // the peer has sent its last byte, read or not; reported when asked for
 // Asked for with a listening socket that several loops share: one of them is woken, not all. Not
 // with rewatch.
 #define OTO_LOOP_EXCLUSIVE 8u

@@ -32,7 +32,8 @@ struct fixture {
     int listening, port;
     struct oto_exchange *held; // of /hold, answered by /release
     atomic_int headers, completed, answered, gone, drained, held_alive;
-    atomic_long reserved;
+    atomic_int half_closed;
+    atomic_long reserved, counted;
 };
 
 // What a handler keeps for an exchange that is answered later.
@@ -172,6 +173,23 @@ static inline void on_closed(void *state, struct oto_exchange *e, int answered)
     }
 }
 
+static inline void on_half_closed(void *state, struct oto_exchange *e)
+{
+    (void)e;
+    atomic_fetch_add(&((struct fixture *)state)->half_closed, 1);
+}
+
+static inline int on_count(void *state, size_t bytes)
+{
+    atomic_fetch_add(&((struct fixture *)state)->counted, (long)bytes);
+    return 1;
+}
+
+static inline void on_uncount(void *state, size_t bytes)
+{
+    atomic_fetch_sub(&((struct fixture *)state)->counted, (long)bytes);
+}
+
 static inline size_t on_error_body(void *state, int status, const char *reason,
                                    const struct oto_http_request *request, char *content_type,
                                    uint8_t *body, size_t capacity)
@@ -197,6 +215,9 @@ static inline void fixture_start(struct fixture *f, const struct oto_http_limits
                                        .reserve = on_reserve,
                                        .complete = on_complete,
                                        .closed = on_closed,
+                                       .half_closed = on_half_closed,
+                                       .count = on_count,
+                                       .uncount = on_uncount,
                                        .error_body = on_error_body};
     char name[64];
     memset(f, 0, sizeof *f);
@@ -218,6 +239,7 @@ static inline void fixture_stop(struct fixture *f)
     oto_loop_free(f->loop);
     close(f->listening);
     assert_int_equal(atomic_load(&f->reserved), 0);
+    assert_int_equal(atomic_load(&f->counted), 0);
 }
 
 static inline int dial(const struct fixture *f)

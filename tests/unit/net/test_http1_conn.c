@@ -151,6 +151,32 @@ static void repeated_heads(void **state)
     fixture_stop(&f);
 }
 
+// All that are under way are told, and those that were read ahead as soon as they begin.
+static void who_has_hung_up_is_told_of_every_request(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    struct oto_http_limits limits;
+    oto_http_limits_default(&limits);
+    limits.pipeline_max = 2;
+    fixture_start(&f, &limits);
+    int fd = dial(&f);
+    for (int i = 0; i < 5; i++)
+        say(fd, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    hear(fd, "\r\n\r\nlater", 5);
+    assert_int_equal(atomic_load(&f.half_closed), 5);
+    close(fd);
+    fd = dial(&f);
+    say(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    hear(fd, "\r\n\r\n0", 1);
+    shutdown(fd, SHUT_WR);
+    hear_all(fd);
+    assert_int_equal(atomic_load(&f.half_closed), 5);
+    close(fd);
+    fixture_stop(&f);
+}
+
 static void every_byte_alone(void **state)
 {
     (void)state;
@@ -597,6 +623,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keep_alive_and_close),
         cmocka_unit_test(repeated_heads),
+        cmocka_unit_test(who_has_hung_up_is_told_of_every_request),
         cmocka_unit_test(every_byte_alone),
         cmocka_unit_test(large_bodies),
         cmocka_unit_test(pipelined_answers_keep_their_order),
