@@ -12,7 +12,7 @@ export OTOLITH_CACHE := $(CACHE)
 export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
 export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
 
-.PHONY: all help bootstrap bootstrap-test run test test-conformance test-kill test-faults test-lossless test-clients bench bench-peers bench-instructions install asan tsan warnings fuzz wasm check-layers clean
+.PHONY: all help bootstrap bootstrap-test run test test-conformance test-kill test-faults test-lossless test-clients bench bench-peers bench-sizes bench-instructions install asan tsan warnings fuzz wasm check-layers clean
 
 all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
 	@$(NINJA) -C build
@@ -65,6 +65,9 @@ bench: bootstrap-test all                   ## measure the running server (ARGS=
 
 bench-peers: bootstrap-test all             ## the same requests into the OpenTelemetry Collector, the same rows into ClickHouse and pyarrow
 	@$(CACHE)/python/bin/python bench/peers.py $(ARGS)
+
+bench-sizes: bootstrap-test all             ## bytes a row of each column, beside pyarrow's and ClickHouse's (ARGS=--markdown docs/SIZES.md)
+	@$(CACHE)/python/bin/python bench/sizes.py $(ARGS)
 
 bench-instructions: bootstrap-test all      ## instructions of each part by callgrind, against bench/instructions.tsv (ARGS=--accept)
 	@$(CACHE)/python/bin/python bench/instructions.py $(ARGS)
