@@ -12,7 +12,7 @@ export OTOLITH_CACHE := $(CACHE)
 export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
 export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
 
-.PHONY: all help bootstrap bootstrap-test run test test-conformance test-kill test-faults test-lossless test-clients bench bench-peers bench-sizes bench-instructions install asan tsan warnings fuzz wasm check-layers clean
+.PHONY: all help bootstrap bootstrap-test run test test-conformance test-kill test-faults test-lossless test-clients bench bench-peers bench-query bench-sizes bench-instructions install asan tsan warnings fuzz wasm check-layers clean
 
 all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
 	@$(NINJA) -C build
@@ -71,6 +71,9 @@ bench-sizes: bootstrap-test all             ## bytes a row of each column, besid
 
 bench-instructions: bootstrap-test all      ## instructions of each part by callgrind, against bench/instructions.tsv (ARGS=--accept)
 	@$(CACHE)/python/bin/python bench/instructions.py $(ARGS)
+
+bench-query: bootstrap-test all             ## SQL over millions of rows; plain DuckDB (and chdb: ARGS=--chdb) on the same files
+	@$(CACHE)/python/bin/python bench/query.py $(ARGS)
 
 install: all                                ## install under PREFIX (default /usr/local); DESTDIR is respected
 	@cmake --install build --prefix $(PREFIX)
