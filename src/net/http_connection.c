@@ -290,6 +290,7 @@ void http_connection_new(struct oto_http_server *server, int fd, uint32_t listen
     server->connections = c;
     server->stats.connections_accepted++;
     server->stats.connections_open++;
+    atomic_fetch_add_explicit(&server->load, 1, memory_order_relaxed);
 }
 
 // An old connection: a first notice, at the next tick the last one, then the end. Clients connect
@@ -353,5 +354,6 @@ void http_connection_close(struct http_connection *c)
         c->next->prev = c->prev;
     oto_free(server->allocator, c, sizeof *c);
     server->stats.connections_open--;
+    atomic_fetch_sub_explicit(&server->load, 1, memory_order_relaxed);
     http_server_connection_gone(server);
 }

@@ -4,6 +4,8 @@
 #ifndef OTO_NET_HTTP_INTERNAL_H
 #define OTO_NET_HTTP_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "net/http1_parser.h"
 #include "net/http_server.h"
 #include "net/recycler.h"
@@ -179,6 +181,8 @@ struct oto_http_server {
     struct oto_http_stats stats;
     struct http_listener listeners[HTTP_LISTENERS_MAX];
     size_t listener_count;
+    struct oto_http_server *peer; // the next of those that share connections: a ring
+    atomic_uint load;             // connections, and those on their way here; the peers read it
     struct http_connection *connections, *dirty;
     struct oto_loop_timer tick_timer, accept_timer, again_timer, drain_timer;
     uint64_t drain_deadline_ms;

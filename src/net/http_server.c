@@ -159,6 +159,66 @@ static void accept_again(struct oto_loop_timer *timer)
             (void)!oto_loop_timer_arm(server->loop, timer, ACCEPT_PAUSE_MS);
 }
 
+// A connection on its way to the server with the fewest.
+struct handed {
+    struct oto_loop_message message; // first: the loop gives this back
+    struct oto_http_server *server;
+    int fd;
+    uint32_t listener;
+};
+
+static void take(struct oto_http_server *server, int fd, uint32_t listener)
+{
+    if (server->stats.connections_open >= server->limits.connections_max) {
+        server->stats.connections_refused++;
+        close(fd);
+        return;
+    }
+    http_connection_new(server, fd, listener);
+}
+
+static void run_handed(struct oto_loop_message *message)
+{
+    struct handed *handed = (struct handed *)message;
+    struct oto_http_server *server = handed->server;
+    atomic_fetch_sub_explicit(&server->load, 1, memory_order_relaxed);
+    if (server->draining)
+        close(handed->fd);
+    else
+        take(server, handed->fd, handed->listener);
+    oto_free(server->allocator, handed, sizeof *handed);
+}
+
+static unsigned load_of(struct oto_http_server *server)
+{
+    return atomic_load_explicit(&server->load, memory_order_relaxed);
+}
+
+// One listener wakes one loop, most often the same one, which would take all: clients that come
+// together would share one core.
+static void place(struct oto_http_server *server, int fd, uint32_t listener)
+{
+    struct oto_http_server *least = server;
+    for (struct oto_http_server *peer = server->peer; peer != server; peer = peer->peer)
+        if (load_of(peer) < load_of(least))
+            least = peer;
+    struct handed *handed = least == server ? NULL : oto_alloc(least->allocator, sizeof *handed);
+    if (!handed) {
+        take(server, fd, listener);
+        return;
+    }
+    *handed = (struct handed){{.run = run_handed}, least, fd, listener};
+    atomic_fetch_add_explicit(&least->load, 1, memory_order_relaxed);
+    oto_loop_post(least->loop, &handed->message);
+}
+
+void oto_http_server_join(struct oto_http_server *server, struct oto_http_server *other)
+{
+    struct oto_http_server *peer = server->peer;
+    server->peer = other->peer;
+    other->peer = peer;
+}
+
 static void accept_ready(struct oto_loop_watch *watch, unsigned events)
 {
     struct http_listener *l = watch->state;
@@ -173,12 +233,7 @@ static void accept_ready(struct oto_loop_watch *watch, unsigned events)
             accept_pause(server);
             return;
         }
-        if (server->stats.connections_open >= server->limits.connections_max) {
-            server->stats.connections_refused++;
-            close(fd);
-            continue;
-        }
-        http_connection_new(server, fd, l->index);
+        place(server, fd, l->index);
     }
 }
 
@@ -372,6 +427,7 @@ struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
         return NULL;
     }
     server->loop = loop;
+    server->peer = server;
     server->allocator = allocator;
     server->handler = *handler;
     server->recycled = oto_recycler_allocator(server->recycler);

@@ -105,6 +105,11 @@ struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
 OTO_MUST_CHECK enum oto_status oto_http_server_listen(struct oto_http_server *server,
                                                       int listening_fd, uint32_t index,
                                                       struct oto_error *err);
+// Both share their connections evenly from now on, with all that either shares with already: who
+// accepts one hands it to the server that has the fewest. For servers of several loops behind the
+// same listeners; before their loops run. A loop that has ended must run its rest
+// (oto_loop_run_rest) before its server is freed. Their allocators must be any thread's.
+void oto_http_server_join(struct oto_http_server *server, struct oto_http_server *other);
 // Stops accepting; HTTP/2: GOAWAY, HTTP/1.1: "Connection: close" on the next answer; idle
 // connections are closed. Calls drained once no connection is left, or when grace_ms is over (the
 // rest is then closed).
