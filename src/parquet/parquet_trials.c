@@ -4,6 +4,7 @@
 // finds as a whole. Integers that walk are small as differences; counters of many series, each a
 // walk of its own, are smaller as they are, for one wide step widens the 127 behind it.
 #include "codec/delta.h"
+#include "codec/rle.h"
 #include "parquet/parquet_internal.h"
 
 #define SAMPLES 3 // so many times so many values
@@ -86,9 +87,13 @@ static enum oto_status add_deltas(const struct trial *t, size_t *size)
     return add_packed(t, oto_buffer_view(deltas), size);
 }
 
-// As codes of a dictionary would: which number stands for which value makes no difference.
-static enum oto_status add_codes(const struct trial *t, uint64_t least, size_t *size)
+// As codes of a dictionary would: which number stands for which value makes no difference. They are
+// as many bits as they need, or less by what repeats.
+static enum oto_status add_codes(const struct trial *t, const struct oto_parquet_plan *plan,
+                                 size_t *size)
 {
+    uint64_t least = (uint64_t)plan->number_min;
+    size_t bits = (size_t)t->count * oto_bit_width(plan->distinct_count - 1), before = *size;
     struct oto_buffer *codes = &t->file->scratch.raw;
     uint8_t *at = oto_parquet_scratch_take(codes, t->count, 2);
     if (!at)
@@ -98,7 +103,9 @@ static enum oto_status add_codes(const struct trial *t, uint64_t least, size_t *
         at[2 * i] = (uint8_t)code;
         at[2 * i + 1] = (uint8_t)(code >> 8);
     }
-    return add_packed(t, oto_bytes(at, (size_t)t->count * 2), size);
+    OTO_TRY(add_packed(t, oto_bytes(at, (size_t)t->count * 2), size));
+    *size = *size - before < bits / 8 ? *size : before + bits / 8;
+    return OTO_OK;
 }
 
 enum oto_status oto_parquet_integers_try(struct oto_parquet_file *file,
@@ -117,7 +124,7 @@ enum oto_status oto_parquet_integers_try(struct oto_parquet_file *file,
         OTO_TRY(add_plain(&t, &plain_size));
         OTO_TRY(add_deltas(&t, &deltas_size));
         if (has_codes)
-            OTO_TRY(add_codes(&t, (uint64_t)plan->number_min, &codes_size));
+            OTO_TRY(add_codes(&t, plan, &codes_size));
     }
     if (codes_size <= deltas_size && codes_size <= plain_size)
         return OTO_OK;
