@@ -1,6 +1,7 @@
 // The messages of an input: a stream's, a request's, JSON documents.
 #include "convert/convert_internal.h"
 #include "otlp/otlp_json.h"
+#include "wire/json_scan.h"
 #include "wire/protobuf.h"
 
 #define LENGTH_BYTES 4
@@ -132,22 +133,28 @@ static enum oto_status next_of_request(struct oto_convert_messages *m, struct ot
 
 int oto_convert_json_end(struct oto_convert_json_end *e, struct oto_bytes text)
 {
-    for (; e->at < text.size; e->at++) {
-        uint8_t c = text.data[e->at];
-        if (e->is_escaped)
+    const uint8_t *at = text.data + e->at, *end = text.data + text.size;
+    int ended = 0;
+    for (; at < end && !ended; at++) {
+        if (e->is_escaped) {
             e->is_escaped = 0;
-        else if (e->is_string && c == '\\')
-            e->is_escaped = 1;
-        else if (c == '"')
-            e->is_string = !e->is_string;
-        else if (e->is_string)
-            continue;
-        else if (c == '{' || c == '[')
+        } else if (e->is_string) {
+            uint32_t high = 0;
+            at = oto_json_scan(at, end, &high);
+            if (at == end)
+                break;
+            e->is_escaped = *at == '\\';
+            e->is_string = *at != '"';
+        } else if (*at == '"') {
+            e->is_string = 1;
+        } else if (*at == '{' || *at == '[') {
             e->depth++;
-        else if ((c == '}' || c == ']') && (e->depth == 0 || --e->depth == 0))
-            return ++e->at, 1;
+        } else if (*at == '}' || *at == ']') {
+            ended = e->depth == 0 || --e->depth == 0;
+        }
     }
-    return 0;
+    e->at = (size_t)(at - text.data);
+    return ended;
 }
 
 static void count_lines(struct oto_convert_messages *m, struct oto_bytes text)

@@ -7,9 +7,10 @@
 static void a_document_ends_where_its_braces_close(void **state)
 {
     (void)state;
-    static const char text[] =
-        "{\"a\":\"}\\\"]{\\\\\",\"b\":[1,{\"c\":\"\\u007d\"}],\"d\":{}} {\"e\":1}";
-    const size_t whole = (size_t)(strchr(text, ' ') - text);
+    static const char text[] = "{\"a\":\"}\\\"]{\\\\\",\"b\":[1,{\"c\":\"\\u007d\"}],\"d\":{},"
+                               "\"long\":\"}}}} sixteen bytes "
+                               "and \t more }}} \xC3\xA9 \\\"}}}}}}}}}}}}}}}}}}}}\\\\\"} {\"e\":1}";
+    const size_t whole = (size_t)(strstr(text, " {\"e") - text);
     for (size_t first = 0; first <= whole; first++) {
         struct oto_convert_json_end end = {.at = 0};
         int ended = oto_convert_json_end(&end, oto_bytes(text, first));
