@@ -68,6 +68,7 @@ enum oto_status oto_parquet_digits_last(struct oto_parquet_file *file,
         return OTO_NO_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
         struct oto_bytes entry = entries[distinct[i].position];
+        oto_parquet_prefetch_text(entries, distinct, i, count);
         if (entry.size == size && take_digits(entry, raw->data + (size_t)moved * (size / 2)))
             ids[moved++] = distinct[i];
         else

@@ -358,6 +358,10 @@ OTO_MUST_CHECK enum oto_status oto_parquet_integers_try(struct oto_parquet_file 
 OTO_MUST_CHECK enum oto_status oto_parquet_digits_last(struct oto_parquet_file *file,
                                                        struct oto_parquet_plan *plan);
 
+// XXH64 of the digits of so many ids of 8 or 16 bytes.
+void oto_parquet_digits_hash(const uint8_t *ids, unsigned id_size, uint32_t count,
+                             uint64_t *hashes);
+
 // Codes of the least and the greatest entries of an unsorted dictionary into scratch.extremes.
 // OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_parquet_extremes_find(struct oto_parquet_file *file,
@@ -446,6 +450,16 @@ OTO_MUST_CHECK enum oto_status oto_parquet_hashes_reserve(struct oto_parquet_fil
 #define OTO_PARQUET_HASH_OF_EMPTY 0xEF46DB3751D8E999u // XXH64 of no bytes
 // Rows are sorted, so values lie anywhere in memory: those some steps ahead are asked for early.
 #define OTO_PARQUET_PREFETCH_STEPS 12
+// The same for texts of a dictionary in another order than they lie in: where an entry is, then it.
+static inline void oto_parquet_prefetch_text(const struct oto_bytes *entries,
+                                             const struct oto_parquet_distinct *distinct,
+                                             uint32_t i, uint32_t count)
+{
+    if (i + 2 * OTO_PARQUET_PREFETCH_STEPS >= count)
+        return;
+    __builtin_prefetch(&entries[distinct[i + 2 * OTO_PARQUET_PREFETCH_STEPS].position]);
+    __builtin_prefetch(entries[distinct[i + OTO_PARQUET_PREFETCH_STEPS].position].data);
+}
 
 // Least and greatest text or id of a page, mostly told apart by the first eight bytes. The range's
 // count is to be set afterwards.

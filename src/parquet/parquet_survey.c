@@ -296,12 +296,19 @@ static void collect_in_order(const struct oto_parquet_file *file,
         sum += here;
     }
     while (walk_next(&w, &first, &end, &weight)) {
+        if (w.next + OTO_PARQUET_PREFETCH_STEPS < w.count && !w.leaf->inner)
+            __builtin_prefetch(
+                &codes[w.leaf->outer[w.entries[w.next + OTO_PARQUET_PREFETCH_STEPS]]]);
         for (uint32_t i = first; i < end; i++) {
             uint32_t *count = &counts[codes[i]];
             if (*count)
-                distinct[places[oto_bit_width(*count)]++] = distinct_text(dictionary, codes[i]);
+                distinct[places[oto_bit_width(*count)]++].position = codes[i];
             *count = 0;
         }
+    }
+    for (uint32_t i = 0; i < sum; i++) {
+        oto_parquet_prefetch_text(dictionary->entries, distinct, i, sum);
+        distinct[i] = distinct_text(dictionary, distinct[i].position);
     }
 }
 

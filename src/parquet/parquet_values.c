@@ -479,15 +479,19 @@ static enum oto_status write_text_entries(struct oto_parquet_file *file,
     const struct oto_parquet_distinct *distinct = (const void *)file->scratch.distinct.data;
     const struct oto_bytes *entries = plan->leaf->column->dictionary->entries;
     uint32_t stored = plan->digits_size ? plan->digits_first : plan->distinct_count;
-    for (uint32_t i = 0; i < stored; i++)
-        OTO_TRY(append_text(entries[distinct[i].position], output));
+    for (uint32_t i = 0; i < stored; i++) {
+        struct oto_bytes text = entries[distinct[i].position];
+        oto_parquet_prefetch_text(entries, distinct, i, stored);
+        OTO_TRY(append_text(text, output));
+        if (hashes)
+            hashes[i] = oto_xxh64(text.data, text.size, 0);
+    }
     uint32_t length = plan->digits_size;
+    if (hashes && length)
+        oto_parquet_digits_hash(file->scratch.digits.data, length / 2,
+                                plan->distinct_count - stored, hashes + stored);
     if (length)
         OTO_TRY(oto_buffer_append(output, &length, sizeof length));
-    for (uint32_t i = 0; hashes && i < plan->distinct_count; i++) {
-        struct oto_bytes text = entries[distinct[i].position];
-        hashes[i] = oto_xxh64(text.data, text.size, 0);
-    }
     return OTO_OK;
 }
 
