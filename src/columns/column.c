@@ -6,17 +6,6 @@
 #define PARTS_A_ROW 8u            // of maps and lists, in their first allocation
 #define CAPACITY_MAX (1u << 31)
 
-// Bytes of one entry's value; 0 for what has offsets.
-static size_t value_width(unsigned type)
-{
-    static const uint8_t widths[] = {
-        [OTO_TYPE_BOOL] = 1, [OTO_TYPE_INT32] = 4,  [OTO_TYPE_INT64] = 8,  [OTO_TYPE_DOUBLE] = 8,
-        [OTO_TYPE_TIME] = 8, [OTO_TYPE_STRING] = 4, [OTO_TYPE_BINARY] = 4, [OTO_TYPE_ID16] = 16,
-        [OTO_TYPE_ID8] = 8,  [OTO_TYPE_MAP] = 0,    [OTO_TYPE_LIST] = 0,   [OTO_TYPE_STRUCTS] = 0,
-    };
-    return widths[type];
-}
-
 static int has_dictionary(unsigned type)
 {
     return type == OTO_TYPE_STRING || type == OTO_TYPE_BINARY;
@@ -24,7 +13,7 @@ static int has_dictionary(unsigned type)
 
 static uint32_t child_count(const struct oto_field *field)
 {
-    return field->type == OTO_TYPE_MAP ? 2 : value_width(field->type) ? 0 : field->child_count;
+    return field->type == OTO_TYPE_MAP ? 2 : oto_field_width(field) ? 0 : field->child_count;
 }
 
 // Nodes of a field and below it: definitions are ours, a few levels deep.
@@ -82,7 +71,7 @@ static enum oto_status init_nodes(struct oto_builder *b)
     }
     for (uint32_t i = 0; i < b->node_count; i++) {
         OTO_TRY(add_children(b, i, &nodes));
-        if (!value_width(b->columns[i].field->type))
+        if (!oto_field_width(b->columns[i].field))
             b->columns[i].offsets = zero; // never written: capacity is 0
         b->dictionary_count += (uint32_t)has_dictionary(b->columns[i].field->type);
     }
@@ -165,7 +154,7 @@ enum oto_status oto_column_grow(struct oto_builder *b, struct oto_column *c, uin
     uint32_t capacity = next_capacity(c->capacity, c->length, more, first, growth);
     if (!capacity)
         return OTO_NO_MEMORY;
-    size_t width = value_width(c->field->type);
+    size_t width = oto_field_width(c->field);
     uint8_t *validity = c->validity ? larger_validity(b->arena, c, capacity) : NULL;
     void *data = width ? larger(b->arena, c->values, c->length * width, capacity * width)
                        : larger(b->arena, c->offsets, ((size_t)c->length + 1) * sizeof *c->offsets,
@@ -195,7 +184,7 @@ enum oto_status oto_column_append_bytes(struct oto_builder *b, struct oto_column
 enum oto_status oto_column_append_id(struct oto_builder *b, struct oto_column *c,
                                      struct oto_bytes value)
 {
-    size_t width = value_width(c->field->type);
+    size_t width = oto_field_width(c->field);
     if (value.size == 0)
         return oto_column_append_null(b, c);
     if (value.size != width)
@@ -238,7 +227,7 @@ __attribute__((no_sanitize("thread"))) static void put_shared_byte(uint8_t *at, 
 
 enum oto_status oto_column_append_null(struct oto_builder *b, struct oto_column *c)
 {
-    size_t width = value_width(c->field->type);
+    size_t width = oto_field_width(c->field);
     OTO_TRY(oto_column_reserve(b, c, 1));
     if (!c->validity && !(c->validity = larger_validity(b->arena, c, c->capacity)))
         return OTO_NO_MEMORY;
@@ -274,7 +263,7 @@ static void clear_bits(uint8_t *bits, uint32_t from, uint32_t to)
 
 enum oto_status oto_column_append_nulls(struct oto_builder *b, struct oto_column *c, uint32_t count)
 {
-    size_t width = value_width(c->field->type);
+    size_t width = oto_field_width(c->field);
     if (count == 0)
         return OTO_OK;
     OTO_TRY(oto_column_append_null(b, c)); // makes what is not there yet

@@ -54,6 +54,17 @@ struct oto_field {
     const char *doc;       // one sentence, units included
 };
 
+// Bytes of one value in `values` of a column of this field; 0 for what has offsets instead.
+static inline size_t oto_field_width(const struct oto_field *field)
+{
+    static const uint8_t widths[] = {
+        [OTO_TYPE_BOOL] = 1, [OTO_TYPE_INT32] = 4,  [OTO_TYPE_INT64] = 8,  [OTO_TYPE_DOUBLE] = 8,
+        [OTO_TYPE_TIME] = 8, [OTO_TYPE_STRING] = 4, [OTO_TYPE_BINARY] = 4, [OTO_TYPE_ID16] = 16,
+        [OTO_TYPE_ID8] = 8,  [OTO_TYPE_MAP] = 0,    [OTO_TYPE_LIST] = 0,   [OTO_TYPE_STRUCTS] = 0,
+    };
+    return widths[field->type];
+}
+
 struct oto_column {
     const struct oto_field *field;
     uint32_t length; // entries: of its level for top-level columns, elements for nested ones

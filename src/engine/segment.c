@@ -72,21 +72,11 @@ void oto_segment_seal(struct oto_segment *segment)
     segment->decoder = NULL;
 }
 
+// Of a value, or of what stands for it: codes and offsets have four bytes.
 static size_t width_of(const struct oto_field *field)
 {
-    switch ((enum oto_type)field->type) {
-    case OTO_TYPE_BOOL:
-        return 1;
-    case OTO_TYPE_INT64:
-    case OTO_TYPE_DOUBLE:
-    case OTO_TYPE_TIME:
-    case OTO_TYPE_ID8:
-        return 8;
-    case OTO_TYPE_ID16:
-        return 16;
-    default: // codes, offsets, INT32
-        return 4;
-    }
+    size_t width = oto_field_width(field);
+    return width ? width : sizeof(uint32_t);
 }
 
 // Bytes that a builder reserved and has not touched.
