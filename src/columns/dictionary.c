@@ -172,35 +172,50 @@ enum oto_status oto_dictionary_add_blind(struct oto_dictionary *d, struct oto_by
     return append(d, value, ret_code);
 }
 
+// Sixteen bytes in a register of the machine's, or in two words where it has none.
+typedef uint64_t words2 __attribute__((vector_size(16), aligned(1), may_alias));
+
+// Copies, 16 bytes at a time, the last of them overlapping. Returns all bytes in one word, by OR.
+static inline uint64_t copy_and_gather(uint8_t *to, const uint8_t *from, size_t size)
+{
+    words2 any = {0, 0};
+    uint64_t word = 0;
+    if (size >= 16) {
+        for (size_t i = 0; i + 16 < size; i += 16) {
+            words2 part = *(const words2 *)(const void *)(from + i);
+            any |= part;
+            *(words2 *)(void *)(to + i) = part;
+        }
+        words2 last = *(const words2 *)(const void *)(from + size - 16);
+        *(words2 *)(void *)(to + size - 16) = last;
+        any |= last;
+        return any[0] | any[1];
+    }
+    if (size >= 8) {
+        uint64_t first = oto_load64(from), last = oto_load64(from + size - 8);
+        oto_store64(to, first);
+        oto_store64(to + size - 8, last);
+        return first | last;
+    }
+    for (size_t i = 0; i < size; i++)
+        word |= to[i] = from[i];
+    return word;
+}
+
 int oto_dictionary_add_ascii(struct oto_dictionary *d, struct oto_bytes value, uint32_t *ret_code)
 {
-    const uint8_t *from = value.data;
-    size_t size = value.size;
-    uint64_t any = 0;
     if (d->count == d->capacity && grow(d) < 0)
         return 0;
-    uint8_t *copy = oto_arena_alloc(d->arena, size);
+    uint8_t *copy = oto_arena_alloc(d->arena, value.size);
     if (!copy)
         return 0;
-    if (size >= 8) {
-        size_t i = 0;
-        for (; i + 8 < size; i += 8) {
-            uint64_t word = oto_load64(from + i);
-            any |= word;
-            oto_store64(copy + i, word);
-        }
-        any |= oto_load64(from + size - 8);
-        oto_store64(copy + size - 8, oto_load64(from + size - 8));
-    }
-    for (size_t i = 0; size < 8 && i < size; i++)
-        any |= copy[i] = from[i];
-    if (any & 0x8080808080808080u) {
-        oto_arena_undo(d->arena, copy, size);
+    if (copy_and_gather(copy, value.data, value.size) & 0x8080808080808080u) {
+        oto_arena_undo(d->arena, copy, value.size);
         return 0;
     }
     d->adds++;
-    d->entries[d->count] = oto_bytes(copy, size);
-    d->size_bytes += size;
+    d->entries[d->count] = oto_bytes(copy, value.size);
+    d->size_bytes += value.size;
     *ret_code = d->count++;
     return 1;
 }

@@ -67,6 +67,7 @@ static enum oto_status table_init(struct oto_otlp_decoder *d, struct oto_otlp_ta
 {
     uint32_t count = builder->schema->field_count;
     t->builder = builder;
+    memset(t->words, 0xFF, sizeof t->words);
     t->row_columns = oto_alloc(d->allocator, count * sizeof(struct oto_column *));
     if (!t->row_columns)
         return OTO_NO_MEMORY;
@@ -195,6 +196,7 @@ static void table_rollback(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
     oto_builder_rollback(t->builder, mark);
     for (int s = 0; s < OTO_OTLP_SINK_COUNT; s++)
         oto_otlp_sink_rolled_back(d, &t->sinks[s]);
+    memset(t->words, 0xFF, sizeof t->words);
     t->resource_group = t->scope_group = 0;
     t->rows_left = 0;
 }

@@ -61,7 +61,11 @@ struct oto_otlp_news {
     uint16_t fresh;
     uint16_t blind; // added since without a look
 };
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define OTO_OTLP_FRESH 4u
+#else
 #define OTO_OTLP_FRESH 512u
+#endif
 #define OTO_OTLP_FOUND 16u
 #define OTO_OTLP_BLIND 64u
 
@@ -123,6 +127,14 @@ struct oto_otlp_hash_list {
 
 #define OTO_OTLP_ENTRY_GUESSES 64u // a power of two
 
+// Words of ours, whose codes a table knows between two rollbacks.
+enum {
+    OTO_OTLP_WORD_KIND = 0,   // of spans, six
+    OTO_OTLP_WORD_STATUS = 6, // three
+    OTO_OTLP_WORD_STRING = 9, // the letter of a body
+    OTO_OTLP_WORDS = 10,
+};
+
 // One table: its builder and where things go.
 struct oto_otlp_table {
     struct oto_builder *builder;
@@ -131,6 +143,7 @@ struct oto_otlp_table {
     uint32_t row_column_count;
     uint32_t rows_left; // rows for which row_columns have room
     struct oto_otlp_news body;
+    uint32_t words[OTO_OTLP_WORDS]; // codes of words that are ours; NO_CODE: not known
     struct oto_otlp_sink sinks[OTO_OTLP_SINK_COUNT];
     struct oto_bytes *configured; // by resource and configured promotion: the resource's value
     uint32_t configured_capacity;
@@ -158,7 +171,11 @@ struct oto_otlp_guess {
 
 // A scalar value that a key had before, and what became of it. Two of them share a line of the
 // cache: where one may be kept, either is looked at.
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define OTO_OTLP_VALUE_BITS 4
+#else
 #define OTO_OTLP_VALUE_BITS 12
+#endif
 #define OTO_OTLP_VALUES (1u << OTO_OTLP_VALUE_BITS)
 
 struct oto_otlp_value {
@@ -521,6 +538,17 @@ oto_otlp_put_text(struct oto_otlp_decoder *d, struct oto_column *c, struct oto_b
         return oto_otlp_put_text_slow(d, c, text);
     next[0] = next[-1];
     c->length++;
+    return OTO_OK;
+}
+// The same for a word of ours. word: its place in t->words.
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_put_word(struct oto_otlp_decoder *d,
+                                                               struct oto_otlp_table *t,
+                                                               struct oto_column *c,
+                                                               struct oto_bytes text, uint32_t word)
+{
+    if (t->words[word] == NO_CODE)
+        OTO_TRY(oto_otlp_code(d, c, text, &t->words[word]));
+    oto_column_append_code(c, t->words[word]);
     return OTO_OK;
 }
 // The same for texts that may be unique, most of them.

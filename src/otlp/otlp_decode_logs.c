@@ -133,7 +133,8 @@ static enum oto_status append_body(struct oto_otlp_decoder *d, struct oto_otlp_t
     struct oto_bytes text = {NULL, 0};
     if (oto_otlp_any_is_string(r->body, &text)) {
         OTO_TRY(oto_otlp_put_unique(d, t->columns[AT_BODY], &t->body, text));
-        return oto_otlp_put_text(d, t->columns[AT_BODY_TYPE], OTO_BYTES_LITERAL("s"));
+        return oto_otlp_put_word(d, t, t->columns[AT_BODY_TYPE], OTO_BYTES_LITERAL("s"),
+                                 OTO_OTLP_WORD_STRING);
     }
     if (r->body_count == 0) {
         OTO_TRY(oto_otlp_put_text(d, t->columns[AT_BODY], text));

@@ -34,11 +34,13 @@ static inline struct oto_otlp_read oto_otlp_varint(const uint8_t *at, const uint
     return oto_otlp_varint_slow(at, end);
 }
 
-// at < end. Field numbers to 15 have one byte.
+// at < end. Field numbers to 15 have one byte, those to 2047 two.
 static inline struct oto_otlp_read oto_otlp_tag(const uint8_t *at, const uint8_t *end)
 {
     if (__builtin_expect(at[0] < 0x80, 1))
         return (struct oto_otlp_read){at + 1, at[0]};
+    if (end - at >= 2 && at[1] - 1u < 0x7F)
+        return (struct oto_otlp_read){at + 2, (at[0] & 0x7Fu) | (uint64_t)at[1] << 7};
     return oto_otlp_tag_slow(at, end);
 }
 

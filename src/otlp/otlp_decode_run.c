@@ -249,8 +249,10 @@ __attribute__((noinline)) static struct found found_blind(struct oto_otlp_decode
     struct raw r = raw_read(bytes, size, key->prefix_size);
     struct found none = {0, 0}, found = none;
     struct oto_bytes text;
-    if (r.size < 2 || !(found.letter = text_of(d, &r, &text)) ||
-        !oto_dictionary_add_ascii(dictionary, text, &found.code))
+    if (r.size < 2 || !(found.letter = text_of(d, &r, &text)))
+        return none;
+    if (!oto_dictionary_add_ascii(dictionary, text, &found.code) &&
+        oto_otlp_code_blind(d, dictionary, text, &found.code) < 0)
         return none;
     key->news.blind++;
     return found;

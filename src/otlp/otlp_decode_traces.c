@@ -228,28 +228,33 @@ static const char *refusal_of(const struct span *span)
 
 // --- appending ---
 
-static struct oto_bytes word(const char *const *words, int32_t count, int32_t number, char *digits)
+// One of a few words that a number stands for, or the number in digits.
+static enum oto_status put_word(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                struct oto_column *c, const struct oto_bytes *words, uint32_t count,
+                                int32_t number, uint32_t first)
 {
-    if (number >= 0 && number < count)
-        return oto_bytes_text(words[number]);
-    return oto_bytes(digits, oto_text_from_i64(number, digits));
+    char digits[OTO_TEXT_I64_MAX];
+    if (number >= 0 && (uint32_t)number < count)
+        return oto_otlp_put_word(d, t, c, words[number], first + (uint32_t)number);
+    return oto_otlp_put_text(d, c, oto_bytes(digits, oto_text_from_i64(number, digits)));
 }
 
 static enum oto_status append_kind(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
                                    int32_t kind)
 {
-    static const char *const words[] = {"Unspecified", "Internal", "Server",
-                                        "Client",      "Producer", "Consumer"};
-    char digits[OTO_TEXT_I64_MAX];
-    return oto_otlp_put_text(d, t->columns[AT_SPAN_KIND], word(words, 6, kind, digits));
+    static const struct oto_bytes words[] = {
+        OTO_BYTES_LITERAL("Unspecified"), OTO_BYTES_LITERAL("Internal"),
+        OTO_BYTES_LITERAL("Server"),      OTO_BYTES_LITERAL("Client"),
+        OTO_BYTES_LITERAL("Producer"),    OTO_BYTES_LITERAL("Consumer")};
+    return put_word(d, t, t->columns[AT_SPAN_KIND], words, 6, kind, OTO_OTLP_WORD_KIND);
 }
 
 // Status{2 message, 3 code}
 static enum oto_status append_status(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
                                      const struct span *span)
 {
-    static const char *const words[] = {"Unset", "Ok", "Error"};
-    char digits[OTO_TEXT_I64_MAX];
+    static const struct oto_bytes words[] = {OTO_BYTES_LITERAL("Unset"), OTO_BYTES_LITERAL("Ok"),
+                                             OTO_BYTES_LITERAL("Error")};
     struct oto_pb_cursor c = oto_pb_cursor(span->status);
     struct oto_bytes message = {NULL, 0};
     int32_t code = 0;
@@ -267,7 +272,7 @@ static enum oto_status append_status(struct oto_otlp_decoder *d, struct oto_otlp
     }
     if (status < 0)
         return oto_otlp_fail(d, status, c.at, "status", NO_INDEX);
-    OTO_TRY(oto_otlp_put_text(d, t->columns[AT_STATUS_CODE], word(words, 3, code, digits)));
+    OTO_TRY(put_word(d, t, t->columns[AT_STATUS_CODE], words, 3, code, OTO_OTLP_WORD_STATUS));
     if (span->status_count == 0)
         return oto_otlp_add_null(t->builder, t->columns[AT_STATUS_MESSAGE]);
     return oto_otlp_put_text(d, t->columns[AT_STATUS_MESSAGE], message);
