@@ -49,8 +49,14 @@ static void append_row(struct oto_builder *b, uint32_t i, int64_t *walk, int64_t
     *counter = i % SERIES_ROWS ? *counter + (int64_t)(random % 100)
                                : (int64_t)(scatter(i / SERIES_ROWS) % 100000000);
     oto_column_append_double(&c[0], (double)(random % 1000000) / 1000);
-    oto_column_append_double(&c[1], 1 + sqrt((double)(random >> 12)) / 1e9);
-    oto_column_append_i64(&c[2], 700 + *walk);
+    if (i < ROWS / 4) // the last sample has none
+        oto_column_append_double(&c[1], 1 + sqrt((double)(random >> 12)) / 1e9);
+    else
+        assert_int_equal(oto_column_append_null(b, &c[1]), OTO_OK);
+    if (i < ROWS / 4)
+        oto_column_append_i64(&c[2], 700 + *walk);
+    else
+        assert_int_equal(oto_column_append_null(b, &c[2]), OTO_OK);
     oto_column_append_i64(&c[3], *counter);
     oto_column_append_i64(&c[4], (int64_t)(random % 1000));
     snprintf(text, sizeof text, "%llx", (unsigned long long)scatter(i < ROWS / 2 ? i : i / 400));
