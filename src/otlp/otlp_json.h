@@ -21,12 +21,12 @@ struct oto_otlp_json_limits {
 // infinities as strings. A name given twice: the last wins for plain scalars; refused for arrays,
 // objects and members of a oneof or optional fields, as are two members of one oneof. A leading
 // UTF-8 BOM is refused. Lone surrogates become U+FFFD. Raw control characters and invalid UTF-8 in
-// strings are refused. Lengths of messages are padded varints (4 bytes), which every protobuf
-// reader takes. limits may be NULL. OTO_INVALID with byte offset, line, column and the field path
-// in the message
+// strings are refused. Lengths of large or deep messages may be padded varints, which every
+// protobuf reader takes. limits may be NULL. OTO_INVALID with byte offset, line, column and the
+// field path in the message
 // ("resourceLogs[0].scopeLogs[2].logRecords[17].timeUnixNano: not an integer"); OTO_TOO_LARGE
-// (output.size_max), OTO_NO_MEMORY. On failure output is cut back to where it was.
-// Ownership: borrows.
+// (output.size_max, whose last 256 bytes may stay unused), OTO_NO_MEMORY. On failure output is cut
+// back to where it was. Ownership: borrows.
 OTO_MUST_CHECK enum oto_status oto_otlp_json_to_protobuf(enum oto_signal signal,
                                                          struct oto_bytes json,
                                                          const struct oto_otlp_json_limits *limits,
