@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #define THREADS_MAX 16
-#define ROWS_SHARE 8               // more of a row group's rows than one in this are read as usual
-#define ROWS_ENOUGH 5000           // for a query with LIMIT
-#define BATCH_ROWS 20000u          // rows gathered before they are written
-#define OUTPUT_BYTES_MAX 67108864u // of a thread; then files are read as usual
-#define FAILURES_MAX 2             // files without so few rows, before the others are left alone
+#define ROWS_SHARE 8      // more of a row group's rows than one in this are read as usual
+#define ROWS_ENOUGH 5000  // for a query with LIMIT
+#define BATCH_ROWS 20000u // rows gathered before they are written
+#define OUTPUT_SHARE 8    // of the process's memory for picked rows; beyond it, files are read
+#define FAILURES_MAX 2    // files without so few rows, before the others are left alone
 
 // What all threads know of a table's work.
 struct job {
@@ -32,8 +32,9 @@ struct job {
     const struct query_condition *constant; // NULL: none. See choose_constant
     size_t *files;
     size_t file_count;
-    _Atomic size_t next;     // of files
-    _Atomic size_t failures; // files with too many rows
+    uint64_t output_bytes_max; // of a thread
+    _Atomic size_t next;       // of files
+    _Atomic size_t failures;   // files with too many rows
     _Atomic size_t successes;
     _Atomic uint64_t row_count;
 };
@@ -281,7 +282,7 @@ static int goes_on(const struct picker *p)
     struct job *job = p->job;
     if (job->plan->has_limit && atomic_load(&job->row_count) >= ROWS_ENOUGH)
         return 0;
-    return query_io_stopped(job->io) == QUERY_GOES_ON && p->written < OUTPUT_BYTES_MAX &&
+    return query_io_stopped(job->io) == QUERY_GOES_ON && p->written < job->output_bytes_max &&
            (atomic_load(&job->failures) < FAILURES_MAX || atomic_load(&job->successes));
 }
 
@@ -360,6 +361,7 @@ static void run_threads(struct job *job, unsigned threads)
         free(pickers);
         return;
     }
+    job->output_bytes_max = views->settings->memory_bytes / OUTPUT_SHARE / threads;
     for (unsigned i = 0; i < threads; i++)
         pickers[i] = (struct picker){.job = job, .fd = views->picked_fds[views->picked_count++]};
     for (unsigned i = 1; i < threads; i++)
