@@ -77,7 +77,7 @@ static enum oto_status choose_files(struct answer *a, const uint8_t *wanted,
     struct query_process *p = a->process;
     struct query_plan plan;
     int is_any = 0;
-    OTO_TRY(query_views_take(&p->views, &p->db, a->request, err));
+    OTO_TRY(query_views_take(&p->views, &p->db, a->request, wanted, err));
     for (size_t i = 0; i < p->views.file_count; i++)
         is_any |= wanted[p->views.files[i].info.table] && !p->views.files[i].info.is_model;
     query_plan_init(&plan);

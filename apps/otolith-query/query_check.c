@@ -210,8 +210,10 @@ static enum oto_status walk_member(struct walk *w, enum role role, struct object
 static enum oto_status check_show(struct walk *w, const struct object *o)
 {
     if (oto_bytes_equal_text(o->table_name, "\"tables\"") ||
-        oto_bytes_equal_text(o->table_name, "__show_tables_expanded"))
+        oto_bytes_equal_text(o->table_name, "__show_tables_expanded")) {
+        memset(w->wanted, 1, w->settings->table_count); // what is shown must be there
         return OTO_OK;
+    }
     return deny(w, OTO_DENIED, o->location, "SHOW ", o->table_name, " is not allowed");
 }
 

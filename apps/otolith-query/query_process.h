@@ -111,8 +111,8 @@ struct query_model {
 
 struct query_views {
     const struct query_settings *settings;
-    char **sql; // a table: what its view was made by
-    int made;   // all were, once
+    char **sql;             // a table: what its view was made by
+    uint32_t made, planned; // views for people that are there, and those over empty tables
     struct query_file *files;
     size_t file_count, file_capacity;
     struct query_model *models; // by table
@@ -124,11 +124,11 @@ struct query_views {
 };
 OTO_MUST_CHECK enum oto_status query_views_init(struct query_views *views,
                                                 const struct query_settings *settings);
-// Lists the request's files. Takes its descriptors.
+// Lists the request's files, and learns of the wanted tables. Takes the request's descriptors.
 OTO_MUST_CHECK enum oto_status query_views_take(struct query_views *views,
                                                 struct query_database *db,
                                                 struct query_request *request,
-                                                struct oto_error *err);
+                                                const uint8_t *wanted, struct oto_error *err);
 // One more file in memory of a table. Takes the descriptor unless it fails.
 OTO_MUST_CHECK enum oto_status query_views_add_memory(struct query_views *views, uint32_t table,
                                                       int fd);
@@ -141,8 +141,10 @@ OTO_MUST_CHECK enum oto_status query_append_quoted(struct oto_buffer *sql, struc
                                                    char quote);
 // Closes the request's files in memory.
 void query_views_let_go(struct query_views *views);
-// The views for people over the tables, in the connection's schema.
-void query_views_make_for_people(const struct query_views *views, duckdb_connection connection);
+// The views for people over the wanted tables, in the connection's schema. made: a bit for each
+// that is there.
+void query_views_make_for_people(const struct query_views *views, duckdb_connection connection,
+                                 const uint8_t *wanted, uint32_t *made);
 
 // --- query_model.c: tables without rows, in the schema `plan` ---
 

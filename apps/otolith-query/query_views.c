@@ -45,7 +45,7 @@ enum oto_status query_views_init(struct query_views *views, const struct query_s
 #define AND_METRICS(kind) " UNION ALL BY NAME " METRICS(kind)
 
 static const struct {
-    const char *table; // has to be there
+    const char *tables; // all whose names begin so have to be there
     const char *sql;
 } people_views[] = {
     {"otel_logs",
@@ -72,17 +72,24 @@ static const struct {
                                                                  "'ScopeName', 'Events', "
                                                                  "'Links'") " FROM "
                                                                             "otel_traces"},
-    {"otel_metrics_summary",
+    {"otel_metrics_",
      "CREATE OR REPLACE VIEW metrics AS " METRICS("gauge") AND_METRICS("sum")
          AND_METRICS("histogram") AND_METRICS("exponential_histogram") AND_METRICS("summary")},
 };
 
-static int has_table(const struct query_settings *settings, const char *name)
+// Whether the query needs the tables that a view stands on.
+static int are_wanted(const struct query_settings *settings, const uint8_t *wanted,
+                      const char *tables)
 {
-    for (size_t i = 0; i < settings->table_count; i++)
-        if (strcmp(settings->tables[i], name) == 0)
-            return 1;
-    return 0;
+    int found = 0;
+    for (size_t i = 0; i < settings->table_count; i++) {
+        if (strncmp(settings->tables[i], tables, strlen(tables)) != 0)
+            continue;
+        if (!wanted[i])
+            return 0;
+        found = 1;
+    }
+    return found;
 }
 
 enum oto_status query_append_quoted(struct oto_buffer *sql, struct oto_bytes text, char quote)
@@ -149,7 +156,8 @@ static enum oto_status add_files(struct query_views *views, struct query_request
 }
 
 enum oto_status query_views_take(struct query_views *views, struct query_database *db,
-                                 struct query_request *request, struct oto_error *err)
+                                 struct query_request *request, const uint8_t *wanted,
+                                 struct oto_error *err)
 {
     if (request->view.file_count > request->view.files.size)
         return oto_error_set(err, OTO_INTERNAL, "the request's list of files is broken");
@@ -162,16 +170,13 @@ enum oto_status query_views_take(struct query_views *views, struct query_databas
     enum oto_status status = add_files(views, request, err);
     if (status < 0 && err->status == OTO_OK)
         oto_error_set(err, status, "the request's list of files is broken");
-    int are_new = 0;
     for (size_t i = 0; i < views->file_count && status == OTO_OK; i++) {
         const struct oto_query_file *file = &views->files[i].info;
-        if (!file->is_model || views->models[file->table].fd >= 0)
-            continue;
-        status = query_model_take(views, db, file->table, file->fd, err);
-        are_new = 1;
+        if (file->is_model && wanted[file->table] && views->models[file->table].fd < 0)
+            status = query_model_take(views, db, file->table, file->fd, err);
     }
-    if (status == OTO_OK && are_new)
-        query_views_make_for_people(views, db->plan);
+    if (status == OTO_OK)
+        query_views_make_for_people(views, db->plan, wanted, &views->planned);
     return status;
 }
 
@@ -307,14 +312,18 @@ static enum oto_status make_view(struct query_views *views, struct query_databas
     return OTO_OK;
 }
 
-void query_views_make_for_people(const struct query_views *views, duckdb_connection connection)
+void query_views_make_for_people(const struct query_views *views, duckdb_connection connection,
+                                 const uint8_t *wanted, uint32_t *made)
 {
     struct oto_error err;
-    for (size_t i = 0; i < sizeof(people_views) / sizeof(people_views[0]); i++)
-        if (has_table(views->settings, people_views[i].table) &&
-            query_database_run(connection, people_views[i].sql, &err) < 0)
-            (void)fprintf(stderr, "otolith-query: a view over %s: %s\n", people_views[i].table,
+    for (size_t i = 0; i < sizeof(people_views) / sizeof(people_views[0]); i++) {
+        if (*made >> i & 1 || !are_wanted(views->settings, wanted, people_views[i].tables))
+            continue;
+        *made |= 1u << i;
+        if (query_database_run(connection, people_views[i].sql, &err) < 0)
+            (void)fprintf(stderr, "otolith-query: a view over %s: %s\n", people_views[i].tables,
                           err.message);
+    }
 }
 
 static enum oto_status update_view(struct query_views *views, struct query_database *db,
@@ -335,10 +344,8 @@ enum oto_status query_views_update(struct query_views *views, struct query_datab
                                    const uint8_t *wanted, struct oto_error *err)
 {
     for (size_t i = 0; i < views->settings->table_count; i++)
-        if (!views->made || wanted[i])
+        if (wanted[i])
             OTO_TRY(update_view(views, db, i, err));
-    if (!views->made)
-        query_views_make_for_people(views, db->own);
-    views->made = 1;
+    query_views_make_for_people(views, db->own, wanted, &views->made);
     return OTO_OK;
 }
