@@ -1,4 +1,4 @@
-// HTTP server on a loop: HTTP/1.1 (own parser) and HTTP/2 by prior knowledge (nghttp2) on one
+// HTTP server on a loop: HTTP/1.1 (own parser) and HTTP/2 by prior knowledge on one
 // listener, told apart by the first bytes; gRPC is HTTP/2 with its content type. It knows no
 // telemetry: it hands each exchange (a request and its answer) to a handler, in two steps, so that
 // a request can be refused before its body is read. Everything of one server and its exchanges

@@ -1,7 +1,7 @@
-// Small blocks of memory that go round: a request over HTTP/2 takes and gives back some twenty of
-// them, of the same few sizes as the request before. Kept in lists by size, as many as were in use
-// at once, up to a limit; larger ones come from the allocator below. One thread. Under
-// AddressSanitizer nothing is kept, so that it sees every use after the free.
+// Small blocks of memory that go round, for nghttp2's decoder of header blocks: the fields of a
+// request are of the same few sizes as those of the request before. Kept in lists by size, as many
+// as were in use at once, up to a limit; larger ones come from the allocator below. One thread.
+// Under AddressSanitizer nothing is kept, so that it sees every use after the free.
 //
 // A reserve is for the moment when memory is out: nghttp2 1.52 frees some blocks twice when it is
 // refused one. Who had to be served from it gives up soon, and so gives it back.
