@@ -13,8 +13,8 @@
 OTO_MUST_CHECK enum oto_status oto_arrow_schema_message(const struct oto_schema *schema,
                                                         struct oto_buffer *output);
 
-// Appends the message, without field ids, as base64: the value of Parquet's ARROW:schema key. OTO_NO_MEMORY,
-// OTO_TOO_LARGE.
+// Appends the message, without field ids, as base64: the value of Parquet's ARROW:schema key.
+// OTO_NO_MEMORY, OTO_TOO_LARGE.
 OTO_MUST_CHECK enum oto_status oto_arrow_schema_base64(const struct oto_schema *schema,
                                                        struct oto_buffer *output);
 
