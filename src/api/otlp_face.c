@@ -119,8 +119,9 @@ static void answer(struct oto_call *call)
             : OTO_OTLP_PROTOBUF;
     if (oto_otlp_write_response(encoding, call->route->signal, call->ingest.result.rejected,
                                 call->ingest.result.message, &body) < 0) {
-        oto_call_fail(call, 500, OTO_GRPC_INTERNAL, 0,
-                      "stored, but the answer could not be written");
+        // Only memory can be missing here. The repetition is recognised, and not stored twice.
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1,
+                      "stored, but out of memory for the answer: send it again");
     } else if (call->encoding == OTO_CALL_GRPC) {
         oto_grpc_respond(call->exchange, oto_buffer_view(&body));
     } else {
