@@ -40,31 +40,10 @@ static int is_id(const struct oto_column *c)
     return c->field->type == OTO_TYPE_ID16 || c->field->type == OTO_TYPE_ID8;
 }
 
-static size_t width_of(const struct oto_column *c)
-{
-    switch ((enum oto_type)c->field->type) {
-    case OTO_TYPE_BOOL:
-        return 1;
-    case OTO_TYPE_INT64:
-    case OTO_TYPE_DOUBLE:
-    case OTO_TYPE_TIME:
-    case OTO_TYPE_ID8:
-        return 8;
-    case OTO_TYPE_ID16:
-        return 16;
-    case OTO_TYPE_MAP:
-    case OTO_TYPE_LIST:
-    case OTO_TYPE_STRUCTS:
-        return 0;
-    default:
-        return 4;
-    }
-}
-
 // Entries without a value: nulls where the column has such, else 0, "" and no elements.
 static enum oto_status put_absent(struct oto_builder *b, struct oto_column *c, uint32_t count)
 {
-    size_t width = width_of(c);
+    size_t width = oto_field_width(c->field);
     if (!count)
         return OTO_OK;
     if (width && ((c->field->flags & OTO_FIELD_NULLABLE) || is_id(c)))
@@ -209,7 +188,7 @@ static int is_all_zero(struct oto_bytes bytes)
 // window->lengths.
 static enum oto_status convert_ids(const struct run *run, uint32_t count)
 {
-    size_t width = width_of(run->target);
+    size_t width = oto_field_width(run->target->field);
     for (uint32_t i = 0; i < count; i++) {
         struct oto_bytes value = run->window->bytes[i];
         uint8_t *to = run->window->raw + i * width;
@@ -257,7 +236,7 @@ static enum oto_status put_values(struct oto_builder *b, struct oto_column *c,
 static enum oto_status put(struct oto_builder *b, struct oto_column *c, const uint8_t *values,
                            const uint8_t *present, uint32_t count)
 {
-    size_t width = width_of(c);
+    size_t width = oto_field_width(c->field);
     if (!present)
         return put_values(b, c, values, width, count);
     for (uint32_t i = 0, begin; i < count;) {
@@ -276,7 +255,7 @@ static enum oto_status put(struct oto_builder *b, struct oto_column *c, const ui
 static enum oto_status put_ids(const struct run *run, const uint8_t *present, uint32_t count)
 {
     struct oto_column *c = run->target;
-    size_t width = width_of(c), value = 0;
+    size_t width = oto_field_width(c->field), value = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (present && !present[i]) {
             OTO_TRY(oto_column_append_null(run->builder, c));
