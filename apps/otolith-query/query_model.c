@@ -84,7 +84,7 @@ static enum oto_status list_promotions(const struct oto_parquet_metadata *m,
     for (uint32_t i = 1; i < m->nodes[0].end; i = m->nodes[i].end) {
         if (m->nodes[i].field_id < FIRST_PROMOTED || m->nodes[i].field_id > UINT16_MAX)
             continue;
-        char *name = strndup((const char *)m->nodes[i].name.data, m->nodes[i].name.size);
+        char *name = oto_bytes_copy_text(&oto_allocator_heap, m->nodes[i].name);
         if (!name)
             return OTO_NO_MEMORY;
         promotions[(*ret_count)++] =

@@ -132,7 +132,7 @@ static enum oto_status add_file(struct query_views *views, const struct oto_quer
         return OTO_INVALID;
     views->file_count++;
     if (path.size) {
-        file->info.path = strndup((const char *)path.data, path.size);
+        file->info.path = oto_bytes_copy_text(&oto_allocator_heap, path);
         return file->info.path ? OTO_OK : OTO_NO_MEMORY;
     }
     if (*next_descriptor >= request->descriptor_count)

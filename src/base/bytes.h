@@ -30,6 +30,20 @@ static inline int oto_bytes_equal_text(struct oto_bytes a, const char *text)
     return oto_bytes_equal(a, oto_bytes_text(text));
 }
 
+// A copy with a NUL behind it, size + 1 bytes; NULL when out of memory. strndup is not it: it may
+// read on for a NUL that a view does not have.
+static inline char *oto_bytes_copy_text(const struct oto_allocator *allocator,
+                                        struct oto_bytes bytes)
+{
+    char *text = oto_alloc(allocator, bytes.size + 1);
+    if (!text)
+        return NULL;
+    if (bytes.size)
+        memcpy(text, bytes.data, bytes.size);
+    text[bytes.size] = 0;
+    return text;
+}
+
 // A growing buffer. Contents may move when it grows. Zeroed by oto_buffer_init.
 struct oto_buffer {
     const struct oto_allocator *allocator;

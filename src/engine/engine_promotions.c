@@ -84,8 +84,7 @@ static int is_promoted(const struct oto_engine *engine, const char *attribute)
 static enum oto_status promote_kept(struct oto_engine *engine, struct known *known,
                                     struct oto_error *err)
 {
-    const char *text = known->text.size ? (const char *)known->text.data : "";
-    char *lines = strndup(text, known->text.size);
+    char *lines = oto_bytes_copy_text(&oto_allocator_heap, oto_buffer_view(&known->text));
     enum oto_status status = lines ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     char *rest = NULL;
     for (char *line = lines; status == OTO_OK && (line = strtok_r(line, "\n", &rest));

@@ -237,7 +237,8 @@ static enum oto_status take_nullable(struct oto_parquet_file *file,
         uint64_t word = 0;
         uint32_t end = i + 64 < count ? i + 64 : count;
         for (unsigned bit = 0; i < end; i++, bit++) {
-            uint32_t index = indices[i], is_valid = validity[index >> 3] >> (index & 7) & 1u;
+            uint32_t index = indices[i],
+                     is_valid = (uint32_t)validity[index >> 3] >> (index & 7) & 1;
             positions[n] = index;
             n += is_valid;
             word |= (uint64_t)is_valid << bit;
