@@ -95,7 +95,7 @@ class Story:
                     break
                 if answer.status_code != 200:
                     assert answer.status_code in (500, 503), answer.text
-                    problem = answer.json()["error"]
+                    problem = answer.text
                     break
                 counts |= {(signal, row["name"]): row["n"] for row in answer.json()}
             if problem is None:
