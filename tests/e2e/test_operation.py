@@ -269,10 +269,13 @@ def test_a_killed_query_process_is_replaced(server):
     assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 10}]
 
 
+LONG_LOG_ROWS = 1200000
+
+
 def killed_with_a_long_log(server):
     """A server that was killed with so many requests in its log that recovering takes a while; started, not ready yet."""
     one = server("--flush-interval", "1h", "--flush-rows", "10000000", "--memory-limit", "2GiB")
-    for i in range(30):
+    for i in range(LONG_LOG_ROWS // 10000):
         send(one, 10000, f"w{i}")
     one.kill()
     one.start(ready=False)
@@ -290,7 +293,7 @@ def test_while_recovering_nothing_is_promised(server):
     asked = one.post("/api/v1/sql", b"SELECT count(*) FROM logs", "application/sql")
     assert asked.status_code == 503 and asked.headers["retry-after"] == "1"
     one.wait_for(one.is_ready, what="ready")
-    assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": 300000}]
+    assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": LONG_LOG_ROWS}]
 
 
 @pytest.mark.release
@@ -299,7 +302,7 @@ def test_sigterm_while_recovering_keeps_the_log(server):
     one.stop()
     assert "while recovering" in one.log
     one.start()
-    assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": 300000}]
+    assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": LONG_LOG_ROWS}]
 
 
 def test_sigterm_ends_with_a_query_running_and_clients_hanging(server):
