@@ -44,6 +44,21 @@ static inline void bench_must(enum oto_status status)
     exit(1);
 }
 
+// A whole file; empty when it cannot be read. Ownership: the caller frees data.
+static inline struct oto_bytes bench_read_file(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f || fseek(f, 0, SEEK_END) != 0)
+        return (struct oto_bytes){NULL, 0};
+    long size = ftell(f);
+    rewind(f);
+    uint8_t *data = malloc((size_t)size);
+    if (!data || fread(data, 1, (size_t)size, f) != (size_t)size)
+        size = 0;
+    fclose(f);
+    return oto_bytes(data, (size_t)size);
+}
+
 static inline uint64_t bench_now_ns(void)
 {
     struct timespec t;

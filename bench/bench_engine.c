@@ -4,14 +4,12 @@
 // requests under way at a time, and all rows go to files. What the process used is divided by the
 // records; a lock that does not scale shows as more CPU a record, or as idle cores.
 //   bench_engine logs|traces|metrics FILE FOLDER THREADS [IN_FLIGHT]
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
+#include "bench.h"
 #include "engine/engine.h"
 #include "os/clock.h"
 #include "os/thread.h"
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define IN_FLIGHT_MAX 64
 
@@ -35,20 +33,6 @@ struct feeder {
     uint64_t requests, records, refused;
     struct request slots[IN_FLIGHT_MAX];
 };
-
-static struct oto_bytes read_file(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f || fseek(f, 0, SEEK_END) != 0)
-        return (struct oto_bytes){NULL, 0};
-    long size = ftell(f);
-    rewind(f);
-    uint8_t *data = malloc((size_t)size);
-    if (!data || fread(data, 1, (size_t)size, f) != (size_t)size)
-        size = 0;
-    fclose(f);
-    return oto_bytes(data, (size_t)size);
-}
 
 static void wake(void *state)
 {
@@ -155,7 +139,7 @@ int main(int argc, char **argv)
     oto_engine_options_default(&options);
     if (argc < 5)
         return 2;
-    struct oto_bytes file = read_file(argv[2]);
+    struct oto_bytes file = bench_read_file(argv[2]);
     unsigned count = (unsigned)atoi(argv[4]), in_flight = argc > 5 ? (unsigned)atoi(argv[5]) : 8;
     if (!file.size || count == 0 || in_flight == 0 || in_flight > IN_FLIGHT_MAX)
         return 2;

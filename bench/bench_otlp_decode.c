@@ -6,20 +6,6 @@
 #include "bench.h"
 #include "otlp/otlp_decode.h"
 
-static struct oto_bytes read_file(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f || fseek(f, 0, SEEK_END) != 0)
-        return (struct oto_bytes){NULL, 0};
-    long size = ftell(f);
-    rewind(f);
-    uint8_t *data = malloc((size_t)size);
-    if (!data || fread(data, 1, (size_t)size, f) != (size_t)size)
-        size = 0;
-    fclose(f);
-    return oto_bytes(data, (size_t)size);
-}
-
 struct round {
     double ns;
     uint64_t requests;
@@ -122,7 +108,7 @@ int main(int argc, char **argv)
     static struct replay p;
     struct round best = {.ns = 1e300};
     struct oto_schemas *schemas = oto_schemas_new(&oto_allocator_heap, NULL, 0, NULL);
-    p.file = read_file(argv[2]);
+    p.file = bench_read_file(argv[2]);
     p.schemas = schemas;
     p.signal = (enum oto_signal)signal;
     oto_arena_init(&p.segment.arena, &oto_allocator_heap, 512u << 20, SIZE_MAX);
