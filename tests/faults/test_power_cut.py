@@ -14,7 +14,7 @@ import pytest
 import power_cut
 from otlp import MAKERS
 from shim import Shim
-from test_injected_faults import BATCHES, COUNT, Story
+from lives import BATCHES, COUNT, Story
 
 ALL = os.environ.get("OTOLITH_FAULTS") == "all"
 pytestmark = pytest.mark.faults
