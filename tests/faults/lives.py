@@ -36,6 +36,14 @@ PER_NAME = {signal: f"SELECT '{signal}' AS signal, {ATTRIBUTES[signal]}['name'] 
             for signal in MAKERS}
 BEYOND = 8  # lives past the last counted call that the fault does not meet: the end
 ENOUGH = 5  # failed lives
+PER_THREAD = threading.local()
+
+
+def reader():
+    """A DuckDB for files, one a thread: making one costs more than what it reads here. It keeps nothing of files."""
+    if not hasattr(PER_THREAD, "reader"):
+        PER_THREAD.reader = duckdb.connect(config={"threads": 1, "enable_external_file_cache": False})
+    return PER_THREAD.reader
 
 
 def new_requests():
@@ -126,12 +134,11 @@ class Story:
     @staticmethod
     def in_files_of(data):
         found = {}
-        with duckdb.connect() as reader:
-            for signal in MAKERS:
-                if any((data / FOLDERS[signal]).rglob("*.parquet")):
-                    sql = (f"SELECT {ATTRIBUTES[signal]}['name'], count(*) FROM "
-                           f"read_parquet('{data}/{FOLDERS[signal]}/**/*.parquet') GROUP BY ALL")
-                    found |= {(signal, name): n for name, n in reader.sql(sql).fetchall()}
+        for signal in MAKERS:
+            if any((data / FOLDERS[signal]).rglob("*.parquet")):
+                sql = (f"SELECT {ATTRIBUTES[signal]}['name'], count(*) FROM "
+                       f"read_parquet('{data}/{FOLDERS[signal]}/**/*.parquet') GROUP BY ALL")
+                found |= {(signal, name): n for name, n in reader().execute(sql).fetchall()}
         return found
 
     def check(self, counts):
@@ -208,7 +215,8 @@ class Ledger:
         if STATE is None:
             return
         what = hashlib.sha256()
-        for path in [binary(), binary().parent / "otolith-query", build_folder / "tests/libfault_shim.so", *sorted(pathlib.Path(__file__).parent.glob("*.py"))]:
+        programs = [binary(), binary().parent / "otolith-query", build_folder / "tests/libfault_shim.so"]
+        for path in [*programs, *sorted(pathlib.Path(__file__).parent.glob("*.py"))]:
             what.update(path.read_bytes() if path.exists() else b"-")
         self.path = pathlib.Path(STATE) / (re.sub(r"\W+", "-", name).strip("-") + ".txt")
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -322,7 +330,8 @@ class Lives:
             for worker in [pool.submit(work) for _ in range(JOBS)]:
                 worker.result()
         not_met = sorted(n for n in done["missed"] if n < max(done["met"], default=0))
-        summary = f"{len(done['met'])} met, last {max(done['met'], default=0)}; not met before it: {not_met}; failed: {sorted(done['failed'])}"
+        summary = (f"{len(done['met'])} met, last {max(done['met'], default=0)}; not met before it: {not_met}; "
+                   f"failed: {sorted(done['failed'])}")
         ledger.note(f"end: {summary}")
         assert not done["failed"], summary + "".join(f"\n\ncall {n}: {text}" for n, text in sorted(done["failed"].items()))
         return len(done["met"])
