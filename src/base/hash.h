@@ -20,4 +20,10 @@ struct oto_hash128 {
 };
 struct oto_hash128 oto_hash128(const void *data, size_t size);
 
+// The same for large data (requests): another value from 512 bytes on, three times as fast. Stable
+// too: the log's folder keeps it.
+struct oto_hash128 oto_hash128_wide(const void *data, size_t size);
+// The same in plain C: what runs where there is no SSE2.
+struct oto_hash128 oto_hash128_wide_plain(const void *data, size_t size);
+
 #endif

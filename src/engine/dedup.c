@@ -6,7 +6,7 @@
 #include "os/thread.h"
 
 #define MAGIC "OTODUP\r\n"
-#define VERSION 1
+#define VERSION 2 // 1 had another hash
 #define HEAD_BYTES 16
 #define ENTRY_BYTES 40
 #define SLOT_EMPTY 0u

@@ -616,7 +616,7 @@ struct oto_hash128 oto_request_hash(enum oto_signal signal, struct oto_bytes pay
 {
     struct oto_hash128 hash = {0, 0};
     if (payload.size > 0) {
-        hash = oto_hash128(payload.data, payload.size);
+        hash = oto_hash128_wide(payload.data, payload.size);
         hash.low ^= (uint64_t)signal;
     }
     return hash;

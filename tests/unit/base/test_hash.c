@@ -145,9 +145,116 @@ static void each_input_and_seed_bit_changes_half_the_output(void **state)
     assert_true(oto_hash(NULL, 0, 7) != oto_hash("\0", 1, 7));
 }
 
+// As above: the log's folder keeps hashes of requests.
+static void the_hash_of_requests_never_changes(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size;
+        uint64_t low, high;
+    } golden[] = {
+        {0, 0x6659B4EE7380D116u, 0x3052924D46597E62u},
+        {511, 0xB5B74B6CBB92147Fu, 0x5543FCB780802BD0u},
+        {512, 0x255795F27E501060u, 0x9FBB972537796EC9u},
+        {513, 0x8042ABA99BBFECBFu, 0xEF0AD53B25753465u},
+        {640, 0x21FB1B41450D2FB1u, 0x36716EF56976CB08u},
+        {1000, 0xF51E0990510EED8Du, 0x95DA9C4E7F505A86u},
+        {70000, 0x2140EFF5B68AB7C0u, 0x244CFFFB1E27AE34u},
+    };
+    static uint8_t data[70001];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7 + i / 251);
+    for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {
+        struct oto_hash128 h = oto_hash128_wide(data, golden[i].size);
+        assert_true(h.low == golden[i].low && h.high == golden[i].high);
+    }
+    for (size_t size = 0; size < sizeof data; size += size < 1200 ? 1 : 4093) {
+        struct oto_hash128 h = oto_hash128_wide(data, size);
+        struct oto_hash128 plain = oto_hash128_wide_plain(data, size);
+        assert_true(h.low == plain.low && h.high == plain.high);
+    }
+}
+
+static int by_both_words(const void *a, const void *b)
+{
+    int low = by_value(a, b);
+    return low ? low : by_value((const uint64_t *)a + 1, (const uint64_t *)b + 1);
+}
+
+// A request with one bit or two changed, two words exchanged, bytes moved, cut short or with a zero
+// more: all unlike each other.
+static void similar_requests_have_different_hashes(void **state)
+{
+    (void)state;
+    enum { SIZE = 1000, WORDS = SIZE / 8, HASHES = 40000 };
+    static struct oto_hash128 hashes[HASHES];
+    static uint8_t data[SIZE + 200];
+    size_t count = 0;
+    for (size_t i = 0; i < SIZE; i++)
+        data[i] = "service.name checkout "[i % 22];
+    for (size_t size = 1; size <= sizeof data; size++)
+        hashes[count++] = oto_hash128_wide(data, size);
+    for (size_t bit = 0; bit < (size_t)SIZE * 8; bit++) {
+        data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        hashes[count++] = oto_hash128_wide(data, SIZE);
+        size_t other = (bit + 128 * 8) % (SIZE * 8); // the same place of the block after
+        data[other / 8] ^= (uint8_t)(1 << other % 8);
+        hashes[count++] = oto_hash128_wide(data, SIZE);
+        data[other / 8] ^= (uint8_t)(1 << other % 8);
+        data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    uint64_t *words = (uint64_t *)(void *)data;
+    for (size_t i = 0; i < WORDS; i++)
+        words[i] = i * 3;
+    for (size_t a = 0; a < WORDS; a++) {
+        for (size_t b = a + 1; b < WORDS; b++) {
+            uint64_t kept = words[a];
+            words[a] = words[b], words[b] = kept;
+            hashes[count++] = oto_hash128_wide(data, SIZE);
+            words[b] = words[a], words[a] = kept;
+        }
+    }
+    assert_true(count < HASHES);
+    qsort(hashes, count, sizeof *hashes, by_both_words);
+    for (size_t i = 1; i < count; i++) // either word alone tells them apart
+        assert_true(hashes[i - 1].low != hashes[i].low);
+    for (size_t i = 0; i < count; i++)
+        hashes[i].low = hashes[i].high;
+    qsort(hashes, count, sizeof *hashes, by_both_words);
+    for (size_t i = 1; i < count; i++)
+        assert_true(hashes[i - 1].high != hashes[i].high);
+}
+
+// A bit of the request changes half the bits of its hash, wherever it stands.
+static void each_bit_of_a_request_changes_both_words(void **state)
+{
+    (void)state;
+    static uint8_t data[900];
+    for (size_t size = 512; size <= sizeof data; size += 97) {
+        for (size_t i = 0; i < size; i++)
+            data[i] = (uint8_t)(i * 37);
+        struct oto_hash128 base = oto_hash128_wide(data, size);
+        int low = 0, high = 0, bits = (int)size * 8;
+        for (size_t bit = 0; bit < size * 8; bit++) {
+            data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            struct oto_hash128 h = oto_hash128_wide(data, size);
+            data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            assert_true(__builtin_popcountll(base.low ^ h.low) > 8);
+            assert_true(__builtin_popcountll(base.high ^ h.high) > 8);
+            low += __builtin_popcountll(base.low ^ h.low);
+            high += __builtin_popcountll(base.high ^ h.high);
+        }
+        assert_in_range(low * 10 / bits, 315, 325);
+        assert_in_range(high * 10 / bits, 315, 325);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_hash_of_requests_never_changes),
+        cmocka_unit_test(similar_requests_have_different_hashes),
+        cmocka_unit_test(each_bit_of_a_request_changes_both_words),
         cmocka_unit_test(xxh64_gives_the_published_values),
         cmocka_unit_test(the_identity_hash_never_changes),
         cmocka_unit_test(each_input_bit_changes_both_identity_words),
