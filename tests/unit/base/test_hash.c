@@ -188,10 +188,10 @@ static void similar_requests_have_different_hashes(void **state)
     (void)state;
     enum { SIZE = 1000, WORDS = SIZE / 8, HASHES = 40000 };
     static struct oto_hash128 hashes[HASHES];
-    static uint8_t data[SIZE + 200];
+    static _Alignas(8) uint8_t data[SIZE + 200];
     size_t count = 0;
     for (size_t i = 0; i < SIZE; i++)
-        data[i] = "service.name checkout "[i % 22];
+        data[i] = (uint8_t)"service.name checkout "[i % 22];
     for (size_t size = 1; size <= sizeof data; size++)
         hashes[count++] = oto_hash128_wide(data, size);
     for (size_t bit = 0; bit < (size_t)SIZE * 8; bit++) {
