@@ -40,12 +40,19 @@ enum oto_status oto_parquet_extremes_find(struct oto_parquet_file *file,
     if (!least)
         return OTO_NO_MEMORY;
     uint32_t *most = least + EXTREMES, least_count = 0, most_count = 0;
+    uint64_t least_key = UINT64_MAX, most_key = 0; // the last of each, once there are all
     for (uint32_t code = 0; code < plan->distinct_count; code++) {
         uint64_t key = distinct[code].key;
-        if (least_count < EXTREMES || key <= distinct[least[EXTREMES - 1]].key)
+        if (__builtin_expect(key > least_key && key < most_key, 1))
+            continue;
+        if (key <= least_key)
             least_count = insert(plan->leaf, distinct, code, 1, least, least_count);
-        if (most_count < EXTREMES || key >= distinct[most[EXTREMES - 1]].key)
+        if (key >= most_key)
             most_count = insert(plan->leaf, distinct, code, -1, most, most_count);
+        if (least_count == EXTREMES)
+            least_key = distinct[least[EXTREMES - 1]].key;
+        if (most_count == EXTREMES)
+            most_key = distinct[most[EXTREMES - 1]].key;
     }
     return OTO_OK;
 }

@@ -32,13 +32,6 @@ static inline uint64_t hash_digits(const uint8_t *id, unsigned id_size, uint64_t
     return oto_xxh64_words4(words);
 }
 
-void oto_parquet_digits_hash(const uint8_t *ids, unsigned id_size, uint32_t count, uint64_t *hashes)
-{
-    uint64_t words[4];
-    for (uint32_t i = 0; i < count; i++, ids += id_size)
-        hashes[i] = hash_digits(ids, id_size, words);
-}
-
 // All there: bytes, where a compressor makes the digits (codec/hex_frame.h). The filter still wants
 // to have seen them. Always inlined with a constant size.
 __attribute__((always_inline)) static inline void

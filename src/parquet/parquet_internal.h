@@ -5,7 +5,7 @@
 //   parquet_levels.c  their levels
 //   parquet_survey.c  what a chunk's values are like: the encoding, the dictionary
 //   parquet_trials.c  encodings of numbers, tried on some
-//   parquet_digits.c  ids among the texts of a large dictionary
+//   parquet_digits.c  the texts of a large dictionary, ids among them
 //   parquet_extremes.c the least and the greatest of an unsorted dictionary
 //   parquet_lists.c   values of lists that many rows share
 //   parquet_values.c  values as bytes of a page
@@ -331,6 +331,7 @@ struct oto_parquet_plan {
     uint32_t digits_first;   // of these
     uint32_t distinct_count; // of the dictionary
     uint32_t plain_distinct; // of texts without one, whose uses are in scratch.counts; 0: not known
+    uint64_t dictionary_bytes; // of texts with one: of its page
     int64_t number_min;
 };
 
@@ -353,14 +354,27 @@ OTO_MUST_CHECK enum oto_status oto_parquet_doubles_try(struct oto_parquet_file *
 OTO_MUST_CHECK enum oto_status oto_parquet_integers_try(struct oto_parquet_file *file,
                                                         struct oto_parquet_plan *plan);
 
-// Moves text ids to the end of a large dictionary, in scratch.distinct, and their bytes to
-// scratch.digits. OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_parquet_digits_last(struct oto_parquet_file *file,
-                                                       struct oto_parquet_plan *plan);
-
-// XXH64 of the digits of so many ids of 8 or 16 bytes.
-void oto_parquet_digits_hash(const uint8_t *ids, unsigned id_size, uint32_t count,
-                             uint64_t *hashes);
+// Goes through the texts of an unsorted dictionary, in the order of scratch.distinct: moves ids to
+// the end of it, and their bytes to scratch.digits; writes the others to scratch.dictionary, with
+// the length of the first of the ids behind them; takes keys, and hashes where the leaf has a bloom
+// filter. OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_parquet_texts_take(struct oto_parquet_file *file,
+                                                      struct oto_parquet_plan *plan);
+// Appends texts of a dictionary as its page has them, and takes their hashes unless that is NULL.
+OTO_MUST_CHECK enum oto_status oto_parquet_texts_write(const struct oto_parquet_plan *plan,
+                                                       uint32_t first, uint32_t end,
+                                                       const struct oto_parquet_distinct *distinct,
+                                                       struct oto_buffer *output, uint64_t *hashes);
+// Texts in order: their first eight bytes as a number.
+static inline uint64_t oto_parquet_key_of_bytes(struct oto_bytes value)
+{
+    uint64_t key = 0;
+    if (value.size >= 8)
+        return __builtin_bswap64(oto_load64(value.data));
+    if (value.size)
+        memcpy(&key, value.data, value.size);
+    return __builtin_bswap64(key);
+}
 
 // Codes of the least and the greatest entries of an unsorted dictionary into scratch.extremes.
 // OTO_NO_MEMORY.
@@ -487,8 +501,8 @@ static inline void oto_parquet_edges_take(struct oto_parquet_edges *edges, struc
     oto_parquet_range_bytes(edges->range, value);
 }
 
-// Appends the values of the dictionary page, without those in scratch.digits but with the length of
-// the first of them; hashes of all go to scratch.hashes when the leaf has a bloom filter.
+// Appends the values of the dictionary page, unless oto_parquet_texts_take has; hashes of all go to
+// scratch.hashes when the leaf has a bloom filter.
 OTO_MUST_CHECK enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,
                                                             const struct oto_parquet_plan *plan,
                                                             struct oto_buffer *output);

@@ -125,7 +125,101 @@ static enum oto_status put_lists(struct oto_parquet_file *file, const uint32_t *
     return put_bits(definition, empty_count, rows->entry_count, output);
 }
 
-// --- lists in lists, or of nullable elements: two bits a level ---
+// --- lists in lists: two bits a level, packed as they are made ---
+#define PAIR_BITS 2
+#define PAIRS_MAX 16 // put at once
+#define EACH_PAIR 0x55555555u
+
+struct pairs {
+    uint64_t repetition;
+    uint64_t definition;
+    unsigned filled; // bits of both, less than 32 between two calls
+    uint8_t *repetition_at;
+    uint8_t *definition_at;
+    uint32_t count;
+};
+
+// Up to PAIRS_MAX levels, the first lowest, and nothing above them.
+static inline void put_pairs(struct pairs *to, uint32_t repetition, uint32_t definition,
+                             uint32_t count)
+{
+    to->repetition |= (uint64_t)repetition << to->filled;
+    to->definition |= (uint64_t)definition << to->filled;
+    to->filled += PAIR_BITS * count;
+    to->count += count;
+    if (to->filled < 32)
+        return;
+    oto_store32(to->repetition_at, (uint32_t)to->repetition);
+    oto_store32(to->definition_at, (uint32_t)to->definition);
+    to->repetition_at += 4;
+    to->definition_at += 4;
+    to->repetition >>= 32;
+    to->definition >>= 32;
+    to->filled -= 32;
+}
+
+// Values of one inner list.
+static inline void put_inner(struct pairs *to, uint32_t count, uint32_t repetition)
+{
+    for (; count; repetition = PAIR_BITS) {
+        uint32_t some = count < PAIRS_MAX ? count : PAIRS_MAX;
+        uint32_t each = EACH_PAIR >> (32 - PAIR_BITS * some);
+        put_pairs(to, (each & ~1u) * 2 | repetition, each * 2, some);
+        count -= some;
+    }
+}
+
+// Returns how many levels there are.
+static uint32_t put_pairs_of_rows(const struct oto_parquet_leaf *leaf, const uint32_t *indices,
+                                  uint32_t row_count, struct pairs to)
+{
+    const uint32_t *outer = leaf->outer, *inner = leaf->inner;
+    for (uint32_t i = 0; i < row_count; i++) {
+        uint32_t first = outer[indices[i]], end = outer[indices[i] + 1];
+        if (first == end)
+            put_pairs(&to, 0, 0, 1);
+        for (uint32_t j = first; j < end; j++) {
+            uint32_t size = inner[j + 1] - inner[j];
+            if (size)
+                put_inner(&to, size, j > first);
+            else
+                put_pairs(&to, j > first, 1, 1);
+        }
+    }
+    oto_store64(to.repetition_at, to.repetition);
+    oto_store64(to.definition_at, to.definition);
+    return to.count;
+}
+
+static enum oto_status append_pairs(const uint8_t *pairs, uint32_t count, struct oto_buffer *output)
+{
+    size_t prefix = output->size, groups = ((size_t)count + 7) / 8;
+    OTO_TRY(oto_buffer_append(output, "\0\0\0\0", 4));
+    OTO_TRY(put_varint(output, groups << 1 | 1));
+    OTO_TRY(oto_buffer_append(output, pairs, groups * PAIR_BITS));
+    oto_store32(output->data + prefix, (uint32_t)(output->size - prefix - 4));
+    return OTO_OK;
+}
+
+static enum oto_status put_lists_in_lists(struct oto_parquet_file *file,
+                                          const struct oto_parquet_leaf *leaf,
+                                          const uint32_t *indices,
+                                          struct oto_parquet_page_rows *rows,
+                                          struct oto_buffer *output)
+{
+    struct oto_parquet_scratch *scratch = &file->scratch;
+    size_t room = (size_t)rows->entry_count / (8 / PAIR_BITS) + 2 * sizeof(uint64_t);
+    uint8_t *repetition = oto_parquet_scratch_take(&scratch->repetition, room, 1),
+            *definition = oto_parquet_scratch_take(&scratch->definition, room, 1);
+    if (!repetition || !definition)
+        return OTO_NO_MEMORY;
+    struct pairs to = {.repetition_at = repetition, .definition_at = definition};
+    rows->entry_count = put_pairs_of_rows(leaf, indices, rows->row_count, to);
+    OTO_TRY(append_pairs(repetition, rows->entry_count, output));
+    return append_pairs(definition, rows->entry_count, output);
+}
+
+// --- lists of nullable elements, in lists perhaps ---
 struct arrays {
     uint32_t *repetition;
     uint32_t *definition;
@@ -148,9 +242,11 @@ static inline void put_elements(struct arrays *to, uint32_t first, uint32_t end,
     }
 }
 
-static void put_deep_rows(const struct oto_parquet_leaf *leaf, const uint32_t *indices,
-                          uint32_t row_count, struct arrays to)
+// Returns how many levels there are.
+static uint32_t put_deep_rows(const struct oto_parquet_leaf *leaf, const uint32_t *indices,
+                              uint32_t row_count, struct arrays to)
 {
+    const uint32_t *begin = to.definition;
     const uint32_t *outer = leaf->outer, *inner = leaf->inner;
     const uint8_t *validity = leaf->nullable ? leaf->column->validity : NULL;
     unsigned max_definition = leaf->max_definition;
@@ -167,6 +263,7 @@ static void put_deep_rows(const struct oto_parquet_leaf *leaf, const uint32_t *i
                 put_elements(&to, inner[j], inner[j + 1], j > first, 2, max_definition, validity);
         }
     }
+    return (uint32_t)(to.definition - begin);
 }
 
 int oto_parquet_lists_are_empty(const struct oto_parquet_file *file,
@@ -178,7 +275,7 @@ int oto_parquet_lists_are_empty(const struct oto_parquet_file *file,
 }
 
 static enum oto_status put_deep(struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
-                                const uint32_t *indices, const struct oto_parquet_page_rows *rows,
+                                const uint32_t *indices, struct oto_parquet_page_rows *rows,
                                 struct oto_buffer *output)
 {
     struct oto_parquet_scratch *scratch = &file->scratch;
@@ -186,12 +283,14 @@ static enum oto_status put_deep(struct oto_parquet_file *file, const struct oto_
         OTO_TRY(put_run(0, rows->entry_count, output));
         return put_run(0, rows->entry_count, output);
     }
+    if (!leaf->nullable)
+        return put_lists_in_lists(file, leaf, indices, rows, output);
     struct arrays to = {
         oto_parquet_scratch_take(&scratch->repetition, rows->entry_count, sizeof(uint32_t)),
         oto_parquet_scratch_take(&scratch->definition, rows->entry_count, sizeof(uint32_t))};
     if (!to.repetition || !to.definition)
         return OTO_NO_MEMORY;
-    put_deep_rows(leaf, indices, rows->row_count, to);
+    rows->entry_count = put_deep_rows(leaf, indices, rows->row_count, to);
     OTO_TRY(put_array(to.repetition, rows->entry_count, leaf->max_repetition, output));
     return put_array(to.definition, rows->entry_count, leaf->max_definition, output);
 }
@@ -263,6 +362,7 @@ enum oto_status oto_parquet_levels_of_lists(struct oto_parquet_file *file,
     const struct oto_parquet_level_page *page =
         oto_parquet_levels_known(file, leaf, rows->first_row, rows->row_count);
     if (page) {
+        rows->entry_count = page->entry_count;
         rows->levels = oto_bytes(known->bytes.data + page->at, page->size);
         return OTO_OK;
     }

@@ -76,21 +76,18 @@ static uint32_t span(const uint32_t *offsets, uint32_t entry)
     return offsets[entry + 1] - offsets[entry];
 }
 
-// Levels of one row, and its values (nulls among them).
+// Levels of one row, and its values (nulls among them). Of lists in lists as many as there may be:
+// they are counted where they are made.
 static uint32_t row_entries(const struct oto_parquet_leaf *leaf, uint32_t entry, uint32_t *values)
 {
-    uint32_t first = leaf->outer[entry], end = leaf->outer[entry + 1];
-    if (!leaf->inner) {
-        *values += end - first;
-        return end == first ? 1 : end - first;
+    uint32_t first = leaf->outer[entry], end = leaf->outer[entry + 1], size = end - first;
+    if (leaf->inner) {
+        uint32_t inner_size = leaf->inner[end] - leaf->inner[first];
+        *values += inner_size;
+        return inner_size + size + 1;
     }
-    uint32_t count = end == first;
-    for (uint32_t i = first; i < end; i++) {
-        uint32_t size = span(leaf->inner, i);
-        count += size ? size : 1;
-    }
-    *values += end == first ? 0 : leaf->inner[end] - leaf->inner[first];
-    return count;
+    *values += size;
+    return size ? size : 1;
 }
 
 static uint64_t text_bytes(const struct oto_parquet_leaf *leaf, uint32_t first, uint32_t end)
@@ -141,21 +138,26 @@ static uint32_t size_text(const struct oto_parquet_leaf *leaf, const uint32_t *i
 }
 
 // Lists of elements that are not null, no text: 1 when all rows fit, the usual case.
-static int size_lists(const uint32_t *outer, const uint32_t *indices, uint32_t limit,
+static int size_lists(const struct oto_parquet_leaf *leaf, const uint32_t *indices, uint32_t limit,
                       uint64_t entries_max, struct oto_parquet_page_rows *rows,
                       uint32_t *ret_values)
 {
-    uint64_t values = 0;
-    uint32_t empty_count = 0;
-    for (uint32_t i = 0; i < limit; i++) {
+    const uint32_t *outer = leaf->outer, *inner = leaf->inner;
+    uint64_t values = 0, others = 0; // entries that are no values
+    for (uint32_t i = 0; !inner && i < limit; i++) {
         uint32_t size = span(outer, indices[i]);
         values += size;
-        empty_count += !size;
+        others += !size;
+    }
+    for (uint32_t i = 0; inner && i < limit; i++) {
+        uint32_t first = outer[indices[i]], end = outer[indices[i] + 1];
+        values += inner[end] - inner[first];
+        others += end - first + 1;
     }
     rows->row_count = limit;
-    rows->entry_count = (uint32_t)(values + empty_count);
+    rows->entry_count = (uint32_t)(values + others);
     *ret_values = (uint32_t)values;
-    return values + empty_count <= (entries_max < INT32_MAX ? entries_max : INT32_MAX);
+    return values + others <= (entries_max < INT32_MAX ? entries_max : INT32_MAX);
 }
 
 static enum oto_status size_by_row(const struct oto_parquet_leaf *leaf, const uint32_t *indices,
@@ -192,8 +194,8 @@ static enum oto_status size_page(const struct oto_parquet_file *file,
     uint32_t left = file->group.count - rows->first_row;
     uint32_t limit = file->options->page_rows < left ? file->options->page_rows : left;
     uint64_t bytes_max = file->options->page_bytes;
-    int is_plain_text =
-        oto_parquet_leaf_is_text(leaf) && plan->encoding != OTO_PARQUET_RLE_DICTIONARY;
+    int is_plain_text = plan->value_count && oto_parquet_leaf_is_text(leaf) &&
+                        plan->encoding != OTO_PARQUET_RLE_DICTIONARY;
     unsigned width = is_plain_text ? 0 : value_bytes(plan);
     const struct oto_parquet_level_page *known =
         width ? oto_parquet_levels_known(file, leaf, rows->first_row, limit) : NULL;
@@ -203,14 +205,14 @@ static enum oto_status size_page(const struct oto_parquet_file *file,
         *ret_values = known->value_count;
         return OTO_OK;
     }
-    int is_list = leaf->outer && !leaf->inner && !leaf->nullable;
-    if ((is_list && !plan->value_count) || oto_parquet_lists_are_empty(file, leaf)) {
+    int is_list = leaf->outer && !leaf->nullable;
+    if ((is_list && !leaf->inner && !plan->value_count) ||
+        oto_parquet_lists_are_empty(file, leaf)) {
         rows->row_count = rows->entry_count = limit;
         *ret_values = 0;
         return OTO_OK;
     }
-    if (is_list && width &&
-        size_lists(leaf->outer, indices, limit, bytes_max / width, rows, ret_values))
+    if (is_list && width && size_lists(leaf, indices, limit, bytes_max / width, rows, ret_values))
         return OTO_OK;
     if (leaf->outer)
         return size_by_row(leaf, indices, limit, bytes_max, width, rows, ret_values);
@@ -271,13 +273,14 @@ static uint32_t *put_positions(const struct oto_parquet_leaf *leaf, const uint32
                                uint32_t row_count, uint32_t *positions)
 {
     const uint32_t *outer = leaf->outer, *inner = leaf->inner;
-    for (uint32_t i = 0; i < row_count; i++) {
-        uint32_t first = outer[indices[i]], end = outer[indices[i] + 1];
-        if (inner) {
-            first = inner[first];
-            end = inner[end];
-        }
-        for (uint32_t j = first; j < end; j++)
+    for (uint32_t i = 0; !inner && i < row_count; i++) {
+        uint32_t end = outer[indices[i] + 1];
+        for (uint32_t j = outer[indices[i]]; j < end; j++)
+            *positions++ = j;
+    }
+    for (uint32_t i = 0; inner && i < row_count; i++) {
+        uint32_t end = inner[outer[indices[i] + 1]];
+        for (uint32_t j = inner[outer[indices[i]]]; j < end; j++)
             *positions++ = j;
     }
     return positions;

@@ -10,8 +10,7 @@
 #define TIMES_SAMPLE_DESCENTS_MIN 1 // so many in which the later time comes first: runs of series
 #define TIMES_SAMPLE_REPEATS_MIN 8  // whose times are the same
 #define NUMBERS_RANGE_MAX 65536     // below, a table by value finds the distinct ones
-#define DOUBLES_SAMPLES 3           // so many times so many values are compressed to choose
-#define DOUBLES_SAMPLE 4096
+#define RANGE_STEP 1024             // numbers looked at before it is known to be as wide
 #define SORTED_MAX                                                                                 \
     4096 // larger dictionaries stay in order of first appearance: sorting costs too much
 #define TABLE_PROBES_PER_VALUE 8 // more is an attack on the hash, or bad luck: no dictionary then
@@ -127,16 +126,6 @@ static enum oto_status count_values(const struct oto_parquet_file *file,
 }
 
 // --- the dictionary, sorted ---
-static uint64_t key_of_bytes(struct oto_bytes value)
-{
-    uint64_t key = 0;
-    if (value.size >= 8)
-        return __builtin_bswap64(oto_load64(value.data));
-    if (value.size)
-        memcpy(&key, value.data, value.size);
-    return __builtin_bswap64(key);
-}
-
 struct oto_bytes oto_parquet_id_at(const struct oto_parquet_leaf *leaf, uint32_t position)
 {
     unsigned size = oto_parquet_leaf_id_size(leaf);
@@ -220,6 +209,25 @@ static enum oto_status sort_distinct(struct oto_parquet_file *file, struct oto_p
 }
 
 // --- text ---
+// What is in a row four times is counted at once: adding to what was just stored waits.
+static void tally_codes(const uint32_t *codes, uint32_t count, uint32_t *counts)
+{
+    uint32_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        uint64_t two = oto_load64(codes + i), others = oto_load64(codes + i + 2);
+        if (two == others && (uint32_t)two == (uint32_t)(two >> 32)) {
+            counts[(uint32_t)two] += 4;
+            continue;
+        }
+        counts[codes[i]]++;
+        counts[codes[i + 1]]++;
+        counts[codes[i + 2]]++;
+        counts[codes[i + 3]]++;
+    }
+    for (; i < count; i++)
+        counts[codes[i]]++;
+}
+
 static void tally_text(const struct oto_parquet_file *file, const struct oto_parquet_leaf *leaf,
                        uint32_t *counts)
 {
@@ -231,8 +239,8 @@ static void tally_text(const struct oto_parquet_file *file, const struct oto_par
     if (takes_all(file, leaf)) {
         w.next = w.count;
         end = position_count(file, leaf);
-        for (uint32_t i = 0; !nulls && i < end; i++)
-            counts[codes[i]]++;
+        if (!nulls)
+            tally_codes(codes, end, counts);
         for (uint32_t i = 0; nulls && i < end; i++)
             counts[codes[i]] += (uint32_t)oto_column_valid(column, i);
     }
@@ -272,12 +280,6 @@ static enum oto_status code_lists(struct oto_parquet_file *file, struct oto_parq
     return leaf->inner ? OTO_OK : oto_parquet_lists_pack(file, plan);
 }
 
-static struct oto_parquet_distinct distinct_text(const struct oto_dictionary *dictionary,
-                                                 uint32_t code)
-{
-    return (struct oto_parquet_distinct){key_of_bytes(dictionary->entries[code]), code, code};
-}
-
 // A large dictionary of lists: what is frequent first, by powers of two; equal ones in order of
 // their first row, so that new values have codes that ascend. Takes the counts apart.
 static void collect_in_order(const struct oto_parquet_file *file,
@@ -300,22 +302,28 @@ static void collect_in_order(const struct oto_parquet_file *file,
             __builtin_prefetch(
                 &codes[w.leaf->outer[w.entries[w.next + OTO_PARQUET_PREFETCH_STEPS]]]);
         for (uint32_t i = first; i < end; i++) {
-            uint32_t *count = &counts[codes[i]];
-            if (*count)
-                distinct[places[oto_bit_width(*count)]++].position = codes[i];
-            *count = 0;
+            uint32_t count = counts[codes[i]];
+            if (!count)
+                continue;
+            distinct[places[oto_bit_width(count)]++].position = codes[i];
+            counts[codes[i]] = 0;
         }
     }
-    for (uint32_t i = 0; i < sum; i++) {
-        oto_parquet_prefetch_text(dictionary->entries, distinct, i, sum);
-        distinct[i] = distinct_text(dictionary, distinct[i].position);
-    }
+}
+
+// In order of first appearance in memory.
+static void collect_as_is(const struct oto_dictionary *dictionary, const uint32_t *counts,
+                          struct oto_parquet_distinct *distinct)
+{
+    for (uint32_t code = 0, n = 0; code < dictionary->count; code++)
+        if (counts[code])
+            distinct[n++] = (struct oto_parquet_distinct){
+                oto_parquet_key_of_bytes(dictionary->entries[code]), code, code};
 }
 
 static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan,
                                     uint32_t *counts)
 {
-    const struct oto_dictionary *dictionary = plan->leaf->column->dictionary;
     const struct oto_parquet_leaf *leaf = plan->leaf;
     struct oto_parquet_distinct *distinct =
         oto_parquet_scratch_take(&file->scratch.distinct, plan->distinct_count, sizeof *distinct);
@@ -324,12 +332,10 @@ static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_pa
     if (plan->distinct_count > SORTED_MAX && leaf->outer && !leaf->level && !leaf->nullable)
         collect_in_order(file, plan, counts, distinct);
     else
-        for (uint32_t code = 0, n = 0; code < dictionary->count; code++)
-            if (counts[code])
-                distinct[n++] = distinct_text(dictionary, code);
+        collect_as_is(leaf->column->dictionary, counts, distinct);
     OTO_TRY(sort_distinct(file, plan));
     if (!plan->is_sorted) {
-        OTO_TRY(oto_parquet_digits_last(file, plan));
+        OTO_TRY(oto_parquet_texts_take(file, plan));
         OTO_TRY(oto_parquet_extremes_find(file, plan));
     }
     for (uint32_t i = 0; i < plan->distinct_count; i++)
@@ -355,12 +361,16 @@ static enum oto_status survey_text(struct oto_parquet_file *file, struct oto_par
     memset(counts, 0, (size_t)dictionary->count * sizeof *counts);
     tally_text(file, plan->leaf, counts);
     uint64_t dictionary_bytes = 0, plain_bytes = 0;
-    for (uint32_t code = 0; code < dictionary->count; code++) {
-        uint64_t size = 4 + dictionary->entries[code].size;
-        dictionary_bytes += counts[code] ? size : 0;
-        plain_bytes += size * counts[code];
-        plan->distinct_count += counts[code] != 0;
+    const struct oto_bytes *entries = dictionary->entries;
+    uint32_t distinct_count = 0, entry_count = dictionary->count;
+    for (uint32_t code = 0; code < entry_count; code++) {
+        uint64_t size = 4 + entries[code].size, count = counts[code];
+        plain_bytes += size * count;
+        dictionary_bytes += count ? size : 0;
+        distinct_count += count != 0;
     }
+    plan->distinct_count = distinct_count;
+    plan->dictionary_bytes = dictionary_bytes;
     if (dictionary_bytes <= file->options->dictionary_bytes_max &&
         dictionary_bytes + packed_bytes(plan->distinct_count, plan->value_count) < plain_bytes)
         return collect_text(file, plan, counts);
@@ -465,7 +475,7 @@ static uint32_t value_code(struct table *table, const struct oto_parquet_leaf *l
         struct oto_bytes id = oto_parquet_id_at(leaf, position);
         uint64_t low = id.size ? oto_load64(id.data) : 1,
                  high = id.size == 16 ? oto_load64(id.data + 8) : 0;
-        return table_code(table, key_of_bytes(id), mix(low ^ mix(high)), id, position);
+        return table_code(table, oto_parquet_key_of_bytes(id), mix(low ^ mix(high)), id, position);
     }
     uint64_t key = leaf->type == OTO_TYPE_DOUBLE
                        ? key_of_double(((const double *)leaf->column->values)[position])
@@ -615,13 +625,19 @@ static enum oto_status distinct_max(struct oto_parquet_file *file,
     return OTO_OK;
 }
 
+// Ends when the numbers are far from each other: how far makes no difference then.
 #define RANGE_OF(type)                                                                             \
     static void range_of_##type(const type *values, uint32_t count, int64_t *min, int64_t *max)    \
     {                                                                                              \
         type least = count ? values[0] : 0, most = least;                                          \
-        for (uint32_t i = 1; i < count; i++) {                                                     \
-            least = values[i] < least ? values[i] : least;                                         \
-            most = values[i] > most ? values[i] : most;                                            \
+        for (uint32_t i = 0, end; i < count; i = end) {                                            \
+            end = count - i < RANGE_STEP ? count : i + RANGE_STEP;                                 \
+            for (uint32_t k = i; k < end; k++) {                                                   \
+                least = values[k] < least ? values[k] : least;                                     \
+                most = values[k] > most ? values[k] : most;                                        \
+            }                                                                                      \
+            if ((uint64_t)most - (uint64_t)least >= NUMBERS_RANGE_MAX)                             \
+                break;                                                                             \
         }                                                                                          \
         *min = least;                                                                              \
         *max = most;                                                                               \

@@ -460,41 +460,6 @@ static enum oto_status append_id(struct oto_bytes id, struct oto_buffer *output,
     return oto_buffer_append(output, digits, 4 + 2 * id.size);
 }
 
-static enum oto_status append_text(struct oto_bytes text, struct oto_buffer *output)
-{
-    OTO_TRY(oto_buffer_reserve(output, 4 + text.size));
-    uint8_t *at = output->data + output->size;
-    oto_store32(at, (uint32_t)text.size);
-    if (text.size)
-        memcpy(at + 4, text.data, text.size);
-    output->size += 4 + text.size;
-    return OTO_OK;
-}
-
-// Texts from digits_first on stand in scratch.digits already.
-static enum oto_status write_text_entries(struct oto_parquet_file *file,
-                                          const struct oto_parquet_plan *plan,
-                                          struct oto_buffer *output, uint64_t *hashes)
-{
-    const struct oto_parquet_distinct *distinct = (const void *)file->scratch.distinct.data;
-    const struct oto_bytes *entries = plan->leaf->column->dictionary->entries;
-    uint32_t stored = plan->digits_size ? plan->digits_first : plan->distinct_count;
-    for (uint32_t i = 0; i < stored; i++) {
-        struct oto_bytes text = entries[distinct[i].position];
-        oto_parquet_prefetch_text(entries, distinct, i, stored);
-        OTO_TRY(append_text(text, output));
-        if (hashes)
-            hashes[i] = oto_xxh64(text.data, text.size, 0);
-    }
-    uint32_t length = plan->digits_size;
-    if (hashes && length)
-        oto_parquet_digits_hash(file->scratch.digits.data, length / 2,
-                                plan->distinct_count - stored, hashes + stored);
-    if (length)
-        OTO_TRY(oto_buffer_append(output, &length, sizeof length));
-    return OTO_OK;
-}
-
 enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,
                                              const struct oto_parquet_plan *plan,
                                              struct oto_buffer *output)
@@ -502,14 +467,11 @@ enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,
     const struct oto_parquet_distinct *distinct = (const void *)file->scratch.distinct.data;
     const struct oto_parquet_leaf *leaf = plan->leaf;
     uint64_t *hashes = NULL, hash;
-    if (leaf->bloom && file->options->bloom) {
-        hashes = oto_parquet_scratch_take(&file->scratch.hashes, plan->distinct_count, sizeof hash);
-        if (!hashes)
-            return OTO_NO_MEMORY;
-        file->scratch.hashes.size = plan->distinct_count * sizeof hash;
-    }
+    if (oto_parquet_leaf_is_text(leaf) && !plan->is_sorted)
+        return OTO_OK;
+    OTO_TRY(oto_parquet_hashes_reserve(file, leaf, plan->distinct_count, &hashes));
     if (oto_parquet_leaf_is_text(leaf))
-        return write_text_entries(file, plan, output, hashes);
+        return oto_parquet_texts_write(plan, 0, plan->distinct_count, distinct, output, hashes);
     for (uint32_t i = 0; i < plan->distinct_count; i++) {
         if (oto_parquet_leaf_id_size(leaf))
             OTO_TRY(append_id(oto_parquet_distinct_bytes(leaf, &distinct[i]), output, &hash));
