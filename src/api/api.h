@@ -104,18 +104,24 @@ int oto_call_reserve(struct oto_call *call, uint64_t more);
 #define OTO_EXPORT_COPIES 2
 
 // --- answers ---
-// A failure in the request's own form: google.rpc.Status in protobuf or JSON, gRPC trailers, or
-// JSON for the rest.
+// A failure in the form of the path (error_body.c): google.rpc.Status in protobuf or JSON, gRPC
+// trailers, or {"error": …}.
 void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status grpc_status,
                    uint32_t retry_s, const char *message);
 // The same from a library status: retryable ones are 503 / UNAVAILABLE.
 void oto_call_fail_status(struct oto_call *call, const struct oto_error *err);
+// A failure of a path of our own; err->line and column are told where they are known.
+void oto_call_fail_own(struct oto_call *call, int http_status, const struct oto_error *err);
 void oto_call_respond(struct oto_call *call, int http_status, const char *content_type,
                       struct oto_bytes body);
+// Whether a failure on this path is {"error": …}; else it is a google.rpc.Status.
+int oto_error_body_is_own(const struct oto_http_request *request);
+enum oto_status oto_error_body_write(const struct oto_error *err, struct oto_buffer *body);
+enum oto_status oto_error_body_write_plain(enum oto_grpc_status grpc_status, const char *message,
+                                           struct oto_buffer *body);
 // Why a request may come from a web page that has no business here (foreign Host or Origin), or
 // NULL. gRPC is not asked: no browser sends it.
 const char *oto_call_foreign(struct oto_call *call);
-// Fills the body of an error that the net layer raises by itself.
 const char *oto_call_encoding_content_type(enum oto_call_encoding encoding);
 
 // When it is closed and nothing else refers to it.

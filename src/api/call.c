@@ -60,16 +60,29 @@ static const char *allowed_methods(struct oto_call *call)
     return "GET, POST";
 }
 
-// The body of an error: google.rpc.Status for OTLP in either encoding, {"error": …} for everything
-// else.
-static enum oto_status error_body(struct oto_call *call, enum oto_grpc_status grpc_status,
+static enum oto_status error_body(struct oto_call *call, int own, enum oto_grpc_status grpc_status,
                                   uint32_t retry_s, const char *message, const char *field,
                                   struct oto_buffer *body)
 {
+    if (own)
+        return oto_error_body_write_plain(grpc_status, message, body);
     enum oto_otlp_encoding encoding =
         call->encoding == OTO_CALL_GRPC || call->encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF
                                                                                : OTO_OTLP_JSON;
     return oto_otlp_write_status(encoding, (int)grpc_status, message, retry_s * 1000, field, body);
+}
+
+static void respond_failure(struct oto_call *call, int http_status, uint32_t retry_s,
+                            const char *content_type, struct oto_bytes body)
+{
+    char retry[16];
+    struct oto_http_header extra = {OTO_BYTES_LITERAL("retry-after"), {0}};
+    (void)snprintf(retry, sizeof(retry), "%u", retry_s);
+    extra.value = oto_bytes_text(retry);
+    if (http_status == 405)
+        extra = (struct oto_http_header){OTO_BYTES_LITERAL("allow"),
+                                         oto_bytes_text(allowed_methods(call))};
+    respond(call, http_status, content_type, body, retry_s || http_status == 405 ? &extra : NULL);
 }
 
 // field: what of the request is wrong, or NULL.
@@ -79,20 +92,14 @@ static void fail(struct oto_call *call, int http_status, enum oto_grpc_status gr
     struct oto_buffer body;
     oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
     struct oto_bytes view = {0};
-    if (error_body(call, grpc_status, retry_s, message, field, &body) == OTO_OK)
+    int own = oto_error_body_is_own(oto_exchange_request(call->exchange));
+    if (error_body(call, own, grpc_status, retry_s, message, field, &body) == OTO_OK)
         view = oto_buffer_view(&body);
     if (call->encoding == OTO_CALL_GRPC) {
         oto_grpc_respond_error(call->exchange, grpc_status, oto_bytes_text(message), view, NULL, 0);
     } else {
-        char retry[16];
-        struct oto_http_header extra = {OTO_BYTES_LITERAL("retry-after"), {0}};
-        (void)snprintf(retry, sizeof(retry), "%u", retry_s);
-        extra.value = oto_bytes_text(retry);
-        if (http_status == 405)
-            extra = (struct oto_http_header){OTO_BYTES_LITERAL("allow"),
-                                             oto_bytes_text(allowed_methods(call))};
-        respond(call, http_status, oto_call_encoding_content_type(call->encoding), view,
-                retry_s || http_status == 405 ? &extra : NULL);
+        const char *type = oto_call_encoding_content_type(own ? OTO_CALL_JSON : call->encoding);
+        respond_failure(call, http_status, retry_s, type, view);
     }
     oto_buffer_release(&body);
 }
@@ -101,6 +108,17 @@ void oto_call_fail(struct oto_call *call, int http_status, enum oto_grpc_status 
                    uint32_t retry_s, const char *message)
 {
     fail(call, http_status, grpc_status, retry_s, message, NULL);
+}
+
+void oto_call_fail_own(struct oto_call *call, int http_status, const struct oto_error *err)
+{
+    struct oto_buffer body;
+    oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
+    struct oto_bytes view = {0};
+    if (oto_error_body_write(err, &body) == OTO_OK)
+        view = oto_buffer_view(&body);
+    respond_failure(call, http_status, http_status == 503 ? 1 : 0, "application/json", view);
+    oto_buffer_release(&body);
 }
 
 // The path that a message begins with: "resource_logs[0].scope_logs[1]: …". Returns its size, 0
@@ -382,22 +400,26 @@ static void on_closed(void *state, struct oto_exchange *exchange, int answered)
     release_call(call);
 }
 
-// The body of an error that the net layer raises by itself (too large, timed out, malformed): a
-// google.rpc.Status like every other.
+// The body of an error that the net layer raises by itself (too large, timed out, malformed).
 static size_t on_error_body(void *state, int status, const char *reason,
                             const struct oto_http_request *request, char *content_type,
                             uint8_t *body, size_t capacity)
 {
     (void)state;
-    enum oto_call_encoding encoding = request ? first_encoding(request) : OTO_CALL_JSON;
-    int code = status == 413   ? OTO_GRPC_RESOURCE_EXHAUSTED
-               : status == 503 ? OTO_GRPC_UNAVAILABLE
-                               : OTO_GRPC_INVALID_ARGUMENT;
+    int own = request && oto_error_body_is_own(request);
+    enum oto_call_encoding encoding = request && !own ? first_encoding(request) : OTO_CALL_JSON;
+    enum oto_grpc_status code = status == 413   ? OTO_GRPC_RESOURCE_EXHAUSTED
+                                : status == 503 ? OTO_GRPC_UNAVAILABLE
+                                                : OTO_GRPC_INVALID_ARGUMENT;
     struct oto_buffer text;
     oto_buffer_init(&text, &oto_allocator_heap, capacity);
     size_t size = 0;
-    if (oto_otlp_write_status(encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF : OTO_OTLP_JSON,
-                              code, reason, 0, NULL, &text) == OTO_OK) {
+    enum oto_status written =
+        own ? oto_error_body_write_plain(code, reason, &text)
+            : oto_otlp_write_status(encoding == OTO_CALL_PROTOBUF ? OTO_OTLP_PROTOBUF
+                                                                  : OTO_OTLP_JSON,
+                                    (int)code, reason, 0, NULL, &text);
+    if (written == OTO_OK) {
         size = text.size;
         memcpy(body, text.data, size);
     }

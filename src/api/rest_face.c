@@ -88,27 +88,9 @@ static int http_status_of(enum oto_status status)
 static void respond_error(struct oto_call *call, enum oto_status status,
                           const struct oto_error *err)
 {
-    struct oto_buffer body;
-    oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
-    struct oto_json_writer w;
-    oto_json_writer_init(&w, &body);
-    oto_json_object_begin(&w);
-    oto_json_write_name(&w, OTO_BYTES_LITERAL("error"));
-    oto_json_object_begin(&w);
-    oto_json_write_name(&w, OTO_BYTES_LITERAL("status"));
-    oto_json_write_text(&w, oto_status_name(status));
-    oto_json_write_name(&w, OTO_BYTES_LITERAL("message"));
-    oto_json_write_text(&w, err->message);
-    if (err->line) {
-        oto_json_write_name(&w, OTO_BYTES_LITERAL("line"));
-        oto_json_write_u64(&w, err->line);
-        oto_json_write_name(&w, OTO_BYTES_LITERAL("column"));
-        oto_json_write_u64(&w, err->column);
-    }
-    oto_json_object_end(&w);
-    oto_json_object_end(&w);
-    oto_call_respond(call, http_status_of(status), "application/json", oto_buffer_view(&body));
-    oto_buffer_release(&body);
+    struct oto_error said = *err;
+    said.status = status;
+    oto_call_fail_own(call, http_status_of(status), &said);
 }
 
 static void drained(void *state)
@@ -498,9 +480,10 @@ void oto_rest_spans(struct oto_call *call)
     const char *problem;
     enum oto_status status = build_spans(&s, request->query, &problem);
     oto_json_array_end(&s.parameters);
-    if (status < 0)
-        oto_call_fail(call, status == OTO_INVALID || status == OTO_TOO_LARGE ? 400 : 503,
-                      OTO_GRPC_INVALID_ARGUMENT, 0, problem);
+    if (status == OTO_INVALID || status == OTO_TOO_LARGE)
+        oto_call_fail(call, 400, OTO_GRPC_INVALID_ARGUMENT, 0, problem);
+    else if (status < 0)
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "out of memory");
     else
         submit(call, oto_buffer_view(&s.sql),
                s.conditions ? oto_buffer_view(&s.parameters_bytes) : (struct oto_bytes){0},

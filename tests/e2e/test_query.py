@@ -235,6 +235,15 @@ def test_an_answer_that_grows_too_long_is_cut_off_visibly(server):
         ask(one, "SELECT range, repeat('x', 100) FROM range(1000000)", "application/json")
 
 
+def has_ended(pid):
+    """Nothing of it holds a file any more: gone, or a zombie without threads."""
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state in "ZX" and len(os.listdir(f"/proc/{pid}/task")) == 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 @pytest.mark.parametrize("while_running", [True, False])
 def test_kill_9_of_the_query_process(server, while_running):
     one = server()
@@ -247,6 +256,7 @@ def test_kill_9_of_the_query_process(server, while_running):
                                    stdout=subprocess.PIPE)
         time.sleep(0.5)
     os.kill(pids[0], signal.SIGKILL)
+    one.wait_for(lambda: has_ended(pids[0]), what="the end of the query process")
     if while_running:
         assert json.loads(running.communicate(timeout=20)[0])["error"]["status"] == "internal"
     assert one.sql("SELECT 2 AS a") == [{"a": 2}]

@@ -116,7 +116,7 @@ class Story:
                     break
                 if answer.status_code != 200:
                     assert answer.status_code in (500, 503), f"HTTP {answer.status_code}: {answer.text}"
-                    problem = answer.text
+                    problem = answer.json()["error"]["message"] if answer.content else "no memory for words"
                     break
                 counts |= {(row["signal"], row["name"]): row["n"] for row in answer.json()}
             if problem is None:
