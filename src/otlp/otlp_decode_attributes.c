@@ -3,8 +3,6 @@
 // otlp_decode_run.c's, what comes for the first time comes here.
 #include "otlp/otlp_decode_internal.h"
 
-// Beyond so many keys nothing is remembered of the further ones: keys of a sane sender are few.
-#define KEYS_MAX 65536u
 #define FIELD_ID_CONFIGURED 10000
 
 // --- making and forgetting ---
@@ -30,6 +28,10 @@ static void add_promoted(struct oto_otlp_table *t, struct oto_otlp_sink *s, stru
     // A configured one may have its resource's value instead.
     p->is_lazy = p->column && p->configured < 0 && (c->field->flags & OTO_FIELD_NULLABLE);
     s->eager_count += p->column && !p->is_lazy;
+    if (p->column && c->field->type == OTO_TYPE_STRING)
+        p->takes = OTO_OTLP_ANY_STRING;
+    if (p->column && c->field->type == OTO_TYPE_INT64)
+        p->takes = OTO_OTLP_ANY_INT;
 }
 
 enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
@@ -53,9 +55,6 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
     if (!s->promoted)
         return OTO_NO_MEMORY;
     s->promoted_capacity = count + 1;
-    s->touched = oto_alloc(d->allocator, (count + 1) * sizeof *s->touched);
-    if (!s->touched)
-        return OTO_NO_MEMORY;
     t->configured_count = 0; // both sinks meet the same columns in the same order
     for (uint32_t i = 0; i < t->builder->schema->field_count; i++)
         if (is_promoted_here(&columns[i], name, level))
@@ -66,7 +65,6 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
 void oto_otlp_sink_release(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
     oto_free(d->allocator, s->known, s->key_capacity * sizeof *s->known);
-    oto_free(d->allocator, s->touched, s->promoted_capacity * sizeof *s->touched);
     oto_free(d->allocator, s->promoted, s->promoted_capacity * sizeof *s->promoted);
 }
 
@@ -147,11 +145,11 @@ static enum oto_status remember_keys(struct oto_otlp_decoder *d, struct oto_otlp
 }
 
 // Where the key at `index` of the map's keys is guessed: by the one before it. NULL: nowhere.
-static inline uint32_t *next_key(struct oto_otlp_sink *s, const uint32_t *codes, uint32_t index)
+static inline uint16_t *next_key(struct oto_otlp_sink *s, const uint32_t *codes, uint32_t index)
 {
     if (index == s->start)
-        return &s->first_key;
-    return codes[index - 1] < s->key_count ? &s->known[codes[index - 1]].next : NULL;
+        return &s->first_keys[s->context];
+    return codes[index - 1] < s->key_count ? &s->known[codes[index - 1]].next[s->context] : NULL;
 }
 
 static inline enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
@@ -160,15 +158,17 @@ static inline enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otl
     struct oto_column *keys = s->keys;
     OTO_TRY(oto_column_reserve(s->builder, keys, 1));
     uint32_t *codes = keys->values;
-    uint32_t *guess = next_key(s, codes, keys->length), code = guess ? *guess : NO_CODE;
+    uint16_t *guess = next_key(s, codes, keys->length);
+    uint32_t code = guess ? *guess : NO_CODE;
     if (!oto_otlp_is_code(keys->dictionary, code, text)) {
         OTO_TRY(oto_otlp_code(d, keys, text, &code));
-        if (guess)
-            *guess = code;
+        if (guess && code < OTO_OTLP_KEYS_MAX)
+            *guess = (uint16_t)code;
     }
     codes[keys->length++] = code;
+    s->context = oto_otlp_next_context(s->context, code);
     *ret_code = code;
-    return code >= s->key_count && code < KEYS_MAX ? remember_keys(d, s, code) : OTO_OK;
+    return code >= s->key_count && code < OTO_OTLP_KEYS_MAX ? remember_keys(d, s, code) : OTO_OK;
 }
 
 // --- values ---
@@ -188,6 +188,30 @@ static inline enum oto_status value_text(struct oto_otlp_decoder *d, const struc
     return oto_otlp_any_text(d, any, ret_text);
 }
 
+// The nulls of sets before the present one.
+static inline enum oto_status fill(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+{
+    uint32_t count = s->sets - p->filled;
+    p->filled = s->sets;
+    if (count > 4)
+        return oto_column_append_nulls(s->builder, p->column, count);
+    for (; count; count--)
+        OTO_TRY(oto_otlp_add_null(s->builder, p->column));
+    return OTO_OK;
+}
+
+static enum oto_status append_lazy(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+{
+    OTO_TRY(fill(s, p));
+    OTO_TRY(oto_column_reserve(s->builder, p->column, 1));
+    if (p->takes == OTO_OTLP_ANY_INT)
+        oto_column_append_i64(p->column, p->number);
+    else
+        oto_column_append_code(p->column, p->column_code);
+    p->filled = s->sets + 1;
+    return OTO_OK;
+}
+
 enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
                                        uint32_t index, const struct oto_otlp_any *any,
                                        uint32_t code, uint32_t *known)
@@ -195,7 +219,7 @@ enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d, struct oto_ot
     struct oto_otlp_promoted *p = &s->promoted[index];
     if (p->stamp == s->stamp) // of a key given twice the first counts
         return OTO_OK;
-    if (any->kind == OTO_OTLP_ANY_STRING && p->column && p->column->dictionary) {
+    if (any->kind == OTO_OTLP_ANY_STRING && p->takes == OTO_OTLP_ANY_STRING) {
         uint32_t column_code = known ? *known - 1 : NO_CODE;
         if (column_code == NO_CODE)
             OTO_TRY(
@@ -208,8 +232,7 @@ enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d, struct oto_ot
     p->kind = any->kind;
     p->value_code = code;
     p->number = (int64_t)any->number;
-    s->touched[s->touched_count++] = index;
-    return OTO_OK;
+    return p->is_lazy && p->kind == p->takes ? append_lazy(s, p) : OTO_OK;
 }
 
 static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_code)
@@ -323,6 +346,13 @@ void oto_otlp_attributes_cancel(struct oto_otlp_sink *s)
 {
     s->keys->length = s->start;
     s->values->length = s->start;
+    for (uint32_t i = 0; i < s->promoted_count; i++) {
+        struct oto_otlp_promoted *p = &s->promoted[i];
+        if (!p->is_lazy || p->filled <= s->sets)
+            continue;
+        p->column->length--;
+        p->filled--;
+    }
 }
 
 enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
@@ -369,11 +399,9 @@ static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_t
                                    uint32_t resource_index)
 {
     struct oto_column *c = p->column;
-    int there = p->stamp == s->stamp;
-    if (c->field->type == OTO_TYPE_INT64 && there && p->kind == OTO_OTLP_ANY_INT)
-        return oto_otlp_add_i64(s->builder, c, p->number);
-    if (c->field->type == OTO_TYPE_STRING && there && p->kind == OTO_OTLP_ANY_STRING)
-        return add_code(s->builder, c, p->column_code);
+    if (p->stamp == s->stamp && p->kind == p->takes)
+        return p->takes == OTO_OTLP_ANY_INT ? oto_otlp_add_i64(s->builder, c, p->number)
+                                            : add_code(s->builder, c, p->column_code);
     if (p->configured >= 0) {
         struct oto_bytes text =
             t->configured[resource_index * t->configured_count + (uint32_t)p->configured];
@@ -385,33 +413,12 @@ static enum oto_status promote_one(struct oto_otlp_decoder *d, struct oto_otlp_t
     return oto_otlp_add_text(d, s->builder, c, (struct oto_bytes){NULL, 0});
 }
 
-// The nulls of sets before the present one.
-static inline enum oto_status fill(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+enum oto_status oto_otlp_promote_eager(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                       struct oto_otlp_sink *s, uint32_t resource_index)
 {
-    uint32_t count = s->sets - p->filled;
-    p->filled = s->sets;
-    if (count > 4)
-        return oto_column_append_nulls(s->builder, p->column, count);
-    for (; count; count--)
-        OTO_TRY(oto_otlp_add_null(s->builder, p->column));
-    return OTO_OK;
-}
-
-enum oto_status oto_otlp_promote_some(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
-                                      struct oto_otlp_sink *s, uint32_t resource_index)
-{
-    for (uint32_t i = 0; s->eager_count && i < s->promoted_count; i++)
+    for (uint32_t i = 0; i < s->promoted_count; i++)
         if (s->promoted[i].column && !s->promoted[i].is_lazy)
             OTO_TRY(promote_one(d, t, s, &s->promoted[i], resource_index));
-    for (uint32_t i = 0; i < s->touched_count; i++) {
-        struct oto_otlp_promoted *p = &s->promoted[s->touched[i]];
-        if (!p->is_lazy)
-            continue;
-        OTO_TRY(fill(s, p));
-        OTO_TRY(promote_one(d, t, s, p, resource_index));
-        p->filled = s->sets + 1;
-    }
-    s->sets++;
     return OTO_OK;
 }
 

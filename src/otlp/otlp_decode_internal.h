@@ -47,19 +47,21 @@ struct oto_otlp_promoted {
     int32_t configured;        // which configured promotion, -1 for a fixed one
     uint32_t stamp;            // the set of attributes that all up to `number` are of
     enum oto_otlp_any_kind kind;
-    uint32_t value_code;  // in the map
-    uint32_t column_code; // STRING, both of value and column: that in the column
-    int64_t number;       // INT
-    int is_lazy;          // nulls are appended when a value comes, or at the end of the request
-    uint32_t filled;      // of the sink's sets in this request, those that `column` has
+    enum oto_otlp_any_kind takes; // STRING or INT: what `column` is made of; else ABSENT
+    uint32_t value_code;          // in the map
+    uint32_t column_code;         // of a kind that it takes, STRING: that in the column
+    int64_t number;               // INT
+    int is_lazy;     // a value is appended when it comes, nulls before it and at the end of the
+                     // request; else all when the set ends
+    uint32_t filled; // of the sink's sets in this request, those that `column` has
 };
 
 // Texts of a key, or of a column, and whether they repeat. A look-up that finds nothing adds one to
 // `fresh`, one that finds something takes OTO_OTLP_FOUND; at OTO_OTLP_FRESH texts are taken for
 // unique, and but for one of OTO_OTLP_BLIND are added without a look.
 struct oto_otlp_news {
-    uint16_t fresh;
-    uint16_t blind; // added since without a look
+    uint32_t fresh;
+    uint32_t blind; // added since without a look
 };
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 #define OTO_OTLP_FRESH 4u
@@ -84,18 +86,21 @@ static inline void oto_otlp_looked_up(struct oto_otlp_news *news, int is_new)
 
 // What is known of a key. Its bytes in a KeyValue, as all senders write them, up to the length of
 // the value: tag and size of the key, the key, tag of the value.
-#define OTO_OTLP_PREFIX_MAX 92u
+#define OTO_OTLP_PREFIX_MAX 76u
+#define OTO_OTLP_CONTEXTS 8u // a power of two
 struct oto_otlp_key {
-    uint32_t promoted; // index in the sink's promoted + 1, 0 for most
+    uint16_t next[OTO_OTLP_CONTEXTS]; // that came behind it the last time, by what came before
     struct oto_otlp_news news;
-    uint32_t next;     // the key that came behind it the last time: a guess
+    uint32_t promoted; // index in the sink's promoted + 1, 0 for most
     uint32_t size_min; // of a KeyValue with it that the hot loop takes; OTO_OTLP_SIZE_NONE: none
-    uint64_t salt;     // of its values' hashes
     uint32_t id;       // the sink's owner and its code
+    uint64_t salt;     // of its values' hashes
     uint32_t prefix_size;
     uint8_t prefix[OTO_OTLP_PREFIX_MAX];
 };
 #define OTO_OTLP_SIZE_NONE UINT32_MAX
+// Beyond so many keys nothing is remembered of the further ones: keys of a sane sender are few.
+#define OTO_OTLP_KEYS_MAX 65536u
 
 // A map column, its column of types and its promoted columns.
 struct oto_otlp_sink {
@@ -104,9 +109,10 @@ struct oto_otlp_sink {
     struct oto_column *keys; // the map's children
     struct oto_column *values;
     struct oto_column *types;
-    uint32_t owner;     // marks its values in the decoder's memory; 0 in the low half
-    uint32_t start;     // of the present set, in the map's children
-    uint32_t first_key; // the key that a set began with the last time: a guess
+    uint32_t owner;   // marks its values in the decoder's memory; 0 in the low half
+    uint32_t start;   // of the present set, in the map's children
+    uint32_t context; // what is known of the present set: oto_otlp_next_context
+    uint16_t first_keys[OTO_OTLP_CONTEXTS]; // that a set began with the last time: guesses
     uint32_t stamp;
     struct oto_otlp_key *known; // by key code
     uint32_t key_count;
@@ -115,10 +121,14 @@ struct oto_otlp_sink {
     uint32_t promoted_count;
     uint32_t promoted_capacity;
     uint32_t eager_count; // promoted columns that are not lazy
-    uint32_t *touched;    // promoted that the present set has
-    uint32_t touched_count;
-    uint32_t sets; // promoted in this request
+    uint32_t sets;        // promoted in this request
 };
+
+// Sets that began otherwise most often go on otherwise.
+static inline uint32_t oto_otlp_next_context(uint32_t context, uint32_t key_code)
+{
+    return (context + key_code) % OTO_OTLP_CONTEXTS;
+}
 
 struct oto_otlp_hash_list {
     struct oto_hash128 *items;
@@ -315,7 +325,7 @@ static inline void oto_otlp_attributes_begin(struct oto_otlp_decoder *d, struct 
 {
     s->start = s->keys->length;
     s->stamp++;
-    s->touched_count = 0;
+    s->context = 0;
     oto_value_writer_reset(&d->writer);
 }
 // One KeyValue of the set begun, read the long way. Sets must not be interleaved.
@@ -336,19 +346,19 @@ void oto_otlp_attributes_cancel(struct oto_otlp_sink *s);
 OTO_MUST_CHECK enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d,
                                                        struct oto_otlp_sink *s,
                                                        struct oto_bytes message, uint32_t tag);
-// Appends the promoted columns of the set that just ended. resource_index: where a record's missing
-// values come from.
-OTO_MUST_CHECK enum oto_status oto_otlp_promote_some(struct oto_otlp_decoder *d,
-                                                     struct oto_otlp_table *t,
-                                                     struct oto_otlp_sink *s,
-                                                     uint32_t resource_index);
+// Appends those promoted columns of the set that just ended which are not lazy. resource_index:
+// where a record's missing values come from.
+OTO_MUST_CHECK enum oto_status oto_otlp_promote_eager(struct oto_otlp_decoder *d,
+                                                      struct oto_otlp_table *t,
+                                                      struct oto_otlp_sink *s,
+                                                      uint32_t resource_index);
 OTO_MUST_CHECK static inline enum oto_status oto_otlp_promote(struct oto_otlp_decoder *d,
                                                               struct oto_otlp_table *t,
                                                               struct oto_otlp_sink *s,
                                                               uint32_t resource_index)
 {
-    if (s->touched_count | s->eager_count)
-        return oto_otlp_promote_some(d, t, s, resource_index);
+    if (s->eager_count)
+        OTO_TRY(oto_otlp_promote_eager(d, t, s, resource_index));
     s->sets++;
     return OTO_OK;
 }
@@ -438,6 +448,17 @@ OTO_MUST_CHECK enum oto_status oto_otlp_metric_count(struct oto_pb_cursor *c, ui
 
 // --- small reads and appends ---
 
+// Clears what a record is read into. A string instruction, which gcc makes of a memset or an
+// initializer of some hundred bytes, takes longer to start than all of this.
+static inline void oto_otlp_clear(void *p, size_t size)
+{
+    uint8_t *at = p;
+    for (; size >= 32; size -= 32, at += 32)
+        memset(at, 0, 32);
+    for (; size >= 8; size -= 8, at += 8)
+        memset(at, 0, 8);
+}
+
 OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_u32(struct oto_pb_cursor *c,
                                                                uint32_t *ret_value)
 {
@@ -463,10 +484,12 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_read_double(struct oto_pb_
     return OTO_OK;
 }
 
-// A hash of a string of a column, to guess it by: its first and last bytes and its length.
+// A hash of a string of a column, to guess it by: its first, middle and last bytes and its length.
 static inline uint64_t oto_otlp_guess_bits(const struct oto_column *c, struct oto_bytes text)
 {
     uint64_t bits = text.size + ((uint64_t)c->field->id << 32);
+    if (text.size >= 16)
+        bits ^= 5 * oto_load64(text.data + (text.size >> 1) - 4);
     if (text.size >= 8)
         bits ^= oto_load64(text.data) + 3 * oto_load64(text.data + text.size - 8);
     else if (text.size >= 4)

@@ -184,11 +184,12 @@ enum oto_status oto_otlp_log_read(struct oto_otlp_decoder *d, struct oto_pb_curs
     struct oto_otlp_table *t = &d->tables[OTO_TABLE_LOGS];
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RECORD];
     struct oto_bytes message = oto_bytes(c->at, (size_t)(c->end - c->at));
-    struct log_record r = {.body_count = 0};
+    struct log_record r;
     if (oto_otlp_too_many(d, message, BYTES_TAG(6))) {
         oto_otlp_reject(d, 1, "log record has too many attributes");
         return OTO_OK;
     }
+    oto_otlp_clear(&r, sizeof r);
     oto_otlp_attributes_begin(d, s);
     OTO_TRY(read_fields(d, s, c, &r));
     const char *refusal = refusal_of(&r);

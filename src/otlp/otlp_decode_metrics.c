@@ -329,7 +329,7 @@ enum oto_status oto_otlp_metric_read(struct oto_otlp_decoder *d, struct oto_pb_c
 {
     struct oto_bytes message = oto_bytes(c->at, (size_t)(c->end - c->at));
     struct metric m;
-    memset(&m, 0, sizeof m);
+    oto_otlp_clear(&m, sizeof m);
     OTO_TRY(metric_scan(d, c, &m));
     if (m.data_count > 1) {
         struct oto_pb_cursor run = {m.data_run, c->end};

@@ -593,9 +593,9 @@ enum oto_status oto_otlp_point_read(struct oto_otlp_decoder *d, struct oto_otlp_
     struct point p;
     uint32_t series_index;
     if (kind == 5 || kind == 7)
-        memset(&p, 0, offsetof(struct point, count)); // a number has no more
+        oto_otlp_clear(&p, offsetof(struct point, count)); // a number has no more
     else
-        memset(&p, 0, sizeof p);
+        oto_otlp_clear(&p, sizeof p);
     p.message = oto_bytes(c->at, (size_t)(c->end - c->at));
     OTO_TRY(read_fields(d, t, kind, metric_index, c, &p));
     if (oto_otlp_too_many(d, p.message, attribute_tag(kind)))

@@ -3,6 +3,7 @@
 // before, found by its bytes, or a string or integer that is looked up, or, where values of this
 // key do not repeat, appended without a look. Everything else is read the long way
 // (otlp_decode_attributes.c).
+#include "columns/dictionary_append.h"
 #include "otlp/otlp_decode_internal.h"
 
 #define FACTOR_LAST 0x9E3779B97F4A7C15u
@@ -10,12 +11,37 @@
 
 // Of AnyValues of one member, by its tag; tags of arrays and lists, whose letters are several, are
 // not there.
-static const uint8_t letters_of_tags[0x40] = {
+static const uint8_t letters_of_tags[0x100] = {
     [BYTES_TAG(1)] = 's', [VARINT_TAG(2)] = 'b', [VARINT_TAG(3)] = 'i', [FIXED64_TAG(4)] = 'd'};
 
-// --- keys ---
+// --- comparing ---
 
-// Equal bytes; two words at a time, the last of them overlapping. size >= 4.
+static inline int same16(const uint8_t *a, const uint8_t *b)
+{
+#if defined(__SSE2__)
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)a),
+            y = _mm_loadu_si128((const __m128i *)(const void *)b);
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xFFFF;
+#else
+    return !((oto_load64(a) ^ oto_load64(b)) | (oto_load64(a + 8) ^ oto_load64(b + 8)));
+#endif
+}
+
+// The first and the last 16 bytes, which may overlap. size >= 16.
+static inline int same32(const uint8_t *a, const uint8_t *b, size_t size)
+{
+#if defined(__SSE2__)
+    __m128i x = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)a),
+                               _mm_loadu_si128((const __m128i *)(const void *)b)),
+            y = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(a + size - 16)),
+                               _mm_loadu_si128((const __m128i *)(const void *)(b + size - 16)));
+    return _mm_movemask_epi8(_mm_and_si128(x, y)) == 0xFFFF;
+#else
+    return same16(a, b) && same16(a + size - 16, b + size - 16);
+#endif
+}
+
+// Equal bytes; the last 4, 8 or 16 of them overlapping. size >= 4.
 static inline int same(const uint8_t *a, const uint8_t *b, size_t size)
 {
     if (size < 8)
@@ -24,33 +50,31 @@ static inline int same(const uint8_t *a, const uint8_t *b, size_t size)
     if (size < 16)
         return !((oto_load64(a) ^ oto_load64(b)) |
                  (oto_load64(a + size - 8) ^ oto_load64(b + size - 8)));
-    size_t i = 0;
-    do {
-        if ((oto_load64(a + i) ^ oto_load64(b + i)) |
-            (oto_load64(a + i + 8) ^ oto_load64(b + i + 8)))
+    for (size_t i = 0; i + 16 < size; i += 16)
+        if (!same16(a + i, b + i))
             return 0;
-        i += 16;
-    } while (i + 16 < size);
-    a += size - 16;
-    b += size - 16;
-    return !((oto_load64(a) ^ oto_load64(b)) | (oto_load64(a + 8) ^ oto_load64(b + 8)));
+    return same16(a + size - 16, b + size - 16);
 }
 
-static inline uint64_t differ16(const uint8_t *a, const uint8_t *b)
+__attribute__((noinline)) static int same_any(const uint8_t *a, const uint8_t *b, size_t size)
 {
-    return (oto_load64(a) ^ oto_load64(b)) | (oto_load64(a + 8) ^ oto_load64(b + 8));
+    return same(a, b, size);
 }
+
+// --- keys ---
 
 // 1 when the message begins with this key and has a value, eight bytes in all at least.
 static inline int has_key(const uint8_t *bytes, size_t size, const struct oto_otlp_key *key)
 {
     size_t prefix = key->prefix_size;
-    const uint8_t *b = key->prefix;
-    if (size < key->size_min)
+    if ((uint32_t)size < key->size_min)
         return 0;
     if (prefix - 16 <= 16)
-        return !(differ16(bytes, b) | differ16(bytes + prefix - 16, b + prefix - 16));
-    return same(bytes, b, prefix);
+        return same32(bytes, key->prefix, prefix);
+    if (prefix - 8 <= 8)
+        return !((oto_load64(bytes) ^ oto_load64(key->prefix)) |
+                 (oto_load64(bytes + prefix - 8) ^ oto_load64(key->prefix + prefix - 8)));
+    return same_any(bytes, key->prefix, prefix);
 }
 
 // A key that is not the one expected; its code or NO_CODE.
@@ -67,60 +91,65 @@ __attribute__((noinline)) static uint32_t key_find(const struct oto_otlp_decoder
 
 // --- values ---
 
-// An AnyValue of two bytes or more, in a message of at least eight that begins with a known key.
+// A KeyValue that begins with a known key: from the size of its AnyValue, which is `size`, to the
+// end. It has eight bytes at least before `end`.
 struct raw {
-    const uint8_t *bytes;
-    size_t size;   // 0: its size is not written as all senders do
-    uint64_t last; // as in oto_otlp_value
-    uint64_t first;
+    const uint8_t *at;
+    const uint8_t *end;
+    size_t size;
 };
 
-static inline struct raw raw_read(const uint8_t *bytes, size_t size, size_t prefix_size)
+static inline struct raw raw_of(const uint8_t *bytes, size_t size, const struct oto_otlp_key *key)
 {
-    const uint8_t *at = bytes + prefix_size, *end = bytes + size;
-    struct raw r = {at + 1, size - prefix_size - 1, oto_load64(end - 8), 0};
-    if (r.size <= 8) {
-        r.last >>= (64 - 8 * r.size) & 63;
-        r.size = at[0] == r.size ? r.size : 0;
-    } else if (r.size <= 16) {
-        r.first = oto_load64(r.bytes);
-        r.size = at[0] == r.size ? r.size : 0;
-    } else if (r.size <= 0x7F) {
-        r.size = at[0] == r.size ? r.size : 0;
-    } else {
-        r.bytes++;
-        r.size--;
-        r.size = r.size >= 0x80 && at[0] == (uint8_t)(r.size | 0x80) && at[1] == r.size >> 7
-                     ? r.size
-                     : 0;
-    }
-    return r;
+    const uint8_t *at = bytes + key->prefix_size, *end = bytes + size;
+    return (struct raw){at, end, (size_t)(end - at) - 1};
 }
 
-// The text of a string; data is NULL where it is none, or its size is not written so.
-static inline struct oto_bytes raw_text(const struct raw *r)
+// Up to 16 bytes of an AnyValue, and before them what is the same for all of that key and size.
+struct words {
+    uint64_t first;
+    uint64_t last;
+};
+
+static inline int is_short(const struct raw *r)
 {
-    const uint8_t *at = r->bytes;
-    size_t size = r->size - 2;
-    if (at[0] != BYTES_TAG(1))
-        return oto_bytes(NULL, 0);
+    return r->size - 2 <= 14 && r->at[0] == r->size;
+}
+
+static inline struct words words_of(const struct raw *r, const uint8_t *bytes)
+{
+    const uint8_t *first = r->end - bytes < 16 ? bytes : r->end - 16;
+    return (struct words){oto_load64(first), oto_load64(r->end - 8)};
+}
+
+// Where the text of an AnyValue is that is one string, its sizes written as all senders do. NULL:
+// it is none.
+static inline const uint8_t *text_at(const struct raw *r)
+{
+    const uint8_t *at = r->at;
+    size_t size = r->size;
     if (size <= 0x7F)
-        return at[1] == size ? oto_bytes(at + 2, size) : oto_bytes(NULL, 0);
+        return size >= 2 && at[0] == size && at[1] == BYTES_TAG(1) && at[2] == size - 2 ? at + 3
+                                                                                        : NULL;
     size--;
-    return size >= 0x80 && at[1] == (uint8_t)(size | 0x80) && at[2] == size >> 7
-               ? oto_bytes(at + 3, size)
-               : oto_bytes(NULL, 0);
+    if (size < 0x80 || at[0] != (uint8_t)(size | 0x80) || at[1] != size >> 7 ||
+        at[2] != BYTES_TAG(1))
+        return NULL;
+    size -= 2;
+    if (size <= 0x7F)
+        return at[3] == size ? at + 4 : NULL;
+    size--;
+    return size >= 0x80 && at[3] == (uint8_t)(size | 0x80) && at[4] == size >> 7 ? at + 5 : NULL;
 }
 
 // 1 for a short AnyValue that is one member and nothing else.
 static int is_single(const struct raw *r)
 {
-    const uint8_t *end = r->bytes + r->size;
-    if (r->bytes[0] == BYTES_TAG(1))
-        return raw_text(r).data != NULL;
-    if (r->bytes[0] == FIXED64_TAG(4))
+    if (r->at[1] == BYTES_TAG(1))
+        return text_at(r) != NULL;
+    if (r->at[1] == FIXED64_TAG(4))
         return r->size == 9;
-    return oto_otlp_varint(r->bytes + 1, end).at == end;
+    return oto_otlp_varint(r->at + 2, r->end).at == r->end;
 }
 
 static inline uint64_t value_id(const struct oto_otlp_key *key, size_t size)
@@ -130,206 +159,245 @@ static inline uint64_t value_id(const struct oto_otlp_key *key, size_t size)
 
 // Both places where a value of up to 16 bytes may be kept.
 static inline struct oto_otlp_value *values_short(struct oto_otlp_decoder *d,
-                                                  const struct oto_otlp_key *key, uint64_t last,
-                                                  uint64_t first)
+                                                  const struct oto_otlp_key *key, struct words w)
 {
-    uint64_t hash = (last ^ key->salt) * FACTOR_LAST + first * FACTOR_FIRST;
+    uint64_t hash = (w.last ^ key->salt) * FACTOR_LAST + w.first * FACTOR_FIRST;
     return &d->values[(hash >> (65 - OTO_OTLP_VALUE_BITS)) * 2];
 }
 
+// The same for a text, of 14 bytes or more. Two sums, so that one need not wait for the other.
 static inline struct oto_otlp_value *values_long(struct oto_otlp_decoder *d,
-                                                 const struct oto_otlp_key *key, uint64_t last,
-                                                 struct oto_bytes text)
+                                                 const struct oto_otlp_key *key,
+                                                 const uint8_t *text, const uint8_t *end)
 {
-    uint64_t hash = last ^ key->salt;
-    for (size_t i = 0; i + 8 < text.size; i += 8) {
-        hash = (hash ^ oto_load64(text.data + i)) * FACTOR_FIRST;
-        hash = hash << 31 | hash >> 33;
+    uint64_t a = oto_load64(end - 8) ^ key->salt, b = (uint64_t)(end - text);
+    const uint8_t *at = text;
+    for (; end - at > 16; at += 16) {
+        a = (a ^ oto_load64(at)) * FACTOR_FIRST;
+        b = (b ^ oto_load64(at + 8)) * FACTOR_LAST;
     }
-    return &d->values[(hash * FACTOR_LAST >> (65 - OTO_OTLP_VALUE_BITS)) * 2];
+    a ^= end - at > 8 ? oto_load64(at) : oto_load64(end - 8);
+    a = a * FACTOR_LAST + (b ^ b >> 32) * FACTOR_FIRST;
+    return &d->values[((a ^ a << 24) >> (65 - OTO_OTLP_VALUE_BITS)) * 2];
 }
 
-static inline struct oto_otlp_value *find_short(struct oto_otlp_decoder *d,
-                                                const struct oto_otlp_key *key, size_t size,
-                                                uint64_t last, uint64_t first)
+static inline struct oto_otlp_value *
+find_short(struct oto_otlp_decoder *d, const struct oto_otlp_key *key, size_t size, struct words w)
 {
     uint64_t id = value_id(key, size);
-    struct oto_otlp_value *v = values_short(d, key, last, first);
-    if (v->last == last && v->id == id && v->first == first)
+    struct oto_otlp_value *v = values_short(d, key, w);
+    if (v->last == w.last && v->id == id && v->first == w.first)
         return v;
     v++;
-    return v->last == last && v->id == id && v->first == first ? v : NULL;
+    return v->last == w.last && v->id == id && v->first == w.first ? v : NULL;
 }
 
-static inline int is_long(const struct oto_otlp_value *v, uint64_t id, uint64_t last,
-                          struct oto_bytes text)
+static inline int is_long(const struct oto_otlp_value *v, uint64_t id, const uint8_t *text,
+                          size_t size)
 {
-    return v->last == last && v->id == id && same(v->text, text.data, text.size);
+    return v->last == oto_load64(text + size - 8) && v->id == id && same(v->text, text, size);
 }
 
-// The value of a message that begins with the key. NULL: it did not come before, or too long ago.
-__attribute__((noinline)) static struct oto_otlp_value *find_any(struct oto_otlp_decoder *d,
-                                                                 const struct oto_otlp_key *key,
-                                                                 const uint8_t *bytes, size_t size)
+static inline struct oto_otlp_value *find_long(struct oto_otlp_decoder *d,
+                                               const struct oto_otlp_key *key, const struct raw *r,
+                                               const uint8_t *text)
 {
-    struct raw r = raw_read(bytes, size, key->prefix_size);
-    if (r.size < 2)
-        return NULL;
-    if (r.size <= 16)
-        return find_short(d, key, r.size, r.last, r.first);
-    struct oto_bytes text = raw_text(&r);
-    if (!text.data)
-        return NULL;
-    uint64_t id = value_id(key, r.size);
-    struct oto_otlp_value *v = values_long(d, key, r.last, text);
-    if (is_long(v, id, r.last, text))
+    uint64_t id = value_id(key, r->size);
+    struct oto_otlp_value *v = values_long(d, key, text, r->end);
+    size_t size = (size_t)(r->end - text);
+    if (is_long(v, id, text, size))
         return v;
-    return is_long(++v, id, r.last, text) ? v : NULL;
+    return is_long(++v, id, text, size) ? v : NULL;
 }
 
 void oto_otlp_value_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
                          struct oto_bytes message, uint32_t key_code, uint32_t value_code)
 {
     const struct oto_otlp_key *key = key_code < s->key_count ? &s->known[key_code] : NULL;
-    struct oto_bytes text = oto_bytes(NULL, 0);
+    const uint8_t *text = NULL;
     if (!key || !has_key(message.data, message.size, key))
         return;
-    struct raw r = raw_read(message.data, message.size, key->prefix_size);
-    if (r.size < 2 || r.size > UINT16_MAX || !letters_of_tags[r.bytes[0] & 0x3F])
+    struct raw r = raw_of(message.data, message.size, key);
+    struct words w = words_of(&r, message.data);
+    if (r.size > 16 ? r.size > UINT16_MAX || !(text = text_at(&r))
+                    : !is_short(&r) || !letters_of_tags[r.at[1]] || !is_single(&r))
         return;
-    if (r.size > 16 && !(text = raw_text(&r)).data)
-        return;
-    if (r.size <= 16 && !is_single(&r))
-        return;
-    struct oto_otlp_value *v =
-        r.size > 16 ? values_long(d, key, r.last, text) : values_short(d, key, r.last, r.first);
+    struct oto_otlp_value *v = text ? values_long(d, key, text, r.end) : values_short(d, key, w);
     v[1] = v[0];
-    *v = (struct oto_otlp_value){.id = value_id(key, r.size), .last = r.last, .code = value_code};
-    if (r.size <= 16)
-        v->first = r.first;
-    else
+    *v = (struct oto_otlp_value){.id = value_id(key, r.size), .last = w.last, .code = value_code};
+    if (text)
         v->text = s->values->dictionary->entries[value_code].data;
+    else
+        v->first = w.first;
 }
 
 // --- what a value is appended as ---
 
-struct found {
-    uint32_t code;
-    uint32_t letter; // 0: read it the long way, also for its failure
-};
+// A code, and above it the letter of the value's type: one word, as it would be read back from
+// memory as one that was written as two, behind all that is still on its way there. 0 in its upper
+// half: read the value the long way, also for its failure.
+typedef uint64_t found_value;
+
+static inline found_value found(uint32_t code, uint32_t letter)
+{
+    return (uint64_t)letter << 32 | code;
+}
 
 // The text of a string or a number, and the letter of that. 0: it is neither, or no usual one.
 static inline uint8_t text_of(struct oto_otlp_decoder *d, const struct raw *r,
                               struct oto_bytes *ret_text)
 {
     char *digits = d->writer.scalar;
+    const uint8_t *text = text_at(r), *tag = r->at + 1;
     double real;
-    if (r->bytes[0] == BYTES_TAG(1)) {
-        *ret_text = raw_text(r);
-        return ret_text->data ? 's' : 0;
+    if (text) {
+        *ret_text = oto_bytes(text, (size_t)(r->end - text));
+        return 's';
     }
-    if (r->bytes[0] == VARINT_TAG(3)) {
-        struct oto_otlp_read number = oto_otlp_varint(r->bytes + 1, r->bytes + r->size);
-        *ret_text = oto_bytes(digits, oto_text_from_i64((int64_t)number.value, digits));
-        return number.at == r->bytes + r->size ? 'i' : 0;
-    }
-    if (r->bytes[0] != FIXED64_TAG(4) || r->size != 9)
+    if (r->size < 2 || r->size > 16 || r->at[0] != r->size)
         return 0;
-    memcpy(&real, r->bytes + 1, sizeof real);
+    if (tag[0] == VARINT_TAG(3)) {
+        struct oto_otlp_read number = oto_otlp_varint(tag + 1, r->end);
+        *ret_text = oto_bytes(digits, oto_text_from_i64((int64_t)number.value, digits));
+        return number.at == r->end ? 'i' : 0;
+    }
+    if (tag[0] != FIXED64_TAG(4) || r->size != 9)
+        return 0;
+    memcpy(&real, tag + 1, sizeof real);
     *ret_text = oto_bytes(digits, oto_text_from_double(real, digits));
     return real - real == 0 ? 'd' : 0; // finite
 }
 
-// A value of a key whose values are taken for unique.
-__attribute__((noinline)) static struct found found_blind(struct oto_otlp_decoder *d,
-                                                          struct oto_dictionary *dictionary,
-                                                          struct oto_otlp_key *key,
-                                                          const uint8_t *bytes, size_t size)
+// What follows takes a message that begins with a key, and hands it on to the next where it is not
+// of its kind.
+#define FOUND_ARGUMENTS                                                                            \
+    struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_otlp_key *key,                 \
+        const uint8_t *bytes, size_t size
+
+// Any value of a key whose values are taken for unique.
+__attribute__((noinline)) static found_value found_blind(FOUND_ARGUMENTS)
 {
-    struct raw r = raw_read(bytes, size, key->prefix_size);
-    struct found none = {0, 0}, found = none;
+    struct raw r = raw_of(bytes, size, key);
     struct oto_bytes text;
-    if (r.size < 2 || !(found.letter = text_of(d, &r, &text)))
-        return none;
-    if (!oto_dictionary_add_ascii(dictionary, text, &found.code) &&
-        oto_otlp_code_blind(d, dictionary, text, &found.code) < 0)
-        return none;
+    uint32_t letter = text_of(d, &r, &text), code;
+    if (!letter)
+        return 0;
+    if (!oto_dictionary_add_ascii(s->values->dictionary, text, &code) &&
+        oto_otlp_code_blind(d, s->values->dictionary, text, &code) < 0)
+        return 0;
     key->news.blind++;
-    return found;
+    return found(code, letter);
 }
 
-// Keeps the value for its promoted column. 0 when out of memory.
-static int note_promoted(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                         const struct oto_otlp_key *key, const uint8_t *value, const uint8_t *end,
-                         uint32_t code, uint32_t *known)
+// A text of such a key.
+__attribute__((noinline)) static found_value found_unique(FOUND_ARGUMENTS)
+{
+    struct raw r = raw_of(bytes, size, key);
+    const uint8_t *text = r.size >= 18 ? text_at(&r) : NULL;
+    if (!text)
+        return found_blind(d, s, key, bytes, size);
+    uint32_t code =
+        oto_dictionary_append_ascii(s->values->dictionary, text, (size_t)(r.end - text));
+    if (code == NO_CODE)
+        return found_blind(d, s, key, bytes, size);
+    key->news.blind++;
+    return found(code, 's');
+}
+
+// Keeps the value for its promoted column. tag: that of the AnyValue. 0 when out of memory.
+__attribute__((noinline)) static int
+note_promoted(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct oto_otlp_key *key,
+              const uint8_t *tag, const uint8_t *end, struct oto_otlp_value *v)
 {
     struct oto_otlp_any any = {.kind = OTO_OTLP_ANY_STRING};
-    if (value[0] == VARINT_TAG(3)) {
+    if (tag[0] == VARINT_TAG(3)) {
         any.kind = OTO_OTLP_ANY_INT;
-        any.number = oto_otlp_varint(value + 1, end).value;
-    } else if (value[0] != BYTES_TAG(1)) {
+        any.number = oto_otlp_varint(tag + 1, end).value;
+    } else if (tag[0] != BYTES_TAG(1)) {
         any.kind = OTO_OTLP_ANY_DOUBLE; // or of another kind that no column has
     }
-    return oto_otlp_note_promoted(d, s, key->promoted - 1, &any, code, known) == OTO_OK;
+    return oto_otlp_note_promoted(d, s, key->promoted - 1u, &any, v->code, &v->promoted) == OTO_OK;
+}
+
+// The same for a text whose code in that column is known. 0: not so.
+static inline int put_promoted(struct oto_otlp_sink *s, const struct oto_otlp_key *key,
+                               const struct oto_otlp_value *v)
+{
+    struct oto_otlp_promoted *p = &s->promoted[key->promoted - 1];
+    struct oto_column *c = p->column;
+    if (!v->promoted || !p->is_lazy || p->filled != s->sets || p->stamp == s->stamp ||
+        c->length == c->capacity)
+        return 0;
+    p->stamp = s->stamp;
+    p->filled++;
+    oto_column_append_code(c, v->promoted - 1);
+    return 1;
 }
 
 // One that did not come before, or too long ago.
-__attribute__((noinline)) static struct found found_new(struct oto_otlp_decoder *d,
-                                                        struct oto_otlp_sink *s,
-                                                        struct oto_otlp_key *key,
-                                                        const uint8_t *bytes, size_t size)
+__attribute__((noinline)) static found_value found_new(FOUND_ARGUMENTS)
 {
-    struct raw r = raw_read(bytes, size, key->prefix_size);
+    struct raw r = raw_of(bytes, size, key);
     uint32_t count = s->values->dictionary->count;
     uint64_t repaired = d->result.utf8_repaired;
-    struct found none = {0, 0}, found = none;
     struct oto_bytes text;
-    if (r.size < 2 || !(found.letter = text_of(d, &r, &text)) ||
-        oto_otlp_value_code(d, s, text, key, &found.code) < 0)
-        return none;
+    struct oto_otlp_value value = {.promoted = 0};
+    uint32_t letter = text_of(d, &r, &text);
+    if (!letter || oto_otlp_value_code(d, s, text, key, &value.code) < 0)
+        return 0;
     if (s->values->dictionary->count == count && d->result.utf8_repaired == repaired)
-        oto_otlp_value_keep(d, s, oto_bytes(bytes, size), (uint32_t)(key - s->known), found.code);
-    if (key->promoted && !note_promoted(d, s, key, r.bytes, r.bytes + r.size, found.code, NULL))
-        return none;
-    return found;
+        oto_otlp_value_keep(d, s, oto_bytes(bytes, size), (uint32_t)(key - s->known), value.code);
+    const uint8_t *tag = r.at + 1 + (r.at[0] >= 0x80);
+    if (key->promoted && !note_promoted(d, s, key, tag, r.end, &value))
+        return 0;
+    return found(value.code, letter);
 }
 
-// One that did come before, of a key that is promoted or was thought to have unique values.
-__attribute__((noinline)) static struct found
-found_special(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_otlp_key *key,
-              const uint8_t *value, const uint8_t *end, struct oto_otlp_value *v)
+// One that did come before.
+static inline found_value found_again(FOUND_ARGUMENTS, struct oto_otlp_value *v)
 {
+    const uint8_t *tag = bytes + key->prefix_size + 1;
+    tag += tag[-1] >= 0x80;
     if (key->news.fresh)
         oto_otlp_looked_up(&key->news, 0);
-    if (key->promoted && !note_promoted(d, s, key, value, end, v->code, &v->promoted))
-        return (struct found){0, 0};
-    return (struct found){v->code, letters_of_tags[value[0] & 0x3F]};
+    if (key->promoted && !put_promoted(s, key, v) &&
+        !note_promoted(d, s, key, tag, bytes + size, v))
+        return 0;
+    return found(v->code, letters_of_tags[tag[0]]);
 }
 
-// The value of a message that begins with the key.
-static inline struct found found_value(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
-                                       struct oto_otlp_key *key, const uint8_t *bytes, size_t size)
+__attribute__((noinline)) static found_value found_short(FOUND_ARGUMENTS)
 {
-    const uint8_t *value = bytes + key->prefix_size, *end = bytes + size;
-    size_t value_size = size - key->prefix_size - 1;
-    struct oto_otlp_value *v;
+    struct raw r = raw_of(bytes, size, key);
+    struct oto_otlp_value *v = find_short(d, key, r.size, words_of(&r, bytes));
+    return v ? found_again(d, s, key, bytes, size, v) : found_new(d, s, key, bytes, size);
+}
+
+__attribute__((noinline)) static found_value found_long(FOUND_ARGUMENTS)
+{
+    struct raw r = raw_of(bytes, size, key);
+    const uint8_t *text = r.size > 16 ? text_at(&r) : NULL;
+    struct oto_otlp_value *v = text ? find_long(d, key, &r, text) : NULL;
+    return v ? found_again(d, s, key, bytes, size, v) : found_new(d, s, key, bytes, size);
+}
+
+// The value of a message that begins with the key. A short one of a key of which nothing else is to
+// be known is found at once, if it came before.
+static inline found_value found_of(FOUND_ARGUMENTS)
+{
+    struct raw r = raw_of(bytes, size, key);
+    if (!(key->promoted | key->news.fresh) && is_short(&r)) {
+        struct oto_otlp_value *v = find_short(d, key, r.size, words_of(&r, bytes));
+        return v ? found(v->code, letters_of_tags[r.at[1]]) : found_new(d, s, key, bytes, size);
+    }
     if (oto_otlp_is_blind(&key->news) && !key->promoted)
-        return found_blind(d, s->values->dictionary, key, bytes, size);
-    if (value_size - 2 > 14 || value[0] != value_size)
-        v = find_any(d, key, bytes, size);
-    else if (value_size > 8)
-        v = find_short(d, key, value_size, oto_load64(end - 8), oto_load64(value + 1));
-    else
-        v = find_short(d, key, value_size, oto_load64(end - 8) >> (64 - 8 * value_size), 0);
-    if (!v)
-        return found_new(d, s, key, bytes, size);
-    value += 1 + (value[0] >= 0x80);
-    if (key->promoted | key->news.fresh)
-        return found_special(d, s, key, value, end, v);
-    return (struct found){v->code, letters_of_tags[value[0] & 0x3F]};
+        return found_unique(d, s, key, bytes, size);
+    return is_short(&r) ? found_short(d, s, key, bytes, size) : found_long(d, s, key, bytes, size);
 }
 
 // --- sets ---
+
+#define KEY_VALUE_MIN 10 // bytes of a KeyValue that is read here, with its tag and size
 
 // So many KeyValues can be appended without a look at the room.
 static inline uint32_t room_of(const struct oto_otlp_decoder *d, const struct oto_otlp_sink *s)
@@ -354,16 +422,18 @@ __attribute__((noinline)) static const uint8_t *append_run(struct oto_otlp_decod
     uint8_t *letters = d->writer.types.data + d->writer.types.size;
     struct oto_otlp_key *known = s->known;
     uint32_t count = 0, room = room_of(d, s);
-    uint32_t *guess = &s->first_key;
+    uint32_t context = s->context;
+    uint16_t *guesses = s->first_keys;
     uint8_t tag = *at;
-    if (!room || !known)
+    if (!room || !known || end - at < KEY_VALUE_MIN)
         return at;
+    const uint8_t *last = end - KEY_VALUE_MIN;
     if (key_column->length > s->start) {
         if (keys[-1] >= s->key_count)
             return at;
-        guess = &known[keys[-1]].next;
+        guesses = known[keys[-1]].next;
     }
-    while (count < room && end - at >= 3 && at[0] == tag) {
+    while (count < room && at <= last && at[0] == tag) {
         const uint8_t *bytes = at + 2;
         size_t size = at[1];
         if (size >= 0x80) {
@@ -372,28 +442,30 @@ __attribute__((noinline)) static const uint8_t *append_run(struct oto_otlp_decod
                 break;
             bytes++;
         }
-        if (size > (size_t)(end - bytes))
+        if ((uintptr_t)bytes + size > (uintptr_t)end)
             break;
-        uint32_t code = *guess;
+        uint32_t code = guesses[context];
         if (!has_key(bytes, size, &known[code])) {
             code = key_find(d, s, bytes, size);
             if (code == NO_CODE)
                 break;
-            *guess = code;
+            guesses[context] = (uint16_t)code;
         }
         struct oto_otlp_key *key = &known[code];
-        struct found found = found_value(d, s, key, bytes, size);
-        if (!found.letter)
+        found_value value = found_of(d, s, key, bytes, size);
+        if (!(value >> 32))
             break;
         keys[count] = code;
-        values[count] = found.code;
-        letters[count++] = (uint8_t)found.letter;
-        guess = &key->next;
+        values[count] = (uint32_t)value;
+        letters[count++] = (uint8_t)(value >> 32);
+        context = oto_otlp_next_context(context, code);
+        guesses = key->next;
         at = bytes + size;
     }
     key_column->length += count;
     value_column->length += count;
     d->writer.types.size += count;
+    s->context = context;
     return at;
 }
 

@@ -170,6 +170,8 @@ static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_s
             at = oto_otlp_fixed64(at, end, &span->end_ns);
             break;
         case BYTES_TAG(9):
+            if (s->keys->length == s->start)
+                s->context = (uint32_t)span->kind % OTO_OTLP_CONTEXTS;
             at = oto_otlp_attributes(d, s, start, end, &status);
             if (status < 0)
                 return status;
@@ -390,11 +392,12 @@ enum oto_status oto_otlp_span_read(struct oto_otlp_decoder *d, struct oto_pb_cur
     struct oto_otlp_table *t = &d->tables[OTO_TABLE_TRACES];
     struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_RECORD];
     struct oto_pb_cursor whole = *c;
-    struct span span = {.refusal = NULL};
+    struct span span;
     if (oto_otlp_too_many(d, oto_bytes(c->at, (size_t)(c->end - c->at)), BYTES_TAG(9))) {
         oto_otlp_reject(d, 1, "span has too many attributes");
         return OTO_OK;
     }
+    oto_otlp_clear(&span, sizeof span);
     oto_otlp_attributes_begin(d, s);
     OTO_TRY(read_fields(d, s, c, &span));
     const char *refusal = refusal_of(&span);
