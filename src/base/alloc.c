@@ -65,6 +65,16 @@ static uint8_t *arena_alloc_alone(struct oto_arena *arena, size_t size_bytes)
     return (uint8_t *)(block + 1);
 }
 
+static size_t round8(size_t size)
+{
+    return (size + (size == 0) + 7) & ~(size_t)7;
+}
+
+static size_t padding(const uint8_t *at, size_t alignment)
+{
+    return (size_t)(-(uintptr_t)at & (alignment - 1));
+}
+
 static int arena_add_block(struct oto_arena *arena)
 {
     struct oto_arena_block *block = block_new(arena, arena->block_size_bytes);
@@ -77,18 +87,13 @@ static int arena_add_block(struct oto_arena *arena)
     return 1;
 }
 
-static size_t padding(const uint8_t *at, size_t alignment)
-{
-    return (size_t)(-(uintptr_t)at & (alignment - 1));
-}
-
 void *oto_arena_alloc_aligned(struct oto_arena *arena, size_t size_bytes, size_t alignment)
 {
     size_t room = arena->size_bytes_max - arena->used_bytes;
     if (size_bytes > room || size_bytes > SIZE_MAX / 2)
         return NULL;
     // Multiples of 8, so that the cursor stays aligned for the inline path.
-    size_t size = (size_bytes + (size_bytes == 0) + 7) & ~(size_t)7;
+    size_t size = round8(size_bytes);
     if (alignment < 8)
         alignment = 8;
     size_t pad = arena->cursor ? padding(arena->cursor, alignment) : 0;
@@ -112,6 +117,38 @@ void *oto_arena_alloc_aligned(struct oto_arena *arena, size_t size_bytes, size_t
     arena->cursor = result + size;
     arena->used_bytes += size + pad;
     return result;
+}
+
+void *oto_arena_alloc_alone(struct oto_arena *arena, size_t size_bytes)
+{
+    size_t room = arena->size_bytes_max - arena->used_bytes;
+    if (size_bytes > SIZE_MAX / 2 || round8(size_bytes) + ARENA_ALIGNMENT_MAX > room)
+        return NULL;
+    uint8_t *alone = arena_alloc_alone(arena, round8(size_bytes));
+    if (!alone)
+        return NULL;
+    size_t pad = padding(alone, ARENA_ALIGNMENT_MAX);
+    arena->used_bytes += round8(size_bytes) + pad;
+    return alone + pad;
+}
+
+void oto_arena_free_alone(struct oto_arena *arena, void *memory, size_t size_bytes)
+{
+    if (!memory || __atomic_load_n(&arena->is_shared, __ATOMIC_RELAXED))
+        return;
+    struct oto_arena_block **link = &arena->blocks;
+    while ((uint8_t *)(*link + 1) + padding((uint8_t *)(*link + 1), ARENA_ALIGNMENT_MAX) !=
+           (uint8_t *)memory)
+        link = &(*link)->next;
+    struct oto_arena_block *block = *link;
+    *link = block->next;
+    arena->used_bytes -= round8(size_bytes) + (size_t)((uint8_t *)memory - (uint8_t *)(block + 1));
+    oto_free(arena->allocator, block, block->size_bytes);
+}
+
+void oto_arena_share(struct oto_arena *arena)
+{
+    __atomic_store_n(&arena->is_shared, 1, __ATOMIC_RELAXED);
 }
 
 uint8_t *oto_arena_copy(struct oto_arena *arena, const void *bytes, size_t size_bytes)
@@ -140,6 +177,7 @@ void oto_arena_reset(struct oto_arena *arena)
         arena->end = (uint8_t *)kept + kept->size_bytes;
     }
     arena->used_bytes = 0;
+    arena->is_shared = 0;
 }
 
 void oto_arena_release(struct oto_arena *arena)

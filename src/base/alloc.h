@@ -43,6 +43,7 @@ struct oto_arena {
     size_t block_size_bytes; // size of ordinary blocks; larger requests get a block of their own
     size_t used_bytes;       // handed out so far, padding included
     size_t size_bytes_max;   // oto_arena_alloc fails beyond this
+    int is_shared;           // see oto_arena_share
 };
 
 // Starts an empty arena; takes no memory until the first allocation.
@@ -56,6 +57,15 @@ static inline void *oto_arena_alloc(struct oto_arena *arena, size_t size_bytes);
 
 // As oto_arena_alloc with a power-of-two alignment up to 64.
 void *oto_arena_alloc_aligned(struct oto_arena *arena, size_t size_bytes, size_t alignment);
+
+// Memory that is aligned to 64 and can be given back before all the rest; worth it for large
+// arrays. NULL on exhaustion.
+void *oto_arena_alloc_alone(struct oto_arena *arena, size_t size_bytes);
+// Gives such memory back, unless the arena is shared. NULL is legal.
+void oto_arena_free_alone(struct oto_arena *arena, void *memory, size_t size_bytes);
+// From now on nothing is given back before all the rest: another thread may read it. Any thread
+// that the owner hands the arena to for the time of the call.
+void oto_arena_share(struct oto_arena *arena);
 
 // A copy of bytes in the arena, NULL on exhaustion.
 uint8_t *oto_arena_copy(struct oto_arena *arena, const void *bytes, size_t size_bytes);

@@ -11,6 +11,7 @@ enum oto_status oto_builder_view(const struct oto_builder *b, const struct oto_a
         return OTO_NO_MEMORY;
     struct oto_column *nodes = (struct oto_column *)(void *)memory;
     struct oto_dictionary *dictionaries = (struct oto_dictionary *)(void *)(memory + nodes_size);
+    oto_arena_share(b->arena);
     memcpy(nodes, b->columns, nodes_size);
     if (b->dictionary_count)
         memcpy(dictionaries, b->dictionaries, b->dictionary_count * sizeof *dictionaries);

@@ -125,19 +125,41 @@ static uint32_t next_capacity(uint32_t capacity, uint32_t length, uint32_t more,
     return next <= CAPACITY_MAX && next <= SIZE_MAX / 32 ? (uint32_t)next : 0;
 }
 
-// A larger copy; the old array stays as it is, for views.
-static void *larger(struct oto_arena *arena, const void *old, size_t old_bytes, size_t new_bytes)
+// Large arrays have memory of their own, so that outgrown ones can be given back; with those of
+// rows that would be a fifth of a segment otherwise.
+#define ALONE_MIN ((size_t)32 << 10)
+
+static void *array_alloc(struct oto_arena *arena, size_t size)
 {
-    uint8_t *block = oto_arena_alloc_aligned(arena, new_bytes, 64);
-    if (block && old_bytes)
-        memcpy(block, old, old_bytes);
+    return size < ALONE_MIN ? oto_arena_alloc_aligned(arena, size, 64)
+                            : oto_arena_alloc_alone(arena, size);
+}
+
+// Stays as it is where a view may have it.
+static void array_free(struct oto_arena *arena, void *array, size_t size)
+{
+    if (array && size >= ALONE_MIN)
+        oto_arena_free_alone(arena, array, size);
+}
+
+// A larger copy; NULL leaves the old one.
+static void *larger(struct oto_arena *arena, const void *old, size_t kept_bytes, size_t size)
+{
+    uint8_t *block = array_alloc(arena, size);
+    if (block && kept_bytes)
+        memcpy(block, old, kept_bytes);
     return block;
+}
+
+static size_t validity_size(uint32_t capacity)
+{
+    return ((size_t)capacity + 7) / 8;
 }
 
 static uint8_t *larger_validity(struct oto_arena *arena, const struct oto_column *c,
                                 uint32_t capacity)
 {
-    size_t size = ((size_t)capacity + 7) / 8, kept = c->validity ? ((size_t)c->length + 7) / 8 : 0;
+    size_t size = validity_size(capacity), kept = c->validity ? validity_size(c->length) : 0;
     uint8_t *bits = larger(arena, c->validity, kept, size);
     if (bits)
         memset(bits + kept, 0xFF, size - kept);
@@ -154,17 +176,24 @@ enum oto_status oto_column_grow(struct oto_builder *b, struct oto_column *c, uin
     uint32_t capacity = next_capacity(c->capacity, c->length, more, first, growth);
     if (!capacity)
         return OTO_NO_MEMORY;
-    size_t width = oto_field_width(c->field);
-    uint8_t *validity = c->validity ? larger_validity(b->arena, c, capacity) : NULL;
-    void *data = width ? larger(b->arena, c->values, c->length * width, capacity * width)
-                       : larger(b->arena, c->offsets, ((size_t)c->length + 1) * sizeof *c->offsets,
-                                ((size_t)capacity + 1) * sizeof *c->offsets);
-    if (!data || (c->validity && !validity))
+    size_t width = oto_field_width(c->field), one_more = !width;
+    width = width ? width : sizeof *c->offsets;
+    void *old = one_more ? (void *)c->offsets : c->values;
+    void *data =
+        larger(b->arena, old, (c->length + one_more) * width, (capacity + one_more) * width);
+    uint8_t *validity = c->validity && data ? larger_validity(b->arena, c, capacity) : NULL;
+    if (!data || (c->validity && !validity)) {
+        array_free(b->arena, data, (capacity + one_more) * width);
         return OTO_NO_MEMORY;
-    if (width)
-        c->values = data;
-    else
+    }
+    if (c->capacity) {
+        array_free(b->arena, old, (c->capacity + one_more) * width);
+        array_free(b->arena, c->validity, validity_size(c->capacity));
+    }
+    if (one_more)
         c->offsets = data;
+    else
+        c->values = data;
     c->validity = validity;
     c->capacity = capacity;
     return OTO_OK;
@@ -295,6 +324,7 @@ static enum oto_status append_link(struct oto_builder *b, struct oto_level *leve
             larger(b->arena, level->link, level->count * sizeof *link, capacity * sizeof *link);
         if (!link)
             return OTO_NO_MEMORY;
+        array_free(b->arena, level->link, level->capacity * sizeof *link);
         level->link = link;
         level->capacity = capacity;
     }

@@ -3,9 +3,10 @@
 
 #define CAPACITY_FIRST 16u
 #define CAPACITY_LARGE (1u << 12) // from here on 64 times as many, later eight times, of which most
-#define CAPACITY_MAX (1u << 27)   // pages will never be touched: what is outgrown stays in memory
+#define CAPACITY_MAX (1u << 27)   // pages will never be touched: what a view may have stays
 #define LENGTH_MIN 16384u         // of the column before its dictionary is judged,
 #define WINDOW 4096u              // by the latest so many values: at first all are new
+#define ALONE_MIN ((size_t)32 << 10) // bytes of an array that can be given back
 
 void oto_dictionary_init(struct oto_dictionary *d, struct oto_arena *arena, uint64_t seed, int keep)
 {
@@ -35,6 +36,19 @@ static void slot_insert(uint64_t *slots, uint32_t mask, uint64_t slot)
     slots[at] = slot;
 }
 
+// Arrays that grow; large ones are given back when they are outgrown.
+static void *array_alloc(struct oto_dictionary *d, size_t size)
+{
+    return size < ALONE_MIN ? oto_arena_alloc(d->arena, size)
+                            : oto_arena_alloc_alone(d->arena, size);
+}
+
+static void array_free(struct oto_dictionary *d, void *array, size_t size)
+{
+    if (array && size >= ALONE_MIN)
+        oto_arena_free_alone(d->arena, array, size);
+}
+
 // Room for one more, so that at most half of the slots are taken: twice as many, each taken over
 // with its hash, no entry is looked at.
 static enum oto_status reserve_slot(struct oto_dictionary *d)
@@ -43,19 +57,20 @@ static enum oto_status reserve_slot(struct oto_dictionary *d)
     if (2 * (d->slot_count + 1) <= old_size)
         return OTO_OK;
     uint32_t size = old_size ? 2 * old_size : 2 * CAPACITY_FIRST;
-    uint64_t *slots = oto_arena_alloc(d->arena, size * sizeof *slots);
+    uint64_t *slots = array_alloc(d, size * sizeof *slots);
     if (!slots)
         return OTO_NO_MEMORY;
     memset(slots, 0, size * sizeof *slots);
     for (uint32_t i = 0; i < old_size; i++)
         if (d->slots[i])
             slot_insert(slots, size - 1, d->slots[i]);
+    array_free(d, d->slots, old_size * sizeof *slots);
     d->slots = slots;
     d->slot_mask = size - 1;
     return OTO_OK;
 }
 
-// More entries. The old array is left to the views that have it.
+// More entries. The old array is left to the views that may have it.
 static enum oto_status grow(struct oto_dictionary *d)
 {
     if (d->capacity >= CAPACITY_MAX)
@@ -63,11 +78,12 @@ static enum oto_status grow(struct oto_dictionary *d)
     uint32_t capacity = d->capacity ? 2 * d->capacity : CAPACITY_FIRST;
     if (d->capacity >= CAPACITY_LARGE && d->capacity <= CAPACITY_MAX / 8)
         capacity = (d->capacity < 8 * CAPACITY_LARGE ? 64 : 8) * d->capacity;
-    struct oto_bytes *entries = oto_arena_alloc(d->arena, capacity * sizeof *entries);
+    struct oto_bytes *entries = array_alloc(d, capacity * sizeof *entries);
     if (!entries)
         return OTO_NO_MEMORY;
     if (d->count)
         memcpy(entries, d->entries, d->count * sizeof *entries);
+    array_free(d, d->entries, d->capacity * sizeof *entries);
     d->entries = entries;
     d->capacity = capacity;
     return OTO_OK;
@@ -160,6 +176,7 @@ enum oto_status oto_dictionary_add_new(struct oto_dictionary *d, struct oto_byte
     d->slot_count++;
     if (useless(d)) {
         d->plain = 1;
+        array_free(d, d->slots, ((size_t)d->slot_mask + 1) * sizeof *d->slots);
         d->slots = NULL;
     }
     return OTO_OK;

@@ -95,12 +95,47 @@ static void arena_survives_a_failing_allocator(void **state)
     }
 }
 
+static void arena_gives_back_what_lies_alone_until_it_is_shared(void **state)
+{
+    (void)state;
+    struct counter count = {0, -1};
+    struct oto_allocator a = {counted_alloc, counted_resize, counted_free, &count};
+    struct oto_arena arena;
+    oto_arena_init(&arena, &a, 1024, 1 << 20);
+    for (int with_block = 0; with_block < 2; with_block++) {
+        if (with_block)
+            assert_non_null(oto_arena_alloc(&arena, 10));
+        size_t used = arena.used_bytes, bytes = (size_t)count.bytes;
+        uint8_t *first = oto_arena_alloc_alone(&arena, 5000);
+        uint8_t *second = oto_arena_alloc_alone(&arena, 99);
+        assert_int_equal((uintptr_t)first % 64, 0);
+        memset(first, 1, 5000);
+        memset(second, 2, 99);
+        oto_arena_free_alone(&arena, first, 5000);
+        assert_int_equal(second[98], 2);
+        oto_arena_free_alone(&arena, second, 99);
+        oto_arena_free_alone(&arena, NULL, 7);
+        assert_int_equal(arena.used_bytes, used);
+        assert_int_equal(count.bytes, bytes);
+    }
+    assert_null(oto_arena_alloc_alone(&arena, 1 << 20));
+    assert_null(oto_arena_alloc_alone(&arena, SIZE_MAX));
+    uint8_t *kept = oto_arena_alloc_alone(&arena, 3000);
+    memset(kept, 3, 3000);
+    oto_arena_share(&arena);
+    oto_arena_free_alone(&arena, kept, 3000);
+    assert_int_equal(kept[2999], 3);
+    oto_arena_release(&arena);
+    assert_int_equal(count.bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_memory_is_aligned_and_never_moves),
         cmocka_unit_test(arena_keeps_its_limit),
         cmocka_unit_test(arena_survives_a_failing_allocator),
+        cmocka_unit_test(arena_gives_back_what_lies_alone_until_it_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

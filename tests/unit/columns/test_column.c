@@ -433,6 +433,45 @@ static void no_memory_is_survived(void **state)
     }
 }
 
+// Arrays that no view has seen go when they are outgrown: three quarters of all there ever were.
+static void outgrown_arrays_are_given_back_until_a_view_has_them(void **state)
+{
+    (void)state;
+    enum { ROWS = 1 << 16 };
+    for (int viewed = 0; viewed < 2; viewed++) {
+        struct oto_arena arena;
+        struct oto_builder b;
+        struct oto_batch view = {0};
+        start(&arena, &b, 64);
+        struct oto_column *times = &b.columns[TIMESTAMP], *bodies = &b.columns[BODY];
+        for (uint32_t i = 0; i < ROWS; i++) {
+            char text[16];
+            int size = snprintf(text, sizeof text, "%u", i);
+            assert_int_equal(oto_column_reserve(&b, times, 1), OTO_OK);
+            oto_column_append_i64(times, i);
+            assert_int_equal(
+                oto_column_append_bytes(&b, bodies, oto_bytes((uint8_t *)text, (size_t)size)),
+                OTO_OK);
+            if (viewed && i == ROWS / 8)
+                assert_int_equal(oto_builder_view(&b, &oto_allocator_heap, &view), OTO_OK);
+        }
+        size_t times_size = (size_t)times->capacity * 8, codes_size = (size_t)bodies->capacity * 4;
+        size_t entries_size = bodies->dictionary->capacity * sizeof *bodies->dictionary->entries;
+        size_t arrays = times_size + codes_size + entries_size, texts = (700u << 10);
+        if (!viewed)
+            assert_in_range(arena.used_bytes, arrays, arrays + texts);
+        for (uint32_t i = 0; viewed && i <= ROWS / 8; i++) {
+            assert_int_equal(((const int64_t *)view.columns[TIMESTAMP].values)[i], i);
+            assert_int_equal(((const uint32_t *)view.columns[BODY].values)[i], i);
+        }
+        for (uint32_t i = 0; i < ROWS; i++)
+            assert_int_equal(((int64_t *)times->values)[i], i);
+        if (viewed)
+            oto_batch_release(&view);
+        oto_arena_release(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +483,7 @@ int main(void)
         cmocka_unit_test(many_nulls_are_as_one_by_one),
         cmocka_unit_test(indices_follow_the_links),
         cmocka_unit_test(no_memory_is_survived),
+        cmocka_unit_test(outgrown_arrays_are_given_back_until_a_view_has_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
