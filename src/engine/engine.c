@@ -169,7 +169,7 @@ int oto_engine_reserve(struct oto_engine *engine, uint64_t bytes)
     if (try_reserve(engine, bytes))
         return 1;
     oto_page_pool_trim(&engine->pool, 0);
-    oto_page_pool_trim(&engine->flush_pool, 0);
+    oto_flush_memory_trim(&engine->flush_memory, 0);
     if (try_reserve(engine, bytes))
         return 1;
     ask_for_relief(engine);
@@ -204,7 +204,8 @@ static void size_budgets(struct oto_engine *engine)
     // Under a tight limit memory matters more than what fresh pages cost.
     int keeps = engine->budget_bytes >= POOL_LARGE_BUDGET_MIN;
     engine->pool.large_bytes_max = keeps ? engine->budget_bytes / 4 : 0;
-    engine->flush_pool.large_bytes_max = keeps ? engine->budget_bytes / 8 : 0;
+    engine->flush_memory.size_bytes = keeps ? (size_t)engine->budget_bytes / 2 : 0;
+    engine->flush_memory.kept_bytes_max = (size_t)engine->budget_bytes / 8;
     uint64_t staged = clamp(engine->budget_bytes / 4, 8u << 20, UINT64_MAX);
     if (o->wal.staged_bytes_max > staged)
         o->wal.staged_bytes_max = staged;
@@ -244,9 +245,10 @@ static void init_plain(struct oto_engine *engine)
     oto_condition_init(&engine->flush_changed);
     oto_page_pool_init(&engine->pool, &engine->memory_bytes);
     engine->arena_allocator = oto_page_pool_allocator(&engine->pool);
-    oto_engine_init_flush_memory(engine);
     engine->counted_allocator =
         (struct oto_allocator){counted_alloc, counted_resize, counted_free, engine};
+    oto_flush_memory_init(&engine->flush_memory, &engine->counted_allocator, &engine->memory_bytes);
+    engine->flush_allocator = oto_flush_memory_allocator(&engine->flush_memory);
     engine->lock_file.fd = -1;
     engine->queue_end = &engine->queue;
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
@@ -501,7 +503,7 @@ void oto_engine_close(struct oto_engine *engine)
     oto_schemas_free(engine->schemas);
     oto_file_close(&engine->lock_file, NULL);
     oto_page_pool_release(&engine->pool);
-    oto_page_pool_release(&engine->flush_pool);
+    oto_flush_memory_release(&engine->flush_memory);
     for (size_t i = 0; engine->promote && i < engine->options.promote_count; i++)
         free(engine->promote[i]);
     free(engine->promote);

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "engine/dedup.h"
 #include "engine/engine.h"
+#include "engine/flush_memory.h"
 #include "engine/page_pool.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -220,7 +221,7 @@ struct oto_engine {
     struct oto_page_pool pool;
     struct oto_allocator arena_allocator;   // over pool
     struct oto_allocator counted_allocator; // the heap, counted in memory_bytes
-    struct oto_page_pool flush_pool;        // large arrays of the flusher, between its flushes
+    struct oto_flush_memory flush_memory;   // large arrays of the flusher
     struct oto_allocator flush_allocator;   // these, and for small ones counted_allocator
     struct oto_dedup *dedup;                // NULL: off
     _Atomic uint32_t repeats_waiting;       // in all shards
@@ -286,7 +287,6 @@ OTO_MUST_CHECK enum oto_status oto_engine_flush_segment(struct oto_engine *engin
                                                         struct oto_error *err);
 void oto_engine_queue_flush(struct oto_engine *engine,
                             struct oto_segment *segment); // takes the reference
-void oto_engine_init_flush_memory(struct oto_engine *engine);
 OTO_MUST_CHECK enum oto_status oto_engine_start_flusher(struct oto_engine *engine,
                                                         struct oto_error *err);
 void oto_engine_stop_flusher(struct oto_engine *engine);

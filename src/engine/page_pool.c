@@ -13,35 +13,23 @@ struct oto_page_pool_large {
 };
 _Static_assert(sizeof(struct oto_page_pool_large) <= OTO_PAGE_POOL_HEAD_BYTES, "room for it");
 
-// Where in the list the smallest free block with room for size is, of up to twice as much unless
-// the pool is loose; NULL: nowhere.
+// Where in the list the smallest free block with room for size is, of up to twice as much; NULL:
+// nowhere.
 static struct oto_page_pool_large **best_of(struct oto_page_pool *pool, size_t size)
 {
     struct oto_page_pool_large **best = NULL;
     for (struct oto_page_pool_large **at = &pool->large; *at; at = &(*at)->next) {
         size_t found = (*at)->size;
-        if (found >= size && (pool->is_loose || found / 2 <= size) &&
-            (!best || found < (*best)->size))
+        if (found >= size && found / 2 <= size && (!best || found < (*best)->size))
             best = at;
     }
     return best;
 }
 
-static struct oto_page_pool_large **largest_of(struct oto_page_pool *pool)
-{
-    struct oto_page_pool_large **best = &pool->large;
-    for (struct oto_page_pool_large **at = best; *at; at = &(*at)->next)
-        if ((*at)->size > (*best)->size)
-            best = at;
-    return *best ? best : NULL;
-}
-
-// A free block for size, or one that is to grow; NULL when there is none. Lock held.
+// A free block for size; NULL when there is none. Lock held.
 static struct oto_page_pool_large *take_large(struct oto_page_pool *pool, size_t size)
 {
     struct oto_page_pool_large **at = best_of(pool, size);
-    if (!at && pool->is_loose)
-        at = largest_of(pool);
     if (!at)
         return NULL;
     struct oto_page_pool_large *block = *at;
@@ -57,17 +45,12 @@ static void *large_alloc(struct oto_page_pool *pool, size_t size)
         return NULL;
     size += OTO_PAGE_POOL_HEAD_BYTES;
     oto_mutex_lock(&pool->lock);
-    struct oto_page_pool_large *block = take_large(pool, size), *moved = block;
+    struct oto_page_pool_large *block = take_large(pool, size);
     pool->used_ns = oto_clock_monotonic_ns();
     oto_mutex_unlock(&pool->lock);
-    if (!block || block->size < size) {
-        moved = oto_resize(&oto_allocator_pages, block, block ? block->size : 0, size);
-        if (moved)
-            moved->size = size;
-        else if (block)
-            oto_free(&oto_allocator_pages, block, block->size);
-    }
-    return moved ? (uint8_t *)moved + OTO_PAGE_POOL_HEAD_BYTES : NULL;
+    if (!block && (block = oto_alloc(&oto_allocator_pages, size)))
+        block->size = size;
+    return block ? (uint8_t *)block + OTO_PAGE_POOL_HEAD_BYTES : NULL;
 }
 
 static void large_free(struct oto_page_pool *pool, void *memory)

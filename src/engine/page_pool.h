@@ -21,9 +21,8 @@ struct oto_page_pool {
     size_t block_count;
     struct oto_page_pool_large *large; // free ones
     uint64_t large_bytes;
-    uint64_t large_bytes_max; // set before its first use; 0: none are kept
-    int is_loose;     // likewise; 1: a larger block serves any request, and one too small grows
-    uint64_t used_ns; // monotonic, of the last request
+    uint64_t large_bytes_max;        // set before its first use; 0: none are kept
+    uint64_t used_ns;                // monotonic, of the last request
     _Atomic uint64_t *counted_bytes; // the free blocks count here
 };
 

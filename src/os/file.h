@@ -84,6 +84,8 @@ OTO_MUST_CHECK enum oto_status oto_disk_free(const char *path, uint64_t *ret_byt
 // Allocator whose blocks come from mmap and are given back to the system at once; pages cost
 // nothing until touched.
 extern const struct oto_allocator oto_allocator_pages;
+// Gives the whole pages in a part of such a block back: it reads as zeros then.
+void oto_pages_forget(void *data, size_t size);
 
 // Cryptographically random bytes.
 void oto_random(void *data, size_t size);

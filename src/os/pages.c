@@ -62,6 +62,14 @@ static void pages_free(void *state, void *block, size_t size)
 const struct oto_allocator oto_allocator_pages = {
     .alloc = pages_alloc, .resize = pages_resize, .free = pages_free, .state = NULL};
 
+void oto_pages_forget(void *data, size_t size)
+{
+    uintptr_t page = page_size(), begin = ((uintptr_t)data + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)data + size) & ~(page - 1);
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 void oto_random(void *data, size_t size)
 {
     uint8_t *cursor = data;

@@ -32,31 +32,6 @@ static void a_block_serves_requests_of_half_its_size_up(void **state)
     assert_int_equal(atomic_load(&counted), 0);
 }
 
-static void a_loose_pool_serves_all_and_grows_what_is_too_small(void **state)
-{
-    (void)state;
-    _Atomic uint64_t counted = 0;
-    struct oto_page_pool pool;
-    oto_page_pool_init(&pool, &counted);
-    pool.large_bytes_max = 10 << 20;
-    pool.is_loose = 1;
-    struct oto_allocator memory = oto_page_pool_allocator(&pool);
-    uint8_t *block = oto_alloc(&memory, 300 * KIB);
-    memset(block, 1, 300 * KIB);
-    oto_free(&memory, block, 300 * KIB);
-    uint8_t *grown = oto_alloc(&memory, 900 * KIB);
-    assert_int_equal(atomic_load(&counted), 0); // nothing is left in the pool
-    memset(grown, 2, 900 * KIB);
-    oto_free(&memory, grown, 900 * KIB);
-    assert_true(atomic_load(&counted) >= 900 * KIB);
-    uint8_t *small = oto_alloc(&memory, 20 * KIB);
-    assert_ptr_equal(small, grown);
-    oto_free(&memory, small, 20 * KIB);
-    assert_true(atomic_load(&counted) >= 900 * KIB);
-    oto_page_pool_release(&pool);
-    assert_int_equal(atomic_load(&counted), 0);
-}
-
 static void what_is_beyond_the_limit_goes_back(void **state)
 {
     (void)state;
@@ -78,7 +53,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_serves_requests_of_half_its_size_up),
-        cmocka_unit_test(a_loose_pool_serves_all_and_grows_what_is_too_small),
         cmocka_unit_test(what_is_beyond_the_limit_goes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
