@@ -26,3 +26,8 @@ if(EXISTS ${OTO_DUCKDB_DIR}/libduckdb.so AND EXISTS ${OTO_DUCKDB_DIR}/duckdb.h)
 else()
   message(STATUS "libduckdb not found in '${OTO_DUCKDB_DIR}': otolith-query is not built (run make)")
 endif()
+
+# What reads its plans knows no DuckDB: tested and fuzzed alone.
+add_library(oto_query_plan STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/apps/otolith-query/query_plan_read.c)
+target_include_directories(oto_query_plan PUBLIC ${CMAKE_SOURCE_DIR}/apps/otolith-query)
+target_link_libraries(oto_query_plan PUBLIC oto_wire)

@@ -1,6 +1,7 @@
 // One request: the SQL is taken apart and checked, views are brought up to date, it runs, and its
 // answer goes out.
 #include "query_plan.h"
+#include "query_process.h"
 
 #include "base/utf8.h"
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include "codec/compress.h"
 #include "parquet/parquet_reader.h"
 #include "query_plan.h"
+#include "query_process.h"
 
 struct query_footer; // a file that was opened
 

@@ -5,7 +5,10 @@
 #ifndef OTO_APPS_QUERY_PLAN_H
 #define OTO_APPS_QUERY_PLAN_H
 
-#include "query_process.h"
+#include "base/alloc.h"
+#include "base/bytes.h"
+
+struct query_database;
 
 // A condition on one column, or on one key of a column that is a map.
 struct query_condition {
