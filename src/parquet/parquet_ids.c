@@ -32,6 +32,34 @@ static inline uint64_t hash_digits(const uint8_t *id, unsigned id_size, uint64_t
     return oto_xxh64_words4(words);
 }
 
+#define DICTIONARY_IDS_MIN 256 // fewer are compressed as text
+
+enum oto_status oto_parquet_ids_take(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    const struct oto_parquet_distinct *distinct = (const void *)file->scratch.distinct.data;
+    struct oto_parquet_scratch *scratch = &file->scratch;
+    uint32_t id_size = oto_parquet_leaf_id_size(leaf), length = 2 * id_size;
+    uint32_t count = plan->distinct_count;
+    uint64_t *hashes, words[4];
+    if (!id_size || count < DICTIONARY_IDS_MIN || leaf->column->null_count ||
+        file->options->compression != OTO_COMPRESSION_ZSTD)
+        return OTO_OK;
+    uint8_t *raw = oto_parquet_scratch_take(&scratch->digits, count, id_size);
+    if (!raw)
+        return OTO_NO_MEMORY;
+    OTO_TRY(oto_parquet_hashes_reserve(file, leaf, count, &hashes));
+    for (uint32_t i = 0; i < count; i++, raw += id_size) {
+        memcpy(raw, oto_parquet_id_at(leaf, distinct[i].position).data, id_size);
+        if (hashes)
+            hashes[i] = hash_digits(raw, id_size, words);
+    }
+    scratch->digits.size = (size_t)count * id_size;
+    plan->digits_first = 0;
+    plan->digits_size = (uint8_t)length;
+    return oto_buffer_append(&scratch->dictionary, &length, sizeof length);
+}
+
 // All there: bytes, where a compressor makes the digits (codec/hex_frame.h). The filter still wants
 // to have seen them. Always inlined with a constant size.
 __attribute__((always_inline)) static inline void

@@ -365,6 +365,10 @@ OTO_MUST_CHECK enum oto_status oto_parquet_texts_write(const struct oto_parquet_
                                                        uint32_t first, uint32_t end,
                                                        const struct oto_parquet_distinct *distinct,
                                                        struct oto_buffer *output, uint64_t *hashes);
+// The same for a dictionary of ids, where it is large: all their bytes go to scratch.digits.
+// OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_parquet_ids_take(struct oto_parquet_file *file,
+                                                    struct oto_parquet_plan *plan);
 // Texts in order: their first eight bytes as a number.
 static inline uint64_t oto_parquet_key_of_bytes(struct oto_bytes value)
 {
@@ -501,8 +505,8 @@ static inline void oto_parquet_edges_take(struct oto_parquet_edges *edges, struc
     oto_parquet_range_bytes(edges->range, value);
 }
 
-// Appends the values of the dictionary page, unless oto_parquet_texts_take has; hashes of all go to
-// scratch.hashes when the leaf has a bloom filter.
+// Appends the values of the dictionary page, unless it is made (texts_take, ids_take); hashes of
+// all go to scratch.hashes when the leaf has a bloom filter.
 OTO_MUST_CHECK enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,
                                                             const struct oto_parquet_plan *plan,
                                                             struct oto_buffer *output);

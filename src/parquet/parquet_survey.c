@@ -409,18 +409,30 @@ static enum oto_status table_init(struct oto_parquet_file *file,
     return OTO_OK;
 }
 
-// The code of a value, made when new; UINT32_MAX when the table is full or too slow. bytes: of an
-// id.
-static inline uint32_t table_code(struct table *table, uint64_t key, uint64_t hash,
-                                  struct oto_bytes bytes, uint32_t position)
+// Ids whose first eight bytes are the same, or that are not there.
+static inline int is_same_id(const struct oto_parquet_leaf *leaf, uint32_t a, uint32_t b,
+                             unsigned id_size)
+{
+    const struct oto_column *column = leaf->column;
+    const uint8_t *values = column->values;
+    int is_valid = oto_column_valid(column, a);
+    if (is_valid != oto_column_valid(column, b))
+        return 0;
+    return !is_valid || id_size == 8 ||
+           oto_load64(values + (size_t)a * 16 + 8) == oto_load64(values + (size_t)b * 16 + 8);
+}
+
+// The code of a value, made when new; UINT32_MAX when the table is full or too slow. id_size: 0 for
+// numbers.
+__attribute__((always_inline)) static inline uint32_t
+table_code(struct table *table, uint64_t key, uint64_t hash, unsigned id_size, uint32_t position)
 {
     uint32_t slot = (uint32_t)(hash >> 32) & table->mask;
     for (; table->slots[slot]; slot = (slot + 1) & table->mask) {
         uint32_t code = table->slots[slot] - 1;
         const struct oto_parquet_distinct *found = &table->distinct[code];
         if (found->key == key &&
-            (table->leaf->physical != OTO_PARQUET_BYTE_ARRAY ||
-             oto_bytes_equal(oto_parquet_id_at(table->leaf, found->position), bytes)))
+            (!id_size || is_same_id(table->leaf, found->position, position, id_size)))
             return code;
         if (!table->probes_left--)
             return UINT32_MAX;
@@ -468,19 +480,81 @@ static int64_t integer_at(const struct oto_parquet_leaf *leaf, uint32_t position
     return ((const int64_t *)leaf->column->values)[position];
 }
 
-static uint32_t value_code(struct table *table, const struct oto_parquet_leaf *leaf,
-                           uint32_t position)
+// The leaf's type is told, so that loops over rows are made for it.
+__attribute__((always_inline)) static inline uint32_t
+code_of_type(struct table *table, const struct oto_parquet_leaf *leaf, uint8_t type,
+             uint32_t position)
 {
-    if (leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
+    uint64_t key;
+    if (type == OTO_TYPE_ID8 || type == OTO_TYPE_ID16) {
         struct oto_bytes id = oto_parquet_id_at(leaf, position);
         uint64_t low = id.size ? oto_load64(id.data) : 1,
                  high = id.size == 16 ? oto_load64(id.data + 8) : 0;
-        return table_code(table, oto_parquet_key_of_bytes(id), mix(low ^ mix(high)), id, position);
+        key = id.size ? __builtin_bswap64(low) : 0;
+        return table_code(table, key, mix(low ^ mix(high)), type == OTO_TYPE_ID16 ? 16 : 8,
+                          position);
     }
-    uint64_t key = leaf->type == OTO_TYPE_DOUBLE
-                       ? key_of_double(((const double *)leaf->column->values)[position])
-                       : key_of_integer(integer_at(leaf, position));
-    return table_code(table, key, mix(key), oto_bytes(NULL, 0), position);
+    if (type == OTO_TYPE_DOUBLE)
+        key = key_of_double(((const double *)leaf->column->values)[position]);
+    else if (type == OTO_TYPE_INT32)
+        key = key_of_integer(((const int32_t *)leaf->column->values)[position]);
+    else
+        key = key_of_integer(((const int64_t *)leaf->column->values)[position]);
+    return table_code(table, key, mix(key), 0, position);
+}
+
+static uint32_t value_code(struct table *table, const struct oto_parquet_leaf *leaf,
+                           uint32_t position)
+{
+    return code_of_type(table, leaf, leaf->type, position);
+}
+
+// One value an entry. 0: too many different ones.
+__attribute__((always_inline)) static inline int
+code_rows(struct table *table, const struct walk *w, uint8_t type, uint32_t *codes)
+{
+    struct table local = *table;
+    uint32_t i = 0;
+    for (; i < w->count; i++) {
+        codes[i] = code_of_type(&local, w->leaf, type, w->entries[i]);
+        if (codes[i] == UINT32_MAX)
+            break;
+    }
+    *table = local;
+    return i == w->count;
+}
+
+static int code_plain_rows(struct table *table, const struct walk *w, uint32_t *codes)
+{
+    switch ((enum oto_type)w->leaf->type) {
+    case OTO_TYPE_ID16:
+        return code_rows(table, w, OTO_TYPE_ID16, codes);
+    case OTO_TYPE_DOUBLE:
+        return code_rows(table, w, OTO_TYPE_DOUBLE, codes);
+    case OTO_TYPE_INT64:
+    case OTO_TYPE_TIME:
+        return code_rows(table, w, OTO_TYPE_INT64, codes);
+    default:
+        return code_rows(table, w, w->leaf->type, codes);
+    }
+}
+
+static int code_walk(struct table *table, struct walk w, uint32_t *codes)
+{
+    const struct oto_parquet_leaf *leaf = w.leaf;
+    int by_position = w.weights != NULL, nulls = has_nulls(leaf);
+    uint32_t first, end, weight, n = 0;
+    while (walk_next(&w, &first, &end, &weight)) {
+        for (uint32_t i = first; i < end; i++) {
+            if (nulls && !oto_column_valid(leaf->column, i))
+                continue;
+            uint32_t code = value_code(table, leaf, i);
+            if (code == UINT32_MAX)
+                return 0;
+            codes[by_position ? i : n++] = code;
+        }
+    }
+    return 1;
 }
 
 // Codes of all values into scratch.chunk_codes. 0: there are too many different ones.
@@ -489,26 +563,16 @@ static enum oto_status code_values(struct oto_parquet_file *file, struct oto_par
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
     struct walk w = walk_begin(file, leaf);
-    int by_position = w.weights != NULL, nulls = has_nulls(leaf);
+    int by_position = w.weights != NULL;
     size_t room = by_position ? leaf->column->length : plan->value_count;
     uint32_t *codes = oto_parquet_scratch_take(&file->scratch.chunk_codes, room, sizeof *codes);
     if (!codes)
         return OTO_NO_MEMORY;
-    uint32_t first, end, weight, n = 0;
-    *ret_fits = 0;
-    while (walk_next(&w, &first, &end, &weight)) {
-        for (uint32_t i = first; i < end; i++) {
-            if (nulls && !oto_column_valid(leaf->column, i))
-                continue;
-            uint32_t code = value_code(table, leaf, i);
-            if (code == UINT32_MAX)
-                return OTO_OK;
-            codes[by_position ? i : n++] = code;
-        }
-    }
+    *ret_fits = is_plain_walk(&w) ? code_plain_rows(table, &w, codes) : code_walk(table, w, codes);
+    if (!*ret_fits)
+        return OTO_OK;
     plan->distinct_count = table->count;
     plan->code_source = by_position ? OTO_PARQUET_CODES_BY_POSITION : OTO_PARQUET_CODES_BY_ORDER;
-    *ret_fits = 1;
     return OTO_OK;
 }
 
@@ -524,6 +588,7 @@ static enum oto_status use_table(struct oto_parquet_file *file, struct oto_parqu
     for (uint32_t i = 0; i < plan->distinct_count; i++)
         ranks[table->distinct[i].code] = i;
     plan->encoding = OTO_PARQUET_RLE_DICTIONARY;
+    OTO_TRY(oto_parquet_ids_take(file, plan));
     return plan->is_sorted ? OTO_OK : oto_parquet_extremes_find(file, plan);
 }
 

@@ -19,31 +19,37 @@ struct page {
 };
 
 // --- dictionary indices ---
-// Where a row's list has its values.
-static inline void find_list(const struct oto_parquet_leaf *leaf, uint32_t entry,
-                             uint32_t *ret_first, uint32_t *ret_end)
+// The values of a row's list.
+struct run {
+    const uint32_t *at;
+    const uint32_t *end;
+};
+
+static inline struct run run_of_list(const uint32_t *outer, const uint32_t *inner, uint32_t entry,
+                                     const uint32_t *values)
 {
-    uint32_t first = leaf->outer[entry], end = leaf->outer[entry + 1];
-    *ret_first = leaf->inner ? leaf->inner[first] : first;
-    *ret_end = leaf->inner ? leaf->inner[end] : end;
+    uint32_t first = outer[entry], end = outer[entry + 1];
+    if (inner)
+        return (struct run){values + inner[first], values + inner[end]};
+    return (struct run){values + first, values + end};
 }
 
 static void gather_rows(const struct page *page, const struct oto_parquet_plan *plan,
                         uint32_t *codes)
 {
     const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
-    const uint32_t *done = (const void *)page->file->scratch.chunk_codes.data;
-    const uint32_t *values = page->leaf->column->values;
+    const uint32_t *outer = page->leaf->outer, *inner = page->leaf->inner;
     const uint32_t *indices = page->file->group.indices[page->leaf->level] + page->rows->first_row;
     const uint32_t *rows_end = indices + page->rows->row_count;
     int is_done = plan->code_source == OTO_PARQUET_CODES_BY_ROW;
+    const uint32_t *values =
+        is_done ? (const void *)page->file->scratch.chunk_codes.data : page->leaf->column->values;
     for (; indices < rows_end; indices++) {
-        uint32_t first, end;
-        find_list(page->leaf, *indices, &first, &end);
-        for (uint32_t j = first; is_done && j < end; j++)
-            *codes++ = done[j];
-        for (uint32_t j = first; !is_done && j < end; j++)
-            *codes++ = ranks[values[j]];
+        struct run run = run_of_list(outer, inner, *indices, values);
+        for (; is_done && run.at < run.end; run.at++)
+            *codes++ = *run.at;
+        for (; run.at < run.end; run.at++)
+            *codes++ = ranks[*run.at];
     }
 }
 
@@ -180,9 +186,10 @@ static enum oto_status write_wide_codes(const struct page *page,
     enum { HEAD_BYTES_MAX = 6, WIDTH_BYTES = OTO_CODE_BYTES };
     const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
     const uint32_t *values = page->leaf->column->values;
+    const uint32_t *outer = page->leaf->outer, *inner = page->leaf->inner;
     const uint32_t *indices = page->file->group.indices[page->leaf->level] + page->rows->first_row;
     const uint32_t *rows_end = indices + page->rows->row_count;
-    uint32_t groups = (page->count + 7) / 8, min, max, first, end;
+    uint32_t groups = (page->count + 7) / 8, min, max;
     size_t size = (size_t)groups * 8 * WIDTH_BYTES;
     uint8_t *seen = take_seen(page);
     OTO_TRY(oto_buffer_reserve(page->output, HEAD_BYTES_MAX + size));
@@ -193,9 +200,9 @@ static enum oto_status write_wide_codes(const struct page *page,
     at = put_varint(at, groups << 1 | 1);
     page->output->size = (size_t)(at - page->output->data) + size;
     for (; indices < rows_end; indices++) {
-        find_list(page->leaf, *indices, &first, &end);
-        for (uint32_t j = first; j < end; j++, at += WIDTH_BYTES) {
-            uint32_t code = ranks[values[j]];
+        struct run run = run_of_list(outer, inner, *indices, values);
+        for (; run.at < run.end; run.at++, at += WIDTH_BYTES) {
+            uint32_t code = ranks[*run.at];
             seen[code] = 1;
             oto_store32(at, code);
         }
@@ -203,6 +210,48 @@ static enum oto_status write_wide_codes(const struct page *page,
     memset(at, 0, (size_t)(page->output->data + page->output->size - at));
     page->file->codes_size = size;
     oto_parquet_extremes_seen(page->file, plan, seen, &min, &max);
+    range_of_codes(page, min, max);
+    return OTO_OK;
+}
+
+// Keys of lists: few, and their order comes again from row to row, so bytes are as small as bits
+// once compressed, and a byte is a store.
+static int are_codes_bytes(const struct page *page, const struct oto_parquet_plan *plan)
+{
+    return plan->code_source == OTO_PARQUET_CODES_BY_ROW_TEXT && plan->is_sorted &&
+           plan->distinct_count <= 256 && page->count &&
+           page->file->options->compression != OTO_COMPRESSION_NONE;
+}
+
+static enum oto_status write_byte_codes(const struct page *page)
+{
+    enum { HEAD_BYTES_MAX = 6 };
+    const uint32_t *ranks = (const void *)page->file->scratch.counts.data;
+    const uint32_t *values = page->leaf->column->values;
+    const uint32_t *outer = page->leaf->outer, *inner = page->leaf->inner;
+    const uint32_t *indices = page->file->group.indices[page->leaf->level] + page->rows->first_row;
+    const uint32_t *rows_end = indices + page->rows->row_count;
+    uint8_t seen[256] = {0};
+    size_t groups = ((size_t)page->count + 7) / 8;
+    uint32_t min = 0, max = 255;
+    OTO_TRY(oto_buffer_reserve(page->output, HEAD_BYTES_MAX + groups * 8));
+    uint8_t *at = page->output->data + page->output->size;
+    *at++ = 8;
+    at = put_varint(at, (uint32_t)groups << 1 | 1);
+    page->output->size = (size_t)(at - page->output->data) + groups * 8;
+    for (; indices < rows_end; indices++) {
+        struct run run = run_of_list(outer, inner, *indices, values);
+        for (; run.at < run.end; run.at++) {
+            uint32_t code = ranks[*run.at];
+            seen[code] = 1;
+            *at++ = (uint8_t)code;
+        }
+    }
+    memset(at, 0, (size_t)(page->output->data + page->output->size - at));
+    while (!seen[min])
+        min++;
+    while (!seen[max])
+        max--;
     range_of_codes(page, min, max);
     return OTO_OK;
 }
@@ -224,6 +273,8 @@ static enum oto_status write_codes(const struct page *page, const struct oto_par
         return write_one_code(page);
     if (are_codes_wide(page, plan))
         return write_wide_codes(page, plan);
+    if (are_codes_bytes(page, plan))
+        return write_byte_codes(page);
     if (plan->code_source == OTO_PARQUET_CODES_BY_LIST && page->count) {
         uint32_t min, max;
         OTO_TRY(oto_parquet_lists_write(page->file, plan, page->rows, page->output, &min, &max));
@@ -467,7 +518,7 @@ enum oto_status oto_parquet_dictionary_write(struct oto_parquet_file *file,
     const struct oto_parquet_distinct *distinct = (const void *)file->scratch.distinct.data;
     const struct oto_parquet_leaf *leaf = plan->leaf;
     uint64_t *hashes = NULL, hash;
-    if (oto_parquet_leaf_is_text(leaf) && !plan->is_sorted)
+    if (plan->digits_size || (oto_parquet_leaf_is_text(leaf) && !plan->is_sorted))
         return OTO_OK;
     OTO_TRY(oto_parquet_hashes_reserve(file, leaf, plan->distinct_count, &hashes));
     if (oto_parquet_leaf_is_text(leaf))
