@@ -30,7 +30,7 @@ def json_path(path):
 
 
 def clickhouse_path(path):
-    return "JSONExtractString(Body, " + ", ".join(f"'{part}'" for part in path.split(".")) + ")"
+    return "JSONExtract(Body, " + ", ".join(f"'{part}'" for part in path.split(".")) + ", 'Nullable(String)')"
 
 
 def bluesky(of, micros):

@@ -14,6 +14,8 @@ struct answer {
     struct query_request *request;
     char *sql; // NUL-terminated copy
     struct oto_bytes text;
+    uint8_t *wanted;             // a table: whether the SQL needs it
+    struct oto_buffer rewritten; // empty, or what runs in the SQL's place
     duckdb_prepared_statement statement;
     uint64_t rows;
 };
@@ -61,53 +63,33 @@ static void send_scan(struct answer *a)
 }
 
 // What is asked, without EXPLAIN.
-static const char *bare_sql(const struct answer *a, const struct oto_buffer *rewritten)
+static const char *bare_sql(const struct answer *a)
 {
     static const char *const words[] = {"EXPLAIN ANALYZE ", "EXPLAIN "};
-    const char *sql = rewritten->size ? (const char *)rewritten->data : a->sql;
-    for (size_t i = 0; rewritten->size && i < sizeof(words) / sizeof(words[0]); i++)
+    const char *sql = a->rewritten.size ? (const char *)a->rewritten.data : a->sql;
+    for (size_t i = 0; a->rewritten.size && i < sizeof(words) / sizeof(words[0]); i++)
         if (strncmp(sql, words[i], strlen(words[i])) == 0)
             return sql + strlen(words[i]);
     return sql;
 }
 
 // Plans the query over empty tables, and drops the files that hold nothing of what it wants.
-static enum oto_status choose_files(struct answer *a, const uint8_t *wanted,
-                                    const struct oto_buffer *rewritten, struct oto_error *err)
+static void choose_files(struct answer *a)
 {
     struct query_process *p = a->process;
     struct query_plan plan;
     int is_any = 0;
-    OTO_TRY(query_views_take(&p->views, &p->db, a->request, wanted, err));
     for (size_t i = 0; i < p->views.file_count; i++)
-        is_any |= wanted[p->views.files[i].info.table] && !p->views.files[i].info.is_model;
+        is_any |= a->wanted[p->views.files[i].info.table] && !p->views.files[i].info.is_model;
     query_plan_init(&plan);
+    query_views_plan(&p->views, &p->db, a->wanted);
     if (is_any)
-        query_plan_make(&plan, &p->db, bare_sql(a, rewritten), a->request->view.parameters_json,
+        query_plan_make(&plan, &p->db, bare_sql(a), a->request->view.parameters_json,
                         p->settings.table_count);
-    query_prune(&p->views, &plan, wanted);
+    query_prune(&p->views, &plan, a->wanted);
     query_pick(&p->views, &plan, &p->io);
     query_plan_release(&plan);
     send_scan(a);
-    return OTO_OK;
-}
-
-// Checks what is asked, and brings the views of the tables it needs up to date.
-static enum oto_status check(struct answer *a, struct oto_buffer *rewritten, struct oto_error *err)
-{
-    struct query_process *p = a->process;
-    uint8_t *wanted = calloc(p->settings.table_count + 1, 1);
-    if (!wanted)
-        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
-    int select_only = a->request->view.format == OTO_QUERY_PARQUET;
-    enum oto_status status =
-        query_check(&p->db, &p->settings, a->text, wanted, select_only, rewritten, err);
-    if (status == OTO_OK)
-        status = choose_files(a, wanted, rewritten, err);
-    if (status == OTO_OK)
-        status = query_views_update(&p->views, &p->db, wanted, err);
-    free(wanted);
-    return status;
 }
 
 static enum oto_status prepare_extracted(struct answer *a, duckdb_extracted_statements statements,
@@ -125,38 +107,67 @@ static enum oto_status prepare_extracted(struct answer *a, duckdb_extracted_stat
 }
 
 // Puts the checked SELECT into the statement that writes Parquet.
-static enum oto_status wrap_copy(struct answer *a, struct oto_buffer *rewritten,
-                                 struct oto_error *err)
+static enum oto_status wrap_copy(struct answer *a, struct oto_buffer *copy, struct oto_error *err)
 {
-    struct oto_buffer copy;
-    oto_buffer_init(&copy, &oto_allocator_heap, 1u << 30);
-    enum oto_status status = query_copy_sql(a->process->copy_fd, (const char *)rewritten->data,
-                                            a->request->view.rows_max, &copy);
-    oto_buffer_release(rewritten);
-    *rewritten = copy;
+    enum oto_status status = query_copy_sql(a->process->copy_fd, (const char *)a->rewritten.data,
+                                            a->request->view.rows_max, copy);
     return status < 0 ? oto_error_set(err, status, "out of memory") : OTO_OK;
+}
+
+// Brings the views of the tables that the query needs up to date, and prepares it over them.
+static enum oto_status prepare_once(struct answer *a, struct oto_error *err)
+{
+    struct query_process *p = a->process;
+    duckdb_extracted_statements statements = NULL;
+    struct oto_buffer copy;
+    const char *sql = a->rewritten.size ? (const char *)a->rewritten.data : a->sql;
+    choose_files(a);
+    OTO_TRY(query_views_update(&p->views, &p->db, a->wanted, err));
+    oto_buffer_init(&copy, &oto_allocator_heap, 1u << 30);
+    enum oto_status status = OTO_OK;
+    if (a->request->view.format == OTO_QUERY_PARQUET) {
+        status = wrap_copy(a, &copy, err);
+        sql = (const char *)copy.data;
+    }
+    if (status == OTO_OK)
+        status = extract(a, sql, &statements, err);
+    if (status == OTO_OK)
+        status = prepare_extracted(a, statements, err);
+    duckdb_destroy_extracted(&statements);
+    oto_buffer_release(&copy);
+    return status;
+}
+
+// With the columns alone that the query names; where that fails, with all. Then it is wrong, and
+// DuckDB can say what it may have meant.
+static enum oto_status prepare_checked(struct answer *a, struct oto_error *err)
+{
+    struct query_process *p = a->process;
+    OTO_TRY(query_views_take(&p->views, &p->db, a->request, a->wanted, err));
+    enum oto_status status = prepare_once(a, err);
+    if (status == OTO_OK || p->views.names.every || query_io_stopped(&p->io) != QUERY_GOES_ON)
+        return status;
+    duckdb_destroy_prepare(&a->statement);
+    oto_error_init(err);
+    p->views.names.every = 1;
+    query_views_reset(&p->views);
+    return prepare_once(a, err);
 }
 
 static enum oto_status prepare(struct answer *a, struct oto_error *err)
 {
+    struct query_process *p = a->process;
     duckdb_extracted_statements statements = NULL;
-    struct oto_buffer rewritten;
-    oto_buffer_init(&rewritten, &oto_allocator_heap, 1u << 30);
     OTO_TRY(copy_sql(a, err));
+    a->wanted = calloc(p->settings.table_count + 1, 1);
+    if (!a->wanted)
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     enum oto_status status = extract(a, a->sql, &statements, err);
-    if (status == OTO_OK)
-        status = check(a, &rewritten, err);
-    if (status == OTO_OK && a->request->view.format == OTO_QUERY_PARQUET)
-        status = wrap_copy(a, &rewritten, err);
-    if (status == OTO_OK && rewritten.size) {
-        duckdb_destroy_extracted(&statements);
-        status = extract(a, (const char *)rewritten.data, &statements, err);
-    }
-    if (status == OTO_OK)
-        status = prepare_extracted(a, statements, err);
     duckdb_destroy_extracted(&statements);
-    oto_buffer_release(&rewritten);
-    return status;
+    OTO_TRY(status);
+    OTO_TRY(query_check(&p->db, &p->settings, a->text, a->wanted, &p->views.names,
+                        a->request->view.format == OTO_QUERY_PARQUET, &a->rewritten, err));
+    return prepare_checked(a, err);
 }
 
 // --- running ---
@@ -237,12 +248,15 @@ void query_answer(struct query_process *process, struct query_request *request)
     struct answer a = {.process = process, .request = request};
     struct oto_error err;
     oto_error_init(&err);
+    oto_buffer_init(&a.rewritten, &oto_allocator_heap, 1u << 30);
     enum oto_status status = prepare(&a, &err);
     if (status == OTO_OK)
         status = run(&a, &err);
     status = explain_stop(&a, status, &err);
     duckdb_destroy_prepare(&a.statement);
     query_views_let_go(&process->views);
+    oto_buffer_release(&a.rewritten);
+    free(a.wanted);
     free(a.sql);
     query_io_done(&process->io);
     send_outcome(&a, status, &err);

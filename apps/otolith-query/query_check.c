@@ -432,8 +432,8 @@ static enum oto_status rewrite(struct query_database *db, const char *words, str
 }
 
 enum oto_status query_check(struct query_database *db, const struct query_settings *settings,
-                            struct oto_bytes sql, uint8_t *wanted, int select_only,
-                            struct oto_buffer *rewritten, struct oto_error *err)
+                            struct oto_bytes sql, uint8_t *wanted, struct query_names *names,
+                            int select_only, struct oto_buffer *rewritten, struct oto_error *err)
 {
     const char *words;
     size_t shift = skip_explain(sql, &words);
@@ -454,6 +454,8 @@ enum oto_status query_check(struct query_database *db, const struct query_settin
         status = walk_tree(&w, oto_buffer_view(&tree));
     if (status == OTO_OK && (words || select_only))
         status = rewrite(db, words ? words : "", checked, rewritten, err);
+    if (status == OTO_OK && names)
+        query_names_set(names, oto_buffer_view(&tree));
     oto_buffer_release(&tree);
     oto_buffer_release(&w.names);
     free(w.tables);

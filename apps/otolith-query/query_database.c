@@ -66,13 +66,13 @@ static const char plan_settings[] = "CREATE SCHEMA plan; SET schema='plan';"
                                     "SET late_materialization_max_rows=0;"
                                     "SET enable_progress_bar=false;";
 
-// No caches of files: hot files come and go under the same names. No spilling: the process may not
-// write.
+// Footers are kept, within the memory that DuckDB may have, while the file's time is the same: see
+// place_picked. Nothing else of files is. No spilling: the process may not write.
 static const char fixed_settings[] = "SET TimeZone='UTC';"
                                      "SET temp_directory='';"
                                      "SET max_temp_directory_size='0KB';"
                                      "SET enable_external_file_cache=false;"
-                                     "SET parquet_metadata_cache=false;"
+                                     "SET GLOBAL parquet_metadata_cache=true;"
                                      "SET autoinstall_known_extensions=false;"
                                      "SET autoload_known_extensions=false;"
                                      "SET allow_community_extensions=false;"

@@ -11,29 +11,42 @@
 // --- columns ---
 
 struct columns {
-    struct oto_buffer sql;
+    struct query_model *model;
     const struct oto_parquet_metadata *metadata;
     uint32_t node; // of the next column
-    const char *time_name;
 };
+
+static enum oto_status write_field(struct oto_buffer *sql, int32_t id, struct oto_bytes name,
+                                   struct oto_bytes type)
+{
+    OTO_TRY(oto_buffer_append_format(sql, "%d: {name: ", id));
+    OTO_TRY(query_append_quoted(sql, name, '\''));
+    OTO_TRY(oto_buffer_append_format(sql, ", type: "));
+    OTO_TRY(query_append_quoted(sql, type, '\''));
+    OTO_TRY(oto_buffer_append_format(sql, ", default_value: NULL}"));
+    return oto_buffer_append_byte(sql, 0);
+}
 
 static enum oto_status add_column(struct columns *c, struct oto_bytes name, struct oto_bytes type)
 {
     static const char *const times[] = {"Timestamp", "TimeUnix"};
+    struct query_field *field = &c->model->fields[c->model->field_count];
+    struct oto_buffer sql;
     if (c->node >= c->metadata->node_count ||
         !oto_bytes_equal(c->metadata->nodes[c->node].name, name) ||
         c->metadata->nodes[c->node].field_id < 0)
         return OTO_INVALID;
-    OTO_TRY(oto_buffer_append_format(&c->sql, "%s%d: {name: ", c->node > 1 ? ", " : "MAP {",
-                                     c->metadata->nodes[c->node].field_id));
-    OTO_TRY(query_append_quoted(&c->sql, name, '\''));
-    OTO_TRY(oto_buffer_append_format(&c->sql, ", type: "));
-    OTO_TRY(query_append_quoted(&c->sql, type, '\''));
-    OTO_TRY(oto_buffer_append_format(&c->sql, ", default_value: NULL}"));
+    oto_buffer_init(&sql, &oto_allocator_heap, 1 << 20);
+    OTO_TRY(write_field(&sql, c->metadata->nodes[c->node].field_id, name, type));
+    field->sql = (char *)sql.data;
+    field->name = oto_bytes_copy_text(&oto_allocator_heap, name);
+    if (!field->name)
+        return OTO_NO_MEMORY;
+    c->model->field_count++;
     c->node = c->metadata->nodes[c->node].end;
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
         if (oto_bytes_equal_text(name, times[i]))
-            c->time_name = times[i];
+            c->model->time_name = times[i];
     return OTO_OK;
 }
 
@@ -59,9 +72,7 @@ static enum oto_status describe(struct columns *c, duckdb_connection connection,
         duckdb_destroy_data_chunk(&chunk);
     }
     duckdb_destroy_result(&result);
-    OTO_TRY(status);
-    OTO_TRY(oto_buffer_append_byte(&c->sql, '}'));
-    return oto_buffer_append_byte(&c->sql, 0);
+    return status;
 }
 
 // --- the same as a schema ---
@@ -121,31 +132,74 @@ static void make_schema(struct query_model *model, const char *name,
     free(promotions);
 }
 
+// --- which of them are named ---
+
+int query_model_has(const struct query_model *model, const char *name)
+{
+    for (size_t i = 0; i < model->field_count; i++)
+        if (strcmp(model->fields[i].name, name) == 0)
+            return model->fields[i].is_named;
+    return model->fd < 0;
+}
+
+// The time is always there: a view needs one column at least.
+void query_model_mark(struct query_model *model, const struct query_names *names)
+{
+    int has_end = query_names_have(names, "EndTimeUnixNano");
+    int has_nanoseconds = has_end || query_names_have(names, "TimeUnixNano");
+    for (size_t i = 0; i < model->field_count; i++) {
+        const char *name = model->fields[i].name;
+        int is_time =
+            model->time_name && strncmp(name, model->time_name, strlen(model->time_name)) == 0;
+        const char *rest = is_time ? name + strlen(model->time_name) : name;
+        model->fields[i].is_named = query_names_have(names, name) || (is_time && !*rest) ||
+                                    (has_nanoseconds && strcmp(rest, "NanoOfMicro") == 0) ||
+                                    (has_end && strcmp(name, "Duration") == 0);
+    }
+}
+
 // --- the view for planning ---
 
+enum oto_status query_append_fields(struct oto_buffer *sql, const struct query_model *model)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < model->field_count; i++) {
+        if (!model->fields[i].is_named)
+            continue;
+        OTO_TRY(oto_buffer_append(sql, ",", count++ ? 1 : 0));
+        OTO_TRY(query_append_quoted(sql, oto_bytes_text(model->fields[i].name), '"'));
+    }
+    return OTO_OK;
+}
+
 // Two files, so that DuckDB takes no statistics of rows from them.
-static enum oto_status make_view(const struct query_views *views, struct query_database *db,
-                                 size_t table, struct oto_error *err)
+enum oto_status query_model_write(const struct query_views *views, size_t table,
+                                  struct oto_buffer *sql)
 {
     const struct query_model *model = &views->models[table];
-    struct oto_buffer sql;
-    oto_buffer_init(&sql, &oto_allocator_heap, 1 << 16);
-    enum oto_status status = oto_buffer_append_format(&sql, "CREATE OR REPLACE VIEW ");
-    if (status == OTO_OK)
-        status = query_append_quoted(&sql, oto_bytes_text(views->settings->tables[table]), '"');
-    if (status == OTO_OK)
-        status = oto_buffer_append_format(
-            &sql, " AS SELECT * FROM read_parquet(['%s', '%s'], hive_partitioning=false) WHERE ",
-            model->path, model->path);
-    if (status == OTO_OK)
-        status = oto_buffer_append_format(&sql, QUERY_PLAN_MARK_FORMAT, model->time_name,
-                                          QUERY_PLAN_MARK + table);
-    if (status == OTO_OK)
-        status = oto_buffer_append_byte(&sql, 0);
-    if (status == OTO_OK)
-        status = query_database_run(db->plan, (const char *)sql.data, err);
-    oto_buffer_release(&sql);
-    return status;
+    OTO_TRY(oto_buffer_append_format(sql, "CREATE OR REPLACE VIEW "));
+    OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->settings->tables[table]), '"'));
+    OTO_TRY(oto_buffer_append_format(sql, " AS SELECT "));
+    OTO_TRY(query_append_fields(sql, model));
+    OTO_TRY(oto_buffer_append_format(
+        sql, " FROM read_parquet(['%s', '%s'], hive_partitioning=false) WHERE ", model->path,
+        model->path));
+    OTO_TRY(oto_buffer_append_format(sql, QUERY_PLAN_MARK_FORMAT, model->time_name,
+                                     QUERY_PLAN_MARK + table));
+    return oto_buffer_append_byte(sql, 0);
+}
+
+// --- taking one ---
+
+static void forget_fields(struct query_model *model)
+{
+    for (size_t i = 0; model->fields && i < model->field_count; i++) {
+        free(model->fields[i].name);
+        free(model->fields[i].sql);
+    }
+    free(model->fields);
+    model->fields = NULL;
+    model->field_count = 0;
 }
 
 static enum oto_status learn(struct query_model *model, struct query_views *views,
@@ -154,12 +208,10 @@ static enum oto_status learn(struct query_model *model, struct query_views *view
     struct oto_parquet_reader *reader = query_footer_open(views->footers->codec, &model->fd);
     if (!reader)
         return OTO_INVALID;
-    struct columns c = {.metadata = oto_parquet_metadata_of(reader), .node = 1};
-    oto_buffer_init(&c.sql, &oto_allocator_heap, 1 << 20);
-    enum oto_status status = describe(&c, db->own, model->path);
+    struct columns c = {.model = model, .metadata = oto_parquet_metadata_of(reader), .node = 1};
+    model->fields = calloc(c.metadata->node_count, sizeof(*model->fields));
+    enum oto_status status = model->fields ? describe(&c, db->own, model->path) : OTO_NO_MEMORY;
     model->columns = query_columns_hash(reader);
-    model->columns_sql = (char *)c.sql.data;
-    model->time_name = c.time_name;
     make_schema(model, table_name, c.metadata);
     oto_parquet_close(reader);
     return status;
@@ -174,14 +226,13 @@ enum oto_status query_model_take(struct query_views *views, struct query_databas
         return oto_error_set(err, OTO_NO_MEMORY, "no descriptor for an empty table");
     (void)snprintf(model->path, sizeof(model->path), "/proc/self/fd/%d", model->fd);
     enum oto_status status = learn(model, views, db, views->settings->tables[table]);
-    if (status == OTO_OK && model->time_name)
-        status = make_view(views, db, table, err);
     if (status < 0) // then every file is opened
         (void)fprintf(stderr, "otolith-query: the columns of %s are not understood\n",
                       views->settings->tables[table]);
     if (status < 0) {
         close(model->fd);
         model->fd = -1;
+        forget_fields(model);
     }
     return OTO_OK;
 }

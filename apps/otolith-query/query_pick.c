@@ -376,8 +376,12 @@ static void run_threads(struct job *job, unsigned threads)
     free(pickers);
 }
 
+// Rows have all columns that views have, where these are few: then their file needs no words about
+// its columns.
 static int is_read(const struct job *job, const char *name)
 {
+    if (!job->views->names.every)
+        return query_model_has(&job->views->models[job->table], name);
     for (const struct query_scan *scan = job->plan->scans; scan; scan = scan->next)
         for (size_t i = 0; scan->table == job->table && i < scan->word_count; i++)
             if (oto_bytes_equal_text(scan->words[i], name))
@@ -433,7 +437,11 @@ static enum oto_status choose_columns(struct job *job, const struct oto_schema *
 // What the view says in place of the map: MAP {'key': 'value'} AS "Column".
 static enum oto_status write_constant(struct job *job)
 {
+    const struct query_model *model = &job->views->models[job->table];
     struct oto_buffer *sql = &job->views->constants[job->table];
+    for (size_t i = 0; i < model->field_count; i++)
+        if (oto_bytes_equal_text(job->constant->column, model->fields[i].name))
+            job->views->constant_names[job->table] = model->fields[i].name;
     OTO_TRY(oto_buffer_append_format(sql, "MAP {"));
     OTO_TRY(query_append_quoted(sql, job->constant->key, '\''));
     OTO_TRY(oto_buffer_append_format(sql, ": "));

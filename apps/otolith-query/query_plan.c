@@ -30,6 +30,15 @@ static enum oto_status explain(struct query_database *db, const char *sql,
     enum oto_status status = oto_buffer_append_format(&text, "EXPLAIN (FORMAT JSON) ");
     if (status == OTO_OK)
         status = oto_buffer_append(&text, sql, strlen(sql) + 1);
+    if (status == OTO_OK && !parameters_json.size) {
+        // What is prepared is planned again when it runs.
+        status = duckdb_query(db->plan, (const char *)text.data, &result) == DuckDBError
+                     ? OTO_INVALID
+                     : fetch_plan(result, json);
+        duckdb_destroy_result(&result);
+        oto_buffer_release(&text);
+        return status;
+    }
     if (status == OTO_OK &&
         duckdb_prepare(db->plan, (const char *)text.data, &statement) == DuckDBError)
         status = OTO_INVALID;

@@ -84,6 +84,19 @@ OTO_MUST_CHECK enum oto_status query_database_text(duckdb_prepared_statement sta
                                                    struct oto_buffer *output,
                                                    struct oto_error *err);
 
+// --- query_columns.c: what columns views have ---
+
+// What a query's text names.
+struct query_names {
+    struct oto_buffer tree; // its syntax tree as JSON, in lower case
+    int every;              // columns that are not named count, too
+};
+void query_names_init(struct query_names *names);
+void query_names_release(struct query_names *names);
+void query_names_set(struct query_names *names, struct oto_bytes tree);
+// Whether the query could tell that a column is not there.
+int query_names_have(const struct query_names *names, const char *name);
+
 // --- query_views.c: the tables of a request ---
 
 // One of a request's files.
@@ -96,11 +109,19 @@ struct query_file {
     int has_picked;             // it is the copy
 };
 
+// A column of a table.
+struct query_field {
+    char *name;
+    char *sql;    // what read_parquet's `schema` says of it
+    int is_named; // by the request
+};
+
 // A table as it is without rows.
 struct query_model {
     int fd; // -1: there is none, nothing is known of the table
     char path[32];
-    char *columns_sql;     // for read_parquet's `schema`
+    struct query_field *fields;
+    size_t field_count;
     const char *time_name; // column that times of files are about
     uint64_t columns;      // query_columns_hash
     struct oto_schemas *schemas;
@@ -108,19 +129,24 @@ struct query_model {
 };
 
 #define QUERY_PICKED_MAX 32
+#define QUERY_PICKED_FILES 256 // places for them
+#define QUERY_PEOPLE_VIEWS 3
 
 struct query_views {
     const struct query_settings *settings;
-    char **sql;             // a table: what its view was made by
-    uint32_t made, planned; // views for people that are there, and those over empty tables
+    struct query_names names; // of the request
+    char **made;              // a table: what its view was made by; then those for people
+    char **planned;           // the same of the views over empty tables
     struct query_file *files;
     size_t file_count, file_capacity;
     struct query_model *models; // by table
     struct query_footers *footers;
     struct oto_query_scan scan;   // what the request reads
     struct oto_buffer *constants; // a table: a column of the picked rows that is one value, as SQL
+    const char **constant_names;  // its name, or NULL
     int picked_fds[QUERY_PICKED_MAX];
-    size_t picked_count; // of these in use
+    size_t picked_count;                        // of these in use
+    int64_t picked_seconds[QUERY_PICKED_FILES]; // when the last file of a place was written
 };
 OTO_MUST_CHECK enum oto_status query_views_init(struct query_views *views,
                                                 const struct query_settings *settings);
@@ -129,6 +155,10 @@ OTO_MUST_CHECK enum oto_status query_views_take(struct query_views *views,
                                                 struct query_database *db,
                                                 struct query_request *request,
                                                 const uint8_t *wanted, struct oto_error *err);
+// Makes the views over empty tables: with the columns that views->names has.
+void query_views_plan(struct query_views *views, struct query_database *db, const uint8_t *wanted);
+// All files count again, as after query_views_take.
+void query_views_reset(struct query_views *views);
 // One more file in memory of a table. Takes the descriptor unless it fails.
 OTO_MUST_CHECK enum oto_status query_views_add_memory(struct query_views *views, uint32_t table,
                                                       int fd);
@@ -136,22 +166,37 @@ OTO_MUST_CHECK enum oto_status query_views_add_memory(struct query_views *views,
 OTO_MUST_CHECK enum oto_status query_views_update(struct query_views *views,
                                                   struct query_database *db, const uint8_t *wanted,
                                                   struct oto_error *err);
+// Appends the columns that views have, quoted.
+OTO_MUST_CHECK enum oto_status query_append_fields(struct oto_buffer *sql,
+                                                   const struct query_model *model);
 // Appends text between quotes, its own ones doubled.
 OTO_MUST_CHECK enum oto_status query_append_quoted(struct oto_buffer *sql, struct oto_bytes text,
                                                    char quote);
 // Closes the request's files in memory.
 void query_views_let_go(struct query_views *views);
-// The views for people over the wanted tables, in the connection's schema. made: a bit for each
-// that is there.
-void query_views_make_for_people(const struct query_views *views, duckdb_connection connection,
-                                 const uint8_t *wanted, uint32_t *made);
+// Makes a view unless *text, by which it was made, is the same. NULL: it was not.
+OTO_MUST_CHECK enum oto_status query_views_make(duckdb_connection connection, char **text,
+                                                const char *sql, struct oto_error *err);
+
+// --- query_people.c: logs, traces and metrics ---
+
+// Makes the views for people over the wanted tables. texts: what they were made by.
+void query_people_update(struct query_views *views, duckdb_connection connection, char **texts,
+                         const uint8_t *wanted);
 
 // --- query_model.c: tables without rows, in the schema `plan` ---
 
-// Keeps a copy of the model's descriptor and makes the table's view for planning.
+// Keeps a copy of the model's descriptor.
 OTO_MUST_CHECK enum oto_status query_model_take(struct query_views *views,
                                                 struct query_database *db, size_t table, int fd,
                                                 struct oto_error *err);
+// Marks the columns that the names have, and those that others are made of.
+void query_model_mark(struct query_model *model, const struct query_names *names);
+// Whether views have the column; those of tables that nothing is known of have all.
+int query_model_has(const struct query_model *model, const char *name);
+// Appends the view for planning, NUL-terminated.
+OTO_MUST_CHECK enum oto_status query_model_write(const struct query_views *views, size_t table,
+                                                 struct oto_buffer *sql);
 
 // --- query_prune.c: files that hold no wanted row ---
 
@@ -173,12 +218,13 @@ void query_pick(struct query_views *views, const struct query_plan *plan, struct
 // --- query_check.c: what may be asked ---
 
 // Says whether a SELECT (or EXPLAIN of one) keeps to the tables and harmless functions. wanted: set
-// to 1 for each table that it needs. rewritten: the SQL that has to run in its place,
-// NUL-terminated: for EXPLAIN, and with select_only, which refuses EXPLAIN; else left empty.
+// to 1 for each table that it needs. names: may be NULL. rewritten: the SQL that has to run in its
+// place, NUL-terminated: for EXPLAIN, and with select_only, which refuses EXPLAIN; else left empty.
 // OTO_DENIED or OTO_INVALID with line and column.
 OTO_MUST_CHECK enum oto_status query_check(struct query_database *db,
                                            const struct query_settings *settings,
-                                           struct oto_bytes sql, uint8_t *wanted, int select_only,
+                                           struct oto_bytes sql, uint8_t *wanted,
+                                           struct query_names *names, int select_only,
                                            struct oto_buffer *rewritten, struct oto_error *err);
 int query_function_is_denied(struct oto_bytes name);
 int query_table_function_is_allowed(struct oto_bytes name);

@@ -6,90 +6,32 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define FIRST_DESCRIPTOR 500
-#define MEMORY_FILES_MAX 256 // made for a query
-#define LOOKS_MAX 16         // files that a query opens only to learn their columns
+// Numbers of descriptors: of files that are made for a query, then of those that come with it.
+#define FIRST_PICKED 256
+#define FIRST_DESCRIPTOR (FIRST_PICKED + QUERY_PICKED_FILES)
+#define LOOKS_MAX 16 // files that a query opens only to learn their columns
 
 enum oto_status query_views_init(struct query_views *views, const struct query_settings *settings)
 {
     views->settings = settings;
-    views->sql = calloc(settings->table_count + 1, sizeof(*views->sql));
+    query_names_init(&views->names);
+    views->made = calloc(settings->table_count + QUERY_PEOPLE_VIEWS, sizeof(*views->made));
+    views->planned = calloc(settings->table_count + QUERY_PEOPLE_VIEWS, sizeof(*views->planned));
+    views->constant_names = calloc(settings->table_count + 1, sizeof(*views->constant_names));
     views->models = calloc(settings->table_count + 1, sizeof(*views->models));
     views->footers = calloc(1, sizeof(*views->footers));
     views->constants = calloc(settings->table_count + 1, sizeof(*views->constants));
-    if (!views->sql || !views->models || !views->footers || !views->constants)
+    if (!views->made || !views->planned || !views->models || !views->footers || !views->constants ||
+        !views->constant_names)
         return OTO_NO_MEMORY;
     for (size_t i = 0; i < settings->table_count; i++) {
         views->models[i].fd = -1;
         oto_buffer_init(&views->constants[i], &oto_allocator_heap, 1u << 20);
     }
     return query_footers_init(views->footers);
-}
-
-// --- views for people ---
-
-#define NANOSECONDS(column) "TRY(epoch_us(" column ") * 1000 + coalesce(" column "NanoOfMicro, 0))"
-// The rest of the columns but for those that only serve to give OTLP back as it was.
-#define OTHERS(named)                                                                              \
-    "COLUMNS(c -> NOT regexp_matches(c, "                                                          \
-    "'(Types|BodyType|NanoOfMicro|SchemaUrl|DroppedAttrCount|DroppedCount|EntityRefs)$') "         \
-    "AND c NOT IN (" named "))"
-#define METRICS(kind)                                                                              \
-    "SELECT TimeUnix, ServiceName, MetricName, '" kind                                             \
-    "' AS MetricType, MetricUnit, Attributes, " NANOSECONDS(                                       \
-        "TimeUnix") " AS TimeUnixNano, " OTHERS("'TimeUnix', 'ServiceName', 'MetricName', "        \
-                                                "'MetricUnit', 'Attributes'") " FROM "             \
-                                                                              "otel_metrics_" kind
-#define AND_METRICS(kind) " UNION ALL BY NAME " METRICS(kind)
-
-static const struct {
-    const char *tables; // all whose names begin so have to be there
-    const char *sql;
-} people_views[] = {
-    {"otel_logs",
-     "CREATE OR REPLACE VIEW logs AS SELECT Timestamp, ServiceName, SeverityText, Body, "
-     "LogAttributes, TraceId, SpanId, "
-     "SeverityNumber, EventName, ResourceAttributes, ScopeName, " NANOSECONDS(
-         "Timestamp") " AS TimeUnixNano, " OTHERS("'Timestamp', 'ServiceName', 'SeverityText', "
-                                                  "'Body', 'LogAttributes', 'TraceId', "
-                                                  "'SpanId', 'SeverityNumber', "
-                                                  "'EventName', 'ResourceAttributes', "
-                                                  "'ScopeName'") " FROM otel_logs"},
-    {"otel_traces",
-     "CREATE OR REPLACE VIEW traces AS SELECT Timestamp, ServiceName, SpanName, SpanKind, "
-     "Duration, StatusCode, "
-     "StatusMessage, TraceId, SpanId, ParentSpanId, SpanAttributes, ResourceAttributes, "
-     "ScopeName, Events, Links, " NANOSECONDS("Timestamp") " AS TimeUnixNano, TRY(" NANOSECONDS(
-         "Timestamp") " + Duration) AS EndTimeUnixNano, " OTHERS("'Timestamp', 'ServiceName', "
-                                                                 "'SpanName', 'SpanKind', "
-                                                                 "'Duration', 'StatusCode', "
-                                                                 "'StatusMessage', 'TraceId', "
-                                                                 "'SpanId', 'ParentSpanId', "
-                                                                 "'SpanAttributes', "
-                                                                 "'ResourceAttributes', "
-                                                                 "'ScopeName', 'Events', "
-                                                                 "'Links'") " FROM "
-                                                                            "otel_traces"},
-    {"otel_metrics_",
-     "CREATE OR REPLACE VIEW metrics AS " METRICS("gauge") AND_METRICS("sum")
-         AND_METRICS("histogram") AND_METRICS("exponential_histogram") AND_METRICS("summary")},
-};
-
-// Whether the query needs the tables that a view stands on.
-static int are_wanted(const struct query_settings *settings, const uint8_t *wanted,
-                      const char *tables)
-{
-    int found = 0;
-    for (size_t i = 0; i < settings->table_count; i++) {
-        if (strncmp(settings->tables[i], tables, strlen(tables)) != 0)
-            continue;
-        if (!wanted[i])
-            return 0;
-        found = 1;
-    }
-    return found;
 }
 
 enum oto_status query_append_quoted(struct oto_buffer *sql, struct oto_bytes text, char quote)
@@ -106,11 +48,11 @@ enum oto_status query_append_quoted(struct oto_buffer *sql, struct oto_bytes tex
 // --- the request's files ---
 
 // Moves a descriptor to where views look for it; no other file has its number while it is open.
-static enum oto_status place_descriptor(struct query_file *file, int *descriptor,
+static enum oto_status place_descriptor(struct query_file *file, int *descriptor, int first,
                                         struct oto_error *err)
 {
     char name[40];
-    int placed = fcntl(*descriptor, F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR);
+    int placed = fcntl(*descriptor, F_DUPFD_CLOEXEC, first);
     if (placed < 0)
         return oto_error_set(err, OTO_TOO_LARGE,
                              "so many files in memory are more than the query process can open");
@@ -120,6 +62,25 @@ static enum oto_status place_descriptor(struct query_file *file, int *descriptor
     (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", placed);
     file->info.path = strdup(name);
     return file->info.path ? OTO_OK : OTO_NO_MEMORY;
+}
+
+// DuckDB takes a footer that it remembers of a path for that of the file now there when the time of
+// change is the same second (and ten seconds ago). Files that come with a request have times of
+// their own; those made here get a number that no other file of this second had.
+static enum oto_status place_picked(struct query_views *views, struct query_file *file,
+                                    int *descriptor)
+{
+    struct stat status;
+    int i = 0;
+    if (fstat(*descriptor, &status) < 0)
+        return OTO_IO;
+    while (i < QUERY_PICKED_FILES && (views->picked_seconds[i] == status.st_mtim.tv_sec ||
+                                      fcntl(FIRST_PICKED + i, F_GETFD) >= 0))
+        i++;
+    if (i == QUERY_PICKED_FILES)
+        return OTO_TOO_LARGE;
+    views->picked_seconds[i] = status.st_mtim.tv_sec;
+    return place_descriptor(file, descriptor, FIRST_PICKED + i, NULL);
 }
 
 static enum oto_status add_file(struct query_views *views, const struct oto_query_file *info,
@@ -137,7 +98,8 @@ static enum oto_status add_file(struct query_views *views, const struct oto_quer
     }
     if (*next_descriptor >= request->descriptor_count)
         return OTO_INVALID;
-    return place_descriptor(file, &request->descriptors[(*next_descriptor)++], err);
+    return place_descriptor(file, &request->descriptors[(*next_descriptor)++], FIRST_DESCRIPTOR,
+                            err);
 }
 
 static enum oto_status add_files(struct query_views *views, struct query_request *request,
@@ -162,7 +124,7 @@ enum oto_status query_views_take(struct query_views *views, struct query_databas
     if (request->view.file_count > request->view.files.size)
         return oto_error_set(err, OTO_INTERNAL, "the request's list of files is broken");
     views->file_count = 0;
-    views->file_capacity = (size_t)request->view.file_count + MEMORY_FILES_MAX;
+    views->file_capacity = (size_t)request->view.file_count + QUERY_PICKED_FILES;
     views->files = calloc(views->file_capacity, sizeof(*views->files));
     if (!views->files)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
@@ -175,8 +137,6 @@ enum oto_status query_views_take(struct query_views *views, struct query_databas
         if (file->is_model && wanted[file->table] && views->models[file->table].fd < 0)
             status = query_model_take(views, db, file->table, file->fd, err);
     }
-    if (status == OTO_OK)
-        query_views_make_for_people(views, db->plan, wanted, &views->planned);
     return status;
 }
 
@@ -186,26 +146,47 @@ enum oto_status query_views_add_memory(struct query_views *views, uint32_t table
         return OTO_TOO_LARGE;
     struct query_file *file = &views->files[views->file_count];
     *file = (struct query_file){.info = {.table = table, .fd = -1}, .has_picked = 1};
-    enum oto_status status = place_descriptor(file, &fd, NULL);
+    enum oto_status status = place_picked(views, file, &fd);
     views->file_count += status == OTO_OK;
     if (status < 0 && file->info.fd >= 0)
         close(file->info.fd);
     return status;
 }
 
+static void close_file(struct query_file *file)
+{
+    if (file->info.fd >= 0)
+        close(file->info.fd);
+    free((char *)(uintptr_t)file->info.path);
+}
+
+static void forget_picked(struct query_views *views)
+{
+    for (size_t i = 0; i < views->settings->table_count; i++) {
+        views->constants[i].size = 0;
+        views->constant_names[i] = NULL;
+    }
+    query_pick_let_go(views);
+}
+
+// Copies of rows come last.
+void query_views_reset(struct query_views *views)
+{
+    while (views->file_count && views->files[views->file_count - 1].has_picked)
+        close_file(&views->files[--views->file_count]);
+    for (size_t i = 0; i < views->file_count; i++)
+        views->files[i].is_dropped = views->files[i].is_picked = 0;
+    forget_picked(views);
+}
+
 void query_views_let_go(struct query_views *views)
 {
-    for (size_t i = 0; i < views->file_count; i++) {
-        if (views->files[i].info.fd >= 0)
-            close(views->files[i].info.fd);
-        free((char *)(uintptr_t)views->files[i].info.path);
-    }
+    for (size_t i = 0; i < views->file_count; i++)
+        close_file(&views->files[i]);
     free(views->files);
     views->files = NULL;
     views->file_count = 0;
-    for (size_t i = 0; i < views->settings->table_count; i++)
-        views->constants[i].size = 0;
-    query_pick_let_go(views);
+    forget_picked(views);
 }
 
 // --- a table's view ---
@@ -247,32 +228,67 @@ static int have_same_columns(struct query_views *views, size_t table, enum part 
     return 1;
 }
 
+// What the files' columns are taken for: those that are read, but for the one that is no column.
+static enum oto_status write_schema(const struct query_views *views, size_t table,
+                                    struct oto_buffer *sql)
+{
+    const struct query_model *model = &views->models[table];
+    size_t count = 0;
+    OTO_TRY(oto_buffer_append_format(sql, ", schema=MAP {"));
+    for (size_t i = 0; i < model->field_count; i++)
+        if (model->fields[i].is_named)
+            OTO_TRY(
+                oto_buffer_append_format(sql, "%s%s", count++ ? ", " : "", model->fields[i].sql));
+    return oto_buffer_append_byte(sql, '}');
+}
+
+static enum oto_status write_columns(const struct query_views *views, size_t table, enum part part,
+                                     struct oto_buffer *sql)
+{
+    const struct query_model *model = &views->models[table];
+    const char *constant = part == PICKED ? views->constant_names[table] : NULL;
+    size_t count = 0;
+    if (model->fd < 0)
+        return oto_buffer_append_byte(sql, '*');
+    if (!constant)
+        return query_append_fields(sql, model);
+    for (size_t i = 0; i < model->field_count; i++) {
+        if (!model->fields[i].is_named)
+            continue;
+        OTO_TRY(oto_buffer_append(sql, ",", count++ ? 1 : 0));
+        if (strcmp(model->fields[i].name, constant) == 0)
+            OTO_TRY(
+                oto_buffer_append(sql, views->constants[table].data, views->constants[table].size));
+        else
+            OTO_TRY(query_append_quoted(sql, oto_bytes_text(model->fields[i].name), '"'));
+    }
+    return OTO_OK;
+}
+
 // Without a model, all files are opened to learn the columns. With one none is, but where all have
-// the same columns saying so takes DuckDB longer than looking at the first file.
+// the same columns saying so takes DuckDB longer than looking at the first file. Picked rows have
+// all that are named, unless everything is.
 static enum oto_status write_part(struct query_views *views, size_t table, enum part part,
                                   struct oto_buffer *sql)
 {
     const struct query_model *model = &views->models[table];
     size_t count = 0;
-    OTO_TRY(oto_buffer_append_format(sql, "SELECT *"));
-    if (part == PICKED && views->constants[table].size) {
-        OTO_TRY(oto_buffer_append_format(sql, " REPLACE ("));
-        OTO_TRY(oto_buffer_append(sql, views->constants[table].data, views->constants[table].size));
-        OTO_TRY(oto_buffer_append_format(sql, ")"));
-    }
+    OTO_TRY(oto_buffer_append_format(sql, "SELECT "));
+    OTO_TRY(write_columns(views, table, part, sql));
     OTO_TRY(oto_buffer_append_format(sql, " FROM read_parquet(["));
-    for (size_t i = 0; i < views->file_count; i++) {
+    for (size_t i = 0; i < views->file_count && part != MODELS; i++) {
         if (!is_listed(views, &views->files[i], table, part))
             continue;
         OTO_TRY(oto_buffer_append(sql, ",", count++ ? 1 : 0));
         OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->files[i].info.path), '\''));
     }
+    if (part == MODELS)
+        OTO_TRY(oto_buffer_append_format(sql, "'%s'", model->path));
+    OTO_TRY(oto_buffer_append_byte(sql, ']'));
     if (model->fd < 0)
-        OTO_TRY(oto_buffer_append_format(sql, "], union_by_name=true"));
-    else if (part != PICKED && have_same_columns(views, table, part))
-        OTO_TRY(oto_buffer_append_format(sql, "]"));
-    else
-        OTO_TRY(oto_buffer_append_format(sql, "], schema=%s", model->columns_sql));
+        OTO_TRY(oto_buffer_append_format(sql, ", union_by_name=true"));
+    else if (part == PICKED ? views->names.every : !have_same_columns(views, table, part))
+        OTO_TRY(write_schema(views, table, sql));
     return oto_buffer_append_format(sql, ", hive_partitioning=false)");
 }
 
@@ -293,37 +309,24 @@ static enum oto_status write_view(struct query_views *views, size_t table, struc
     return oto_buffer_append_byte(sql, 0);
 }
 
-static enum oto_status make_view(struct query_views *views, struct query_database *db, size_t table,
-                                 const char *sql, struct oto_error *err)
+// --- making views ---
+
+enum oto_status query_views_make(duckdb_connection connection, char **text, const char *sql,
+                                 struct oto_error *err)
 {
-    if (views->sql[table] && strcmp(views->sql[table], sql) == 0)
+    if (*text && strcmp(*text, sql) == 0)
         return OTO_OK;
     char *kept = strdup(sql);
     if (!kept)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
-    enum oto_status status = query_database_run(db->own, sql, err);
+    enum oto_status status = query_database_run(connection, sql, err);
     if (status < 0) {
         free(kept);
-        oto_error_context(err, "the files of %s", views->settings->tables[table]);
-        return status == OTO_INVALID ? OTO_CORRUPT : status;
+        return status;
     }
-    free(views->sql[table]);
-    views->sql[table] = kept;
+    free(*text);
+    *text = kept;
     return OTO_OK;
-}
-
-void query_views_make_for_people(const struct query_views *views, duckdb_connection connection,
-                                 const uint8_t *wanted, uint32_t *made)
-{
-    struct oto_error err;
-    for (size_t i = 0; i < sizeof(people_views) / sizeof(people_views[0]); i++) {
-        if (*made >> i & 1 || !are_wanted(views->settings, wanted, people_views[i].tables))
-            continue;
-        *made |= 1u << i;
-        if (query_database_run(connection, people_views[i].sql, &err) < 0)
-            (void)fprintf(stderr, "otolith-query: a view over %s: %s\n", people_views[i].tables,
-                          err.message);
-    }
 }
 
 static enum oto_status update_view(struct query_views *views, struct query_database *db,
@@ -334,10 +337,11 @@ static enum oto_status update_view(struct query_views *views, struct query_datab
     enum oto_status status = write_view(views, table, &sql);
     if (status < 0)
         oto_error_set(err, status, "no memory for the list of files");
-    else
-        status = make_view(views, db, table, (const char *)sql.data, err);
+    else if ((status =
+                  query_views_make(db->own, &views->made[table], (const char *)sql.data, err)) < 0)
+        oto_error_context(err, "the files of %s", views->settings->tables[table]);
     oto_buffer_release(&sql);
-    return status;
+    return status == OTO_INVALID ? OTO_CORRUPT : status;
 }
 
 enum oto_status query_views_update(struct query_views *views, struct query_database *db,
@@ -346,6 +350,27 @@ enum oto_status query_views_update(struct query_views *views, struct query_datab
     for (size_t i = 0; i < views->settings->table_count; i++)
         if (wanted[i])
             OTO_TRY(update_view(views, db, i, err));
-    query_views_make_for_people(views, db->own, wanted, &views->made);
+    query_people_update(views, db->own, views->made + views->settings->table_count, wanted);
     return OTO_OK;
+}
+
+// A view that is missing or as it was before means that less is known of the query, or nothing.
+void query_views_plan(struct query_views *views, struct query_database *db, const uint8_t *wanted)
+{
+    for (size_t i = 0; i < views->settings->table_count; i++) {
+        struct query_model *model = &views->models[i];
+        struct oto_buffer sql;
+        struct oto_error err;
+        if (!wanted[i] || model->fd < 0)
+            continue;
+        query_model_mark(model, &views->names);
+        if (!model->time_name)
+            continue;
+        oto_error_init(&err);
+        oto_buffer_init(&sql, &oto_allocator_heap, 1 << 20);
+        if (query_model_write(views, i, &sql) == OTO_OK)
+            (void)!query_views_make(db->plan, &views->planned[i], (const char *)sql.data, &err);
+        oto_buffer_release(&sql);
+    }
+    query_people_update(views, db->plan, views->planned + views->settings->table_count, wanted);
 }

@@ -6,6 +6,7 @@
 #include "os/file.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define START_MAX_MS 20000
 #define GRACE_MS 3000 // how long a process may take to end a query that it was told to end
@@ -145,6 +146,15 @@ static enum oto_status ensure_process(struct oto_query_worker *worker, struct ot
 
 // --- the request ---
 
+// Gives a file in memory a time of change that it had in no request before: what DuckDB remembers
+// of a path holds while that time is the same, and these files go by descriptors' numbers.
+static void set_own_time(int fd)
+{
+    static _Atomic uint32_t uses;
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = ++uses}};
+    (void)futimens(fd, times);
+}
+
 // The descriptors of all files in memory, in frames of at most OTO_QUERY_DESCRIPTORS_MAX.
 static enum oto_status send_descriptors(int fd, const struct oto_query_file *files, size_t count,
                                         struct oto_error *err)
@@ -158,6 +168,8 @@ static enum oto_status send_descriptors(int fd, const struct oto_query_file *fil
             if (files[i].fd < 0)
                 continue;
             oto_file_seal_memory(files[i].fd); // the other process could open it for writing
+            if (!files[i].is_model)            // it is always the same
+                set_own_time(files[i].fd);
             batch[n++] = files[i].fd;
         }
         oto_store32(frame + OTO_QUERY_HEADER_SIZE, n);
