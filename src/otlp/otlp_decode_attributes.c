@@ -188,11 +188,27 @@ static inline enum oto_status value_text(struct oto_otlp_decoder *d, const struc
     return oto_otlp_any_text(d, any, ret_text);
 }
 
-// The nulls of sets before the present one.
-static inline enum oto_status fill(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+// A few nulls of a column of texts that has room for them. 0: it is none, or has none.
+static int put_null_texts(struct oto_column *c, uint32_t count)
+{
+    uint32_t *codes = c->values, end = c->length + count;
+    if (!c->validity || !c->dictionary || !c->dictionary->count || c->capacity - c->length < count)
+        return 0;
+    for (uint32_t i = c->length; i < end; i++) {
+        codes[i] = 0;
+        c->validity[i >> 3] &= (uint8_t) ~(1u << (i & 7));
+    }
+    c->length = end;
+    c->null_count += count;
+    return 1;
+}
+
+enum oto_status oto_otlp_fill_promoted(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
 {
     uint32_t count = s->sets - p->filled;
     p->filled = s->sets;
+    if (count <= 16 && put_null_texts(p->column, count))
+        return OTO_OK;
     if (count > 4)
         return oto_column_append_nulls(s->builder, p->column, count);
     for (; count; count--)
@@ -202,7 +218,7 @@ static inline enum oto_status fill(struct oto_otlp_sink *s, struct oto_otlp_prom
 
 static enum oto_status append_lazy(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
 {
-    OTO_TRY(fill(s, p));
+    OTO_TRY(oto_otlp_fill_promoted(s, p));
     OTO_TRY(oto_column_reserve(s->builder, p->column, 1));
     if (p->takes == OTO_OTLP_ANY_INT)
         oto_column_append_i64(p->column, p->number);
@@ -427,7 +443,7 @@ enum oto_status oto_otlp_promote_end(struct oto_otlp_sink *s)
     for (uint32_t i = 0; i < s->promoted_count; i++) {
         struct oto_otlp_promoted *p = &s->promoted[i];
         if (p->is_lazy)
-            OTO_TRY(fill(s, p));
+            OTO_TRY(oto_otlp_fill_promoted(s, p));
         p->filled = 0;
     }
     s->sets = 0;

@@ -142,7 +142,8 @@ enum {
     OTO_OTLP_WORD_KIND = 0,   // of spans, six
     OTO_OTLP_WORD_STATUS = 6, // three
     OTO_OTLP_WORD_STRING = 9, // the letter of a body
-    OTO_OTLP_WORDS = 10,
+    OTO_OTLP_WORD_NO_STATE = 10,
+    OTO_OTLP_WORDS = 11,
 };
 
 // One table: its builder and where things go.
@@ -380,6 +381,9 @@ OTO_MUST_CHECK enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d
                                                       struct oto_otlp_sink *s, uint32_t index,
                                                       const struct oto_otlp_any *any, uint32_t code,
                                                       uint32_t *known);
+// Appends the nulls that a lazy column lacks for sets before the present one.
+OTO_MUST_CHECK enum oto_status oto_otlp_fill_promoted(struct oto_otlp_sink *s,
+                                                      struct oto_otlp_promoted *p);
 // Keeps a value, of one letter, for the next KeyValue with the same bytes, where they are short
 // enough and as all senders write them.
 void oto_otlp_value_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,

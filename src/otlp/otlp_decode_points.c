@@ -587,8 +587,43 @@ static uint32_t attribute_tag(uint32_t kind)
     return kind == 9 ? BYTES_TAG(9) : kind == 10 ? BYTES_TAG(1) : BYTES_TAG(7);
 }
 
-enum oto_status oto_otlp_point_read(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
-                                    uint32_t kind, uint32_t metric_index, struct oto_pb_cursor *c)
+// A number of the series expected, as most senders write it: times, number, attributes and nothing
+// else. OTO_AGAIN: it is none, or there is no room yet.
+static enum oto_status number_append(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                     uint32_t metric_index, const uint8_t *at, const uint8_t *end)
+{
+    struct oto_bytes expected = oto_otlp_series_expected(t, metric_index);
+    struct oto_level *rows = &t->builder->levels[0];
+    size_t size = (size_t)(end - at);
+    uint64_t start_ns = 0;
+    if (!expected.size || t->rows_left == 0 || rows->count == rows->capacity ||
+        size / 2 > d->limits.attributes_max)
+        return OTO_AGAIN;
+    if (size == expected.size + 27 && at[0] == FIXED64_TAG(2)) {
+        start_ns = oto_load64(at + 1);
+        at += 9;
+        size -= 9;
+    }
+    if (size != expected.size + 18 || at[0] != FIXED64_TAG(3) ||
+        (at[9] != FIXED64_TAG(4) && at[9] != FIXED64_TAG(6)) ||
+        memcmp(at + 18, expected.data, expected.size) != 0)
+        return OTO_AGAIN;
+    double value;
+    memcpy(&value, at + 10, sizeof value);
+    OTO_TRY(oto_otlp_row(t, t->series_hint++));
+    OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_START_TIME], t->columns[AT_START_TIME_REST],
+                              start_ns, 0));
+    OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_TIME], t->columns[AT_TIME_REST],
+                              oto_load64(at + 1), d->received_ns));
+    oto_column_append_i64(t->columns[AT_FLAGS], 0);
+    OTO_TRY(add_number(t->builder, t->columns[AT_VALUE], t->columns[AT_VALUE_INT],
+                       at[9] == FIXED64_TAG(4) ? HAS_DOUBLE : HAS_INT, value,
+                       (int64_t)oto_load64(at + 10)));
+    return oto_otlp_add_end(t->builder, t->columns[AT_EXEMPLARS]);
+}
+
+static enum oto_status point_read(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                  uint32_t kind, uint32_t metric_index, struct oto_pb_cursor *c)
 {
     struct point p;
     uint32_t series_index;
@@ -619,4 +654,13 @@ enum oto_status oto_otlp_point_read(struct oto_otlp_decoder *d, struct oto_otlp_
                               d->received_ns));
     oto_column_append_i64(t->columns[AT_FLAGS], p.flags);
     return append_kind(d, t, kind, &p);
+}
+
+enum oto_status oto_otlp_point_read(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                    uint32_t kind, uint32_t metric_index, struct oto_pb_cursor *c)
+{
+    enum oto_status status = OTO_AGAIN;
+    if (kind == 5 || kind == 7)
+        status = number_append(d, t, metric_index, c->at, c->end);
+    return status == OTO_AGAIN ? point_read(d, t, kind, metric_index, c) : status;
 }

@@ -282,22 +282,22 @@ __attribute__((noinline)) static found_value found_blind(FOUND_ARGUMENTS)
     uint32_t letter = text_of(d, &r, &text), code;
     if (!letter)
         return 0;
-    if (!oto_dictionary_add_ascii(s->values->dictionary, text, &code) &&
-        oto_otlp_code_blind(d, s->values->dictionary, text, &code) < 0)
+    code = oto_dictionary_append_ascii(s->values->dictionary, text.data, text.size);
+    if (code == NO_CODE && oto_otlp_code_blind(d, s->values->dictionary, text, &code) < 0)
         return 0;
     key->news.blind++;
     return found(code, letter);
 }
 
-// A text of such a key.
+// A text of such a key, of 16 bytes or more.
 __attribute__((noinline)) static found_value found_unique(FOUND_ARGUMENTS)
 {
     struct raw r = raw_of(bytes, size, key);
-    const uint8_t *text = r.size >= 18 ? text_at(&r) : NULL;
-    if (!text)
+    const uint8_t *text = r.size >= 16 + 2 ? text_at(&r) : NULL;
+    if (!text || r.end - text < 16)
         return found_blind(d, s, key, bytes, size);
     uint32_t code =
-        oto_dictionary_append_ascii(s->values->dictionary, text, (size_t)(r.end - text));
+        oto_dictionary_append_long_ascii(s->values->dictionary, text, (size_t)(r.end - text));
     if (code == NO_CODE)
         return found_blind(d, s, key, bytes, size);
     key->news.blind++;
@@ -325,8 +325,11 @@ static inline int put_promoted(struct oto_otlp_sink *s, const struct oto_otlp_ke
 {
     struct oto_otlp_promoted *p = &s->promoted[key->promoted - 1];
     struct oto_column *c = p->column;
-    if (!v->promoted || !p->is_lazy || p->filled != s->sets || p->stamp == s->stamp ||
-        c->length == c->capacity)
+    if (!v->promoted || !p->is_lazy || p->stamp == s->stamp)
+        return 0;
+    if (p->filled != s->sets && oto_otlp_fill_promoted(s, p) < 0)
+        return 0;
+    if (c->length == c->capacity)
         return 0;
     p->stamp = s->stamp;
     p->filled++;

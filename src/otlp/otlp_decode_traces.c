@@ -135,10 +135,42 @@ static const uint8_t *read_link(struct oto_otlp_decoder *d, const uint8_t *at, c
     return at && check_link(d, link, span) == OTO_OK ? at : NULL;
 }
 
+// A field of less than 128 bytes; `at` where it is another.
+static inline const uint8_t *read_short(const uint8_t *at, const uint8_t *end, uint8_t tag,
+                                        struct oto_bytes *ret_view)
+{
+    if (end - at < 2 || at[0] != tag || at[1] >= 0x80 || at[1] > end - at - 2)
+        return at;
+    *ret_view = oto_bytes(at + 2, at[1]);
+    return at + 2 + at[1];
+}
+
+// The fields before the attributes in the order of their numbers, as most senders write them; those
+// that are not there, or not so, are left to read_fields.
+static const uint8_t *read_head(const uint8_t *at, const uint8_t *end, struct span *span)
+{
+    if (end - at < 28 || at[0] != BYTES_TAG(1) || at[1] != 16 || at[18] != BYTES_TAG(2) ||
+        at[19] != 8)
+        return at;
+    span->trace_id = oto_bytes(at + 2, 16);
+    span->span_id = oto_bytes(at + 20, 8);
+    at = read_short(at + 28, end, BYTES_TAG(3), &span->trace_state);
+    at = read_short(at, end, BYTES_TAG(4), &span->parent_id);
+    at = read_short(at, end, BYTES_TAG(5), &span->name);
+    if (end - at < 20 || at[0] != VARINT_TAG(6) || at[1] >= 0x80 || at[2] != FIXED64_TAG(7) ||
+        at[11] != FIXED64_TAG(8))
+        return at;
+    span->kind = at[1];
+    span->start_ns = oto_load64(at + 3);
+    span->end_ns = oto_load64(at + 12);
+    return at + 20;
+}
+
 static enum oto_status read_fields(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
                                    struct oto_pb_cursor *c, struct span *span)
 {
-    for (const uint8_t *at = c->at, *end = c->end; at != end;) {
+    const uint8_t *at = read_head(c->at, c->end, span);
+    for (const uint8_t *end = c->end; at != end;) {
         const uint8_t *start = at;
         struct oto_otlp_read tag = oto_otlp_tag(at, end);
         struct oto_bytes part;
@@ -376,7 +408,11 @@ static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_ta
     OTO_TRY(oto_otlp_put_id(b, t->columns[AT_TRACE_ID], 16, span->trace_id));
     OTO_TRY(oto_otlp_put_id(b, t->columns[AT_SPAN_ID], 8, span->span_id));
     OTO_TRY(oto_otlp_put_id(b, t->columns[AT_PARENT_SPAN_ID], 8, span->parent_id));
-    OTO_TRY(oto_otlp_put_text(d, t->columns[AT_TRACE_STATE], span->trace_state));
+    if (span->trace_state.size)
+        OTO_TRY(oto_otlp_put_text(d, t->columns[AT_TRACE_STATE], span->trace_state));
+    else
+        OTO_TRY(oto_otlp_put_word(d, t, t->columns[AT_TRACE_STATE], span->trace_state,
+                                  OTO_OTLP_WORD_NO_STATE));
     OTO_TRY(oto_otlp_put_text(d, t->columns[AT_SPAN_NAME], span->name));
     oto_column_append_i64(t->columns[AT_SPAN_DROPPED], span->dropped);
     oto_column_append_i64(t->columns[AT_SPAN_FLAGS], span->flags);

@@ -324,11 +324,91 @@ static void values_of_rolled_back_requests_are_forgotten(void **state)
     segment_close(&s);
 }
 
+static void put_simple(struct bytes *span, const char *key, const char *text_bytes)
+{
+    static struct bytes value, pair;
+    value.size = pair.size = 0;
+    put_part(&value, 1, text_bytes, strlen(text_bytes), 0);
+    put_part(&pair, 1, key, strlen(key), 0);
+    put_part(&pair, 2, value.data, value.size, 0);
+    put_part(span, 9, pair.data, pair.size, 0);
+}
+
+// Of more keys than are remembered, also those beyond are what they were sent as.
+static void keys_beyond_those_remembered_are_kept(void **state)
+{
+    (void)state;
+    enum { KEYS = 66000, SPANS_EACH = 300 };
+    static struct bytes span, spans, request;
+    struct segment s;
+    segment_open(&s, NULL, 0);
+    for (unsigned k = 0; k < KEYS + 600; k += SPANS_EACH) {
+        spans.size = 0;
+        for (unsigned i = 0; i < SPANS_EACH; i++) {
+            char key[16];
+            (void)snprintf(key, sizeof key, "key.%u", k + i < KEYS ? k + i : KEYS - 1 - i % 2);
+            span.size = 0;
+            put_part(&span, 1, trace_id, 16, 0);
+            put_part(&span, 2, span_id, 8, 0);
+            put_simple(&span, key, "on");
+            put_part(&spans, 2, span.data, span.size, 0);
+        }
+        put_request(&request, &spans);
+        assert_int_equal(decode(&s, OTO_SIGNAL_TRACES, oto_bytes(request.data, request.size)),
+                         OTO_OK);
+    }
+    const struct oto_column *attributes = column(&s, OTO_TABLE_TRACES, "SpanAttributes");
+    for (uint32_t row = 0; row < KEYS + 600; row += 97) {
+        char expected[24];
+        unsigned key = row < KEYS ? row : KEYS - 1 - row % SPANS_EACH % 2;
+        (void)snprintf(expected, sizeof expected, "key.%u=on", key);
+        assert_string_equal(map(attributes, row), expected);
+    }
+    check_builders(&s);
+    segment_close(&s);
+}
+
+// A refused span between others leaves nothing in columns made of attributes.
+static void a_refused_span_leaves_promoted_columns_alone(void **state)
+{
+    (void)state;
+    static struct bytes span, spans, request;
+    static const char *const routes[] = {"/first", "/second", "/third"};
+    struct segment s;
+    segment_open(&s, NULL, 0);
+    for (unsigned r = 0; r < 40; r++) {
+        spans.size = 0;
+        for (unsigned i = 0; i < 6; i++) {
+            span.size = 0;
+            put_part(&span, 1, trace_id, i % 2 ? 15 : 16, 0); // every other one is refused
+            put_part(&span, 2, span_id, 8, 0);
+            if (i != 2)
+                put_simple(&span, "http.route", routes[(r + i) % 3]);
+            put_simple(&span, "http.route", "/given.twice");
+            put_part(&spans, 2, span.data, span.size, 0);
+        }
+        put_request(&request, &spans);
+        assert_int_equal(decode(&s, OTO_SIGNAL_TRACES, oto_bytes(request.data, request.size)),
+                         OTO_OK);
+        assert_int_equal(s.result.rejected, 3);
+    }
+    const struct oto_column *route = column(&s, OTO_TABLE_TRACES, "HttpRoute");
+    assert_int_equal(route->length, 40 * 3);
+    for (uint32_t row = 0; row < 40 * 3; row++) {
+        const char *expected = row % 3 == 1 ? "/given.twice" : routes[(row / 3 + row % 3 * 2) % 3];
+        assert_string_equal(text(route, row), expected);
+    }
+    check_builders(&s);
+    segment_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attributes_that_come_again_are_what_they_were),
         cmocka_unit_test(values_of_rolled_back_requests_are_forgotten),
+        cmocka_unit_test(keys_beyond_those_remembered_are_kept),
+        cmocka_unit_test(a_refused_span_leaves_promoted_columns_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
