@@ -1,5 +1,6 @@
 #include "codec/compress.h"
 #include "codec/codes.h"
+#include "codec/ids.h"
 #include "codec/match_frame.h"
 
 #ifndef __wasm__
@@ -97,6 +98,13 @@ static enum oto_status codes_into(struct oto_codec *codec, struct oto_bytes inpu
 {
     (void)codec, (void)input, (void)head_size, (void)output;
     return OTO_UNSUPPORTED;
+}
+
+static enum oto_status ids_into(struct oto_codec *codec, struct oto_bytes input, size_t head_size,
+                                unsigned id_size, struct oto_buffer *output)
+{
+    (void)id_size;
+    return codes_into(codec, input, head_size, output);
 }
 
 enum oto_status oto_snappy_block(struct oto_bytes input, void *output, size_t size)
@@ -498,6 +506,17 @@ static enum oto_status codes_into(struct oto_codec *codec, struct oto_bytes inpu
     OTO_TRY(oto_codes_match(input, head_size, &codec->matches));
     return matches_into(codec, input, output);
 }
+
+static enum oto_status ids_into(struct oto_codec *codec, struct oto_bytes input, size_t head_size,
+                                unsigned id_size, struct oto_buffer *output)
+{
+    if (input.size >> ZSTD_WINDOW_LOG_MAX)
+        return OTO_UNSUPPORTED;
+    codec->matches.size = 0;
+    OTO_TRY(oto_ids_match(input, head_size, id_size, &codec->matches));
+    return matches_into(codec, input, output);
+}
+
 static enum oto_status deflate_all(struct oto_codec *codec, enum oto_compression compression,
                                    int level, struct oto_bytes input, struct oto_buffer *output,
                                    struct oto_error *err)
@@ -618,6 +637,21 @@ enum oto_status oto_compress_codes(struct oto_codec *codec, int level, struct ot
         return oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
     if (status < 0)
         return oto_error_set(err, status, "compressing %zu bytes of codes: %s", input.size,
+                             oto_status_name(status));
+    return OTO_OK;
+}
+
+enum oto_status oto_compress_ids(struct oto_codec *codec, int level, struct oto_bytes input,
+                                 size_t head_size, unsigned id_size, struct oto_buffer *output,
+                                 struct oto_error *err)
+{
+    enum oto_status status = OTO_UNSUPPORTED;
+    if (level <= 1)
+        status = ids_into(codec, input, head_size, id_size, output);
+    if (status == OTO_UNSUPPORTED)
+        return oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
+    if (status < 0)
+        return oto_error_set(err, status, "compressing %zu bytes of ids: %s", input.size,
                              oto_status_name(status));
     return OTO_OK;
 }

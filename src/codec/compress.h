@@ -60,6 +60,13 @@ OTO_MUST_CHECK enum oto_status oto_compress_codes(struct oto_codec *codec, int l
                                                   struct oto_bytes input, size_t head_size,
                                                   struct oto_buffer *output, struct oto_error *err);
 
+// As a zstd frame: bytes of any kind, then ids of 16 or 32 digits each (codec/ids.h); levels above
+// 1 search. OTO_INVALID for ids of another size.
+OTO_MUST_CHECK enum oto_status oto_compress_ids(struct oto_codec *codec, int level,
+                                                struct oto_bytes input, size_t head_size,
+                                                unsigned id_size, struct oto_buffer *output,
+                                                struct oto_error *err);
+
 // A snappy or LZ4 block that becomes exactly size bytes at output, as pages of Parquet files have
 // them. OTO_CORRUPT for anything else, OTO_UNSUPPORTED. Ownership: borrows.
 OTO_MUST_CHECK enum oto_status oto_snappy_block(struct oto_bytes input, void *output, size_t size);

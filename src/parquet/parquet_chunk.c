@@ -50,6 +50,11 @@ static enum oto_status compress_page(struct writing *c)
         return oto_compress_codes(
             c->file->codec, c->file->options->compression_level, oto_buffer_view(&scratch->raw),
             scratch->raw.size - c->file->codes_size, &scratch->packed, c->file->err);
+    if (c->file->ids_size)
+        return oto_compress_ids(
+            c->file->codec, c->file->options->compression_level, oto_buffer_view(&scratch->raw),
+            scratch->raw.size - c->file->ids_size, 2 * oto_parquet_leaf_id_size(c->leaf),
+            &scratch->packed, c->file->err);
     if (!scratch->ids.size)
         return compress(c, &scratch->raw);
     return oto_hex_frame(oto_buffer_view(&scratch->raw), oto_buffer_view(&scratch->ids),
@@ -203,7 +208,7 @@ static enum oto_status write_page(struct writing *c, const struct oto_parquet_pa
     struct oto_parquet_range range;
     scratch->raw.size = scratch->ids.size = 0;
     OTO_TRY(oto_buffer_append(&scratch->raw, rows->levels.data, rows->levels.size));
-    c->file->text_size = c->file->codes_size = 0;
+    c->file->text_size = c->file->codes_size = c->file->ids_size = 0;
     OTO_TRY(oto_parquet_values_write(c->file, &c->plan, rows, value_first, &scratch->raw, &range));
     c->text_count = c->file->text_size ? rows->value_count : 0;
     if (!c->chunk.page_count)

@@ -123,8 +123,9 @@ enum oto_status oto_parquet_ids_write(struct oto_parquet_file *file,
         ids->size = size;
     } else {
         OTO_TRY(oto_buffer_reserve(output, 2 * size));
-        output->size +=
+        file->ids_size =
             put_digits(leaf, rows->positions, count, hashes, &edges, output->data + output->size);
+        output->size += file->ids_size;
     }
     range->count = count;
     return OTO_OK;

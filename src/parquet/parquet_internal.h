@@ -266,7 +266,8 @@ struct oto_parquet_file {
     struct oto_parquet_level_pages level_pages[2]; // of lists, of lists in lists
     int times_repeat;  // the time column looked at last has those of series, again and again
     size_t text_size;  // of the page at hand: what ends scratch.raw, sizes in scratch.codes;
-    size_t codes_size; // or codes of four bytes
+    size_t codes_size; // or codes of four bytes,
+    size_t ids_size;   // or digits of ids
 };
 
 static inline const struct oto_parquet_leaf *
