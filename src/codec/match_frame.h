@@ -25,7 +25,8 @@ struct oto_match_frame_states {
 struct oto_match_frame_work {
     uint8_t literals[OTO_LINES_BLOCK_MAX + 64]; // of the block at hand
     uint32_t literal_count;
-    uint32_t counts[4][256]; // how often each literal is there; summed up in the first
+    uint32_t counts[4][256]; // how often each literal is there, by stream
+    uint32_t totals[256];    // in all of them
     uint64_t codes[256];     // by literal: its code in the highest bits, its length in the lowest
     uint8_t lengths[256];    // of the codes in bits
     uint32_t code_counts[3][OTO_MATCH_FRAME_CODES_MAX];

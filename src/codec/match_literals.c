@@ -7,27 +7,43 @@
 #define DIRECT_WEIGHTS 128 // so many are told by four bits each, more by a table of states
 #define WEIGHT_LOG_MAX 6
 #define STREAMS 4
+#define SIDE_BY_SIDE_MIN 256 // so many literals take eight bytes a stream
 #define SECTION_BYTES 5
 #define JUMP_BYTES 6
 
 enum literals_type { LITERALS_RAW = 0, LITERALS_SAME = 1, LITERALS_CODED = 2 };
 
-// Four tables, for the same literal often follows itself, and adding to what was just stored waits.
+// A stream's part of the literals.
+static inline uint32_t stream_literals(uint32_t count, unsigned stream)
+{
+    uint32_t each = (count + STREAMS - 1) / STREAMS;
+    return stream < STREAMS - 1 ? each : count - stream * each;
+}
+
+// One table for each stream, side by side: the same literal often follows itself, and adding to
+// what was just stored waits.
 static void count_literals(struct oto_match_frame_work *work)
 {
     uint32_t(*counts)[256] = work->counts;
-    const uint8_t *at = work->literals, *end = at + work->literal_count;
+    uint32_t each = stream_literals(work->literal_count, 0),
+             least = stream_literals(work->literal_count, STREAMS - 1), at = 0;
     memset(counts, 0, sizeof work->counts);
-    for (; end - at >= 8; at += 8) {
-        uint64_t some = oto_load64(at);
-#pragma GCC unroll 8
-        for (unsigned k = 0; k < 8; k++, some >>= 8)
-            counts[k & 3][some & 0xFF]++;
+    for (; at + 4 <= least; at += 4) {
+        uint32_t some[STREAMS];
+#pragma GCC unroll 4
+        for (unsigned k = 0; k < STREAMS; k++)
+            some[k] = oto_load32(work->literals + k * (size_t)each + at);
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < 4 * STREAMS; i++) {
+            counts[i % STREAMS][some[i % STREAMS] & 0xFF]++;
+            some[i % STREAMS] >>= 8;
+        }
     }
-    while (at < end)
-        counts[0][*at++]++;
+    for (unsigned k = 0; k < STREAMS; k++)
+        for (uint32_t i = at; i < stream_literals(work->literal_count, k); i++)
+            counts[k][work->literals[k * (size_t)each + i]]++;
     for (unsigned i = 0; i < 256; i++)
-        counts[0][i] += counts[1][i] + counts[2][i] + counts[3][i];
+        work->totals[i] = counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i];
 }
 
 // Those that occur, the rarest first; returns how many.
@@ -112,7 +128,7 @@ static unsigned number_codes(struct oto_match_frame_work *work)
 static unsigned make_codes(struct oto_match_frame_work *work, const uint8_t *order, unsigned count)
 {
     uint8_t depths[512];
-    measure_codes(work->counts[0], order, count, depths);
+    measure_codes(work->totals, order, count, depths);
     limit_codes(depths, count);
     memset(work->lengths, 0, sizeof work->lengths);
     for (unsigned i = 0; i < count; i++)
@@ -194,44 +210,92 @@ __attribute__((always_inline)) static inline void flush_codes(struct stream *s)
 }
 
 // From the last literal to the first. Always inlined, for processors of several kinds.
-__attribute__((always_inline)) static inline uint8_t *
-put_codes(const uint64_t *codes, const uint8_t *literals, uint32_t count, uint8_t *to)
+__attribute__((always_inline)) static inline void end_codes(struct stream *s, const uint64_t *codes,
+                                                            const uint8_t *literals, uint32_t count)
 {
-    struct stream s = {.to = to};
-    const uint8_t *at = literals + count;
-    for (; count % 4; count--)
-        take_code(&s, codes[*--at]);
-    if (s.counts)
-        flush_codes(&s);
-    for (; at > literals; at -= 4) {
-        take_code(&s, codes[at[-1]]);
-        take_code(&s, codes[at[-2]]);
-        take_code(&s, codes[at[-3]]);
-        take_code(&s, codes[at[-4]]);
-        flush_codes(&s);
+    for (const uint8_t *at = literals + count; at > literals;) {
+        take_code(s, codes[*--at]);
+        flush_codes(s);
     }
-    take_code(&s, (uint64_t)1 << 63 | 1); // the mark at the end
-    unsigned rest = (uint8_t)s.counts;
-    oto_store64(s.to, s.bits >> (64 - rest));
-    return s.to + (rest + 7) / 8;
+    take_code(s, (uint64_t)1 << 63 | 1); // the mark at the end
+    flush_codes(s);
+}
+
+// Two streams side by side: each code waits for the one before it.
+__attribute__((always_inline)) static inline void put_codes(const uint64_t *codes,
+                                                            const uint8_t *const literals[2],
+                                                            const uint32_t counts[2],
+                                                            uint8_t *const to[2])
+{
+    struct stream a = {.to = to[0]}, b = {.to = to[1]};
+    const uint8_t *at = literals[0] + counts[0], *other = literals[1] + counts[1];
+    uint32_t turns = (counts[0] < counts[1] ? counts[0] : counts[1]) / 4;
+    for (; turns; turns--) {
+        at -= 4;
+        other -= 4;
+#pragma GCC unroll 4
+        for (int i = 3; i >= 0; i--) {
+            take_code(&a, codes[at[i]]);
+            take_code(&b, codes[other[i]]);
+        }
+        flush_codes(&a);
+        flush_codes(&b);
+    }
+    end_codes(&a, codes, literals[0], (uint32_t)(at - literals[0]));
+    end_codes(&b, codes, literals[1], (uint32_t)(other - literals[1]));
 }
 
 #if defined(__x86_64__)
-__attribute__((target("bmi2"))) static uint8_t *
-put_codes_bmi2(const uint64_t *codes, const uint8_t *literals, uint32_t count, uint8_t *to)
+__attribute__((target("bmi2"))) static void put_codes_bmi2(const uint64_t *codes,
+                                                           const uint8_t *const literals[2],
+                                                           const uint32_t counts[2],
+                                                           uint8_t *const to[2])
 {
-    return put_codes(codes, literals, count, to);
+    put_codes(codes, literals, counts, to);
 }
 #endif
 
-static uint8_t *put_stream(const uint64_t *codes, const uint8_t *literals, uint32_t count,
-                           uint8_t *to)
+static void put_two(const struct oto_match_frame_work *work, unsigned first, uint8_t *const to[2])
 {
+    uint32_t count = work->literal_count, each = stream_literals(count, 0);
+    const uint8_t *const literals[2] = {work->literals + first * (size_t)each,
+                                        work->literals + (first + 2) * (size_t)each};
+    const uint32_t counts[2] = {each, stream_literals(count, first + 2)};
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("bmi2"))
-        return put_codes_bmi2(codes, literals, count, to);
+    if (__builtin_cpu_supports("bmi2")) {
+        put_codes_bmi2(work->codes, literals, counts, to);
+        return;
+    }
 #endif
-    return put_codes(codes, literals, count, to);
+    put_codes(work->codes, literals, counts, to);
+}
+
+// All streams, of which it is known where they begin: at to[0] and so on. Up to seven bytes more
+// are stored behind each.
+static void put_streams(const struct oto_match_frame_work *work, uint8_t *const to[STREAMS])
+{
+    if (work->literal_count < SIDE_BY_SIDE_MIN) {
+        const uint8_t *from = work->literals;
+        for (unsigned i = 0; i < STREAMS; i++) {
+            uint32_t count = stream_literals(work->literal_count, i);
+            end_codes(&(struct stream){.to = to[i]}, work->codes, from, count);
+            from += count;
+        }
+        return;
+    }
+    put_two(work, 0, (uint8_t *const[]){to[0], to[2]});
+    uint64_t third = oto_load64(to[2]);
+    put_two(work, 1, (uint8_t *const[]){to[1], to[3]});
+    oto_store64(to[2], third);
+}
+
+// In bytes, with the mark at the end.
+static uint32_t stream_size(const struct oto_match_frame_work *work, unsigned stream)
+{
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < 256; i++)
+        bits += work->counts[stream][i] * work->lengths[i];
+    return bits / 8 + 1;
 }
 
 static void put_section_header(uint8_t *to, enum literals_type type, size_t plain_size,
@@ -246,27 +310,23 @@ static void put_section_header(uint8_t *to, enum literals_type type, size_t plai
 // NULL: not worth it.
 static uint8_t *put_coded(struct oto_match_frame_work *work, uint8_t *to)
 {
-    uint8_t order[256];
-    uint32_t count = work->literal_count, each = (count + STREAMS - 1) / STREAMS;
-    unsigned distinct_count = sort_literals(work->counts[0], order);
+    uint8_t order[256], *begins[STREAMS];
+    uint32_t count = work->literal_count, sizes[STREAMS], total = 0;
+    unsigned distinct_count = sort_literals(work->totals, order);
     unsigned longest = make_codes(work, order, distinct_count);
-    uint64_t bits = 0;
-    for (unsigned i = 0; i < 256; i++)
-        bits += (uint64_t)work->counts[0][i] * work->lengths[i];
+    for (unsigned i = 0; i < STREAMS; i++)
+        total += sizes[i] = stream_size(work, i);
     uint8_t *at = put_weights(work, longest, to + SECTION_BYTES);
-    if (!at || (size_t)(at - to) + bits / 8 > count - (count >> GAIN_MIN_SHIFT))
+    if (!at || (size_t)(at - to) + total > count - (count >> GAIN_MIN_SHIFT))
         return NULL;
-    uint8_t *jumps = at;
+    for (unsigned i = 0; i < STREAMS - 1; i++)
+        oto_store16(at + 2 * i, (uint16_t)sizes[i]);
     at += JUMP_BYTES;
     for (unsigned i = 0; i < STREAMS; i++) {
-        uint8_t *end = put_stream(work->codes, work->literals + (size_t)i * each,
-                                  i < STREAMS - 1 ? each : count - i * each, at);
-        if (i < STREAMS - 1) {
-            jumps[2 * i] = (uint8_t)(end - at);
-            jumps[2 * i + 1] = (uint8_t)((end - at) >> 8);
-        }
-        at = end;
+        begins[i] = at;
+        at += sizes[i];
     }
+    put_streams(work, begins);
     put_section_header(to, LITERALS_CODED, count, (size_t)(at - to) - SECTION_BYTES);
     return at;
 }
@@ -290,7 +350,7 @@ uint8_t *oto_match_frame_literals(struct oto_match_frame_work *work, uint8_t *to
     if (count < CODES_MIN)
         return put_plain(LITERALS_RAW, work->literals, count, to);
     count_literals(work);
-    if (work->counts[0][work->literals[0]] == count)
+    if (work->totals[work->literals[0]] == count)
         return put_plain(LITERALS_SAME, work->literals, count, to);
     uint8_t *end = put_coded(work, to);
     return end ? end : put_plain(LITERALS_RAW, work->literals, count, to);

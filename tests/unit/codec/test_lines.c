@@ -215,7 +215,7 @@ static void bytes_are_compared_without_vectors(void **state)
         uint64_t equal = 0, others = 0;
         for (size_t i = 0; i < sizeof a; i++) {
             a[i] = (uint8_t)(next_random(f, 2) ? next_random(f, 256) : '/' + next_random(f, 12));
-            b[i] = next_random(f, 2) ? a[i] : (uint8_t)(a[i] ^ 1u << next_random(f, 8));
+            b[i] = (uint8_t)(a[i] ^ (next_random(f, 2) ? 0 : 1u << next_random(f, 8)));
             equal |= (uint64_t)(a[i] == b[i]) << i;
             others |= (uint64_t)(a[i] < '0' || a[i] > '9') << i;
         }
