@@ -8,9 +8,9 @@
 // loop: each connection keeps a fixed number of requests under way. Open loop (--rate): requests
 // are due at fixed times, and latency counts from when a request was due, so that a stall is
 // charged for all that queued up behind it, and refusals until the request was taken at last.
-// Refused requests (UNAVAILABLE, 503) are sent again 20 ms later, as exporters do; with --retry 0
-// they are not, and
-// --refused FILE gets their numbers. Prints one JSON object.
+// Refused requests (UNAVAILABLE, 503) are sent again after --retry milliseconds; with 0 they are
+// not, and --refused FILE gets their numbers. Prints one JSON object; half_per_s is the rate of the
+// second half of the requests: without what a server takes in before it has to keep up.
 #define _GNU_SOURCE
 #include "codec/compress.h"
 
@@ -48,6 +48,7 @@ struct options {
 struct request {
     struct oto_bytes bytes; // HTTP: head and body; gRPC: framed message
     uint64_t due_ns;        // first
+    uint64_t again_ns;      // not sent again before
     int was_refused;
 };
 
@@ -60,19 +61,19 @@ struct load {
     size_t accepted; // of them not refused
     size_t failed;
     size_t refused; // answers UNAVAILABLE or 503
-    size_t *again;  // requests to be sent again
-    size_t again_count;
-    uint64_t again_ns; // not before
+    size_t *again;  // requests to be sent again, a ring in order of their times
+    size_t again_first, again_count;
     uint64_t body_bytes;
-    uint64_t started_ns;
-    double prepared_cpu_s; // spent before
-    uint64_t *latencies_ns;
+    uint64_t started_ns, half_ns;               // half_ns: half of them had been answered
+    double prepared_cpu_s;                      // spent before
+    uint64_t *latencies_ns, *sent_latencies_ns; // since they were due; since they were sent at last
     int epoll_fd;
 };
 
 struct stream {
     size_t request;
     size_t sent;
+    uint64_t begun_ns;
     int ok;
     int retryable;
 };
@@ -212,8 +213,9 @@ static void load_requests(struct load *load)
     free(data);
     oto_codec_free(codec);
     load->latencies_ns = calloc(load->request_count, sizeof(*load->latencies_ns));
+    load->sent_latencies_ns = calloc(load->request_count, sizeof(*load->sent_latencies_ns));
     load->again = calloc(load->request_count, sizeof(*load->again));
-    if (!load->request_count || !load->latencies_ns || !load->again)
+    if (!load->request_count || !load->latencies_ns || !load->sent_latencies_ns || !load->again)
         die("no requests");
 }
 
@@ -232,13 +234,16 @@ static uint64_t next_due(const struct load *load)
 static int take(struct load *load, struct stream *stream)
 {
     uint64_t due = next_due(load), now = now_ns();
-    if (load->again_count && now >= load->again_ns) {
-        *stream = (struct stream){.request = load->again[--load->again_count]};
+    size_t again = load->again[load->again_first];
+    if (load->again_count && now >= load->requests[again].again_ns) {
+        *stream = (struct stream){.request = again, .begun_ns = now};
+        load->again_first = (load->again_first + 1) % load->request_count;
+        load->again_count--;
         return 1;
     }
     if (due == UINT64_MAX || due > now)
         return 0;
-    *stream = (struct stream){.request = load->next++};
+    *stream = (struct stream){.request = load->next++, .begun_ns = now};
     load->requests[stream->request].due_ns = due ? due : now;
     return 1;
 }
@@ -250,16 +255,19 @@ static void answered(struct load *load, const struct stream *stream, int ok)
         load->refused++;
         request->was_refused = 1;
         if (load->options.retry) {
-            load->again[load->again_count++] = stream->request;
-            load->again_ns = now_ns() + 20000000u;
+            size_t last = (load->again_first + load->again_count++) % load->request_count;
+            load->again[last] = stream->request;
+            request->again_ns = now_ns() + (uint64_t)load->options.retry * 1000000u;
             return;
         }
-        load->answered++;
-        return;
+    } else {
+        uint64_t now = now_ns();
+        load->sent_latencies_ns[load->accepted] = now - stream->begun_ns;
+        load->latencies_ns[load->accepted++] = now - request->due_ns;
+        load->failed += !ok;
     }
-    load->latencies_ns[load->accepted++] = now_ns() - request->due_ns;
-    load->answered++;
-    load->failed += !ok;
+    if (++load->answered == (load->request_count + 1) / 2)
+        load->half_ns = now_ns();
 }
 
 static void update_events(struct connection *c, int want_write)
@@ -561,11 +569,9 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double quantile_ms(const struct load *load, double q)
+static double quantile_ms(const struct load *load, const uint64_t *of, double q)
 {
-    if (!load->accepted)
-        return 0;
-    return (double)load->latencies_ns[(size_t)((double)(load->accepted - 1) * q)] * 1e-6;
+    return load->accepted ? (double)of[(size_t)((double)(load->accepted - 1) * q)] * 1e-6 : 0;
 }
 
 static void write_refused(const struct load *load)
@@ -585,15 +591,21 @@ static void report(struct load *load)
     double seconds = (double)(now_ns() - load->started_ns) * 1e-9;
     struct timespec cpu;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    const uint64_t *due = load->latencies_ns;
     qsort(load->latencies_ns, load->accepted, sizeof(*load->latencies_ns), compare);
-    (void)printf("{\"requests\": %zu, \"failed\": %zu, \"refused\": %zu, \"seconds\": %.4f, "
-                 "\"requests_per_s\": %.1f, \"body_bytes\": %llu, \"sender_cpu_s\": %.3f, "
-                 "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
-                 load->answered, load->failed, load->refused, seconds,
-                 (double)load->answered / seconds, (unsigned long long)load->body_bytes,
-                 (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9 - load->prepared_cpu_s,
-                 quantile_ms(load, 0.5), quantile_ms(load, 0.99), quantile_ms(load, 0.999),
-                 quantile_ms(load, 1));
+    qsort(load->sent_latencies_ns, load->accepted, sizeof(*load->latencies_ns), compare);
+    (void)printf(
+        "{\"requests\": %zu, \"failed\": %zu, \"refused\": %zu, \"seconds\": %.4f, "
+        "\"requests_per_s\": %.1f, \"half_per_s\": %.1f, \"body_bytes\": %llu, "
+        "\"sender_cpu_s\": %.3f, "
+        "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"max_ms\": %.3f, "
+        "\"sent_p99_ms\": %.3f}\n",
+        load->answered, load->failed, load->refused, seconds, (double)load->answered / seconds,
+        (double)(load->answered / 2) * 1e9 / (double)(now_ns() - load->half_ns),
+        (unsigned long long)load->body_bytes,
+        (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9 - load->prepared_cpu_s,
+        quantile_ms(load, due, 0.5), quantile_ms(load, due, 0.99), quantile_ms(load, due, 0.999),
+        quantile_ms(load, due, 1), quantile_ms(load, load->sent_latencies_ns, 0.99));
     if (load->options.refused)
         write_refused(load);
 }
@@ -604,7 +616,7 @@ static void usage(void)
                 "[--signal logs|traces|metrics]\n"
                 "          [--content protobuf|json] [--compression identity|gzip|zstd] "
                 "[--connections 2] [--in-flight 4]\n"
-                "          [--rate REQUESTS_PER_S] [--requests N] [--repeat 1] [--retry 1] "
+                "          [--rate REQUESTS_PER_S] [--requests N] [--repeat 1] [--retry 1000] "
                 "[--refused FILE]\n",
                 stderr);
     exit(2);
@@ -620,7 +632,7 @@ int main(int argc, char **argv)
                                     .connections = 2,
                                     .in_flight = 4,
                                     .repeat = 1,
-                                    .retry = 1}};
+                                    .retry = 1000}};
     struct options *o = &load.options;
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];

@@ -146,7 +146,8 @@ static void put_engine(struct metrics *m, const struct oto_engine_stats *s)
     put_signals(m, "otolith_request_bytes_total", "Bytes of export requests after decompression.",
                 s->request_bytes);
     put_one(m, "otolith_requests_refused_memory_total", "counter",
-            "Requests refused retryably because memory was short.", s->refused_memory);
+            "Requests refused retryably for want of memory, or of room for rows.",
+            s->refused_memory);
     put_tables(m, "otolith_rows_hot", "gauge", "Rows in memory, not yet in files.", s->rows_hot);
     put_tables(m, "otolith_rows_flushed_total", "counter", "Rows written to files.",
                s->rows_flushed);

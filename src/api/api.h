@@ -29,6 +29,7 @@ struct oto_worker {
     struct oto_call *parked,
         **parked_end; // export requests that wait for room, in order of arrival
     struct oto_loop_timer parked_retry;
+    uint64_t waiting_bytes;   // of export bodies that the shard has not been given yet
     struct oto_call *watches; // open Health/Watch calls
 };
 
@@ -56,6 +57,8 @@ struct oto_call {
     int pending;              // an ingest or query still refers to it
     int parked;               // in the worker's list of waiting requests
     uint64_t parked_until_ns; // monotonic; 0: never waited
+    uint64_t waiting_bytes;   // its part of the worker's
+    int grown;                // what its body grew to is counted
     struct oto_call *parked_next;
     struct oto_ingest ingest;
     void *query;                 // rest.c's own
@@ -84,6 +87,10 @@ int oto_otlp_admit(struct oto_call *call); // the last step of begin: 0 when now
 void oto_otlp_handle(struct oto_call *call);
 void oto_otlp_init_worker(struct oto_worker *worker);
 void oto_otlp_closed(struct oto_call *call); // the peer of a parked request is gone
+// Counts more of a body that is to come; 0 when too much waits already.
+int oto_otlp_await(struct oto_call *call, uint64_t more);
+void oto_otlp_forget_waiting(struct oto_call *call);
+void oto_otlp_retry(struct oto_worker *worker); // the shard may have room again
 void oto_health_check(struct oto_call *call);
 void oto_health_watch(struct oto_call *call);
 void oto_health_tick(struct oto_worker *worker);

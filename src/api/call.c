@@ -361,6 +361,8 @@ static int on_reserve(void *state, struct oto_exchange *exchange, size_t more)
         return 0;
     }
     int is_export = call->route && call->route->handle == oto_otlp_handle;
+    if (is_export && !oto_otlp_await(call, more))
+        return 0;
     return oto_call_reserve(call, is_export ? (1 + OTO_EXPORT_COPIES) * (uint64_t)more : more);
 }
 
@@ -390,6 +392,7 @@ static void on_closed(void *state, struct oto_exchange *exchange, int answered)
         return;
     oto_engine_unreserve(oto_service_engine(worker->service), call->reserved_bytes);
     call->reserved_bytes = 0;
+    oto_otlp_forget_waiting(call);
     call->closed = 1;
     if (call->query)
         oto_rest_closed(call);

@@ -53,9 +53,43 @@ static int refuse_when_not_ready(struct oto_call *call)
     return 1;
 }
 
+// --- too much ---
+//
+// When rows come faster than they can be written to files, requests wait a moment for room instead
+// of being sent away at once: their senders are slowed down, and nothing is sent twice. But what
+// waits takes memory, and the longer the queue the older the answer. So once a share of the memory
+// limit waits, further requests are refused retryably by their head, or by the first bytes that
+// tell their size: what else comes of them is read past.
+
+static int must_wait(const struct oto_worker *worker)
+{
+    return worker->parked || oto_shard_is_stalled(worker->shard);
+}
+
+int oto_otlp_await(struct oto_call *call, uint64_t more)
+{
+    struct oto_worker *worker = call->worker;
+    uint64_t max = oto_engine_waiting_bytes_max(oto_service_engine(worker->service));
+    if (worker->waiting_bytes && worker->waiting_bytes + more >= max && must_wait(worker)) {
+        oto_shard_count_refused(worker->shard);
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1,
+                      "more comes than can be written to files; retry");
+        return 0;
+    }
+    worker->waiting_bytes += more;
+    call->waiting_bytes += more;
+    return 1;
+}
+
+void oto_otlp_forget_waiting(struct oto_call *call)
+{
+    call->worker->waiting_bytes -= call->waiting_bytes;
+    call->waiting_bytes = 0;
+}
+
 int oto_otlp_admit(struct oto_call *call)
 {
-    return !refuse_when_not_ready(call);
+    return !refuse_when_not_ready(call) && oto_otlp_await(call, 0);
 }
 
 // 0: the timeout is malformed, and so the call was answered.
@@ -133,12 +167,11 @@ static void answer(struct oto_call *call)
 
 // --- waiting for room ---
 //
-// When rows come faster than they can be written to files, a request waits a moment for room
-// instead of being sent away at once: its sender is slowed down, and nothing is sent twice. After
-// PARK_NS it is refused retryably, well before senders give up.
+// In order of arrival. After PARK_NS a request is refused retryably, well before senders give up.
 
 #define PARK_NS 1000000000u
 #define PARK_RETRY_MS 10
+#define RETRY_BYTES (2u << 20) // of requests, in one go: commits and new input have their turn too
 
 static int may_wait(struct oto_call *call, enum oto_status status)
 {
@@ -158,6 +191,10 @@ static int park(struct oto_call *call, enum oto_status status)
         (!worker->parked &&
          oto_loop_timer_arm(worker->loop, &worker->parked_retry, PARK_RETRY_MS) < 0))
         return 0;
+    if (!call->waiting_bytes) { // it has been with the shard
+        call->waiting_bytes = oto_exchange_request(call->exchange)->body.size;
+        worker->waiting_bytes += call->waiting_bytes;
+    }
     call->parked = 1;
     call->parked_next = NULL;
     *worker->parked_end = call;
@@ -165,15 +202,15 @@ static int park(struct oto_call *call, enum oto_status status)
     return 1;
 }
 
-// Tries the waiting requests again, in order, until one has to wait on: it and those behind it keep
-// their places.
-static void retry_parked(struct oto_loop_timer *timer)
+// Tries the waiting requests again, in order, until one has to wait on, or it has been enough for
+// now: those behind keep their places.
+void oto_otlp_retry(struct oto_worker *worker)
 {
-    struct oto_worker *worker = timer->state;
     struct oto_call *waiting = worker->parked, **waiting_end = worker->parked_end;
+    uint64_t enough = worker->waiting_bytes > RETRY_BYTES ? worker->waiting_bytes - RETRY_BYTES : 0;
     worker->parked = NULL;
     worker->parked_end = &worker->parked;
-    while (waiting && !worker->parked) {
+    while (waiting && !worker->parked && worker->waiting_bytes >= enough) {
         struct oto_call *call = waiting;
         waiting = call->parked_next;
         call->parked = 0;
@@ -181,8 +218,16 @@ static void retry_parked(struct oto_loop_timer *timer)
     }
     if (!waiting)
         return;
+    // Should there be no memory for the timer, the next commit or request goes on.
+    if (!worker->parked)
+        (void)!oto_loop_timer_arm(worker->loop, &worker->parked_retry, 0);
     *worker->parked_end = waiting;
     worker->parked_end = waiting_end;
+}
+
+static void retry_parked(struct oto_loop_timer *timer)
+{
+    oto_otlp_retry(timer->state);
 }
 
 void oto_otlp_init_worker(struct oto_worker *worker)
@@ -268,11 +313,13 @@ static void shrink_scratch(struct oto_worker *worker)
 static int reserve_growth(struct oto_call *call, size_t body_size)
 {
     size_t size = call->ingest.payload.size;
-    return size <= body_size ||
-           oto_call_reserve(call, OTO_EXPORT_COPIES * (uint64_t)(size - body_size));
+    if (call->grown || size <= body_size)
+        return 1;
+    call->grown = oto_call_reserve(call, OTO_EXPORT_COPIES * (uint64_t)(size - body_size));
+    return call->grown;
 }
 
-void oto_otlp_handle(struct oto_call *call)
+static void ingest(struct oto_call *call)
 {
     struct oto_error err;
     oto_error_init(&err);
@@ -284,9 +331,21 @@ void oto_otlp_handle(struct oto_call *call)
     if (status < 0) {
         err.status = status;
         fail_or_park(call, status, &err);
-    } else if (call->parked_until_ns || reserve_growth(call, body.size)) {
+    } else if (reserve_growth(call, body.size)) {
+        oto_otlp_forget_waiting(call);
         call->pending = 1;
         oto_shard_ingest(worker->shard, &call->ingest);
     }
     shrink_scratch(worker);
+}
+
+void oto_otlp_handle(struct oto_call *call)
+{
+    if (!must_wait(call->worker)) {
+        ingest(call);
+    } else if (!park(call, OTO_UNAVAILABLE)) {
+        oto_shard_count_refused(call->worker->shard);
+        oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1,
+                      "more comes than can be written to files; retry");
+    }
 }

@@ -152,6 +152,7 @@ static void run_wake(struct oto_loop_message *message)
     struct wake *wake = (struct wake *)message;
     atomic_store(&wake->posted, 0);
     oto_shard_poll(wake->worker->shard);
+    oto_otlp_retry(wake->worker);
 }
 
 // From any thread: at most one wake-up is under way, so the message struct is never posted twice.
@@ -209,6 +210,7 @@ static void fill_limits(const struct oto_service *service, struct oto_http_limit
     limits->connections_max = each ? (uint32_t)each : 1;
     limits->age_max_ms = (uint32_t)service->config->connection_age_max_ms;
     limits->age_grace_ms = (uint32_t)service->config->drain_timeout_ms;
+    limits->body_pool_bytes_max = (size_t)oto_engine_waiting_bytes_max(service->engine);
 }
 
 static enum oto_status init_worker(struct oto_service *service, uint32_t index,

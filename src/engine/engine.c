@@ -8,6 +8,8 @@
 
 #define MEMORY_LIMIT_MIN (32u << 20)
 #define POOL_LARGE_BUDGET_MIN (128u << 20)
+// A waiting body counts three times (its bytes, those for the log, its rows), beside full segments.
+#define WAITING_SHARE 16
 
 void oto_engine_options_default(struct oto_engine_options *options)
 {
@@ -174,6 +176,11 @@ int oto_engine_reserve(struct oto_engine *engine, uint64_t bytes)
         return 1;
     ask_for_relief(engine);
     return 0;
+}
+
+uint64_t oto_engine_waiting_bytes_max(const struct oto_engine *engine)
+{
+    return engine->budget_bytes / WAITING_SHARE / (engine->shard_count ? engine->shard_count : 1);
 }
 
 void oto_engine_unreserve(struct oto_engine *engine, uint64_t bytes)

@@ -92,6 +92,13 @@ struct oto_ingest {
     uint64_t hash_low, hash_high, staged_bytes;
 };
 void oto_shard_ingest(struct oto_shard *shard, struct oto_ingest *ingest);
+// 1 while a request would have to wait until rows have gone to files: what can be known before it
+// is read. The shard's wake function is called when that may have changed.
+int oto_shard_is_stalled(const struct oto_shard *shard);
+// A request was sent away for that.
+void oto_shard_count_refused(struct oto_shard *shard);
+// What may be left waiting before a shard that is stalled: a share of the memory limit.
+uint64_t oto_engine_waiting_bytes_max(const struct oto_engine *engine);
 // Runs what other threads left for the shard: commits (calls done), sealing for snapshots, memory
 // pressure.
 void oto_shard_poll(struct oto_shard *shard);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #define RETRY_NS 1000000000u
+#define FLUSHER_NICE 5
 
 // Files written but not yet in the catalogue.
 struct new_files {
@@ -358,6 +359,8 @@ static enum oto_status flush_one(struct oto_engine *engine, struct oto_segment *
 static void *flusher_run(void *state)
 {
     struct oto_engine *engine = state;
+    // Whoever waits for an answer goes first; how far rows may run ahead of files is limited.
+    oto_thread_be_nice(FLUSHER_NICE);
     oto_mutex_lock(&engine->flush_lock);
     while (!atomic_load(&engine->stopping)) {
         if (engine->flush_work == 0) {

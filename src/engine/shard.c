@@ -522,6 +522,21 @@ static enum oto_status check_ready(struct oto_shard *shard, struct oto_error *er
     return OTO_OK;
 }
 
+int oto_shard_is_stalled(const struct oto_shard *shard)
+{
+    const struct oto_engine *engine = shard->engine;
+    if (!shard->open || !oto_segment_is_full(shard->open))
+        return 0;
+    if (!shard->closing && flusher_has_place(shard, shard->open))
+        return 0;
+    return !atomic_load(&engine->flush_blocked) && !atomic_load(&shard->disk_blocked);
+}
+
+void oto_shard_count_refused(struct oto_shard *shard)
+{
+    count(&shard->counters.refused, 1);
+}
+
 // A segment with room for a request; seals a full one.
 static enum oto_status make_room(struct oto_shard *shard, struct oto_error *err)
 {

@@ -12,16 +12,15 @@
 #include "net/small_blocks.h"
 
 #define HTTP_BACKLOG_LOW (256u << 10)    // below it, writers are called for more
-#define HTTP_DISCARD_MAX (64u << 10)     // of an unwanted body, before the connection is given up
+#define HTTP_DISCARD_MAX (4u << 20)      // of an unwanted body, before the connection is given up
 #define HTTP_READ_SIZE (128u << 10)      // the server's one read buffer
 #define HTTP_OUT_POOLED_MAX (128u << 10) // larger output buffers are not kept
 #define HTTP_OUT_POOL 64                 // output buffers kept for reuse
-#define HTTP_BODY_POOL 8                 // body buffers kept for reuse while there is traffic
+#define HTTP_BODY_POOL 128               // body buffers kept for reuse while there is traffic
 #define HTTP_BODY_POOLED_MIN (16u << 10)
 #define HTTP_BODY_POOLED_MAX (2u << 20)
-#define HTTP_BODY_POOL_BYTES (6u << 20) // all of them
-#define HTTP_LINGER_MS 2000             // waiting for the peer to read our last answer
-#define HTTP_RATE_GRACE_MS 5000         // before the slowest body rate is enforced
+#define HTTP_LINGER_MS 2000     // waiting for the peer to read our last answer
+#define HTTP_RATE_GRACE_MS 5000 // before the slowest body rate is enforced
 #define HTTP_LISTENERS_MAX 16
 #define HTTP_KEPT_HEAD_MS 5000 // of an idle connection, for a next request like the last one
 #define HTTP_RESPONSE_HEADERS_MAX 64

@@ -29,6 +29,7 @@ void oto_http_limits_default(struct oto_http_limits *limits)
         .write_timeout_ms = 30000,
         .pipeline_max = 16,
         .age_grace_ms = 10000,
+        .body_pool_bytes_max = 6u << 20,
     };
 }
 
@@ -354,7 +355,8 @@ static void again(struct oto_loop_timer *timer)
 
 void http_server_body_borrow(struct oto_http_server *server, struct oto_buffer *body, size_t size)
 {
-    for (size_t i = 0; i < server->body_pool_count; i++) {
+    // The latest first: its bytes are most likely in the processor's cache.
+    for (size_t i = server->body_pool_count; i-- > 0;) {
         struct oto_buffer *kept = &server->body_pool[i];
         if (kept->capacity < size)
             continue;
@@ -370,7 +372,7 @@ void http_server_body_return(struct oto_http_server *server, struct oto_buffer *
 {
     if (body->capacity < HTTP_BODY_POOLED_MIN || body->capacity > HTTP_BODY_POOLED_MAX ||
         server->body_pool_count == HTTP_BODY_POOL ||
-        server->body_pool_bytes + body->capacity > HTTP_BODY_POOL_BYTES) {
+        server->body_pool_bytes + body->capacity > server->limits.body_pool_bytes_max) {
         oto_buffer_release(body);
         return;
     }

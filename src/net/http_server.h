@@ -85,6 +85,8 @@ struct oto_http_limits {
     uint32_t age_max_ms;           // of a connection, give or take a tenth: then it is drained like
                                    // all are by oto_http_server_drain; default 0: for ever
     uint32_t age_grace_ms;         // and closed so long after; default 10000
+    size_t body_pool_bytes_max; // memory of bodies kept for the next ones while there is traffic;
+                                // default 6 MiB
 };
 void oto_http_limits_default(struct oto_http_limits *limits);
 
@@ -94,7 +96,7 @@ struct oto_http_stats {
     uint64_t requests_http1, requests_http2, bytes_in, bytes_out, protocol_errors, timeouts;
 };
 
-// body_pool_bytes_max etc. come with limits. allocator is borrowed for the server's life.
+// allocator is borrowed for the server's life.
 struct oto_http_server *oto_http_server_new(struct oto_loop *loop,
                                             const struct oto_allocator *allocator,
                                             const struct oto_http_handler *handler,

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,6 +88,12 @@ enum oto_status oto_thread_start(struct oto_thread *t, const char *name, void *(
     t->started = 1;
     pthread_setname_np(t->raw, name);
     return OTO_OK;
+}
+
+void oto_thread_be_nice(int nice)
+{
+    id_t self = (id_t)syscall(SYS_gettid); // Linux has a priority for each thread
+    (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + nice);
 }
 
 void oto_thread_join(struct oto_thread *t)

@@ -32,6 +32,8 @@ void oto_condition_broadcast(struct oto_condition *c);
 OTO_MUST_CHECK enum oto_status oto_thread_start(struct oto_thread *t, const char *name,
                                                 void *(*run)(void *), void *state,
                                                 struct oto_error *err);
+// The calling thread leaves the core to others that want it, the more the higher nice is (0 to 19).
+void oto_thread_be_nice(int nice);
 void oto_thread_join(struct oto_thread *t); // no-op when not started
 // Cores this process may use (affinity and cgroup quota considered), at least 1.
 unsigned oto_cpu_count(void);

@@ -314,20 +314,24 @@ static void refused_body_is_drained_or_the_connection_closed(void **state)
 {
     (void)state;
     static struct fixture f;
-    static char body[300000];
+    static char body[5000000];
     fixture_start(&f, NULL);
     int fd = dial(&f);
     say(fd, "POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde"
             "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
     hear(fd, "\r\n\r\n0", 1);
     say(fd, "POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n");
+    say_bytes(fd, body, 300000);
+    say(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    hear(fd, "\r\n\r\n0", 1);
+    say(fd, "POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n");
     say_bytes(fd, body, sizeof body);
     hear_all(fd);
     assert_int_equal(count("503"), 1);
     assert_int_equal(count("connection: close\r\n"), 1);
     close(fd);
     fd = dial(&f);
-    say(fd, "POST /refuse HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n");
+    say(fd, "POST /refuse HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4c4b40\r\n");
     say_bytes(fd, body, sizeof body);
     hear_all(fd);
     assert_int_equal(count("503"), 1);
