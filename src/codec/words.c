@@ -10,6 +10,11 @@
 
 #define K 0x9E3779B97F4A7C15u
 
+static const uint64_t first_bytes[9] = {
+    0,          0xFF, 0xFFFF, 0xFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFFF, 0xFFFFFFFFFFFF, 0xFFFFFFFFFFFFFF,
+    UINT64_MAX,
+};
+
 struct matching {
     const uint8_t *content;
     const uint8_t *end; // of the block
@@ -57,29 +62,23 @@ __attribute__((always_inline)) static inline uint64_t words_mask(const uint8_t *
 #endif
 }
 
-static inline uint64_t hash_word(uint64_t word)
+// Looks up the words that begin in 64 bytes and notes them; starts: a bit for each. others,
+// following: what is not of words there, and in the 64 bytes behind. A word is known by its first
+// eight bytes, or by all of them.
+__attribute__((always_inline)) static inline struct oto_words_found *
+find_words(const uint8_t *content, uint32_t *places, uint32_t at, uint64_t starts, uint64_t others,
+           uint64_t following, struct oto_words_found *found)
 {
-    unsigned __int128 product = (unsigned __int128)word * K;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-// Looks up the words that begin in 64 bytes and notes them; starts: a bit for each. mask,
-// following: what is of words there, and in the 64 bytes behind.
-__attribute__((always_inline)) static inline uint64_t *
-find_words(const uint8_t *content, uint64_t *places, uint32_t at, uint64_t starts, uint64_t mask,
-           uint64_t following, uint64_t *found)
-{
+    following <<= 1;
     for (; starts; starts &= starts - 1) {
         unsigned i = (unsigned)__builtin_ctzll(starts);
-        uint64_t rest = mask >> i | following << 1 << (63 - i);
-        unsigned unused = 64 - 8 * (unsigned)__builtin_ctzll(~rest | 1 << 8);
-        // A word has two bytes at least, so the shift is less than 64.
-        uint64_t hash = hash_word(oto_load64(content + at + i) << unused);
-        uint64_t *place = &places[hash >> (64 - OTO_WORDS_TABLE_BITS)], before = *place;
-        uint32_t tag = (uint32_t)hash | 1;
-        *found = (before >> 32 << 32) | (at + i);
-        found += (uint32_t)before == tag;
-        *place = (uint64_t)(at + i) << 32 | tag;
+        uint64_t rest = others >> i | following << (~i & 63);
+        uint64_t mask = first_bytes[__builtin_ctz((uint32_t)rest | 1 << 8)];
+        uint64_t word = oto_load64(content + at + i) & mask;
+        uint32_t *place = &places[word * K >> (64 - OTO_WORDS_TABLE_BITS)], before = *place;
+        *place = at + i;
+        *found = (struct oto_words_found){at + i, before};
+        found += (oto_load64(content + before) & mask) == word;
     }
     return found;
 }
@@ -130,19 +129,20 @@ __attribute__((always_inline)) static inline int cut_match(struct matching *m, u
     return 1;
 }
 
-__attribute__((always_inline)) static inline void take_word(struct matching *m, uint64_t found)
+__attribute__((always_inline)) static inline void take_word(struct matching *m,
+                                                            struct oto_words_found word)
 {
-    struct {
-        uint32_t at, from;
-    } word = {(uint32_t)found, (uint32_t)(found >> 32)};
-    const uint8_t *at = m->content + word.at;
-    uint32_t offset = word.at - word.from, size = common(at, m->content + word.from, m->end),
-             before;
-    if (word.at < m->anchor) { // within the last match, which may end soon
+    const uint8_t *at = m->content + word.at, *anchor = m->content + m->anchor;
+    uint32_t offset = word.at - word.from, size, before;
+    if (at < anchor) { // within the last match, which may end soon
+        if (m->end - anchor < GAIN_MIN || oto_load32(anchor) != oto_load32(anchor - offset))
+            return;
+        size = common(at, m->content + word.from, m->end);
         if (word.at + size >= m->anchor + GAIN_MIN && cut_match(m, word.at))
             put_match(m, offset, word.at, word.at + size);
         return;
     }
+    size = common(at, m->content + word.from, m->end);
     // One distance for many matches is told once.
     if (m->offset != offset && m->offset && oto_load32(at) == oto_load32(at - m->offset)) {
         uint32_t same = common(at, at - m->offset, m->end);
@@ -162,17 +162,18 @@ __attribute__((always_inline)) static inline void take_words(struct matching *ma
                                                              uint32_t from, uint32_t safe)
 {
     struct matching local = *matching, *m = &local;
-    uint64_t before = 0, following = from < safe ? words_mask(m->content + from) : 0;
+    // Nothing comes before the first byte: it is no word's, so that none is at place 0.
+    uint64_t before = !from, following = from < safe ? ~words_mask(m->content + from) : 0;
     for (uint32_t at = from; at < safe;) {
         uint32_t stride_end = safe - at < OTO_WORDS_STRIDE ? safe : at + OTO_WORDS_STRIDE;
-        uint64_t *found = m->table->found, *end = found;
+        struct oto_words_found *found = m->table->found, *end = found;
         for (; at < stride_end; at += STEP) {
-            uint64_t mask = following;
-            following = words_mask(m->content + at + STEP);
-            uint64_t starts = mask & ~(mask << 1 | before);
-            starts &= (mask >> 1 | following << 63) & (mask >> 2 | following << 62);
-            before = mask >> 63;
-            end = find_words(m->content, m->table->places, at, starts, mask, following, end);
+            uint64_t others = following;
+            following = ~words_mask(m->content + at + STEP);
+            uint64_t starts = (others << 1 | !before) & ~(others | others >> 1 | following << 63);
+            starts &= ~(others >> 2 | following << 62);
+            before = !(others >> 63);
+            end = find_words(m->content, m->table->places, at, starts, others, following, end);
         }
         for (; found < end; found++)
             take_word(m, *found);

@@ -15,8 +15,10 @@
 
 // One for each use: large, so not for the stack.
 struct oto_words_table {
-    uint64_t places[1 << OTO_WORDS_TABLE_BITS]; // by hash: offset << 32 | tag, which is odd
-    uint64_t found[OTO_WORDS_STRIDE / 2];       // offset of a place << 32 | offset of the word
+    uint32_t places[1 << OTO_WORDS_TABLE_BITS]; // of the latest words, by hash
+    struct oto_words_found {
+        uint32_t at, from; // offsets of a word, and of what is equal to it
+    } found[OTO_WORDS_STRIDE / 2];
 };
 
 // Appends the matches of the content to an array of struct oto_lines_match, ends of blocks among
