@@ -57,8 +57,7 @@ static void run_encode(void *state)
     struct log *log = state;
     struct oto_wal_record record = {.seq = 1, .received_ns = 1, .payload = log->payload};
     for (int i = 0; i < GROUP; i++) {
-        oto_wal_record_encode(&record, log->encoded);
-        oto_wal_record_seal(log->encoded, 42);
+        oto_wal_record_encode(&record, 42, log->encoded);
     }
 }
 

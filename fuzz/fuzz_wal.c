@@ -63,7 +63,7 @@ static void make_segment(uint8_t *bytes, uint64_t ordinal, uint64_t first_seq, u
         struct oto_wal_record record = {.seq = first_seq + i,
                                         .received_ns = (first_seq + i) * 1000};
         record.payload = oto_bytes(payload, payload_of(record.seq, payload));
-        oto_wal_record_encode(&record, at);
+        oto_wal_record_encode(&record, 1, at);
         at += oto_wal_record_seal(at, header.salt);
     }
 }

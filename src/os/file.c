@@ -127,6 +127,19 @@ enum oto_status oto_file_read_at(struct oto_file *f, uint64_t offset, void *data
     return done == size ? OTO_OK : OTO_END;
 }
 
+void oto_file_set_direct(struct oto_file *f)
+{
+    int flags = fcntl(f->fd, F_GETFL);
+    if (flags >= 0) // refused where there is no such thing: writes are as usual then
+        (void)fcntl(f->fd, F_SETFL, flags | O_DIRECT);
+}
+
+static int end_direct(struct oto_file *f)
+{
+    int flags = fcntl(f->fd, F_GETFL);
+    return flags >= 0 && (flags & O_DIRECT) && fcntl(f->fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
 enum oto_status oto_file_write_at(struct oto_file *f, uint64_t offset, const void *data,
                                   size_t size, struct oto_error *err)
 {
@@ -135,6 +148,8 @@ enum oto_status oto_file_write_at(struct oto_file *f, uint64_t offset, const voi
     while (done < size) {
         ssize_t n = pwrite(f->fd, cursor + done, size - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EINVAL && end_direct(f))
             continue;
         if (n == 0)
             errno = EIO;

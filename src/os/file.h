@@ -31,6 +31,11 @@ OTO_MUST_CHECK enum oto_status oto_file_read_at(struct oto_file *f, uint64_t off
 OTO_MUST_CHECK enum oto_status oto_file_write_at(struct oto_file *f, uint64_t offset,
                                                  const void *data, size_t size,
                                                  struct oto_error *err);
+// Writes go to the disk past the page cache from now on, where the file system can: each at a
+// multiple of OTO_FILE_DIRECT_BYTES of the file and of memory, and of so many bytes. One that is
+// not, or that the file system does not take so, is written as usual and ends it.
+#define OTO_FILE_DIRECT_BYTES 4096
+void oto_file_set_direct(struct oto_file *f);
 OTO_MUST_CHECK enum oto_status oto_file_size(struct oto_file *f, uint64_t *ret_size,
                                              struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_file_truncate(struct oto_file *f, uint64_t size,

@@ -77,6 +77,7 @@ static void wal_free(struct oto_wal *wal)
     oto_mutex_release(&wal->lock);
     oto_mutex_release(&wal->marks_lock);
     free(wal->path);
+    free(wal->tail);
     free(wal);
 }
 
@@ -86,6 +87,7 @@ static struct oto_wal *wal_new(const char *path, const struct oto_wal_options *o
     if (!wal)
         return NULL;
     wal->path = strdup(path);
+    wal->tail = malloc(OTO_WAL_BLOCK_BYTES);
     wal->options = *options;
     if (wal->options.segment_size_bytes < SEGMENT_SIZE_MIN)
         wal->options.segment_size_bytes = SEGMENT_SIZE_MIN;
@@ -98,7 +100,7 @@ static struct oto_wal *wal_new(const char *path, const struct oto_wal_options *o
     oto_mutex_init(&wal->marks_lock);
     oto_condition_init(&wal->wake_committer);
     oto_condition_init(&wal->wake_waiters);
-    if (!wal->path) {
+    if (!wal->path || !wal->tail) {
         wal_free(wal);
         return NULL;
     }
@@ -135,6 +137,7 @@ enum oto_status oto_wal_start(struct oto_wal *wal, struct oto_error *err)
         last_seq = wal->marks.cut_seq;
     wal->durable_seq = wal->synced_seq = last_seq;
     wal->next_seq = last_seq + 1;
+    wal->next_end = OTO_WAL_SEGMENT_HEADER_BYTES;
     wal->running = 1;
     enum oto_status status =
         oto_thread_start(&wal->committer, "oto-wal", oto_wal_committer_run, wal, err);
@@ -158,6 +161,15 @@ static int disk_is_low(struct oto_wal *wal)
     return wal->free_low;
 }
 
+// Lock held.
+static void begin_group(const struct oto_wal *wal, struct oto_wal_group *group, uint64_t seq)
+{
+    group->lead = wal->next_end % OTO_WAL_BLOCK_BYTES;
+    group->salt = wal->next_salt;
+    group->bytes.size = group->lead;
+    group->first_seq = seq;
+}
+
 static enum oto_status stage(struct oto_wal *wal, struct oto_wal_record *record,
                              struct oto_error *err)
 {
@@ -168,13 +180,14 @@ static enum oto_status stage(struct oto_wal *wal, struct oto_wal_record *record,
     uint64_t staged = group->bytes.size + wal->writing_bytes;
     if (staged && staged + size > wal->options.staged_bytes_max)
         return oto_error_set(err, OTO_UNAVAILABLE, "the log's disk cannot keep up");
-    if (oto_buffer_reserve(&group->bytes, size) < 0)
+    // Blocks more for what the group's first and last one have besides records.
+    if (oto_buffer_reserve(&group->bytes, size + 2 * OTO_WAL_BLOCK_BYTES) < 0)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for the log's staging area");
     record->seq = wal->next_seq++;
-    oto_wal_record_encode(record, group->bytes.data + group->bytes.size);
     wal->group_begun = group->bytes.size == 0;
     if (wal->group_begun)
-        group->first_seq = record->seq;
+        begin_group(wal, group, record->seq);
+    oto_wal_record_encode(record, group->salt, group->bytes.data + group->bytes.size);
     group->last_seq = record->seq;
     group->bytes.size += size;
     wal->stats.appended_records++;

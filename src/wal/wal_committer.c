@@ -22,6 +22,8 @@ static uint64_t fail(struct oto_wal *wal)
     wal->stats.failures++;
     wal->groups[0].bytes.size = wal->groups[1].bytes.size = 0;
     wal->writing_bytes = 0;
+    wal->next_end = OTO_WAL_SEGMENT_HEADER_BYTES;
+    wal->next_salt = 0;
     wal->lost_seq = wal->next_seq - 1;
     oto_condition_broadcast(&wal->wake_waiters);
     return wal->durable_seq;
@@ -130,6 +132,7 @@ void *oto_wal_committer_run(void *state)
         if (has_group) {
             wal->active ^= 1;
             wal->writing_bytes = group->bytes.size;
+            wal->next_end += group->bytes.size - group->lead;
         }
         over = wal->stopping && !has_group;
         int sync = sync_is_due(wal);

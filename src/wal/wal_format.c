@@ -61,7 +61,21 @@ static uint32_t record_crc(const uint8_t *record, size_t payload_size)
     return oto_crc32c(crc, record + 16, OTO_WAL_RECORD_HEADER_BYTES - 16 + payload_size);
 }
 
-void oto_wal_record_encode(const struct oto_wal_record *record, uint8_t *output)
+// A payload's bytes are summed and copied piece by piece: what a piece brings into the first cache
+// is used twice.
+#define PIECE_BYTES 12288u
+
+static uint32_t copy_summed(uint32_t crc, uint8_t *output, struct oto_bytes payload)
+{
+    for (size_t at = 0, size; at < payload.size; at += size) {
+        size = payload.size - at < PIECE_BYTES ? payload.size - at : PIECE_BYTES;
+        crc = oto_crc32c(crc, payload.data + at, size);
+        memcpy(output + at, payload.data + at, size);
+    }
+    return crc;
+}
+
+void oto_wal_record_encode(const struct oto_wal_record *record, uint64_t salt, uint8_t *output)
 {
     size_t size = record->payload.size;
     oto_store32(output, RECORD_MAGIC);
@@ -71,12 +85,10 @@ void oto_wal_record_encode(const struct oto_wal_record *record, uint8_t *output)
     oto_store32(output + 8, (uint32_t)size);
     oto_store64(output + 16, record->seq);
     oto_store64(output + 24, record->received_ns);
-    oto_store64(output + 32, 0);
+    oto_store64(output + 32, salt);
     uint8_t *payload = output + OTO_WAL_RECORD_HEADER_BYTES;
-    if (size)
-        memcpy(payload, record->payload.data, size);
+    oto_store32(output + 12, copy_summed(record_crc(output, 0), payload, record->payload));
     memset(payload + size, 0, oto_wal_record_size(size) - OTO_WAL_RECORD_HEADER_BYTES - size);
-    oto_store32(output + 12, 0);
 }
 
 size_t oto_wal_record_seal(uint8_t *encoded, uint64_t salt)

@@ -32,10 +32,9 @@ static inline uint64_t oto_wal_record_size(uint64_t payload_size)
 {
     return (OTO_WAL_RECORD_HEADER_BYTES + payload_size + 7) & ~(uint64_t)7;
 }
-// A record without salt and checksum, as it waits to be written. output:
-// oto_wal_record_size(record->payload.size) bytes.
-void oto_wal_record_encode(const struct oto_wal_record *record, uint8_t *output);
-// Completes an encoded record for the segment of that salt. Returns its size.
+// A record for the segment of that salt. output: oto_wal_record_size(record->payload.size) bytes.
+void oto_wal_record_encode(const struct oto_wal_record *record, uint64_t salt, uint8_t *output);
+// Makes an encoded record one of the segment of that salt. Returns its size.
 size_t oto_wal_record_seal(uint8_t *encoded, uint64_t salt);
 
 // Reads the record at the start of bytes; salt 0 takes any. OTO_OK: *ret_size bytes were used.

@@ -27,9 +27,17 @@ struct oto_wal_disk {
     enum oto_status (*sync)(struct oto_file *f, struct oto_error *err);
 };
 
-// Records waiting to be written: a commit group.
+// Files are written in whole blocks of their own, past the page cache: a group that begins within a
+// block repeats what stands before it there, and zeros follow its last record.
+#define OTO_WAL_BLOCK_BYTES ((uint64_t)OTO_FILE_DIRECT_BYTES)
+
+// Records waiting to be written: a commit group. Place and salt are guessed when it begins, that
+// the segment goes on; the committer mends what did not come true.
 struct oto_wal_group {
-    struct oto_buffer bytes;
+    struct oto_buffer bytes; // size 0: no record. Else `lead` bytes, then the records; a block more
+                             // is reserved
+    size_t lead;             // from a block's begin to the first record
+    uint64_t salt;
     uint64_t first_seq, last_seq;
 };
 
@@ -46,6 +54,8 @@ struct oto_wal {
     struct oto_wal_group groups[2];
     int active;
     size_t writing_bytes; // in the group being written
+    uint64_t next_end;    // where in its segment the active group will begin, as far as known
+    uint64_t next_salt;   // of that segment; 0: not known
     int group_begun;      // the appender's own
     uint64_t next_seq;
     int failed; // waits for reset
@@ -68,6 +78,7 @@ struct oto_wal {
     uint64_t current_end;     // where the next record goes
     uint64_t current_size;    // bytes of the file that were written at least once
     uint64_t current_durable; // end of what was committed
+    uint8_t *tail;            // a block: the last one of the current segment, as far as written
     uint64_t sync_due_ns;     // mode interval
     int dirty;
 
@@ -86,9 +97,8 @@ void oto_wal_segment_path(const struct oto_wal *wal, uint64_t ordinal, const cha
 OTO_MUST_CHECK enum oto_status oto_wal_segment_begin(struct oto_wal *wal, uint64_t first_seq,
                                                      struct oto_error *err);
 // Writes a group and, where the mode asks for it, syncs it.
-OTO_MUST_CHECK enum oto_status oto_wal_segment_write(struct oto_wal *wal,
-                                                     const struct oto_wal_group *group,
-                                                     struct oto_error *err);
+OTO_MUST_CHECK enum oto_status
+oto_wal_segment_write(struct oto_wal *wal, struct oto_wal_group *group, struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_wal_segment_sync(struct oto_wal *wal, struct oto_error *err);
 // Cuts off what was not committed, as far as the disk lets us, and never writes that file again.
 void oto_wal_segment_abandon(struct oto_wal *wal);

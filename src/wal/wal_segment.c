@@ -11,7 +11,7 @@
 #define AHEAD_BYTES (1u << 20)
 #define AHEAD_GROUP_MAX (64u << 10)
 
-static const uint8_t zeros[64 << 10];
+static _Alignas(OTO_WAL_BLOCK_BYTES) uint8_t zeros[AHEAD_BYTES]; // never touched: one page of zeros
 
 void oto_wal_segment_path(const struct oto_wal *wal, uint64_t ordinal, const char *extension,
                           char *output)
@@ -48,13 +48,20 @@ static enum oto_status open_file(struct oto_wal *wal, uint64_t ordinal, struct o
         status = oto_file_size(&wal->current, &wal->current_size, err);
     if (status >= 0)
         status = oto_folder_sync(wal->path, err);
-    return status;
+    if (status < 0)
+        return status;
+    wal->current_size -= wal->current_size % OTO_WAL_BLOCK_BYTES;
+    // A group that is synced at once gains nothing from the page cache, which would cost more than
+    // the rest of its way to the disk.
+    if (wal->options.durability == OTO_DURABILITY_FSYNC)
+        oto_file_set_direct(&wal->current);
+    return OTO_OK;
 }
 
 static enum oto_status write_header(struct oto_wal *wal, uint64_t ordinal, uint64_t first_seq,
                                     struct oto_error *err)
 {
-    uint8_t page[OTO_WAL_SEGMENT_HEADER_BYTES];
+    _Alignas(OTO_WAL_BLOCK_BYTES) uint8_t page[OTO_WAL_SEGMENT_HEADER_BYTES];
     struct oto_wal_segment_header header = {
         .first_seq = first_seq, .ordinal = ordinal, .created_ns = oto_clock_wall_ns()};
     while (header.salt == 0)
@@ -116,10 +123,36 @@ static void write_ahead(struct oto_wal *wal)
     }
 }
 
-static void seal_records(const struct oto_wal_group *group, uint64_t salt)
+// A group that began when another end of another segment was expected: its records are moved and
+// sealed again.
+static void mend_group(const struct oto_wal *wal, struct oto_wal_group *group)
 {
-    for (size_t at = 0; at < group->bytes.size;)
-        at += oto_wal_record_seal(group->bytes.data + at, salt);
+    size_t lead = wal->current_end % OTO_WAL_BLOCK_BYTES, size = group->bytes.size - group->lead;
+    if (lead != group->lead) {
+        memmove(group->bytes.data + lead, group->bytes.data + group->lead, size);
+        group->lead = lead;
+        group->bytes.size = lead + size;
+    }
+    if (group->salt == wal->current_salt)
+        return;
+    for (size_t at = lead; at < group->bytes.size;)
+        at += oto_wal_record_seal(group->bytes.data + at, wal->current_salt);
+    group->salt = wal->current_salt;
+}
+
+// In whole blocks: what the first one holds already, the records, zeros. Sectors that hold
+// committed records are written again with the same bytes.
+static enum oto_status write_blocks(struct oto_wal *wal, struct oto_wal_group *group,
+                                    struct oto_error *err)
+{
+    uint8_t *bytes = group->bytes.data;
+    size_t lead = group->lead, size = group->bytes.size, rest = size % OTO_WAL_BLOCK_BYTES;
+    size_t padding = rest ? OTO_WAL_BLOCK_BYTES - rest : 0;
+    memcpy(bytes, wal->tail, lead);
+    memset(bytes + size, 0, padding);
+    OTO_TRY(wal->disk.write(&wal->current, wal->current_end - lead, bytes, size + padding, err));
+    memcpy(wal->tail, bytes + size - rest, rest);
+    return OTO_OK;
 }
 
 // A group goes into one segment whole; when it does not fit, it begins the next one.
@@ -127,7 +160,7 @@ static enum oto_status make_room(struct oto_wal *wal, const struct oto_wal_group
                                  struct oto_error *err)
 {
     int full = wal->current.fd >= 0 && wal->current_end > OTO_WAL_SEGMENT_HEADER_BYTES &&
-               wal->current_end + group->bytes.size > wal->options.segment_size_bytes;
+               wal->current_end + group->bytes.size - group->lead > wal->options.segment_size_bytes;
     if (full) {
         if (wal->dirty)
             OTO_TRY(oto_wal_segment_sync(wal, err));
@@ -136,18 +169,20 @@ static enum oto_status make_room(struct oto_wal *wal, const struct oto_wal_group
     return wal->current.fd >= 0 ? OTO_OK : oto_wal_segment_begin(wal, group->first_seq, err);
 }
 
-enum oto_status oto_wal_segment_write(struct oto_wal *wal, const struct oto_wal_group *group,
+enum oto_status oto_wal_segment_write(struct oto_wal *wal, struct oto_wal_group *group,
                                       struct oto_error *err)
 {
     OTO_TRY(make_room(wal, group, err));
-    uint64_t size_before = wal->current_size, end = wal->current_end + group->bytes.size;
-    seal_records(group, wal->current_salt);
+    mend_group(wal, group);
+    uint64_t size_before = wal->current_size;
+    uint64_t size = group->bytes.size - group->lead, end = wal->current_end + size;
+    uint64_t block_end =
+        (end + OTO_WAL_BLOCK_BYTES - 1) / OTO_WAL_BLOCK_BYTES * OTO_WAL_BLOCK_BYTES;
     wal->dirty = 1;
-    OTO_TRY(wal->disk.write(&wal->current, wal->current_end, group->bytes.data, group->bytes.size,
-                            err));
-    if (end > wal->current_size)
-        wal->current_size = end;
-    if (end + AHEAD_GROUP_MAX / 4 > wal->current_size && group->bytes.size <= AHEAD_GROUP_MAX)
+    OTO_TRY(write_blocks(wal, group, err));
+    if (block_end > wal->current_size)
+        wal->current_size = block_end;
+    if (end + AHEAD_GROUP_MAX / 4 > wal->current_size && size <= AHEAD_GROUP_MAX)
         write_ahead(wal);
     if (wal->options.durability == OTO_DURABILITY_FSYNC)
         OTO_TRY(oto_wal_segment_sync(wal, err));
@@ -156,6 +191,8 @@ enum oto_status oto_wal_segment_write(struct oto_wal *wal, const struct oto_wal_
     wal->newest->last_seq = group->last_seq;
     wal->newest->disk_bytes = wal->current_size;
     wal->stats.disk_bytes += wal->current_size - size_before;
+    wal->next_end = end;
+    wal->next_salt = wal->current_salt;
     oto_mutex_unlock(&wal->lock);
     return OTO_OK;
 }

@@ -40,8 +40,8 @@ static size_t put_record(uint8_t *at, uint64_t seq, uint64_t salt)
     memset(payload, (int)seq, sizeof payload);
     struct oto_wal_record record = {
         .seq = seq, .received_ns = 1, .payload = oto_bytes(payload, 100 + (size_t)seq)};
-    oto_wal_record_encode(&record, at);
-    return oto_wal_record_seal(at, salt);
+    oto_wal_record_encode(&record, salt, at);
+    return (size_t)oto_wal_record_size(record.payload.size);
 }
 
 // A segment of five records and zeros behind them; returns where the records end.
