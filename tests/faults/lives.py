@@ -21,7 +21,7 @@ import httpx
 
 from harness import PLAIN, SANITIZER_REPORT, Server, binary
 from otlp import MAKERS, PROTOBUF, RESPONSES, SERVICES, TABLES, to_json
-from shim import Shim
+from shim import Shim, library
 
 ALL = os.environ.get("OTOLITH_FAULTS") == "all"
 JOBS = int(os.environ.get("OTOLITH_FAULTS_JOBS") or (2 * (os.cpu_count() or 1) if ALL else 1))
@@ -215,10 +215,10 @@ class Ledger:
         if STATE is None:
             return
         what = hashlib.sha256()
-        programs = [binary(), binary().parent / "otolith-query", build_folder / "tests/libfault_shim.so"]
+        programs = [binary(), binary().parent / "otolith-query", library(build_folder)]
         for path in [*programs, *sorted(pathlib.Path(__file__).parent.glob("*.py"))]:
-            what.update(path.read_bytes() if path.exists() else b"-")
-        self.path = pathlib.Path(STATE) / (re.sub(r"\W+", "-", name).strip("-") + ".txt")
+            what.update(path.read_bytes())
+        self.path = pathlib.Path(STATE) / build_folder.name / (re.sub(r"\W+", "-", name).strip("-") + ".txt")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         head = f"programs {what.hexdigest()}"
         lines = self.path.read_text(encoding="ascii").splitlines() if self.path.exists() else []

@@ -14,21 +14,25 @@ ONCE, STICKY, SHORT, KILL, TORN = range(5)
 LAYOUT = struct.Struct("<IIiIQQQQ")
 
 
+def library(build_folder: pathlib.Path) -> pathlib.Path:
+    """Not instrumented, so that any build's does; `make` alone builds none."""
+    places = [folder / "tests/libfault_shim.so" for folder in (build_folder, ROOT / "build-asan")]
+    found = next((place for place in places if place.exists()), None)
+    assert found, f"{places[0]} is not built: make asan"
+    return found
+
+
 class Shim:
     """One server's faults. wrapper and env are what harness.Server takes."""
 
     def __init__(self, build_folder: pathlib.Path, folder: pathlib.Path, haste=10, record_below=None):
-        # Not instrumented, so that any build's does; `make` alone builds none.
-        places = [folder / "tests/libfault_shim.so" for folder in (build_folder, ROOT / "build-asan")]
-        library = next((place for place in places if place.exists()), None)
-        assert library, f"{places[0]} is not built: make asan"
         path = folder / "fault-control"
         path.write_bytes(bytes(LAYOUT.size))
         with open(path, "r+b") as file:
             self.memory = mmap.mmap(file.fileno(), LAYOUT.size)
         options = os.environ.get("ASAN_OPTIONS", "")
         # Not in the environment of the programs before it in the command: they would be hit as well.
-        self.wrapper = ["env", f"LD_PRELOAD={library}", f"FAULT_CONTROL={path}", f"FAULT_HASTE={haste}",
+        self.wrapper = ["env", f"LD_PRELOAD={library(build_folder)}", f"FAULT_CONTROL={path}", f"FAULT_HASTE={haste}",
                         f"ASAN_OPTIONS={options}:verify_asan_link_order=0"]
         if record_below:
             self.record = folder / "fault-record"
