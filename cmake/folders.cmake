@@ -56,6 +56,27 @@ function(oto_unit_tests)
   endforeach()
 endfunction()
 
+# The same tests of base and codec with the plain forms of what uses a processor's instructions
+# (base/processor.h).
+function(oto_plain_tests)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/base/*.c ${CMAKE_SOURCE_DIR}/src/codec/*.c)
+  add_library(oto_plain STATIC EXCLUDE_FROM_ALL ${sources})
+  target_compile_definitions(oto_plain PUBLIC OTO_PLAIN)
+  target_include_directories(oto_plain PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+  target_link_libraries(oto_plain PUBLIC PkgConfig::DEFLATE PkgConfig::ZLIB PkgConfig::ZSTD PkgConfig::LZ4
+                        PkgConfig::SNAPPY PkgConfig::CMOCKA m)
+  foreach(test base/test_hash base/test_text codec/test_codes codec/test_compress codec/test_crc
+          codec/test_hex_frame codec/test_lines codec/test_match_frame codec/test_rle codec/test_words)
+    get_filename_component(name ${test} NAME)
+    add_executable(${name}_plain ${CMAKE_SOURCE_DIR}/tests/unit/${test}.c)
+    target_link_libraries(${name}_plain PRIVATE oto_plain)
+    target_include_directories(${name}_plain PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit)
+    target_compile_definitions(${name}_plain PRIVATE OTO_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    set_target_properties(${name}_plain PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME ${test}_plain COMMAND ${name}_plain)
+  endforeach()
+endfunction()
+
 # Our own code's calls of these go through tests/unit/fault_points.h, which makes them fail.
 function(oto_wrap_system target)
   foreach(call malloc calloc realloc aligned_alloc strdup strndup mmap mremap open memfd_create pwrite pread fsync

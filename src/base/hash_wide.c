@@ -1,8 +1,9 @@
 // The hash of whole requests: one multiplication of 32-bit halves a word, in sixteen chains that do
 // not wait for each other.
 #include "base/hash.h"
+#include "base/processor.h"
 
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
 #include <emmintrin.h>
 #endif
 
@@ -47,7 +48,7 @@ static void wide_blocks_plain(struct wide_state *state, const uint8_t *at, size_
     }
 }
 
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
 
 static inline __m128i wide_step(__m128i state, const uint8_t *at)
 {

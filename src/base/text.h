@@ -3,7 +3,8 @@
 #define OTO_BASE_TEXT_H
 
 #include "base/bytes.h"
-#if defined(__SSE2__)
+#include "base/processor.h"
+#if defined(OTO_SSE2)
 #include <emmintrin.h>
 #endif
 
@@ -47,7 +48,7 @@ static inline uint64_t oto_hex_word(const uint8_t *bytes)
 // The digits of eight bytes, as two words that oto_store64 puts into memory in their order.
 static inline void oto_hex_words(const uint8_t *bytes, uint64_t words[2])
 {
-#if defined(__SSE2__) || defined(__ARM_NEON)
+#if defined(OTO_SSE2) || defined(OTO_NEON)
     typedef int8_t byte_lanes __attribute__((vector_size(16)));
     typedef uint16_t pair_lanes __attribute__((vector_size(16)));
     typedef uint64_t word_lanes __attribute__((vector_size(16)));
@@ -76,7 +77,7 @@ static inline unsigned oto_hex_value(uint8_t c)
 // written all the same.
 static inline int oto_hex_read_eight(const uint8_t *digits, uint8_t *output)
 {
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
     __m128i text = _mm_loadu_si128((const __m128i *)(const void *)digits);
     __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
     __m128i letter = _mm_sub_epi8(_mm_or_si128(text, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));

@@ -1,11 +1,12 @@
 #include "codec/crc.h"
+#include "base/processor.h"
 
 #ifndef __wasm__
 #include <libdeflate.h>
 #endif
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
 #include <nmmintrin.h>
-#elif defined(__ARM_FEATURE_CRC32)
+#elif defined(OTO_ARM_CRC32)
 #include <arm_acle.h>
 #endif
 
@@ -103,7 +104,7 @@ uint32_t oto_crc32(uint32_t crc, const void *data, size_t size)
 #endif
 }
 
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
 
 // The instruction takes three cycles but a new one may start each cycle: three lanes side by side,
 // joined by a table that moves a CRC past one lane's bytes.
@@ -147,7 +148,7 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t start, c
     return ~rest;
 }
 
-#elif defined(__ARM_FEATURE_CRC32)
+#elif defined(OTO_ARM_CRC32)
 
 static uint32_t crc32c_arm(uint32_t crc, const uint8_t *p, size_t size)
 {
@@ -163,10 +164,10 @@ static uint32_t crc32c_arm(uint32_t crc, const uint8_t *p, size_t size)
 
 uint32_t oto_crc32c(uint32_t crc, const void *data, size_t size)
 {
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
     if (__builtin_cpu_supports("sse4.2"))
         return crc32c_sse42(crc, data, size);
-#elif defined(__ARM_FEATURE_CRC32)
+#elif defined(OTO_ARM_CRC32)
     return crc32c_arm(crc, data, size);
 #endif
     return oto_crc32c_plain(crc, data, size);

@@ -1,4 +1,5 @@
 #include "codec/lines.h"
+#include "base/processor.h"
 
 #define LINES_MIN 256
 #define LINE_BYTES_MAX ((size_t)1 << 16)
@@ -94,7 +95,7 @@ struct oto_lines_masks oto_lines_compare_plain(const uint8_t *a, const uint8_t *
 
 static inline struct oto_lines_masks compare(const uint8_t *a, const uint8_t *b)
 {
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
     typedef char chars __attribute__((vector_size(16)));
     struct oto_lines_masks masks = {0, 0};
 #pragma GCC unroll 4

@@ -1,4 +1,5 @@
 #include "codec/match_frame.h"
+#include "base/processor.h"
 
 #define MAGIC 0xFD2FB528u
 #define FRAME_DESCRIPTOR 0xA0 // single segment, four bytes of content size
@@ -172,7 +173,7 @@ put_sequences(const struct oto_match_frame_states states[KINDS],
     return oto_match_frame_end(&b);
 }
 
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
 __attribute__((target("bmi2"))) static uint8_t *
 put_sequences_bmi2(const struct oto_match_frame_states states[KINDS],
                    const struct oto_lines_match *matches, size_t count, uint8_t *to)
@@ -228,7 +229,7 @@ static uint8_t *put_matches(struct oto_match_frame_work *work,
     if (!count)
         return to;
     to = put_tables(work, to);
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
     if (__builtin_cpu_supports("bmi2"))
         return put_sequences_bmi2(work->states, matches, count, to);
 #endif

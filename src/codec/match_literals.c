@@ -1,4 +1,5 @@
 // Literals by their frequency (RFC 8878, 3.1.1.3.1 and 4.2): Huffman codes of 11 bits at most.
+#include "base/processor.h"
 #include "codec/match_frame.h"
 
 #define CODE_BITS_MAX 11
@@ -245,7 +246,7 @@ __attribute__((always_inline)) static inline void put_codes(const uint64_t *code
     end_codes(&b, codes, literals[1], (uint32_t)(other - literals[1]));
 }
 
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
 __attribute__((target("bmi2"))) static void put_codes_bmi2(const uint64_t *codes,
                                                            const uint8_t *const literals[2],
                                                            const uint32_t counts[2],
@@ -261,7 +262,7 @@ static void put_two(const struct oto_match_frame_work *work, unsigned first, uin
     const uint8_t *const literals[2] = {work->literals + first * (size_t)each,
                                         work->literals + (first + 2) * (size_t)each};
     const uint32_t counts[2] = {each, stream_literals(count, first + 2)};
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
     if (__builtin_cpu_supports("bmi2")) {
         put_codes_bmi2(work->codes, literals, counts, to);
         return;

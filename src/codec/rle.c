@@ -1,4 +1,5 @@
 #include "codec/rle.h"
+#include "base/processor.h"
 
 #define GROUP 8
 // Values of one bit-packed run: what was scanned is still in the nearest cache when it is packed.
@@ -249,7 +250,7 @@ void oto_codes_range_plain(const uint32_t *values, size_t count, uint32_t *ret_m
     RANGE_OF(signed4);
 }
 
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
 typedef int32_t signed8 __attribute__((vector_size(32)));
 
 __attribute__((target("avx2"))) static void range_avx2(const uint32_t *values, size_t count,
@@ -261,7 +262,7 @@ __attribute__((target("avx2"))) static void range_avx2(const uint32_t *values, s
 
 void oto_codes_range(const uint32_t *values, size_t count, uint32_t *ret_min, uint32_t *ret_max)
 {
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
     if (__builtin_cpu_supports("avx2")) {
         range_avx2(values, count, ret_min, ret_max);
         return;

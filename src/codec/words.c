@@ -1,4 +1,5 @@
 #include "codec/words.h"
+#include "base/processor.h"
 
 #define CONTENT_BYTES_MAX ((size_t)1 << 30)
 #define STEP 64            // bytes looked at together
@@ -42,7 +43,7 @@ uint64_t oto_words_mask_plain(const uint8_t *at)
 
 __attribute__((always_inline)) static inline uint64_t words_mask(const uint8_t *at)
 {
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
     typedef uint8_t lanes __attribute__((vector_size(16)));
     typedef int8_t signed_lanes __attribute__((vector_size(16)));
     typedef char chars __attribute__((vector_size(16)));
@@ -181,7 +182,7 @@ __attribute__((always_inline)) static inline void take_words(struct matching *ma
     *matching = local;
 }
 
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
 __attribute__((target("bmi,bmi2"))) static void take_words_bmi2(struct matching *m, uint32_t from,
                                                                 uint32_t safe)
 {
@@ -191,7 +192,7 @@ __attribute__((target("bmi,bmi2"))) static void take_words_bmi2(struct matching 
 
 static void take_block(struct matching *m, uint32_t from, uint32_t safe)
 {
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
     if (__builtin_cpu_supports("bmi2") && __builtin_cpu_supports("bmi")) {
         take_words_bmi2(m, from, safe);
         return;
