@@ -214,7 +214,8 @@ static struct oto_json_place write_signed(struct oto_otlp_json *c, struct oto_js
     const uint8_t *start = p.at;
     uint64_t plain;
     int64_t value;
-    p.at = field->type == OTO_OTLP_ENUM && *start == '"' ? NULL : plain_digits(c, start, &plain);
+    int named = field->type == OTO_OTLP_ENUM && start < c->end && *start == '"';
+    p.at = named ? NULL : plain_digits(c, start, &plain);
     if (p.at && plain <= INT64_MAX) {
         value = (int64_t)plain;
     } else {
