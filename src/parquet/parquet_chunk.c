@@ -139,8 +139,13 @@ static enum oto_status emit_data(struct writing *c, const struct oto_parquet_pag
                                  const struct oto_parquet_range *range, struct oto_bytes body)
 {
     uint64_t first = c->file->offset;
-    if (!c->chunk.page_count++)
+    if (!c->chunk.page_count++) {
         c->chunk.data_offset = first;
+        c->chunk.encoding = c->plan.encoding;
+    } else if (c->plan.encoding != c->chunk.encoding) {
+        c->chunk.other_encoding = c->plan.encoding;
+        c->chunk.other_count++;
+    }
     OTO_TRY(emit_page(c, OTO_PARQUET_DATA_PAGE, rows->entry_count, page_size(c), body));
     struct oto_parquet_page page = {.offset = first,
                                     .size_bytes = (uint32_t)(c->file->offset - first),
@@ -209,6 +214,7 @@ static enum oto_status write_page(struct writing *c, const struct oto_parquet_pa
     scratch->raw.size = scratch->ids.size = 0;
     OTO_TRY(oto_buffer_append(&scratch->raw, rows->levels.data, rows->levels.size));
     c->file->text_size = c->file->codes_size = c->file->ids_size = 0;
+    OTO_TRY(oto_parquet_doubles_try(c->file, rows, &c->plan));
     OTO_TRY(oto_parquet_values_write(c->file, &c->plan, rows, value_first, &scratch->raw, &range));
     c->text_count = c->file->text_size ? rows->value_count : 0;
     if (!c->chunk.page_count)

@@ -18,12 +18,15 @@ static void write_encodings(struct oto_thrift_writer *w, const struct oto_parque
 {
     int has_levels = leaf->max_definition > 0;
     int lists_plain = chunk->has_dictionary && chunk->encoding != OTO_PARQUET_PLAIN;
-    oto_thrift_field_list(w, 2, OTO_THRIFT_I32, (size_t)(1 + has_levels + lists_plain));
+    int has_other = chunk->other_count > 0;
+    oto_thrift_field_list(w, 2, OTO_THRIFT_I32, (size_t)(1 + has_levels + lists_plain + has_other));
     if (lists_plain)
         oto_thrift_element_i32(w, OTO_PARQUET_PLAIN);
     if (has_levels)
         oto_thrift_element_i32(w, OTO_PARQUET_RLE);
     oto_thrift_element_i32(w, chunk->encoding);
+    if (has_other)
+        oto_thrift_element_i32(w, chunk->other_encoding);
 }
 
 static void write_encoding_count(struct oto_thrift_writer *w, int page_type, int encoding,
@@ -53,10 +56,14 @@ static void write_chunk_metadata(struct oto_thrift_writer *w, const struct oto_p
     if (chunk->has_dictionary)
         oto_thrift_field_i64(w, 11, (int64_t)chunk->offset);
     oto_parquet_statistics_write(w, 12, chunk, leaf);
-    oto_thrift_field_list(w, 13, OTO_THRIFT_STRUCT, 1u + chunk->has_dictionary);
+    oto_thrift_field_list(w, 13, OTO_THRIFT_STRUCT,
+                          1u + chunk->has_dictionary + (chunk->other_count > 0));
     if (chunk->has_dictionary)
         write_encoding_count(w, OTO_PARQUET_DICTIONARY_PAGE, OTO_PARQUET_PLAIN, 1);
-    write_encoding_count(w, OTO_PARQUET_DATA_PAGE, chunk->encoding, chunk->page_count);
+    write_encoding_count(w, OTO_PARQUET_DATA_PAGE, chunk->encoding,
+                         chunk->page_count - chunk->other_count);
+    if (chunk->other_count)
+        write_encoding_count(w, OTO_PARQUET_DATA_PAGE, chunk->other_encoding, chunk->other_count);
     if (chunk->bloom_size) {
         oto_thrift_field_i64(w, 14, (int64_t)chunk->bloom_at);
         oto_thrift_field_i32(w, 15, (int32_t)chunk->bloom_size);

@@ -137,8 +137,10 @@ struct oto_parquet_chunk {
     uint32_t null_count;
     uint32_t nan_count;
     uint32_t distinct_count; // 0: not known
-    uint32_t page_count;     // data pages
+    uint32_t page_count;     // data pages,
+    uint32_t other_count;    // and those of them that have the other encoding
     uint8_t encoding;
+    uint8_t other_encoding;
     uint8_t codec;
     uint8_t has_dictionary;
     uint64_t bloom_at; // in the file; the indexes are in the file's buffers; sizes 0: none
@@ -237,6 +239,7 @@ struct oto_parquet_scratch {
     struct oto_buffer digits;      // and ids whose digits and lengths end it (plan.digits_size)
     struct oto_buffer packed;      // a page compressed
     struct oto_buffer head;        // part of one
+    struct oto_buffer split;       // doubles, tried
     struct oto_buffer pages;       // struct oto_parquet_page
     struct oto_buffer header;      // of one
 };
@@ -327,6 +330,7 @@ struct oto_parquet_plan {
     uint8_t encoding;
     uint8_t code_source;
     uint8_t is_sorted;       // the dictionary: its codes are ranks
+    uint8_t is_tried;        // doubles: a page's encoding is
     uint8_t is_random;       // ids: no repetitions for a compressor to find
     uint8_t digits_size;     // of the dictionary's last entries, which are hex digits; 0: none
     uint32_t digits_first;   // of these
@@ -348,10 +352,8 @@ OTO_MUST_CHECK enum oto_status oto_parquet_survey(struct oto_parquet_file *file,
                                                   const struct oto_parquet_leaf *leaf,
                                                   struct oto_parquet_plan *ret_plan);
 
-// Chooses the encoding of numbers by a trial with some of them; uses scratch.raw, values and
-// packed. Doubles without a dictionary; integers also with one. OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_parquet_doubles_try(struct oto_parquet_file *file,
-                                                       struct oto_parquet_plan *plan);
+// Chooses the encoding of integers by a trial with some of them; uses scratch.raw, values and
+// packed. OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_parquet_integers_try(struct oto_parquet_file *file,
                                                         struct oto_parquet_plan *plan);
 
@@ -449,6 +451,13 @@ OTO_MUST_CHECK enum oto_status oto_parquet_levels_of_elements(struct oto_parquet
                                                               const struct oto_parquet_leaf *leaf,
                                                               const uint32_t *indices,
                                                               struct oto_parquet_page_rows *rows);
+
+// Doubles without a dictionary: whether their pages are to be tried, and a page's encoding, by a
+// trial with some of its values; uses scratch.split, values and packed. OTO_NO_MEMORY.
+void oto_parquet_doubles_plan(const struct oto_parquet_file *file, struct oto_parquet_plan *plan);
+OTO_MUST_CHECK enum oto_status oto_parquet_doubles_try(struct oto_parquet_file *file,
+                                                       const struct oto_parquet_page_rows *rows,
+                                                       struct oto_parquet_plan *plan);
 
 // Appends a page's values in the plan's encoding and takes them into range. value_first: ordinal of
 // its first value. Random ids go to scratch.ids as bytes: their digits belong behind output.

@@ -163,18 +163,41 @@ static enum oto_status begin_leaf(struct finder *f, uint32_t group, uint32_t lea
 
 // --- rows ---
 
-// Calls take for each window of a leaf.
+// Looks at the dictionary before any page is. Pages of codes hold nothing that it does not have.
+static enum oto_status pass_pages(struct finder *f, const struct oto_bytes *values,
+                                  size_t value_count, uint64_t *entry)
+{
+    struct oto_parquet_stream *stream = f->stream;
+    uint32_t empty;
+    uint64_t passed;
+    if (stream->page_left || (stream->node->max_repetition && !f->without_rows))
+        return OTO_OK;
+    OTO_TRY(oto_parquet_stream_skip_pages(f->reader, stream, 0, &empty, f->err));
+    if (!stream->dictionary_count)
+        return OTO_OK;
+    if (!f->is_judged)
+        OTO_TRY(judge_dictionary(f, values, value_count));
+    if (f->wanted_count)
+        return OTO_OK;
+    OTO_TRY(oto_parquet_stream_skip_coded(f->reader, stream, &passed, f->err));
+    *entry += passed;
+    return OTO_OK;
+}
+
+// Calls take for each window of a leaf. entry: of the next one, where no levels tell the row.
 static enum oto_status visit(struct finder *f, uint32_t group, uint32_t leaf,
                              const struct oto_bytes *values, size_t value_count,
                              enum oto_status (*take)(void *state, const struct window *w),
-                             void *state)
+                             void *state, uint64_t *entry)
 {
     struct window *w = oto_alloc(f->reader->allocator, sizeof *w);
     if (!w)
         return oto_error_set(f->err, OTO_NO_MEMORY, "no memory to look for rows");
     enum oto_status status = begin_leaf(f, group, leaf);
     while (status == OTO_OK) {
-        status = next_window(f, values, value_count, w);
+        status = pass_pages(f, values, value_count, entry);
+        if (status == OTO_OK)
+            status = next_window(f, values, value_count, w);
         if (status == OTO_OK)
             status = take(state, w);
     }
@@ -488,7 +511,7 @@ static enum oto_status find_in_map(struct finder *f, uint32_t group, struct rows
     oto_buffer_init(&hits.entries, f->reader->allocator, SIZE_MAX / 2);
     f->without_rows = 1;
     enum oto_status status =
-        visit(f, group, wish->leaf, wish->values, wish->value_count, take_hits, &hits);
+        visit(f, group, wish->leaf, wish->values, wish->value_count, take_hits, &hits, &hits.entry);
     if (status == OTO_OK && hits.entries.size)
         status = find_keys(f, group, &hits, rows);
     oto_buffer_release(&hits.entries);
@@ -518,9 +541,9 @@ enum oto_status oto_parquet_find_rows(struct oto_parquet_reader *reader, uint32_
     if (!f.stream)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory to look for rows");
     oto_buffer_init(&f.matching, reader->allocator, SIZE_MAX / 2);
-    enum oto_status status =
-        is_map ? find_in_map(&f, group, &found)
-               : visit(&f, group, wish->leaf, wish->values, wish->value_count, take_rows, &found);
+    enum oto_status status = is_map ? find_in_map(&f, group, &found)
+                                    : visit(&f, group, wish->leaf, wish->values, wish->value_count,
+                                            take_rows, &found, &found.row);
     oto_buffer_release(&f.matching);
     oto_free(reader->allocator, f.stream, sizeof *f.stream);
     return status < 0 ? oto_error_ensure(err, status, "looking for rows") : OTO_OK;

@@ -188,6 +188,11 @@ OTO_MUST_CHECK enum oto_status oto_parquet_stream_skip_pages(struct oto_parquet_
                                                              struct oto_parquet_stream *stream,
                                                              uint32_t most, uint32_t *ret_count,
                                                              struct oto_error *err);
+// Passes over the next data pages whose values are codes of the dictionary; ret_count: entries.
+OTO_MUST_CHECK enum oto_status oto_parquet_stream_skip_coded(struct oto_parquet_reader *reader,
+                                                             struct oto_parquet_stream *stream,
+                                                             uint64_t *ret_count,
+                                                             struct oto_error *err);
 void oto_parquet_stream_init(const struct oto_parquet_reader *reader,
                              struct oto_parquet_stream *stream, unsigned kind);
 void oto_parquet_stream_release(struct oto_parquet_stream *stream);

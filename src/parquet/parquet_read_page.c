@@ -460,6 +460,29 @@ enum oto_status oto_parquet_stream_skip_pages(struct oto_parquet_reader *reader,
     return OTO_OK;
 }
 
+enum oto_status oto_parquet_stream_skip_coded(struct oto_parquet_reader *reader,
+                                              struct oto_parquet_stream *stream,
+                                              uint64_t *ret_count, struct oto_error *err)
+{
+    *ret_count = 0;
+    while (stream->entries_left > 0 && stream->offset < stream->end) {
+        struct oto_parquet_page_header h;
+        stream->page_offset = stream->offset;
+        OTO_TRY(oto_parquet_page_header_read(reader, stream, &h, err));
+        int is_data = h.type == OTO_PARQUET_DATA_PAGE || h.type == OTO_PARQUET_DATA_PAGE_V2;
+        if (h.type == OTO_PARQUET_DICTIONARY_PAGE ||
+            (is_data && h.value_count > stream->entries_left))
+            return OTO_OK; // for others to judge
+        if (is_data && h.encoding != OTO_PARQUET_RLE_DICTIONARY &&
+            h.encoding != OTO_PARQUET_PLAIN_DICTIONARY)
+            return OTO_OK;
+        stream->offset += (uint64_t)h.header_bytes + h.compressed_bytes;
+        *ret_count += is_data ? h.value_count : 0;
+        stream->entries_left -= is_data ? h.value_count : 0;
+    }
+    return OTO_OK;
+}
+
 enum oto_status oto_parquet_stream_next_page(struct oto_parquet_reader *reader,
                                              struct oto_parquet_stream *stream,
                                              struct oto_error *err)

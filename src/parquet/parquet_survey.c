@@ -810,8 +810,9 @@ static enum oto_status survey_table(struct oto_parquet_file *file, struct oto_pa
 static enum oto_status survey_doubles(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
 {
     OTO_TRY(survey_table(file, plan));
-    return plan->encoding == OTO_PARQUET_RLE_DICTIONARY ? OTO_OK
-                                                        : oto_parquet_doubles_try(file, plan);
+    if (plan->encoding != OTO_PARQUET_RLE_DICTIONARY)
+        oto_parquet_doubles_plan(file, plan);
+    return OTO_OK;
 }
 
 static enum oto_status survey_integers(struct oto_parquet_file *file, struct oto_parquet_plan *plan)

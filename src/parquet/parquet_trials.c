@@ -1,4 +1,5 @@
 // Encodings of numbers that are tried: some of the values are encoded in each way and compressed.
+// Integers are tried for the chunk, doubles for each page: series of one kind lie together.
 // Measured doubles become smaller when split into streams of bytes. Those that are rounded (19.125,
 // 3.2) or whole do not: the low bytes of their binary fractions take few forms, which a compressor
 // finds as a whole. Integers that walk are small as differences; counters of many series, each a
@@ -11,6 +12,8 @@
 #define SAMPLE 2048
 #define VALUES_MIN (2 * SAMPLE) // of fewer the gain is less than the trial
 #define TRIED_DISTINCT_MIN 256  // smaller dictionaries are
+#define PAGE_VALUES_MIN 256     // a page of fewer is as the one before
+#define PLAIN_PERCENT 104       // a page has more to repeat than what is tried of it
 
 struct trial {
     struct oto_parquet_file *file;
@@ -58,24 +61,45 @@ static enum oto_status add_plain(const struct trial *t, size_t *size)
     return add_packed(t, oto_bytes((const uint8_t *)t->values, t->count * sizeof *t->values), size);
 }
 
+void oto_parquet_doubles_plan(const struct oto_parquet_file *file, struct oto_parquet_plan *plan)
+{
+    plan->encoding = OTO_PARQUET_BYTE_STREAM_SPLIT;
+    plan->is_tried = (uint8_t)is_worth_a_trial(file, plan);
+}
+
+// Values of a page: half of them from its first part, half from its second.
+static enum oto_status take_page_sample(struct trial *t, const struct oto_parquet_page_rows *rows)
+{
+    const uint64_t *values = t->leaf->column->values;
+    uint64_t *sample = oto_parquet_scratch_take(&t->file->scratch.values, SAMPLE, sizeof *sample);
+    uint32_t half = rows->value_count / 2, some = half < SAMPLE / 2 ? half : SAMPLE / 2;
+    if (!sample)
+        return OTO_NO_MEMORY;
+    for (uint32_t part = 0; part < 2; part++) {
+        const uint32_t *positions = rows->positions + part * half + (half - some) / 2;
+        for (uint32_t i = 0; i < some; i++)
+            sample[t->count++] = values[positions[i]];
+    }
+    t->values = sample;
+    return OTO_OK;
+}
+
 enum oto_status oto_parquet_doubles_try(struct oto_parquet_file *file,
+                                        const struct oto_parquet_page_rows *rows,
                                         struct oto_parquet_plan *plan)
 {
     struct trial t = {.file = file, .leaf = plan->leaf};
-    struct oto_buffer *split = &file->scratch.raw;
+    struct oto_buffer *split = &file->scratch.split;
     size_t split_size = 0, plain_size = 0;
-    plan->encoding = OTO_PARQUET_BYTE_STREAM_SPLIT;
-    if (!is_worth_a_trial(file, plan))
+    if (!plan->is_tried || rows->value_count < PAGE_VALUES_MIN)
         return OTO_OK;
-    for (uint32_t i = 0; i < SAMPLES; i++) {
-        OTO_TRY(take_sample(&t, i));
-        split->size = 0;
-        OTO_TRY(oto_byte_stream_split(t.values, t.count, sizeof *t.values, split));
-        OTO_TRY(add_packed(&t, oto_buffer_view(split), &split_size));
-        OTO_TRY(add_plain(&t, &plain_size));
-    }
-    if (plain_size < split_size)
-        plan->encoding = OTO_PARQUET_PLAIN;
+    OTO_TRY(take_page_sample(&t, rows));
+    split->size = 0;
+    OTO_TRY(oto_byte_stream_split(t.values, t.count, sizeof *t.values, split));
+    OTO_TRY(add_packed(&t, oto_buffer_view(split), &split_size));
+    OTO_TRY(add_plain(&t, &plain_size));
+    plan->encoding = plain_size * 100 < split_size * PLAIN_PERCENT ? OTO_PARQUET_PLAIN
+                                                                   : OTO_PARQUET_BYTE_STREAM_SPLIT;
     return OTO_OK;
 }
 

@@ -15,10 +15,12 @@ static const struct oto_field counter_field = {.name = "counter", .id = 4, .type
 static const struct oto_field noise_field = {.name = "noise", .id = 5, .type = OTO_TYPE_INT64};
 static const struct oto_field text_field = {
     .name = "text", .id = 6, .type = OTO_TYPE_STRING, .flags = OTO_FIELD_BLOOM};
+static const struct oto_field mixed_field = {.name = "mixed", .id = 7, .type = OTO_TYPE_DOUBLE};
 static const struct oto_field *const fields[] = {&rounded_field, &measured_field, &walk_field,
-                                                 &counter_field, &noise_field,    &text_field};
+                                                 &counter_field, &noise_field,    &text_field,
+                                                 &mixed_field};
 static const struct oto_schema schema = {
-    .name = "t", .fields = fields, .field_count = 6, .level_count = 1};
+    .name = "t", .fields = fields, .field_count = 7, .level_count = 1};
 
 #define ROWS 40000u
 #define SERIES_ROWS 50u
@@ -61,6 +63,9 @@ static void append_row(struct oto_builder *b, uint32_t i, int64_t *walk, int64_t
     oto_column_append_i64(&c[4], (int64_t)(random % 1000));
     snprintf(text, sizeof text, "%llx", (unsigned long long)scatter(i < ROWS / 2 ? i : i / 400));
     assert_int_equal(oto_column_append_bytes(b, &c[5], oto_bytes_text(text)), OTO_OK);
+    assert_int_equal(oto_column_reserve(b, &c[6], 1), OTO_OK);
+    oto_column_append_double(&c[6], i < ROWS / 2 ? (double)(random % 1000000) / 1000
+                                                 : 1 + sqrt((double)(random >> 12)) / 1e9);
 }
 
 static void table_make(struct table *t, uint32_t count)
@@ -117,6 +122,8 @@ static void comes_back(struct oto_parquet_reader *reader, const struct table *t)
     for (unsigned k = 0; k < 5; k++)
         assert_memory_equal(got.builder.columns[k].values, t->builder.columns[k].values,
                             t->batch.row_count * 8);
+    assert_memory_equal(got.builder.columns[6].values, t->builder.columns[6].values,
+                        t->batch.row_count * 8);
     table_release(&got);
 }
 
@@ -135,6 +142,8 @@ static void numbers_take_what_is_smallest_for_them(void **state)
     assert_int_equal(oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, &err), 0);
     assert_false(has_encoding(reader, 0, BYTE_STREAM_SPLIT)); // PLAIN
     assert_true(has_encoding(reader, 1, BYTE_STREAM_SPLIT));
+    assert_true(has_encoding(reader, 6, PLAIN)); // the first page, the second:
+    assert_true(has_encoding(reader, 6, BYTE_STREAM_SPLIT));
     assert_true(has_encoding(reader, 2, DELTA_BINARY_PACKED));
     assert_false(has_encoding(reader, 3, DELTA_BINARY_PACKED));
     assert_false(has_encoding(reader, 3, RLE_DICTIONARY)); // PLAIN
