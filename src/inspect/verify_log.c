@@ -162,7 +162,8 @@ static enum oto_status read_segment(struct reading *r, const struct segment *seg
         oto_verify_note(r->v, r->name, 0, "%s; it holds no record", found.header_problem);
     if (found.rest == OTO_SEGMENT_REST_TORN && is_last)
         oto_verify_note(r->v, r->name, found.valid_bytes,
-                        "the end is torn, or being written: what is there was never acknowledged");
+                        "the end is torn, being written, or damaged: whether a record there was "
+                        "acknowledged cannot be told");
     return OTO_OK;
 }
 

@@ -123,6 +123,15 @@ static void see_range(struct walk *w, const struct span *span)
         w->file_span = span;
 }
 
+// All up to here was acknowledged: a flush was begun for it, or it is in the log.
+static uint64_t known_end(const struct oto_verify_log *log)
+{
+    uint64_t end = log->last_seq;
+    if (end < log->marks.flushed_seq)
+        end = log->marks.flushed_seq;
+    return end < log->marks.cut_seq ? log->marks.cut_seq : end;
+}
+
 // A flush that was begun and did not end is done again: its files need not be all.
 static int is_flushed(const struct walk *w, const struct span *span)
 {
@@ -143,9 +152,7 @@ static void check_shard(struct oto_verify *v, const struct span *spans, size_t c
         if (is_flushed(&w, &spans[i]))
             check_rows(v, spans + i, end - i);
     }
-    uint64_t last = !w.log                                       ? 0
-                    : w.log->marks.flushed_seq > w.log->last_seq ? w.log->marks.flushed_seq
-                                                                 : w.log->last_seq;
+    uint64_t last = w.log ? known_end(w.log) : 0;
     if (last > w.covered)
         missing(v, spans[0].shard, w.covered + 1, last);
 }
@@ -159,8 +166,8 @@ static void check_empty_shards(struct oto_verify *v, const struct span *spans, s
         int is_there = 0;
         for (size_t k = 0; k < span_count; k++)
             is_there |= spans[k].shard == logs[i].shard;
-        if (!is_there && logs[i].marks.flushed_seq)
-            missing(v, logs[i].shard, 1, logs[i].marks.flushed_seq);
+        if (!is_there && logs[i].marks.cut_seq)
+            missing(v, logs[i].shard, 1, logs[i].marks.cut_seq);
     }
 }
 

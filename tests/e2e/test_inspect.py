@@ -330,6 +330,31 @@ def test_the_end_of_a_log_may_be_torn(otolith_binary, folder):
     assert found == [] and "torn" in document["findings"][0]["message"] and document["notes"] == 1
 
 
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def test_a_last_record_that_a_flush_was_begun_for_is_missed(otolith_binary, folder):
+    document = json.loads(run(otolith_binary, "inspect", "--json", folder / "wal").stdout)
+    segment = [f for f in document["files"] if f.get("record_count")][-1]
+    last = segment["records"][-1]["seq"]
+    marks = folder / "wal/0/checkpoint"
+    content = bytearray(marks.read_bytes())
+    content[24:32] = last.to_bytes(8, "little")  # the cut number (docs/WAL.md)
+    content[36:40] = crc32c(content[:36]).to_bytes(4, "little")
+    marks.write_bytes(content)
+    assert verify(otolith_binary, folder)[0] == []
+    with open(segment["path"], "r+b") as log:
+        log.truncate(segment["valid_bytes"] - 20)
+    [(name, _, message)] = verify(otolith_binary, folder)[0]
+    assert name == "wal/0" and f"records {last} to {last} " in message
+
+
 def test_a_cut_file_is_named(otolith_binary, folder):
     path = one_file(folder, "traces")
     size = path.stat().st_size
