@@ -127,6 +127,11 @@ enum oto_status oto_file_read_at(struct oto_file *f, uint64_t offset, void *data
     return done == size ? OTO_OK : OTO_END;
 }
 
+void oto_file_read_ahead(struct oto_file *f, uint64_t offset, uint64_t size)
+{
+    (void)posix_fadvise(f->fd, (off_t)offset, (off_t)size, POSIX_FADV_WILLNEED);
+}
+
 void oto_file_set_direct(struct oto_file *f)
 {
     int flags = fcntl(f->fd, F_GETFL);

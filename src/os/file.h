@@ -28,6 +28,8 @@ enum oto_status oto_file_close(struct oto_file *f, struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_file_read_at(struct oto_file *f, uint64_t offset, void *data,
                                                 size_t size, size_t *ret_read,
                                                 struct oto_error *err);
+// These bytes will be read soon: the disk may begin.
+void oto_file_read_ahead(struct oto_file *f, uint64_t offset, uint64_t size);
 OTO_MUST_CHECK enum oto_status oto_file_write_at(struct oto_file *f, uint64_t offset,
                                                  const void *data, size_t size,
                                                  struct oto_error *err);

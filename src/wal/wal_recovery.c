@@ -7,6 +7,7 @@
 #include "wal/wal_internal.h"
 
 #define WINDOW_BYTES (1u << 20)
+#define AHEAD_BYTES (4u << 20) // read by the disk meanwhile: the log is not in the page cache
 
 // One segment being read through a window that holds at least one record.
 struct reader {
@@ -41,6 +42,7 @@ static enum oto_status window_show(struct reader *r, uint64_t offset, size_t siz
         OTO_TRY(oto_file_read_at(&r->file, offset, r->window.data, wanted, &got, err));
         r->window.size = got;
         r->window_at = offset;
+        oto_file_read_ahead(&r->file, offset + got, AHEAD_BYTES);
     }
     uint64_t end = r->window_at + r->window.size;
     *ret_bytes = oto_bytes(r->window.data + (offset - r->window_at), (size_t)(end - offset));
