@@ -212,3 +212,40 @@ def test_columns_of_older_files_stay(server):
                 "SELECT Request FROM traces WHERE SpanAttributes['request'] = 'r50'", "SELECT Request FROM traces WHERE Request IS NULL"):
         rows, _ = check(one, sql)
         assert rows, sql
+
+
+@pytest.mark.parametrize("sql", [
+    "SELECT t FROM traces t WHERE SpanId = '000000000000000f'",
+    "SELECT traces FROM traces WHERE SpanId = '000000000000000f'",
+    "SELECT b, c, count(*) AS n FROM (SELECT * FROM otel_traces) AS t(a, b, c) GROUP BY ALL",
+    "SELECT a, ServiceName FROM otel_traces AS t(a) WHERE SpanName = 'op 1'",
+    "SELECT #2 AS second FROM otel_traces WHERE SpanName = 'op 1'",
+    "SELECT count(*) AS n FROM otel_traces NATURAL JOIN (SELECT TraceId, SpanId FROM traces WHERE SpanName = 'op 1')",
+    "SELECT count(*) AS n FROM traces JOIN otel_traces USING (TraceId, SpanId)",
+    "SELECT min(COLUMNS('.*Id$')) FROM traces",
+    "SELECT TRACEID, spanid AS \"Duration\" FROM traces WHERE duration > 5000000 ORDER BY \"Duration\" LIMIT 9",
+    "SELECT EndTimeUnixNano - TimeUnixNano AS d, count(*) AS n FROM traces GROUP BY d",
+    "SELECT TimeUnixNano FROM traces WHERE ParentSpanId = ''",
+    "SELECT (SELECT max(o.Duration) FROM otel_traces o WHERE o.TraceId = i.TraceId) AS longest FROM traces i WHERE i.SpanName = 'op 1'",
+    "SELECT count(*) AS n FROM traces",
+    "SELECT 1 AS one FROM otel_traces",
+    "SELECT count(*) AS n FROM metrics",
+    "SELECT MetricType, TimeUnixNano FROM metrics",
+    "SELECT ScopeName, SpanAttributesTypes IS NULL AS t, count(*) AS n FROM otel_traces GROUP BY ALL",
+    "SELECT tenant, count(*) AS n FROM traces GROUP BY tenant",
+    "SELECT SpanAttributes['tenant'] AS t, SpanAttributes['request'] AS r FROM traces WHERE SpanAttributes['request'] = 'r77'",
+    "SELECT Events[1].Name AS e, ResourceAttributes['region'] AS r FROM traces WHERE TraceId = '0000000000000000000000000000000b'",
+])
+def test_views_have_the_columns_that_are_named(filled, sql):
+    some, _ = ask(filled, sql)
+    every, _ = ask(filled, "WITH every AS (SELECT * FROM otel_traces LIMIT 0) " + sql)
+    assert some == every, sql
+
+
+@pytest.mark.parametrize("sql", ["SELECT ServiceNam FROM traces", "SELECT SpanAttributesTypes FROM traces", "SELECT x.Body FROM traces x"])
+def test_a_column_that_is_not_there(filled, sql):
+    for _ in range(2):  # what follows an error is answered as before
+        answer = httpx.post(filled.http + "/api/v1/sql", json={"sql": sql}, timeout=60)
+        assert answer.status_code == 400
+        assert "Candidate bindings" in answer.text
+        assert ask(filled, "SELECT count(*) AS n FROM traces")[0] == [json.dumps({"n": SPANS})]
