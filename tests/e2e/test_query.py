@@ -15,7 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-from harness import SqlError
+from harness import PLAIN, SqlError
 
 NOW = 1_760_000_000_123_456_789
 
@@ -34,7 +34,8 @@ def send(server, path: str, document: dict):
 
 
 def ask(server, sql, accept, **document) -> httpx.Response:
-    return httpx.post(server.http + "/api/v1/sql", headers={"Accept": accept}, json={"sql": sql, **document}, timeout=60)
+    return httpx.post(server.http + "/api/v1/sql", headers={"Accept": accept}, json={"sql": sql, **document}, timeout=60,
+                      verify=PLAIN)
 
 
 def command(otolith_binary, *args, **kwargs) -> subprocess.CompletedProcess:

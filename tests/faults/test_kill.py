@@ -19,6 +19,8 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+from harness import PLAIN
+
 ROUNDS = int(os.environ.get("OTOLITH_KILL_ROUNDS", "30"))
 BATCH = 20
 
@@ -96,7 +98,7 @@ class Client(threading.Thread):
             return False
 
     def send_http(self, server, body) -> bool:
-        answer = httpx.post(f"{server.http}/v1/{self.signal}", content=body, timeout=10,
+        answer = httpx.post(f"{server.http}/v1/{self.signal}", content=body, timeout=10, verify=PLAIN,
                             headers={"Content-Type": "application/x-protobuf"})
         if answer.status_code == 200:
             assert answer.content == b"", f"a partial success: {answer.content!r}"
