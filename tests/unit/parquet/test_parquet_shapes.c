@@ -1,6 +1,6 @@
 // Columns of the shapes that have a way of their own: lines of one kind, unique ids in maps, codes
-// of four bytes, times that series share. What was written is read back, in the order of memory
-// and in another, and the statistics are those of the values.
+// of four bytes, times that series share, lists in lists. What was written is read back, in the
+// order of memory and in another, and the statistics are those of the values.
 #include "cmocka_all.h"
 #include "parquet/parquet_reader.h"
 #include "parquet/parquet_writer.h"
@@ -280,11 +280,103 @@ static void shared_lists_come_back(void **state)
     table_release(&t);
 }
 
+// --- lists in lists ---
+static const struct oto_field event_parts[] = {
+    {.name = "labels", .id = 5, .type = OTO_TYPE_MAP},
+};
+static const struct oto_field events_field = {
+    .name = "events", .id = 2, .type = OTO_TYPE_STRUCTS, .child_count = 1, .children = event_parts};
+static const struct oto_field *const event_fields[] = {&row_field, &events_field};
+static const struct oto_schema event_schema = {
+    .name = "t", .fields = event_fields, .field_count = 2, .level_count = 1};
+
+#define EVENT_ROWS 9000u
+
+static void events_make(struct table *t, uint32_t count)
+{
+    static const uint32_t sizes[] = {0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 70};
+    oto_arena_init(&t->arena, &oto_allocator_heap, 1 << 20, SIZE_MAX);
+    assert_int_equal(oto_builder_init(&t->builder, &event_schema, &t->arena, 1, 1024, NULL),
+                     OTO_OK);
+    struct oto_column *c = t->builder.columns;
+    for (uint32_t row = 0; row < count; row++) {
+        assert_int_equal(oto_builder_row(&t->builder, 0), OTO_OK);
+        assert_int_equal(oto_column_reserve(&t->builder, &c[0], 1), OTO_OK);
+        oto_column_append_i64(&c[0], row);
+        for (uint32_t event = 0; event < scatter(row) % 4; event++) {
+            uint32_t size = sizes[scatter(row * 4 + event) % (sizeof sizes / sizeof *sizes)];
+            for (uint32_t k = 0; k < size; k++) {
+                char text[32];
+                snprintf(text, sizeof text, "label %u", k);
+                append_text(&t->builder, &c[1].children[0].children[0], text);
+                snprintf(text, sizeof text, "%llx", (unsigned long long)scatter(row * 99 + k));
+                append_text(&t->builder, &c[1].children[0].children[1], text);
+            }
+            assert_int_equal(oto_column_append_end(&t->builder, &c[1].children[0]), OTO_OK);
+        }
+        assert_int_equal(oto_column_append_end(&t->builder, &c[1]), OTO_OK);
+    }
+    assert_int_equal(oto_builder_view(&t->builder, &oto_allocator_heap, &t->batch), OTO_OK);
+}
+
+// Of all sizes around what is put at once, in any order.
+static void lists_of_lists_come_back(void **state)
+{
+    (void)state;
+    static uint32_t order[EVENT_ROWS];
+    struct table t, got;
+    struct oto_buffer file;
+    struct oto_sink sink = {to_buffer, &file};
+    struct oto_parquet_options options;
+    struct oto_parquet_result result;
+    struct oto_parquet_reader *reader;
+    struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
+    struct oto_error err;
+    uint32_t rows;
+    events_make(&t, EVENT_ROWS);
+    events_make(&got, 0);
+    for (uint32_t i = 0; i < EVENT_ROWS; i++)
+        order[i] = i * 7 % EVENT_ROWS; // 7 does not divide it
+    oto_buffer_init(&file, &oto_allocator_heap, 1 << 28);
+    oto_parquet_options_default(&options);
+    options.page_rows = 2000;
+    assert_int_equal(oto_parquet_write(&t.batch, order, EVENT_ROWS, &options, codec,
+                                       &oto_allocator_heap, &sink, &result, &err),
+                     OTO_OK);
+    struct oto_bytes bytes = oto_buffer_view(&file);
+    struct oto_source source = oto_source_of_bytes(&bytes);
+    assert_int_equal(oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, &err), 0);
+    assert_int_equal(oto_parquet_select(reader, &event_schema, &err), OTO_OK);
+    while (oto_parquet_read(reader, &got.builder, 1u << 20, &rows, &err) == OTO_OK)
+        ;
+    const struct oto_column *a = &t.builder.columns[1], *b = &got.builder.columns[1];
+    assert_int_equal(got.builder.levels[0].count, EVENT_ROWS);
+    for (uint32_t i = 0; i < EVENT_ROWS; i++) {
+        uint32_t from = a->offsets[order[i]], size = a->offsets[order[i] + 1] - from;
+        assert_int_equal(b->offsets[i + 1] - b->offsets[i], size);
+        for (uint32_t k = 0; k < size; k++) {
+            const struct oto_column *x = &a->children[0], *y = &b->children[0];
+            uint32_t at = x->offsets[from + k], count = x->offsets[from + k + 1] - at,
+                     there = y->offsets[b->offsets[i] + k];
+            assert_int_equal(y->offsets[b->offsets[i] + k + 1] - there, count);
+            for (uint32_t j = 0; j < 2 * count; j++)
+                assert_true(oto_bytes_equal(text_at(&x->children[j & 1], at + j / 2),
+                                            text_at(&y->children[j & 1], there + j / 2)));
+        }
+    }
+    table_release(&t);
+    table_release(&got);
+    oto_parquet_close(reader);
+    oto_buffer_release(&file);
+    oto_codec_free(codec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back_in_any_order),
         cmocka_unit_test(shared_lists_come_back),
+        cmocka_unit_test(lists_of_lists_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
