@@ -3,9 +3,10 @@
 #ifndef OTO_COLUMNS_DICTIONARY_APPEND_H
 #define OTO_COLUMNS_DICTIONARY_APPEND_H
 
+#include "base/processor.h"
 #include "columns/dictionary.h"
 
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
 #include <emmintrin.h>
 #endif
 
@@ -34,7 +35,7 @@ static inline int oto_dictionary_copy_short_ascii(uint8_t *to, const uint8_t *fr
 static inline int oto_dictionary_copy_ascii(uint8_t *to, const uint8_t *from, size_t size)
 {
     size_t i = 0, last = size - 16;
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
     __m128i any = _mm_loadu_si128((const __m128i *)(const void *)(from + last));
     _mm_storeu_si128((__m128i *)(void *)(to + last), any);
     for (; i < last; i += 16) {

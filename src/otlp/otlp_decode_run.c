@@ -3,6 +3,7 @@
 // before, found by its bytes, or a string or integer that is looked up, or, where values of this
 // key do not repeat, appended without a look. Everything else is read the long way
 // (otlp_decode_attributes.c).
+#include "base/processor.h"
 #include "columns/dictionary_append.h"
 #include "otlp/otlp_decode_internal.h"
 
@@ -18,7 +19,7 @@ static const uint8_t letters_of_tags[0x100] = {
 
 static inline int same16(const uint8_t *a, const uint8_t *b)
 {
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
     __m128i x = _mm_loadu_si128((const __m128i *)(const void *)a),
             y = _mm_loadu_si128((const __m128i *)(const void *)b);
     return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xFFFF;
@@ -30,7 +31,7 @@ static inline int same16(const uint8_t *a, const uint8_t *b)
 // The first and the last 16 bytes, which may overlap. size >= 16.
 static inline int same32(const uint8_t *a, const uint8_t *b, size_t size)
 {
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
     __m128i x = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)a),
                                _mm_loadu_si128((const __m128i *)(const void *)b)),
             y = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(a + size - 16)),
