@@ -1,11 +1,59 @@
 // Views of builders.
 #include "columns/column.h"
 
+// What columns without an array show. Never written, but not const: so it lies where the system
+// gives pages of zeros that take no memory.
+#ifdef __wasm__
+#define ZEROS_BYTES (64u << 10)
+#else
+#define ZEROS_BYTES (1u << 20)
+#endif
+static uint8_t zeros[ZEROS_BYTES];
+
+int oto_column_is_zero(const struct oto_column *c)
+{
+    return c->values == zeros;
+}
+
+// Bytes of an array that a view needs for a column that has none, a multiple of 64.
+static size_t array_size(const struct oto_column *c)
+{
+    size_t size = c->length * oto_field_width(c->field);
+    if (!c->window || (size <= ZEROS_BYTES && oto_column_window_is_zero(c)))
+        return 0;
+    return (size + 63) & ~(size_t)63;
+}
+
+static size_t arrays_size(const struct oto_builder *b)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < b->schema->field_count; i++)
+        size += array_size(&b->columns[i]);
+    return size;
+}
+
+// Gives a column of a view its array, at `memory` where it needs one of its own. Returns that's
+// size.
+static size_t set_array(struct oto_column *c, uint8_t *memory)
+{
+    size_t size = array_size(c), before = c->window_first * oto_field_width(c->field);
+    if (size) {
+        memset(memory, 0, before);
+        memcpy(memory + before, c->window, c->length * oto_field_width(c->field) - before);
+    }
+    if (c->window)
+        c->values = size ? memory : zeros;
+    c->window = NULL;
+    return size;
+}
+
 enum oto_status oto_builder_view(const struct oto_builder *b, const struct oto_allocator *allocator,
                                  struct oto_batch *ret_batch)
 {
     size_t nodes_size = b->node_count * sizeof *b->columns;
-    size_t size = nodes_size + b->dictionary_count * sizeof *b->dictionaries;
+    size_t dictionaries_size = b->dictionary_count * sizeof *b->dictionaries;
+    size_t arrays_at = (nodes_size + dictionaries_size + 63) & ~(size_t)63;
+    size_t size = arrays_at + arrays_size(b);
     uint8_t *memory = oto_alloc(allocator, size);
     if (!memory)
         return OTO_NO_MEMORY;
@@ -14,12 +62,14 @@ enum oto_status oto_builder_view(const struct oto_builder *b, const struct oto_a
     oto_arena_share(b->arena);
     memcpy(nodes, b->columns, nodes_size);
     if (b->dictionary_count)
-        memcpy(dictionaries, b->dictionaries, b->dictionary_count * sizeof *dictionaries);
+        memcpy(dictionaries, b->dictionaries, dictionaries_size);
     for (uint32_t i = 0; i < b->dictionary_count; i++) {
         dictionaries[i].arena = NULL;
         dictionaries[i].slots = NULL;
     }
+    uint8_t *array = memory + arrays_at;
     for (struct oto_column *c = nodes; c < nodes + b->node_count; c++) {
+        array += set_array(c, array);
         if (c->children)
             c->children = nodes + (c->children - b->columns);
         if (c->dictionary)

@@ -156,45 +156,101 @@ static size_t validity_size(uint32_t capacity)
     return ((size_t)capacity + 7) / 8;
 }
 
-static uint8_t *larger_validity(struct oto_arena *arena, const struct oto_column *c,
-                                uint32_t capacity)
+// A bitmap with room for `capacity` entries and more.
+static enum oto_status grow_validity(struct oto_builder *b, struct oto_column *c, uint32_t capacity)
 {
-    size_t size = validity_size(capacity), kept = c->validity ? validity_size(c->length) : 0;
-    uint8_t *bits = larger(arena, c->validity, kept, size);
-    if (bits)
-        memset(bits + kept, 0xFF, size - kept);
-    return bits;
+    uint32_t old = c->validity ? c->validity_capacity : 0;
+    if (old && old >= capacity)
+        return OTO_OK;
+    uint32_t least = c->level ? CAPACITY_HIGHER_LEVEL : b->rows_reserve;
+    least = old > least / 2 && old < CAPACITY_MAX ? 2 * old : least;
+    capacity = capacity > least ? capacity : least;
+    size_t size = validity_size(capacity), kept = old ? validity_size(c->length) : 0;
+    uint8_t *bits = larger(b->arena, c->validity, kept, size);
+    if (!bits)
+        return OTO_NO_MEMORY;
+    memset(bits + kept, 0xFF, size - kept);
+    array_free(b->arena, c->validity, validity_size(old));
+    c->validity = bits;
+    c->validity_capacity = capacity;
+    return OTO_OK;
+}
+
+// --- windows ---
+
+// Puts a window where the next entry and the one before it are in it.
+static void move_window(struct oto_column *c)
+{
+    c->window_first = c->length ? c->length - 1 : 0;
+    c->capacity = c->window_first + OTO_COLUMN_WINDOW;
+    c->values = (void *)((uintptr_t)c->window - c->window_first * oto_field_width(c->field));
+}
+
+static int is_zero(const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+int oto_column_window_is_zero(const struct oto_column *c)
+{
+    return is_zero(c->window, (c->length - c->window_first) * oto_field_width(c->field));
+}
+
+// 1: there is room in a window for `more` values. 0: it takes an array.
+static int grow_window(struct oto_builder *b, struct oto_column *c, uint32_t more)
+{
+    int is_row = !c->level && c < b->columns + b->schema->field_count;
+    size_t width = oto_field_width(c->field);
+    if (!b->has_windows || !is_row || !width || more >= OTO_COLUMN_WINDOW ||
+        (c->capacity && !c->window))
+        return 0;
+    if (c->window && !oto_column_window_is_zero(c))
+        return 0;
+    if (!c->window)
+        c->window = oto_arena_alloc_aligned(b->arena, OTO_COLUMN_WINDOW * width, 64);
+    if (!c->window || (c->validity && grow_validity(b, c, c->length + OTO_COLUMN_WINDOW) < 0))
+        return 0;
+    move_window(c);
+    memset(c->window, 0, width); // the entry before the next
+    return 1;
+}
+
+// A window becomes an array of the values before it, all zero, and its own.
+static void leave_window(struct oto_column *c, void *array)
+{
+    size_t width = oto_field_width(c->field), before = c->window_first * width;
+    memset(array, 0, before);
+    memcpy((uint8_t *)array + before, c->window, c->length * width - before);
+    c->window = NULL;
 }
 
 enum oto_status oto_column_grow(struct oto_builder *b, struct oto_column *c, uint32_t more)
 {
+    if (grow_window(b, c, more))
+        return OTO_OK;
     int is_nested = c >= b->columns + b->schema->field_count;
     uint32_t first = c->level ? CAPACITY_HIGHER_LEVEL : b->rows_reserve;
     if (!c->level && is_nested && first <= CAPACITY_MAX / PARTS_A_ROW)
         first *= PARTS_A_ROW;
-    uint32_t growth = c->level ? 2 : OTO_ROWS_GROWTH;
-    uint32_t capacity = next_capacity(c->capacity, c->length, more, first, growth);
+    uint32_t growth = c->level ? 2 : OTO_ROWS_GROWTH, old = c->window ? 0 : c->capacity;
+    uint32_t capacity = next_capacity(old, c->length, more, first, growth);
     if (!capacity)
         return OTO_NO_MEMORY;
+    if (c->validity)
+        OTO_TRY(grow_validity(b, c, capacity));
     size_t width = oto_field_width(c->field), one_more = !width;
+    void **array = width ? &c->values : (void **)&c->offsets;
     width = width ? width : sizeof *c->offsets;
-    void *old = one_more ? (void *)c->offsets : c->values;
-    void *data =
-        larger(b->arena, old, (c->length + one_more) * width, (capacity + one_more) * width);
-    uint8_t *validity = c->validity && data ? larger_validity(b->arena, c, capacity) : NULL;
-    if (!data || (c->validity && !validity)) {
-        array_free(b->arena, data, (capacity + one_more) * width);
+    size_t kept = c->window ? 0 : (c->length + one_more) * width;
+    void *data = larger(b->arena, *array, kept, (capacity + one_more) * width);
+    if (!data)
         return OTO_NO_MEMORY;
-    }
-    if (c->capacity) {
-        array_free(b->arena, old, (c->capacity + one_more) * width);
-        array_free(b->arena, c->validity, validity_size(c->capacity));
-    }
-    if (one_more)
-        c->offsets = data;
-    else
-        c->values = data;
-    c->validity = validity;
+    if (c->window)
+        leave_window(c, data);
+    else if (old)
+        array_free(b->arena, *array, (old + one_more) * width);
+    *array = data;
     c->capacity = capacity;
     return OTO_OK;
 }
@@ -258,8 +314,8 @@ enum oto_status oto_column_append_null(struct oto_builder *b, struct oto_column 
 {
     size_t width = oto_field_width(c->field);
     OTO_TRY(oto_column_reserve(b, c, 1));
-    if (!c->validity && !(c->validity = larger_validity(b->arena, c, c->capacity)))
-        return OTO_NO_MEMORY;
+    if (!c->validity)
+        OTO_TRY(grow_validity(b, c, c->capacity));
     if (has_dictionary(c->field->type) && c->dictionary->count == 0) {
         uint32_t code;
         OTO_TRY(oto_dictionary_add(c->dictionary, (struct oto_bytes){NULL, 0}, &code));
@@ -296,12 +352,14 @@ enum oto_status oto_column_append_nulls(struct oto_builder *b, struct oto_column
     if (count == 0)
         return OTO_OK;
     OTO_TRY(oto_column_append_null(b, c)); // makes what is not there yet
-    OTO_TRY(oto_column_reserve(b, c, --count));
-    memset((uint8_t *)c->values + c->length * width, 0, count * width);
-    if (count)
-        clear_bits(c->validity, c->length, c->length + count);
-    c->length += count;
-    c->null_count += count;
+    for (uint32_t step, left = count - 1; left; left -= step) {
+        step = c->window && left > OTO_COLUMN_WINDOW / 2 ? OTO_COLUMN_WINDOW / 2 : left;
+        OTO_TRY(oto_column_reserve(b, c, step));
+        memset((uint8_t *)c->values + c->length * width, 0, step * width);
+        clear_bits(c->validity, c->length, c->length + step);
+        c->length += step;
+        c->null_count += step;
+    }
     return OTO_OK;
 }
 
@@ -402,6 +460,10 @@ static void rollback_column(struct oto_column *c, uint32_t length)
             memset(c->validity + whole, 0xFF, end - whole);
     }
     c->length = length;
+    if (c->window && length <= c->window_first) { // all before it are zero
+        move_window(c);
+        memset(c->window, 0, oto_field_width(c->field));
+    }
 }
 
 void oto_builder_rollback(struct oto_builder *b, const uint32_t *mark)

@@ -65,11 +65,21 @@ static inline size_t oto_field_width(const struct oto_field *field)
     return widths[field->type];
 }
 
+// In a builder with windows, a column of rows whose values were all zero so far (codes of one text,
+// counts, flags, nulls) has no array, but a window of the last entries: `values` points so far
+// before it that they are at their indices. Only those from `window_first` to `capacity` are there;
+// the one before the next is among them. The first value that is not zero makes an array when the
+// window is left. Views always have all values.
+#define OTO_COLUMN_WINDOW 128u
+
 struct oto_column {
     const struct oto_field *field;
     uint32_t length; // entries: of its level for top-level columns, elements for nested ones
     uint32_t capacity;
     uint32_t null_count;
+    uint32_t validity_capacity; // at least capacity where there is validity
+    uint32_t window_first;
+    void *window;      // NULL: `values` is an array
     uint8_t *validity; // Arrow bitmap, LSB first; NULL: all valid. Bits beyond length are 1
     void *values;      // by type, see oto_type; NULL for MAP, LIST, STRUCTS
     uint32_t *offsets; // MAP, LIST, STRUCTS: length + 1, first is 0
@@ -105,6 +115,7 @@ struct oto_builder {
     struct oto_dictionary *dictionaries; // of all STRING and BINARY nodes
     uint32_t dictionary_count;
     uint32_t rows_reserve; // first allocation of a level-0 column: untouched pages cost nothing
+    int has_windows;       // 1, set before the first row: see OTO_COLUMN_WINDOW
 };
 
 // A full level-0 column grows to so many times its capacity, in one copy. Whoever knows how many
@@ -165,6 +176,12 @@ OTO_MUST_CHECK enum oto_status oto_column_append_nulls(struct oto_builder *b, st
 // length now. Reserves.
 OTO_MUST_CHECK enum oto_status oto_column_append_end(struct oto_builder *b, struct oto_column *c);
 
+// 1: all values in the window of a column are zero.
+int oto_column_window_is_zero(const struct oto_column *c);
+
+// 1: all values of this column of a view are known to be zero. 0 says nothing.
+int oto_column_is_zero(const struct oto_column *c);
+
 static inline int oto_column_valid(const struct oto_column *c, uint32_t index)
 {
     return !c->validity || (c->validity[index >> 3] >> (index & 7) & 1);
@@ -187,7 +204,8 @@ size_t oto_builder_mark_size(const struct oto_builder *b);
 void oto_builder_mark(const struct oto_builder *b, uint32_t *mark);
 void oto_builder_rollback(struct oto_builder *b, const uint32_t *mark);
 
-// An immutable view. Node structs are copied into memory from `allocator`, data is not. In a view
+// An immutable view. Node structs are copied into memory from `allocator`, data is not (but for the
+// latest values of columns that are zero until then). In a view
 // `validity` is NULL where nothing is null, and dictionaries have no slots: oto_dictionary_find
 // goes through their entries one by one. Nothing that a view can reach is written again, with one
 // exception: the last byte of a validity bitmap, when length is no multiple of 8, may get nulls at

@@ -20,6 +20,7 @@ static enum oto_status init_builders(struct oto_segment *segment)
         builders[i] = &segment->builders[i];
         OTO_TRY(
             oto_builder_init(builders[i], schema, &segment->arena, engine->hash_seed, rows, NULL));
+        builders[i]->has_windows = 1;
     }
     segment->decoder = oto_otlp_decoder_new(&oto_allocator_heap, engine->schemas, builders);
     return segment->decoder ? OTO_OK : OTO_NO_MEMORY;

@@ -208,6 +208,7 @@ static void start(struct oto_arena *arena, struct oto_builder *b, uint32_t rows_
 {
     oto_arena_init(arena, &oto_allocator_heap, 1 << 16, SIZE_MAX);
     OK(oto_builder_init(b, &schema, arena, 42, rows_reserve, NULL));
+    b->has_windows = 1;
 }
 
 // The sequel of a rollback must be as if nothing had been: a second builder is never given what is
@@ -378,6 +379,7 @@ static void many_nulls_are_as_one_by_one(void **state)
         struct oto_builder b;
         oto_arena_init(&arena, &oto_allocator_heap, 1u << 16, SIZE_MAX);
         OK(oto_builder_init(&b, &schema, &arena, 1, 8, NULL));
+        b.has_windows = 1;
         struct oto_column *c = &b.columns[columns[at % 4]];
         for (uint32_t i = 0; i < before; i++)
             if (i % 3 == 0)
@@ -408,6 +410,7 @@ static void no_memory_is_survived(void **state)
         char room[32];
         oto_arena_init(&arena, &oto_allocator_heap, 1 << 13, limit);
         enum oto_status status = oto_builder_init(&b, &schema, &arena, 42, 4, NULL);
+        b.has_windows = 1;
         for (uint32_t i = 0; status == OTO_OK; i++) {
             snprintf(room, sizeof room, "%u", i);
             uint32_t entries = b.levels[1].count;
@@ -431,6 +434,153 @@ static void no_memory_is_survived(void **state)
         }
         oto_arena_release(&arena);
     }
+}
+
+// --- columns that are zero for long ---
+
+enum { MODEL_ROWS = 6000, MODEL_BYTES = 16 };
+
+// What columns should have: a value's bytes, and whether it is there.
+struct model {
+    uint8_t bytes[FIELDS][MODEL_ROWS][MODEL_BYTES];
+    uint8_t valid[FIELDS][MODEL_ROWS];
+};
+
+static void append_value(struct oto_builder *b, uint32_t column, uint32_t row, int value,
+                         struct model *m)
+{
+    struct oto_column *c = &b->columns[column];
+    size_t width = oto_field_width(c->field);
+    uint8_t *bytes = m->bytes[column][row];
+    memset(bytes, 0, MODEL_BYTES);
+    m->valid[column][row] = 1;
+    if (value)
+        memset(bytes, c->field->type == OTO_TYPE_BOOL ? 1 : value, width);
+    int is_null = !value && (c->field->flags & OTO_FIELD_NULLABLE || column == TRACE);
+    if (is_null && row % 3) {
+        OK(oto_column_append_null(b, c));
+        m->valid[column][row] = 0;
+    } else if (c->dictionary) {
+        OK(oto_column_append_bytes(b, c, oto_bytes((const uint8_t *)"xyz", (size_t)value)));
+        memset(bytes, 0, MODEL_BYTES);
+        memcpy(bytes, (uint32_t *)c->values + row, sizeof(uint32_t));
+        assert_true(oto_bytes_equal(c->dictionary->entries[oto_load32(bytes)],
+                                    oto_bytes((const uint8_t *)"xyz", (size_t)value)));
+    } else if (column == TRACE && value) {
+        OK(oto_column_append_id(b, c, oto_bytes(bytes, width)));
+    } else {
+        OK(oto_column_reserve(b, c, 1));
+        memcpy((uint8_t *)c->values + c->length++ * width, bytes, width);
+    }
+}
+
+// zero: bits of the columns that get zeros.
+static void append_model_row(struct oto_builder *b, struct model *m, uint32_t row, uint32_t zero)
+{
+    OK(oto_builder_row(b, 0));
+    for (uint32_t i = 0; i < FIELDS; i++) {
+        if (b->columns[i].level)
+            continue;
+        if (oto_field_width(b->columns[i].field))
+            append_value(b, i, row, zero >> i & 1 ? 0 : (int)(1 + row % 3), m);
+        else
+            OK(oto_column_append_end(b, &b->columns[i]));
+    }
+}
+
+static void check_model(const struct oto_builder *b, const struct model *m, uint32_t rows)
+{
+    struct oto_batch view;
+    OK(oto_builder_view(b, &oto_allocator_heap, &view));
+    assert_int_equal(view.row_count, rows);
+    for (uint32_t i = 0; i < FIELDS; i++) {
+        const struct oto_column *c = &view.columns[i];
+        size_t width = oto_field_width(c->field);
+        if (c->level || !width)
+            continue;
+        assert_int_equal(c->length, rows);
+        uint32_t nulls = 0, others = 0;
+        for (uint32_t row = 0; row < rows; row++) {
+            assert_memory_equal((uint8_t *)c->values + row * width, m->bytes[i][row], width);
+            assert_int_equal(oto_column_valid(c, row), m->valid[i][row]);
+            nulls += !m->valid[i][row];
+            others += memcmp(m->bytes[i][row], (uint8_t[MODEL_BYTES]){0}, MODEL_BYTES) != 0;
+        }
+        assert_int_equal(c->null_count, nulls);
+        assert_true(!oto_column_is_zero(c) || others == 0);
+    }
+    oto_batch_release(&view);
+}
+
+// Columns become other than zero at any row, are rolled back behind it, and go on; views before and
+// after show what was appended.
+static void zeros_become_arrays_and_are_rolled_back(void **state)
+{
+    (void)state;
+    struct model *m = malloc(sizeof *m);
+    for (uint32_t round = 0; round < 12; round++) {
+        struct oto_arena arena;
+        struct oto_builder b;
+        uint64_t random = round + 1;
+        start(&arena, &b, round % 2 ? 8 : 1000);
+        uint32_t *mark = malloc(oto_builder_mark_size(&b)), rows = 0;
+        uint32_t zero = UINT32_MAX;
+        for (int step = 0; rows + 700 < MODEL_ROWS && step < 60; step++) {
+            uint32_t count = (uint32_t)(next_random(&random) % (step % 5 ? 90 : 600)), kept = rows;
+            oto_builder_mark(&b, mark);
+            if (next_random(&random) % 4 == 0) // some columns are zero no more
+                zero &=
+                    (uint32_t)(next_random(&random) | next_random(&random) | next_random(&random));
+            uint32_t now = next_random(&random) % 3 ? zero : UINT32_MAX;
+            for (uint32_t i = 0; i < count; i++)
+                append_model_row(&b, m, rows++, i + 7 > count ? now : UINT32_MAX);
+            if (next_random(&random) % 3 == 0) {
+                oto_builder_rollback(&b, mark);
+                rows = kept;
+            } else if (next_random(&random) % 3 == 0) {
+                check_model(&b, m, rows);
+            }
+        }
+        check_model(&b, m, rows);
+        free(mark);
+        oto_arena_release(&arena);
+    }
+    free(m);
+}
+
+// Ten thousand rows of zeros take a window a column and bits of nulls.
+static void zeros_take_no_memory(void **state)
+{
+    (void)state;
+    struct oto_arena arena;
+    struct oto_builder b;
+    struct oto_batch view;
+    start(&arena, &b, 16);
+    struct oto_column *counts = &b.columns[COUNT], *bodies = &b.columns[BODY];
+    for (uint32_t i = 0; i < 100; i++) {
+        OK(oto_column_append_nulls(&b, bodies, 100));
+        for (uint32_t k = 0; k < 100; k++) {
+            OK(oto_column_reserve(&b, counts, 1));
+            oto_column_append_i64(counts, 0);
+        }
+    }
+    assert_in_range(arena.used_bytes, 1, 20000);
+    OK(oto_builder_view(&b, &oto_allocator_heap, &view));
+    assert_true(oto_column_is_zero(&view.columns[COUNT]));
+    assert_true(oto_column_is_zero(&view.columns[BODY]));
+    assert_int_equal(view.columns[BODY].null_count, 10000);
+    for (uint32_t i = 0; i < 10000; i++) {
+        assert_int_equal(((const int64_t *)view.columns[COUNT].values)[i], 0);
+        assert_int_equal(oto_column_valid(&view.columns[BODY], i), 0);
+    }
+    OK(oto_column_reserve(&b, counts, 1));
+    oto_column_append_i64(counts, 5);
+    OK(oto_column_reserve(&b, counts, 1000)); // as those do that write many at once
+    assert_int_equal(((const int64_t *)counts->values)[10000], 5);
+    assert_int_equal(((const int64_t *)counts->values)[9999], 0);
+    assert_true(oto_column_is_zero(&view.columns[COUNT]));
+    oto_batch_release(&view);
+    oto_arena_release(&arena);
 }
 
 // Arrays that no view has seen go when they are outgrown: three quarters of all there ever were.
@@ -483,6 +633,8 @@ int main(void)
         cmocka_unit_test(many_nulls_are_as_one_by_one),
         cmocka_unit_test(indices_follow_the_links),
         cmocka_unit_test(no_memory_is_survived),
+        cmocka_unit_test(zeros_become_arrays_and_are_rolled_back),
+        cmocka_unit_test(zeros_take_no_memory),
         cmocka_unit_test(outgrown_arrays_are_given_back_until_a_view_has_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,7 @@ UNUSED static void segment_open(struct segment *s, const struct oto_promotion *p
         assert_int_equal(oto_builder_init(list[t], oto_schemas_table(s->schemas, (enum oto_table)t),
                                           &s->arena, 7, 16, NULL),
                          OTO_OK);
+        list[t]->has_windows = 1; // as those of the engine
     }
     s->decoder = oto_otlp_decoder_new(&oto_allocator_heap, s->schemas, list);
     assert_non_null(s->decoder);
@@ -78,6 +79,12 @@ UNUSED static const struct oto_column *part(const struct oto_column *c, const ch
     return NULL;
 }
 
+// 1: the builder has that entry's value at hand.
+UNUSED static int has_value(const struct oto_column *c, uint32_t index)
+{
+    return index < c->length && (!c->window || index >= c->window_first);
+}
+
 UNUSED static const char *text(const struct oto_column *c, uint32_t index)
 {
     static char texts[8][4096];
@@ -86,6 +93,7 @@ UNUSED static const char *text(const struct oto_column *c, uint32_t index)
     assert_true(index < c->length);
     if (!oto_column_valid(c, index))
         return "(null)";
+    assert_true(has_value(c, index));
     struct oto_bytes b = c->dictionary->entries[((const uint32_t *)c->values)[index]];
     assert_true(b.size < 4096);
     memcpy(result, b.data, b.size);
@@ -109,7 +117,7 @@ UNUSED static const char *map(const struct oto_column *c, uint32_t index)
 
 UNUSED static int64_t i64(const struct oto_column *c, uint32_t index)
 {
-    assert_true(index < c->length && oto_column_valid(c, index));
+    assert_true(has_value(c, index) && oto_column_valid(c, index));
     if (c->field->type == OTO_TYPE_INT32)
         return ((const int32_t *)c->values)[index];
     if (c->field->type == OTO_TYPE_BOOL)
@@ -119,7 +127,7 @@ UNUSED static int64_t i64(const struct oto_column *c, uint32_t index)
 
 UNUSED static double f64(const struct oto_column *c, uint32_t index)
 {
-    assert_true(index < c->length && oto_column_valid(c, index));
+    assert_true(has_value(c, index) && oto_column_valid(c, index));
     return ((const double *)c->values)[index];
 }
 
@@ -136,7 +144,7 @@ UNUSED static void check_column(const struct oto_column *c, uint32_t length)
     for (uint32_t k = 0; k < c->child_count; k++)
         check_column(&c->children[k], c->offsets[c->length]);
     if (c->dictionary)
-        for (uint32_t i = 0; i < c->length; i++)
+        for (uint32_t i = c->window ? c->window_first : 0; i < c->length; i++)
             assert_true(((const uint32_t *)c->values)[i] < c->dictionary->count);
 }
 
