@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 // What a query's text names. Planning over forty columns of which five are read is most of what a
 // small query takes, so the tables' views have only the columns that are named, where no other can
 // count. Whatever stands in the syntax tree between quotes is a name here: too many do no harm.
