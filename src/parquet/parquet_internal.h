@@ -5,6 +5,7 @@
 //   parquet_levels.c  their levels
 //   parquet_survey.c  what a chunk's values are like: the encoding, the dictionary
 //   parquet_trials.c  encodings of numbers, tried on some
+//   parquet_sort.c    a dictionary's entries in order
 //   parquet_digits.c  the texts of a large dictionary, ids among them
 //   parquet_extremes.c the least and the greatest of an unsorted dictionary
 //   parquet_lists.c   values of lists that many rows share
@@ -344,6 +345,11 @@ struct oto_parquet_plan {
 struct oto_bytes oto_parquet_id_at(const struct oto_parquet_leaf *leaf, uint32_t position);
 struct oto_bytes oto_parquet_distinct_bytes(const struct oto_parquet_leaf *leaf,
                                             const struct oto_parquet_distinct *distinct);
+// Larger dictionaries stay in order of first appearance: sorting costs too much.
+#define OTO_PARQUET_SORTED_MAX 4096
+// Sorts scratch.distinct when it is not large; the plan says so then. OTO_NO_MEMORY.
+OTO_MUST_CHECK enum oto_status oto_parquet_distinct_sort(struct oto_parquet_file *file,
+                                                         struct oto_parquet_plan *plan);
 int64_t oto_parquet_integer_of_key(uint64_t key);
 double oto_parquet_double_of_key(uint64_t key);
 
