@@ -1,7 +1,9 @@
-"""Lives of a server that meets a fault: what it is sent, what must be stored afterwards, and many such lives, for each n.
+"""Lives of a server that meets a fault: what it is sent, what must be stored afterwards, and many such lives,
+for each n.
 
-With OTOLITH_FAULTS=all a test takes every n until no life reaches the n-th call any more. Then OTOLITH_FAULTS_JOBS lives run side by
-side, in memory (/dev/shm), and OTOLITH_FAULTS_STATE names a folder that keeps which n passed: a run that was cut off goes on there.
+With OTOLITH_FAULTS=all a test takes every n until no life reaches the n-th call any more. Then OTOLITH_FAULTS_JOBS
+lives run side by side, in memory (/dev/shm), and OTOLITH_FAULTS_STATE names a folder that keeps which n passed: a run
+that was cut off goes on there.
 """
 
 import concurrent.futures
@@ -28,12 +30,13 @@ JOBS = int(os.environ.get("OTOLITH_FAULTS_JOBS") or (2 * (os.cpu_count() or 1) i
 STATE = os.environ.get("OTOLITH_FAULTS_STATE") if ALL else None
 ATTRIBUTES = {"logs": "LogAttributes", "traces": "SpanAttributes", "metrics": "Attributes"}
 FOLDERS = {"logs": "logs", "traces": "traces", "metrics": "metrics/gauge"}
+SMALL = ("--threads", "1", "--wal-segment-size", "4MiB")
 COUNT = 20
 BATCHES = [(signal, f"{signal}-{i}") for i in range(3) for signal in MAKERS]
 TRANSPORTS = ["protobuf", "json", "grpc"]
 RETRYABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
-PER_NAME = {signal: f"SELECT '{signal}' AS signal, {ATTRIBUTES[signal]}['name'] AS name, count(*) AS n FROM {TABLES[signal]} GROUP BY ALL"
-            for signal in MAKERS}
+PER_NAME = {signal: f"SELECT '{signal}' AS signal, {ATTRIBUTES[signal]}['name'] AS name, count(*) AS n "
+                    f"FROM {TABLES[signal]} GROUP BY ALL" for signal in MAKERS}
 BEYOND = 8  # lives past the last counted call that the fault does not meet: the end
 ENOUGH = 5  # failed lives
 PER_THREAD = threading.local()
@@ -84,7 +87,8 @@ class Story:
 
     def post(self, signal, body, headers):
         try:
-            answer = httpx.post(f"{self.server.http}/v1/{signal}", content=body, headers=headers, timeout=20, verify=PLAIN)
+            answer = httpx.post(f"{self.server.http}/v1/{signal}", content=body, headers=headers, timeout=20,
+                                verify=PLAIN)
         except httpx.TransportError as error:
             return repr(error)
         if answer.status_code == 200:
@@ -110,7 +114,8 @@ class Story:
             counts, problem = {}, None
             for sql in queries:
                 try:
-                    answer = self.server.post("/api/v1/sql", sql.encode(), "application/sql", {"Accept": "application/json"})
+                    accept = {"Accept": "application/json"}
+                    answer = self.server.post("/api/v1/sql", sql.encode(), "application/sql", accept)
                 except httpx.TransportError as error:
                     problem = repr(error)
                     break
@@ -157,7 +162,7 @@ class Life:
         if past:
             shutil.copytree(past, folder / "data")
         self.folder, self.shim = folder, Shim(build_folder, folder)
-        self.one = Server(folder, ("--flush-rows", "30", "--threads", "1", "--wal-segment-size", "4MiB"), data=folder / "data")
+        self.one = Server(folder, ("--flush-rows", "30", *SMALL), data=folder / "data")
         self.story = Story(self.one, requests, acked)
 
     def start(self):
@@ -198,7 +203,8 @@ class Life:
         assert len(self.story.acked) == len(BATCHES), f"the second server ended:\n{self.one.log}"
         self.one.stop()
         self.story.check(self.story.in_files())
-        bad = [p for p in self.one.data.rglob("*") if "corrupt" in p.name or "quarantine" in p.name or p.name.startswith(".upload")]
+        names = [p.name for p in self.one.data.rglob("*")]
+        bad = [name for name in names if "corrupt" in name or "quarantine" in name or name.startswith(".upload")]
         assert not bad, f"left behind: {bad}"
 
     def end(self):
@@ -249,7 +255,7 @@ class Lives:
     def make_past(self):
         (self.folder / "past").mkdir()
         self.past = self.folder / "past/data"
-        one = Server(self.folder / "past", ("--flush-rows", "100000", "--threads", "1", "--wal-segment-size", "4MiB"), data=self.past)
+        one = Server(self.folder / "past", ("--flush-rows", "100000", *SMALL), data=self.past)
         story = Story(one.start(), self.requests)
         try:
             story.send()
@@ -288,7 +294,10 @@ class Lives:
         return self.run(live).shim.calls
 
     def each(self, kinds, sample, live):
-        """live(life, n) for a sample of the calls, or for every n until no life comes that far. Returns how many met their fault."""
+        """live(life, n) for a sample of the calls, or for every n until no life comes that far.
+
+        Returns how many met their fault.
+        """
         calls = self.calls(kinds)
         ledger = Ledger(self.name, self.build_folder)
         numbers = self.every(ledger) if ALL else iter(range(1, calls + 1, calls // sample + 1))
@@ -333,5 +342,6 @@ class Lives:
         summary = (f"{len(done['met'])} met, last {max(done['met'], default=0)}; not met before it: {not_met}; "
                    f"failed: {sorted(done['failed'])}")
         ledger.note(f"end: {summary}")
-        assert not done["failed"], summary + "".join(f"\n\ncall {n}: {text}" for n, text in sorted(done["failed"].items()))
+        failures = [f"\n\ncall {n}: {text}" for n, text in sorted(done["failed"].items())]
+        assert not failures, summary + "".join(failures)
         return len(done["met"])
