@@ -56,17 +56,22 @@ function(oto_unit_tests)
   endforeach()
 endfunction()
 
-# The same tests of base and codec with the plain forms of what uses a processor's instructions
+# The same tests of base, codec and otlp with the plain forms of what uses a processor's instructions
 # (base/processor.h).
 function(oto_plain_tests)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/base/*.c ${CMAKE_SOURCE_DIR}/src/codec/*.c)
+  set(sources)
+  foreach(folder base codec wire columns telemetry otlp)
+    file(GLOB more CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.c)
+    list(APPEND sources ${more})
+  endforeach()
   add_library(oto_plain STATIC EXCLUDE_FROM_ALL ${sources})
   target_compile_definitions(oto_plain PUBLIC OTO_PLAIN)
   target_include_directories(oto_plain PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
   target_link_libraries(oto_plain PUBLIC PkgConfig::DEFLATE PkgConfig::ZLIB PkgConfig::ZSTD PkgConfig::LZ4
                         PkgConfig::SNAPPY PkgConfig::CMOCKA m)
   foreach(test base/test_hash base/test_text codec/test_codes codec/test_compress codec/test_crc
-          codec/test_hex_frame codec/test_lines codec/test_match_frame codec/test_rle codec/test_words)
+          codec/test_hex_frame codec/test_lines codec/test_match_frame codec/test_rle codec/test_words
+          otlp/test_otlp_decode_run)
     get_filename_component(name ${test} NAME)
     add_executable(${name}_plain ${CMAKE_SOURCE_DIR}/tests/unit/${test}.c)
     target_link_libraries(${name}_plain PRIVATE oto_plain)
