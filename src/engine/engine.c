@@ -10,6 +10,7 @@
 #define POOL_LARGE_BUDGET_MIN (128u << 20)
 // A waiting body counts three times (its bytes, those for the log, its rows), beside full segments.
 #define WAITING_SHARE 16
+#define FLUSHER_BUDGET (96u << 20) // a flusher for each so much of the budget, one a shard at most
 
 void oto_engine_options_default(struct oto_engine_options *options)
 {
@@ -171,7 +172,7 @@ int oto_engine_reserve(struct oto_engine *engine, uint64_t bytes)
     if (try_reserve(engine, bytes))
         return 1;
     oto_page_pool_trim(&engine->pool, 0);
-    oto_flush_memory_trim(&engine->flush_memory, 0);
+    oto_engine_trim_flushers(engine, 0);
     if (try_reserve(engine, bytes))
         return 1;
     ask_for_relief(engine);
@@ -211,8 +212,15 @@ static void size_budgets(struct oto_engine *engine)
     // Under a tight limit memory matters more than what fresh pages cost.
     int keeps = engine->budget_bytes >= POOL_LARGE_BUDGET_MIN;
     engine->pool.large_bytes_max = keeps ? engine->budget_bytes / 4 : 0;
-    engine->flush_memory.size_bytes = keeps ? (size_t)engine->budget_bytes / 2 : 0;
-    engine->flush_memory.kept_bytes_max = (size_t)engine->budget_bytes / 8;
+    engine->flusher_count =
+        (uint32_t)clamp(engine->budget_bytes / FLUSHER_BUDGET, 1, OTO_FLUSHERS_MAX);
+    if (engine->flusher_count > shards)
+        engine->flusher_count = shards;
+    for (uint32_t i = 0; i < OTO_FLUSHERS_MAX; i++) {
+        struct oto_flush_memory *memory = &engine->flushers[i].memory;
+        memory->size_bytes = keeps ? (size_t)engine->budget_bytes / 2 : 0;
+        memory->kept_bytes_max = (size_t)engine->budget_bytes / 8 / engine->flusher_count;
+    }
     uint64_t staged = clamp(engine->budget_bytes / 4, 8u << 20, UINT64_MAX);
     if (o->wal.staged_bytes_max > staged)
         o->wal.staged_bytes_max = staged;
@@ -254,8 +262,12 @@ static void init_plain(struct oto_engine *engine)
     engine->arena_allocator = oto_page_pool_allocator(&engine->pool);
     engine->counted_allocator =
         (struct oto_allocator){counted_alloc, counted_resize, counted_free, engine};
-    oto_flush_memory_init(&engine->flush_memory, &engine->counted_allocator, &engine->memory_bytes);
-    engine->flush_allocator = oto_flush_memory_allocator(&engine->flush_memory);
+    for (uint32_t i = 0; i < OTO_FLUSHERS_MAX; i++) {
+        struct oto_flusher *flusher = &engine->flushers[i];
+        flusher->engine = engine;
+        oto_flush_memory_init(&flusher->memory, &engine->counted_allocator, &engine->memory_bytes);
+        flusher->allocator = oto_flush_memory_allocator(&flusher->memory);
+    }
     engine->lock_file.fd = -1;
     engine->queue_end = &engine->queue;
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
@@ -316,9 +328,13 @@ static enum oto_status open_all(struct oto_engine *engine, struct oto_error *err
         return err->status < 0 ? err->status : OTO_NO_MEMORY;
     OTO_TRY(oto_store_open_disk(engine->data_path, &engine->store, err));
     OTO_TRY(make_dedup(engine, err));
-    engine->flush_codec = oto_codec_new(&engine->counted_allocator);
+    int complete = 1;
+    for (uint32_t i = 0; i < engine->flusher_count; i++) {
+        engine->flushers[i].codec = oto_codec_new(&engine->counted_allocator);
+        complete &= engine->flushers[i].codec != NULL;
+    }
     engine->snapshot_codec = oto_codec_new(&engine->counted_allocator);
-    if (!engine->flush_codec || !engine->snapshot_codec)
+    if (!complete || !engine->snapshot_codec)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for compression");
     OTO_TRY(make_shards(engine, err));
     return write_empty_files(engine, err);
@@ -488,7 +504,8 @@ static void release_rows(struct oto_engine *engine)
         next = segment->next;
         oto_segment_unref(segment);
     }
-    oto_segment_unref(engine->finishing);
+    for (uint32_t i = 0; i < engine->flusher_count; i++)
+        oto_segment_unref(engine->flushers[i].finishing);
     for (int i = 0; i < OTO_TABLE_COUNT; i++) {
         oto_catalogue_release(&engine->tables[i]);
         oto_file_close(&engine->empty_files[i], NULL);
@@ -499,10 +516,11 @@ void oto_engine_close(struct oto_engine *engine)
 {
     if (!engine)
         return;
-    oto_engine_stop_flusher(engine);
+    oto_engine_stop_flushers(engine);
     close_shards(engine);
     release_rows(engine);
-    oto_codec_free(engine->flush_codec);
+    for (uint32_t i = 0; i < engine->flusher_count; i++)
+        oto_codec_free(engine->flushers[i].codec);
     oto_codec_free(engine->snapshot_codec);
     oto_dedup_free(engine->dedup);
     if (engine->store)
@@ -510,7 +528,8 @@ void oto_engine_close(struct oto_engine *engine)
     oto_schemas_free(engine->schemas);
     oto_file_close(&engine->lock_file, NULL);
     oto_page_pool_release(&engine->pool);
-    oto_flush_memory_release(&engine->flush_memory);
+    for (uint32_t i = 0; i < OTO_FLUSHERS_MAX; i++)
+        oto_flush_memory_release(&engine->flushers[i].memory);
     for (size_t i = 0; engine->promote && i < engine->options.promote_count; i++)
         free(engine->promote[i]);
     free(engine->promote);

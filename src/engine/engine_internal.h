@@ -202,6 +202,21 @@ struct oto_hash128 oto_request_hash(enum oto_signal signal, struct oto_bytes pay
 // Hands the open segment on; 0 when the one before is still on its way.
 int oto_shard_seal(struct oto_shard *shard);
 
+// --- flushers ---
+
+#define OTO_FLUSHERS_MAX 16u
+
+// A thread that brings segments of some shards to files, each shard's in their order.
+struct oto_flusher {
+    struct oto_engine *engine;
+    struct oto_thread thread;
+    struct oto_codec *codec;
+    struct oto_flush_memory memory; // its large arrays
+    struct oto_allocator allocator; // these, and for small ones the engine's counted_allocator
+    struct oto_segment *finishing;  // its files are in the catalogue, its log marks are not yet
+    int work;                       // flush_lock: segments queued and not done
+};
+
 // --- the engine ---
 
 struct oto_engine {
@@ -221,8 +236,6 @@ struct oto_engine {
     struct oto_page_pool pool;
     struct oto_allocator arena_allocator;   // over pool
     struct oto_allocator counted_allocator; // the heap, counted in memory_bytes
-    struct oto_flush_memory flush_memory;   // large arrays of the flusher
-    struct oto_allocator flush_allocator;   // these, and for small ones counted_allocator
     struct oto_dedup *dedup;                // NULL: off
     _Atomic uint32_t repeats_waiting;       // in all shards
     struct oto_shard *shards;
@@ -242,12 +255,11 @@ struct oto_engine {
     struct oto_codec *snapshot_codec;
     struct oto_file empty_files[OTO_TABLE_COUNT];
 
-    struct oto_thread flusher;
+    struct oto_flusher flushers[OTO_FLUSHERS_MAX];
+    uint32_t flusher_count;
     struct oto_mutex flush_lock;
     struct oto_condition flush_changed;
-    struct oto_segment *finishing; // its files are in the catalogue, its log marks are not yet
-    int flusher_running, flush_work, flush_idle;
-    struct oto_codec *flush_codec;
+    int flush_work; // flush_lock: segments queued and not done, of all flushers
     _Atomic int flush_blocked;
     struct oto_error flush_error; // flush_lock
 
@@ -287,9 +299,12 @@ OTO_MUST_CHECK enum oto_status oto_engine_flush_segment(struct oto_engine *engin
                                                         struct oto_error *err);
 void oto_engine_queue_flush(struct oto_engine *engine,
                             struct oto_segment *segment); // takes the reference
-OTO_MUST_CHECK enum oto_status oto_engine_start_flusher(struct oto_engine *engine,
-                                                        struct oto_error *err);
-void oto_engine_stop_flusher(struct oto_engine *engine);
+struct oto_flusher *oto_engine_flusher(struct oto_engine *engine, uint32_t shard);
+// Memory that flushers keep between flushes, unless used within idle_ns, goes back.
+void oto_engine_trim_flushers(struct oto_engine *engine, uint64_t idle_ns);
+OTO_MUST_CHECK enum oto_status oto_engine_start_flushers(struct oto_engine *engine,
+                                                         struct oto_error *err);
+void oto_engine_stop_flushers(struct oto_engine *engine);
 // Until nothing waits to be flushed; or a flush fails, which is then the answer.
 OTO_MUST_CHECK enum oto_status oto_engine_wait_flushed(struct oto_engine *engine,
                                                        struct oto_error *err);

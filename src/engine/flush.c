@@ -97,7 +97,8 @@ static enum oto_status encode(struct oto_engine *engine, enum oto_table table,
         options.note_count = 1;
     }
     const struct oto_allocator *memory =
-        cold ? &engine->flush_allocator : &engine->counted_allocator;
+        segment ? &oto_engine_flusher(engine, segment->shard)->allocator
+                : &engine->counted_allocator;
     return oto_parquet_write(batch, order, count, &options, codec, memory, sink, ret_result, err);
 }
 
@@ -136,7 +137,7 @@ static enum oto_status write_file(struct oto_engine *engine, enum oto_table tabl
     OTO_TRY(upload.store->begin(engine->store, name, &upload.upload, err));
     enum oto_status status =
         encode(engine, table, batch, order + partition->first, partition->count, 1, segment,
-               engine->flush_codec, &sink, &result, err);
+               oto_engine_flusher(engine, segment->shard)->codec, &sink, &result, err);
     if (status < 0) {
         upload.store->drop(upload.upload);
         return status;
@@ -165,7 +166,7 @@ static enum oto_status write_table(struct oto_engine *engine, enum oto_table tab
                                    struct oto_error *err)
 {
     struct oto_partition partitions[OTO_ENGINE_PARTITIONS_MAX];
-    const struct oto_allocator *memory = &engine->flush_allocator;
+    const struct oto_allocator *memory = &oto_engine_flusher(engine, segment->shard)->allocator;
     uint32_t count = segment->committed_rows[table], partition_count = 0;
     struct oto_batch batch;
     if (count == 0)
@@ -279,7 +280,7 @@ enum oto_status oto_engine_flush_segment(struct oto_engine *engine, struct oto_w
     return OTO_OK;
 }
 
-// --- the flusher thread ---
+// --- the flusher threads ---
 
 void oto_engine_queue_flush(struct oto_engine *engine, struct oto_segment *segment)
 {
@@ -289,17 +290,33 @@ void oto_engine_queue_flush(struct oto_engine *engine, struct oto_segment *segme
     engine->queue_end = &segment->next;
     oto_mutex_unlock(&engine->catalogue_lock);
     oto_mutex_lock(&engine->flush_lock);
+    oto_engine_flusher(engine, segment->shard)->work++;
     engine->flush_work++;
     oto_condition_broadcast(&engine->flush_changed);
     oto_mutex_unlock(&engine->flush_lock);
 }
 
-static struct oto_segment *next_segment(struct oto_engine *engine)
+struct oto_flusher *oto_engine_flusher(struct oto_engine *engine, uint32_t shard)
 {
-    if (engine->finishing)
-        return engine->finishing;
+    return &engine->flushers[shard % engine->flusher_count];
+}
+
+void oto_engine_trim_flushers(struct oto_engine *engine, uint64_t idle_ns)
+{
+    for (uint32_t i = 0; i < engine->flusher_count; i++)
+        oto_flush_memory_trim(&engine->flushers[i].memory, idle_ns);
+}
+
+// The oldest that is the flusher's.
+static struct oto_segment *next_segment(struct oto_flusher *flusher)
+{
+    struct oto_engine *engine = flusher->engine;
+    if (flusher->finishing)
+        return flusher->finishing;
     oto_mutex_lock(&engine->catalogue_lock);
     struct oto_segment *segment = engine->queue;
+    while (oto_engine_flusher(engine, segment->shard) != flusher)
+        segment = segment->next;
     oto_mutex_unlock(&engine->catalogue_lock);
     return segment;
 }
@@ -333,18 +350,19 @@ static void trim(struct oto_engine *engine, struct oto_wal *wal)
 }
 
 // One try at the oldest segment.
-static enum oto_status flush_one(struct oto_engine *engine, struct oto_segment *segment,
+static enum oto_status flush_one(struct oto_flusher *flusher, struct oto_segment *segment,
                                  struct oto_error *err)
 {
+    struct oto_engine *engine = flusher->engine;
     struct oto_shard *shard = &engine->shards[segment->shard];
     enum oto_status status = oto_engine_flush_segment(engine, shard->wal, segment, err);
     if (segment->flushed)
-        engine->finishing = segment;
+        flusher->finishing = segment;
     if (status < 0) {
         note_failure(engine, err);
         return status;
     }
-    engine->finishing = NULL;
+    flusher->finishing = NULL;
     note_success(engine);
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
         atomic_fetch_sub(&engine->rows_hot[i], segment->committed_rows[i]);
@@ -358,22 +376,25 @@ static enum oto_status flush_one(struct oto_engine *engine, struct oto_segment *
 
 static void *flusher_run(void *state)
 {
-    struct oto_engine *engine = state;
+    struct oto_flusher *flusher = state;
+    struct oto_engine *engine = flusher->engine;
     // Whoever waits for an answer goes first; how far rows may run ahead of files is limited.
     oto_thread_be_nice(FLUSHER_NICE);
     oto_mutex_lock(&engine->flush_lock);
     while (!atomic_load(&engine->stopping)) {
-        if (engine->flush_work == 0) {
+        if (flusher->work == 0) {
             oto_condition_wait(&engine->flush_changed, &engine->flush_lock);
             continue;
         }
         oto_mutex_unlock(&engine->flush_lock);
         struct oto_error err;
         oto_error_init(&err);
-        enum oto_status status = flush_one(engine, next_segment(engine), &err);
+        enum oto_status status = flush_one(flusher, next_segment(flusher), &err);
         oto_mutex_lock(&engine->flush_lock);
-        if (status >= 0)
+        if (status >= 0) {
+            flusher->work--;
             engine->flush_work--;
+        }
         oto_condition_broadcast(&engine->flush_changed);
         uint64_t again_ns = oto_clock_monotonic_ns() + RETRY_NS;
         while (status < 0 && !atomic_load(&engine->stopping) && oto_clock_monotonic_ns() < again_ns)
@@ -383,18 +404,23 @@ static void *flusher_run(void *state)
     return NULL;
 }
 
-enum oto_status oto_engine_start_flusher(struct oto_engine *engine, struct oto_error *err)
+enum oto_status oto_engine_start_flushers(struct oto_engine *engine, struct oto_error *err)
 {
-    return oto_thread_start(&engine->flusher, "oto-flush", flusher_run, engine, err);
+    for (uint32_t i = 0; i < engine->flusher_count; i++) {
+        struct oto_flusher *flusher = &engine->flushers[i];
+        OTO_TRY(oto_thread_start(&flusher->thread, "oto-flush", flusher_run, flusher, err));
+    }
+    return OTO_OK;
 }
 
-void oto_engine_stop_flusher(struct oto_engine *engine)
+void oto_engine_stop_flushers(struct oto_engine *engine)
 {
     oto_mutex_lock(&engine->flush_lock);
     atomic_store(&engine->stopping, 1);
     oto_condition_broadcast(&engine->flush_changed);
     oto_mutex_unlock(&engine->flush_lock);
-    oto_thread_join(&engine->flusher);
+    for (uint32_t i = 0; i < engine->flusher_count; i++)
+        oto_thread_join(&engine->flushers[i].thread);
 }
 
 enum oto_status oto_engine_wait_flushed(struct oto_engine *engine, struct oto_error *err)

@@ -542,7 +542,7 @@ static enum oto_status recover_all(struct oto_engine *engine, struct oto_error *
         OTO_TRY(recover_log(engine, logs.indices[i], err));
     for (uint32_t i = 0; i < engine->shard_count; i++)
         OTO_TRY(recover_log(engine, i, err));
-    return oto_engine_start_flusher(engine, err);
+    return oto_engine_start_flushers(engine, err);
 }
 
 enum oto_status oto_engine_recover(struct oto_engine *engine, struct oto_error *err)

@@ -496,7 +496,7 @@ void oto_shard_tick(struct oto_shard *shard)
         oto_disk_free(shard->engine->data_path, &free_bytes, NULL) >= 0 && free_bytes >= wanted)
         atomic_store(&shard->disk_blocked, 0);
     oto_page_pool_trim(&shard->engine->pool, POOL_IDLE_NS);
-    oto_flush_memory_trim(&shard->engine->flush_memory, POOL_IDLE_NS);
+    oto_engine_trim_flushers(shard->engine, POOL_IDLE_NS);
 }
 
 // --- a request ---

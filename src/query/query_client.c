@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+// Whoever waits for a durable answer goes first, and rows on their way to files next.
+#define QUERY_NICE 5
+
 void oto_query_options_default(struct oto_query_options *options)
 {
     *options = (struct oto_query_options){.workers = 2,
@@ -93,6 +96,7 @@ static void *run_worker(void *state)
 {
     struct oto_query_worker *worker = state;
     struct oto_query_client *client = worker->client;
+    oto_thread_be_nice(QUERY_NICE); // also for the processes that it starts
     oto_mutex_lock(&client->lock);
     while (!client->stopping) {
         struct oto_query *query = wait_for_query(worker);
