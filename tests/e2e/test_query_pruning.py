@@ -244,8 +244,9 @@ def test_views_have_the_columns_that_are_named(filled, sql):
 
 @pytest.mark.parametrize("sql", ["SELECT ServiceNam FROM traces", "SELECT SpanAttributesTypes FROM traces"])
 def test_a_column_that_is_not_there(filled, sql):
+    count = ask(filled, "SELECT count(*) AS n FROM traces")[0]
     for _ in range(2):  # what follows an error is answered as before
         answer = httpx.post(filled.http + "/api/v1/sql", json={"sql": sql}, timeout=60)
         assert answer.status_code == 400
         assert "Candidate bindings" in answer.text
-        assert ask(filled, "SELECT count(*) AS n FROM traces")[0] == [json.dumps({"n": SPANS})]
+        assert ask(filled, "SELECT count(*) AS n FROM traces")[0] == count
