@@ -68,9 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sql[size - 1] = 0;
     oto_error_init(&err);
     oto_buffer_init(&rewritten, &oto_allocator_heap, 1u << 24);
-    enum oto_status status =
-        query_check(&db, &settings, oto_bytes_text(sql), wanted, NULL, select_only, &rewritten,
-                    &err);
+    enum oto_status status = query_check(&db, &settings, oto_bytes_text(sql), wanted, NULL,
+                                         select_only, &rewritten, &err);
     if (status < 0) {
         must(err.message[0] != 0 && err.status == status);
     } else {

@@ -191,7 +191,7 @@ static void similar_requests_have_different_hashes(void **state)
     static _Alignas(8) uint8_t data[SIZE + 200];
     size_t count = 0;
     for (size_t i = 0; i < SIZE; i++)
-        data[i] = (uint8_t)"service.name checkout "[i % 22];
+        data[i] = (uint8_t) "service.name checkout "[i % 22];
     for (size_t size = 1; size <= sizeof data; size++)
         hashes[count++] = oto_hash128_wide(data, size);
     for (size_t bit = 0; bit < (size_t)SIZE * 8; bit++) {
