@@ -138,6 +138,15 @@ __attribute__((constructor)) static void begin(void)
 
 enum outcome { PASS, FAIL, HALF };
 
+static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
+
+// Never between what another thread does and the entry of the record that tells it.
+static void end_process(void)
+{
+    pthread_mutex_lock(&order);
+    syscall(SYS_kill, getpid(), SIGKILL);
+}
+
 static enum outcome meet(enum kind kind)
 {
     struct control *c = control;
@@ -148,7 +157,7 @@ static enum outcome meet(enum kind kind)
         return PASS;
     atomic_fetch_add(&c->hits, 1);
     if (c->way == KILL || (c->way == TORN && kind != WRITE))
-        syscall(SYS_kill, getpid(), SIGKILL);
+        end_process();
     if (c->way == TORN || (c->way == SHORT && call == c->first))
         return kind == WRITE ? HALF : PASS;
     errno = c->error;
@@ -174,8 +183,6 @@ struct entry {
     uint32_t path_size, other_size;
     uint64_t data_size;
 };
-
-static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 
 static int is_recorded(const char *path)
 {
@@ -316,7 +323,7 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
         size /= 2;
     ssize_t n = write_and_record(fd, data, size, offset);
     if (outcome == HALF && control->way == TORN)
-        syscall(SYS_kill, getpid(), SIGKILL);
+        end_process();
     return n;
 }
 

@@ -8,10 +8,12 @@ server is started on what is left. `make test` takes a sample of the cuts, `make
 import os
 import random
 import shutil
+import subprocess
 
 import pytest
 
 import power_cut
+import shim as faults
 from otlp import MAKERS
 from shim import Shim
 from lives import BATCHES, COUNT, Story
@@ -40,6 +42,17 @@ class RecordedStory(Story):
         return True
 
 
+def kill_while_it_flushes(one, shim):
+    """By the shim, between two entries of the record; from outside only when nothing goes on any more."""
+    shim.arm(faults.CHANGES, first=random.randint(1, 8), way=faults.KILL)
+    try:
+        one.process.wait(3)
+    except subprocess.TimeoutExpired:
+        pass
+    one.kill()
+    shim.disarm()
+
+
 def record_lives(server, build_folder, folder, arguments, large):
     """Two lives, the first one killed while it flushes; both on a folder that does not exist before."""
     shim = Shim(build_folder, folder, record_below=folder)
@@ -53,7 +66,7 @@ def record_lives(server, build_folder, folder, arguments, large):
     one.wrapper = shim.wrapper
     one.start()
     story.send()
-    one.kill()
+    kill_while_it_flushes(one, shim)
     story.requests = {f"again-{name}": MAKERS[signal](COUNT, name=f"again-{name}") for signal, name in BATCHES}
     one.start()
     second = dict(story.requests)
