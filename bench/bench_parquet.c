@@ -19,22 +19,6 @@ static void must(enum oto_status status, const struct oto_error *err)
     exit(1);
 }
 
-static struct oto_bytes read_file(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f || fseek(f, 0, SEEK_END) != 0) {
-        perror(path);
-        exit(1);
-    }
-    long size = ftell(f);
-    rewind(f);
-    uint8_t *data = malloc((size_t)size);
-    if (!data || fread(data, 1, (size_t)size, f) != (size_t)size)
-        size = 0;
-    fclose(f);
-    return oto_bytes(data, (size_t)size);
-}
-
 struct input {
     struct oto_batch batch;
     uint32_t *order;
@@ -189,7 +173,12 @@ int main(int argc, char **argv)
     struct oto_schemas *schemas = oto_schemas_new(&oto_allocator_heap, NULL, 0, NULL);
     if (!schemas)
         return 1;
-    enum oto_table table = decode((enum oto_signal)signal, read_file(argv[2]), schemas, builders);
+    struct oto_bytes file = bench_read_file(argv[2]);
+    if (!file.data) {
+        perror(argv[2]);
+        return 1;
+    }
+    enum oto_table table = decode((enum oto_signal)signal, file, schemas, builders);
     must(oto_builder_view(&builders[table], &oto_allocator_heap, &in.batch), NULL);
     order_rows(&in, table);
     oto_parquet_options_default(&in.options);
