@@ -8,6 +8,7 @@
 #include "api/api.h"
 
 #include "base/text.h"
+#include "base/timestamp.h"
 #include "os/clock.h"
 #include "os/thread.h"
 #include "wire/json.h"
@@ -433,15 +434,17 @@ static enum oto_status add_condition(struct spans_request *s, const char *condit
     "attributes, "                                                                                 \
     "ResourceAttributes AS resource_attributes FROM otel_traces"
 
-// since: a time span back from now ("15m") or a timestamp that DuckDB reads (RFC 3339).
+// since: a time span back from now ("15m") or a timestamp.
 static enum oto_status add_since(struct spans_request *s, const char *text)
 {
     uint64_t back_ms;
-    if (oto_config_parse_duration(text, &back_ms) < 0)
-        return add_condition(s, "Timestamp >= CAST(? AS TIMESTAMPTZ)", text);
+    int64_t since_us = (int64_t)(oto_clock_wall_ns() / 1000);
     char micros[24];
-    (void)snprintf(micros, sizeof(micros), "%lld",
-                   (long long)(oto_clock_wall_ns() / 1000) - (long long)back_ms * 1000);
+    if (oto_config_parse_duration(text, &back_ms) == OTO_OK)
+        since_us = back_ms < (uint64_t)since_us / 1000 ? since_us - (int64_t)back_ms * 1000 : 0;
+    else
+        OTO_TRY(oto_timestamp_parse(text, &since_us));
+    (void)snprintf(micros, sizeof(micros), "%lld", (long long)since_us);
     return add_condition(s, "Timestamp >= make_timestamptz(CAST(? AS BIGINT))", micros);
 }
 
@@ -456,6 +459,7 @@ static enum oto_status build_spans(struct spans_request *s, struct oto_bytes que
         OTO_TRY(found < 0 ? OTO_INVALID : add_condition(s, "ServiceName = ?", value));
     if ((found = query_parameter(query, "trace_id", value, sizeof(value))) != 0)
         OTO_TRY(found < 0 ? OTO_INVALID : add_condition(s, "TraceId = lower(?)", value));
+    *ret_problem = "since must be a time span back from now (15m) or a timestamp (RFC 3339)";
     if ((found = query_parameter(query, "since", value, sizeof(value))) != 0)
         OTO_TRY(found < 0 ? OTO_INVALID : add_since(s, value));
     uint64_t limit = 100;

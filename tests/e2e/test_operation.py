@@ -199,8 +199,16 @@ def test_promoted_attributes(server):
     assert one.sql(query) == expected
 
 
+SPANS_REFUSED = ("limit=0", "limit=x", "limit=99999999", "service=%zz", "since=yesterday-ish", "since=", "since=5", "since=2000-02-30",
+                 "since=2000-01-01T25:00:00Z")
+
+
 def test_spans_endpoint(server):
     one = server()
+    for bad in SPANS_REFUSED:  # also where there is no row that it could be held against
+        answer = one.get("/spans?" + bad)
+        assert answer.status_code == 400 and bad.split("=")[0] in answer.json()["error"]["message"] + "service", bad
+    assert one.get("/spans?since=15m").json() == one.get("/spans?since=2000-01-01").json() == []
     now = time.time_ns()
     for i in range(5):
         send(one, 1, f"s{i}", "traces", service="shop" if i % 2 else "cart", start=now - (5 - i) * 60 * 10**9)
@@ -212,7 +220,9 @@ def test_spans_endpoint(server):
     assert [span["name"] for span in one.get("/spans?trace_id=" + answer[1]["trace_id"].upper()).json()] == ["s3"]
     assert [span["name"] for span in one.get("/spans", params={"since": "150s"}).json()] == ["s4", "s3"]
     assert one.get("/spans?since=2000-01-01T00:00:00Z").status_code == 200
-    for bad in ("limit=0", "limit=x", "limit=99999999", "since=yesterday-ish", "service=%zz"):
+    for zoned, found in (("2000-01-01 01:00:00+01:00", 5), ("2999-12-31", 0), ("2999-12-31T23:59:59.999999Z", 0)):
+        assert len(one.get("/spans", params={"since": zoned}).json()) == found
+    for bad in SPANS_REFUSED:
         assert one.get("/spans?" + bad).status_code == 400, bad
 
 
