@@ -1,53 +1,5 @@
 #include "codec/codes.h"
-#include "codec/compress.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-// clang-format off
-#include <cmocka.h>
-// clang-format on
-
-#define CONTENT_MAX ((size_t)8 << 20)
-
-struct fixture {
-    struct oto_codec *codec;
-    struct oto_buffer content, frame, back, searched;
-    uint32_t random;
-};
-
-static int begin(void **state)
-{
-    static struct fixture f;
-    f = (struct fixture){.codec = oto_codec_new(&oto_allocator_heap), .random = 1};
-    struct oto_buffer *buffers[] = {&f.content, &f.frame, &f.back, &f.searched};
-    for (size_t i = 0; i < 4; i++)
-        oto_buffer_init(buffers[i], &oto_allocator_heap, CONTENT_MAX);
-    *state = &f;
-    return 0;
-}
-
-static int end(void **state)
-{
-    struct fixture *f = *state;
-    struct oto_buffer *buffers[] = {&f->content, &f->frame, &f->back, &f->searched};
-    for (size_t i = 0; i < 4; i++)
-        oto_buffer_release(buffers[i]);
-    oto_codec_free(f->codec);
-    return 0;
-}
-
-static uint32_t next_random(struct fixture *f, uint32_t below)
-{
-    f->random = f->random * 1664525u + 1013904223u;
-    return (uint32_t)((uint64_t)f->random * below >> 32);
-}
-
-static void add(struct fixture *f, const void *data, size_t size)
-{
-    assert_int_equal(oto_buffer_append(&f->content, data, size), OTO_OK);
-}
+#include "frame_fixture.h"
 
 static void add_code(struct fixture *f, uint32_t code)
 {
@@ -60,13 +12,13 @@ static void check(struct fixture *f, size_t head_size)
 {
     struct oto_error err;
     struct oto_bytes content = oto_buffer_view(&f->content);
-    f->frame.size = f->back.size = f->searched.size = 0;
+    f->frame.size = f->back.size = f->other.size = 0;
     assert_int_equal(oto_compress_codes(f->codec, 1, content, head_size, &f->frame, &err), OTO_OK);
     assert_int_equal(
         oto_decompress(f->codec, OTO_COMPRESSION_ZSTD, oto_buffer_view(&f->frame), &f->back, &err),
         OTO_OK);
     assert_true(oto_bytes_equal(oto_buffer_view(&f->back), content));
-    assert_int_equal(oto_compress(f->codec, OTO_COMPRESSION_ZSTD, 1, content, &f->searched, &err),
+    assert_int_equal(oto_compress(f->codec, OTO_COMPRESSION_ZSTD, 1, content, &f->other, &err),
                      OTO_OK);
 }
 
@@ -85,7 +37,7 @@ static void codes_of_rows_become_smaller_than_by_search(void **state)
             add_code(f, 5000 + next_random(f, 900));
     }
     check(f, 0);
-    assert_in_range(f->frame.size, 1, f->searched.size * 3 / 4);
+    assert_in_range(f->frame.size, 1, f->other.size * 3 / 4);
 }
 
 static void heads_and_tails_of_any_size_are_kept(void **state)

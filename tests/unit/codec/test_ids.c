@@ -1,42 +1,12 @@
 // Ids of digits as zstd frames: what the library reads is what was written, repeated ids and common
 // beginnings make a frame smaller, and ids of no such size are refused.
-#include "cmocka_all.h"
-#include "codec/compress.h"
 #include "codec/ids.h"
+#include "frame_fixture.h"
 
-#define CONTENT_MAX ((size_t)8 << 20)
-
-struct fixture {
-    struct oto_codec *codec;
-    struct oto_buffer content, frame, back;
-    uint64_t random;
-};
-
-static int begin(void **state)
+static uint64_t random64(struct fixture *f)
 {
-    static struct fixture f;
-    f = (struct fixture){.codec = oto_codec_new(&oto_allocator_heap), .random = 1};
-    struct oto_buffer *buffers[] = {&f.content, &f.frame, &f.back};
-    for (size_t i = 0; i < 3; i++)
-        oto_buffer_init(buffers[i], &oto_allocator_heap, CONTENT_MAX);
-    *state = &f;
-    return 0;
-}
-
-static int end(void **state)
-{
-    struct fixture *f = *state;
-    struct oto_buffer *buffers[] = {&f->content, &f->frame, &f->back};
-    for (size_t i = 0; i < 3; i++)
-        oto_buffer_release(buffers[i]);
-    oto_codec_free(f->codec);
-    return 0;
-}
-
-static uint64_t next_random(struct fixture *f)
-{
-    f->random = f->random * 6364136223846793005u + 1442695040888963407u;
-    return f->random ^ f->random >> 29;
+    uint64_t high = next_random(f, UINT32_MAX);
+    return high << 32 | next_random(f, UINT32_MAX);
 }
 
 static void add_id(struct fixture *f, uint64_t first, uint64_t last, unsigned id_size)
@@ -44,7 +14,7 @@ static void add_id(struct fixture *f, uint64_t first, uint64_t last, unsigned id
     for (unsigned i = 0; i < id_size; i++) {
         uint64_t word = i < 16 ? first : last;
         char digit = "0123456789abcdef"[word >> (60 - 4 * (i % 16)) & 15];
-        assert_int_equal(oto_buffer_append(&f->content, &digit, 1), OTO_OK);
+        add(f, &digit, 1);
     }
 }
 
@@ -71,18 +41,18 @@ static void ids_take_half_their_digits_and_repeated_ones_less(void **state)
         size_t half = COUNT * id_size / 2;
         f->content.size = 0;
         for (unsigned i = 0; i < COUNT; i++)
-            add_id(f, next_random(f), next_random(f), id_size);
+            add_id(f, random64(f), random64(f), id_size);
         assert_in_range(check(f, 0, id_size), half, half + half / 50);
         f->content.size = 0;
         for (unsigned i = 0; i < COUNT; i++) {
-            siblings = i % 4 ? siblings : next_random(f);
+            siblings = i % 4 ? siblings : random64(f);
             add_id(f, siblings, siblings, id_size);
         }
         assert_in_range(check(f, 0, id_size), 1, half / 2);
         f->content.size = 0;
         for (unsigned i = 0; i < COUNT; i++) // seconds, then anything
-            add_id(f, (uint64_t)(1760000000u + i / 100) << 32 | (uint32_t)next_random(f),
-                   next_random(f), id_size);
+            add_id(f, (uint64_t)(1760000000u + i / 100) << 32 | (uint32_t)random64(f), random64(f),
+                   id_size);
         assert_in_range(check(f, 0, id_size), 1, half - COUNT * 2);
     }
 }
@@ -100,11 +70,11 @@ static void heads_of_any_size_are_kept(void **state)
                 continue;
             f->content.size = 0;
             for (size_t i = 0; i < heads[h]; i++) {
-                uint8_t byte = (uint8_t)(i % 100 ? i >> 9 : next_random(f));
-                assert_int_equal(oto_buffer_append(&f->content, &byte, 1), OTO_OK);
+                uint8_t byte = (uint8_t)(i % 100 ? i >> 9 : random64(f));
+                add(f, &byte, 1);
             }
             for (unsigned i = 0; i < counts[c]; i++)
-                add_id(f, i % 3 ? next_random(f) : 77, 0, 16);
+                add_id(f, i % 3 ? random64(f) : 77, 0, 16);
             check(f, heads[h], 16);
         }
     }
@@ -115,7 +85,7 @@ static void other_sizes_are_refused(void **state)
     struct fixture *f = *state;
     struct oto_error err;
     for (unsigned i = 0; i < 10; i++)
-        add_id(f, next_random(f), 0, 16);
+        add_id(f, random64(f), 0, 16);
     struct oto_bytes content = oto_buffer_view(&f->content);
     assert_int_equal(oto_compress_ids(f->codec, 1, content, 0, 8, &f->frame, &err), OTO_INVALID);
     assert_int_equal(oto_compress_ids(f->codec, 1, content, 3, 16, &f->frame, &err), OTO_INVALID);

@@ -1,56 +1,22 @@
-#include "codec/compress.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-// clang-format off
-#include <cmocka.h>
-// clang-format on
+#include "frame_fixture.h"
 
 #define LINES 20000
-#define CONTENT_MAX ((size_t)8 << 20)
 
-struct fixture {
-    struct oto_codec *codec;
-    struct oto_buffer content, frame, back, plain;
+static struct {
     int32_t sizes[LINES];
     size_t count, head_size;
-    uint32_t random;
-};
+} added;
 
-static int begin(void **state)
+static int begin_lines(void **state)
 {
-    static struct fixture f;
-    f = (struct fixture){.codec = oto_codec_new(&oto_allocator_heap), .random = 1};
-    struct oto_buffer *buffers[] = {&f.content, &f.frame, &f.back, &f.plain};
-    for (size_t i = 0; i < 4; i++)
-        oto_buffer_init(buffers[i], &oto_allocator_heap, CONTENT_MAX);
-    *state = &f;
-    return 0;
-}
-
-static int end(void **state)
-{
-    struct fixture *f = *state;
-    struct oto_buffer *buffers[] = {&f->content, &f->frame, &f->back, &f->plain};
-    for (size_t i = 0; i < 4; i++)
-        oto_buffer_release(buffers[i]);
-    oto_codec_free(f->codec);
-    return 0;
-}
-
-static uint32_t next_random(struct fixture *f, uint32_t below)
-{
-    f->random = f->random * 1664525u + 1013904223u;
-    return (uint32_t)((uint64_t)f->random * below >> 32);
+    added.count = added.head_size = 0;
+    return begin(state);
 }
 
 static void add_line(struct fixture *f, const char *text, size_t size)
 {
-    assert_int_equal(oto_buffer_append(&f->content, text, size), OTO_OK);
-    f->sizes[f->count++] = (int32_t)size;
+    add(f, text, size);
+    added.sizes[added.count++] = (int32_t)size;
 }
 
 // A number of any width up to so many digits.
@@ -95,11 +61,11 @@ static void add_log_line(struct fixture *f)
 // matches were found.
 static enum oto_text_method comes_back(struct fixture *f, int is_prefixed)
 {
-    struct oto_lines lines = {f->head_size, is_prefixed ? NULL : f->sizes, f->count};
+    struct oto_lines lines = {added.head_size, is_prefixed ? NULL : added.sizes, added.count};
     struct oto_error err;
     enum oto_text_method method = OTO_TEXT_NEW;
     oto_error_init(&err);
-    f->frame.size = f->back.size = f->plain.size = 0;
+    f->frame.size = f->back.size = f->other.size = 0;
     assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), &lines, &method,
                                        &f->frame, &err),
                      OTO_OK);
@@ -108,7 +74,7 @@ static enum oto_text_method comes_back(struct fixture *f, int is_prefixed)
         OTO_OK);
     assert_true(oto_bytes_equal(oto_buffer_view(&f->back), oto_buffer_view(&f->content)));
     assert_int_equal(oto_compress(f->codec, OTO_COMPRESSION_ZSTD, 1, oto_buffer_view(&f->content),
-                                  &f->plain, &err),
+                                  &f->other, &err),
                      OTO_OK);
     return method;
 }
@@ -119,7 +85,7 @@ static void log_lines_become_smaller_than_by_search(void **state)
     for (int i = 0; i < LINES; i++)
         add_log_line(f);
     assert_int_equal(comes_back(f, 0), OTO_TEXT_LINES);
-    assert_true(f->frame.size < f->plain.size);
+    assert_true(f->frame.size < f->other.size);
 }
 
 static void what_stands_before_the_lines_is_kept(void **state)
@@ -127,8 +93,8 @@ static void what_stands_before_the_lines_is_kept(void **state)
     struct fixture *f = *state;
     static const size_t heads[] = {1, 5000, OTO_LINES_BLOCK_MAX, OTO_LINES_BLOCK_MAX * 2 + 1};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
-        f->content.size = f->count = 0;
-        f->head_size = heads[i];
+        f->content.size = added.count = 0;
+        added.head_size = heads[i];
         for (size_t k = 0; k < heads[i]; k++)
             assert_int_equal(oto_buffer_append_byte(&f->content, (uint8_t)next_random(f, 256)),
                              OTO_OK);
@@ -150,8 +116,8 @@ static void lines_after_their_sizes(void **state)
         add_line(f, text, (size_t)size);
     }
     assert_int_equal(comes_back(f, 1), OTO_TEXT_LINES);
-    assert_true(f->frame.size < f->plain.size);
-    assert_int_equal(oto_buffer_append(&f->content, "and a rest", 10), OTO_OK);
+    assert_true(f->frame.size < f->other.size);
+    add(f, "and a rest", 10);
     assert_int_equal(comes_back(f, 1), OTO_TEXT_LINES);
 }
 
@@ -181,7 +147,7 @@ static void unlike_lines_have_no_matches_by_line(void **state)
         add_line(f, text, sizeof text);
     }
     assert_int_not_equal(comes_back(f, 0), OTO_TEXT_LINES);
-    f->content.size = f->count = 0;
+    f->content.size = added.count = 0;
     for (int i = 0; i < 100; i++) // alike, but few
         add_log_line(f);
     assert_int_equal(comes_back(f, 0), OTO_TEXT_SEARCH);
@@ -194,14 +160,14 @@ static void lines_that_are_not_the_content_are_refused(void **state)
     enum oto_text_method method = OTO_TEXT_NEW;
     for (int i = 0; i < 1000; i++)
         add_log_line(f);
-    f->sizes[999]++;
-    struct oto_lines longer = {0, f->sizes, f->count};
+    added.sizes[999]++;
+    struct oto_lines longer = {0, added.sizes, added.count};
     oto_error_init(&err);
     assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), &longer, &method,
                                        &f->frame, &err),
                      OTO_INVALID);
     assert_int_equal(f->frame.size, 0);
-    struct oto_lines lines = {f->content.size + 1, f->sizes, f->count};
+    struct oto_lines lines = {f->content.size + 1, added.sizes, added.count};
     assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), &lines, &method,
                                        &f->frame, &err),
                      OTO_INVALID);
@@ -227,13 +193,14 @@ static void bytes_are_compared_without_vectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(log_lines_become_smaller_than_by_search, begin, end),
-        cmocka_unit_test_setup_teardown(what_stands_before_the_lines_is_kept, begin, end),
-        cmocka_unit_test_setup_teardown(lines_after_their_sizes, begin, end),
-        cmocka_unit_test_setup_teardown(lines_of_all_sizes, begin, end),
-        cmocka_unit_test_setup_teardown(unlike_lines_have_no_matches_by_line, begin, end),
-        cmocka_unit_test_setup_teardown(bytes_are_compared_without_vectors, begin, end),
-        cmocka_unit_test_setup_teardown(lines_that_are_not_the_content_are_refused, begin, end),
+        cmocka_unit_test_setup_teardown(log_lines_become_smaller_than_by_search, begin_lines, end),
+        cmocka_unit_test_setup_teardown(what_stands_before_the_lines_is_kept, begin_lines, end),
+        cmocka_unit_test_setup_teardown(lines_after_their_sizes, begin_lines, end),
+        cmocka_unit_test_setup_teardown(lines_of_all_sizes, begin_lines, end),
+        cmocka_unit_test_setup_teardown(unlike_lines_have_no_matches_by_line, begin_lines, end),
+        cmocka_unit_test_setup_teardown(bytes_are_compared_without_vectors, begin_lines, end),
+        cmocka_unit_test_setup_teardown(lines_that_are_not_the_content_are_refused, begin_lines,
+                                        end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,55 +1,5 @@
 // Words as matches: what they are, and that every content comes back from the frames made of them.
-#include "codec/compress.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-// clang-format off
-#include <cmocka.h>
-// clang-format on
-
-#define CONTENT_MAX ((size_t)2 << 20)
-
-struct fixture {
-    struct oto_codec *codec;
-    struct oto_buffer content, frame, back, plain;
-    uint32_t random;
-};
-
-static int begin(void **state)
-{
-    static struct fixture f;
-    f = (struct fixture){.codec = oto_codec_new(&oto_allocator_heap), .random = 1};
-    struct oto_buffer *buffers[] = {&f.content, &f.frame, &f.back, &f.plain};
-    for (size_t i = 0; i < 4; i++)
-        oto_buffer_init(buffers[i], &oto_allocator_heap, CONTENT_MAX * 2);
-    *state = &f;
-    return 0;
-}
-
-static int end(void **state)
-{
-    struct fixture *f = *state;
-    struct oto_buffer *buffers[] = {&f->content, &f->frame, &f->back, &f->plain};
-    for (size_t i = 0; i < 4; i++)
-        oto_buffer_release(buffers[i]);
-    oto_codec_free(f->codec);
-    return 0;
-}
-
-static uint32_t next_random(struct fixture *f, uint32_t below)
-{
-    f->random = f->random * 1664525u + 1013904223u;
-    return (uint32_t)((uint64_t)f->random * below >> 32);
-}
-
-static void add(struct fixture *f, const char *text)
-{
-    assert_int_equal(oto_buffer_append(&f->content, text, strlen(text)), OTO_OK);
-}
+#include "frame_fixture.h"
 
 // Words that are known and numbers that are not, in no order.
 static void add_words(struct fixture *f, size_t size)
@@ -63,7 +13,8 @@ static void add_words(struct fixture *f, size_t size)
     while (f->content.size < until) {
         char number[16];
         snprintf(number, sizeof number, "%08x ", next_random(f, UINT32_MAX));
-        add(f, next_random(f, 3) ? words[next_random(f, 32)] : number);
+        const char *text = next_random(f, 3) ? words[next_random(f, 32)] : number;
+        add(f, text, strlen(text));
     }
     f->content.size = until;
 }
@@ -107,7 +58,7 @@ static enum oto_text_method comes_back(struct fixture *f, enum oto_text_method m
     struct oto_error err;
     oto_error_init(&err);
     matches_hold(f);
-    f->frame.size = f->back.size = f->plain.size = 0;
+    f->frame.size = f->back.size = f->other.size = 0;
     assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), &lines, &method,
                                        &f->frame, &err),
                      OTO_OK);
@@ -116,7 +67,7 @@ static enum oto_text_method comes_back(struct fixture *f, enum oto_text_method m
         OTO_OK);
     assert_true(oto_bytes_equal(oto_buffer_view(&f->back), oto_buffer_view(&f->content)));
     assert_int_equal(oto_compress(f->codec, OTO_COMPRESSION_ZSTD, 1, oto_buffer_view(&f->content),
-                                  &f->plain, &err),
+                                  &f->other, &err),
                      OTO_OK);
     return method;
 }
@@ -126,7 +77,7 @@ static void words_become_smaller_than_by_search(void **state)
     struct fixture *f = *state;
     add_words(f, 1 << 20);
     assert_int_equal(comes_back(f, OTO_TEXT_NEW), OTO_TEXT_WORDS);
-    assert_true(f->frame.size < f->plain.size);
+    assert_true(f->frame.size < f->other.size);
 }
 
 static void texts_of_all_sizes(void **state)
@@ -154,7 +105,7 @@ static void texts_of_other_kinds(void **state)
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         f->content.size = 0;
         while (f->content.size < 300000)
-            add(f, pieces[i]);
+            add(f, pieces[i], strlen(pieces[i]));
         comes_back(f, OTO_TEXT_WORDS);
     }
     f->content.size = 0;
@@ -164,7 +115,7 @@ static void texts_of_other_kinds(void **state)
     memcpy(f->content.data + once, f->content.data, once);
     f->content.size += once;
     comes_back(f, OTO_TEXT_WORDS);
-    assert_true(f->frame.size < f->plain.size * 11 / 10);
+    assert_true(f->frame.size < f->other.size * 11 / 10);
 }
 
 static void text_without_words_is_searched(void **state)
@@ -175,7 +126,7 @@ static void text_without_words_is_searched(void **state)
         piece[i] = (uint8_t)next_random(f, '0');
     while (f->content.size < 1 << 20) {
         piece[next_random(f, sizeof piece)] = (uint8_t)next_random(f, '0');
-        assert_int_equal(oto_buffer_append(&f->content, piece, sizeof piece), OTO_OK);
+        add(f, piece, sizeof piece);
     }
     assert_int_equal(comes_back(f, OTO_TEXT_NEW), OTO_TEXT_SEARCH);
     f->content.size = 0;
