@@ -21,6 +21,10 @@ static const uint8_t literals_bits[36] = {[16] = 1, 1, 1, 1,  2,  2,  3,  3,  4,
 static const uint8_t length_bits[53] = {[32] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  4, 5,
                                         7,        8, 9, 10, 11, 12, 13, 14, 15, 16};
 
+// Numbers of literals below 16 and lengths (less 3) below 32 are their own codes, and no bits follow
+// them. These bits are of others, where codes lie as gather() puts them.
+#define CODES_WITH_BITS 0xE0F0u
+
 struct framing {
     struct oto_match_frame_work *work;
     const uint8_t *content;
@@ -131,22 +135,22 @@ static size_t gather(struct framing *f, struct oto_lines_match **match, size_t *
 __attribute__((always_inline)) static inline void put_numbers(struct oto_match_frame_bits *b,
                                                               const struct oto_lines_match *match)
 {
-    unsigned literals = literals_bits[match->unused & 0xFF],
-             length = length_bits[match->unused >> 8 & 0xFF], offset = match->unused >> 16;
-    // With what states take, 26 bits, and 7 that are left, there is room for 30.
-    if (__builtin_expect(literals + length + offset > 30, 0)) {
-        oto_match_frame_flush(b);
-        oto_match_frame_add(b, match->literals, literals);
-        oto_match_frame_add(b, match->length, length);
-        oto_match_frame_flush(b);
-        oto_match_frame_add(b, match->offset, offset);
-    } else {
-        oto_match_frame_add(b, match->literals, literals);
-        oto_match_frame_add(b, match->length, length);
+    uint32_t codes = match->unused;
+    unsigned offset = codes >> 16;
+    if (__builtin_expect(!(codes & CODES_WITH_BITS), 1)) {
         // The highest bit of an offset is its code.
         b->bits |= (match->offset ^ (uint64_t)1 << offset) << b->count;
         b->count += offset;
+        oto_match_frame_flush(b);
+        return;
     }
+    // With what states take, 26 bits, and 7 that are left, there would be room for 30.
+    unsigned literals = literals_bits[codes & 0xFF], length = length_bits[codes >> 8 & 0xFF];
+    oto_match_frame_flush(b);
+    oto_match_frame_add(b, match->literals, literals);
+    oto_match_frame_add(b, match->length, length);
+    oto_match_frame_flush(b);
+    oto_match_frame_add(b, match->offset, offset);
     oto_match_frame_flush(b);
 }
 
@@ -174,7 +178,7 @@ put_sequences(const struct oto_match_frame_states states[KINDS],
 }
 
 #if defined(OTO_X86_64)
-__attribute__((target("bmi2"))) static uint8_t *
+__attribute__((target("bmi,bmi2"))) static uint8_t *
 put_sequences_bmi2(const struct oto_match_frame_states states[KINDS],
                    const struct oto_lines_match *matches, size_t count, uint8_t *to)
 {
@@ -230,7 +234,7 @@ static uint8_t *put_matches(struct oto_match_frame_work *work,
         return to;
     to = put_tables(work, to);
 #if defined(OTO_X86_64)
-    if (__builtin_cpu_supports("bmi2"))
+    if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
         return put_sequences_bmi2(work->states, matches, count, to);
 #endif
     return put_sequences(work->states, matches, count, to);

@@ -100,7 +100,7 @@ oto_match_frame_step(struct oto_match_frame_bits *b, const struct oto_match_fram
     struct oto_match_frame_symbol s = states->symbols[symbol];
     unsigned count = (state + s.bits_bias) >> 16;
     uint32_t left = state >> count;
-    b->bits |= (uint64_t)(state - (left << count)) << b->count;
+    b->bits |= (uint64_t)(state & (((uint32_t)1 << count) - 1)) << b->count;
     b->count += count;
     return states->states[left + s.first];
 }

@@ -50,15 +50,24 @@ static void count_literals(struct oto_match_frame_work *work)
 // Those that occur, the rarest first; returns how many.
 static unsigned sort_literals(const uint32_t *counts, uint8_t order[256])
 {
+    static const uint8_t steps[] = {132, 57, 23, 10, 4, 1};
+    uint32_t keys[256]; // no count has more than 18 bits
     unsigned count = 0;
     for (unsigned symbol = 0; symbol < 256; symbol++) {
-        if (!counts[symbol])
-            continue;
-        unsigned i = count++;
-        for (; i && counts[order[i - 1]] > counts[symbol]; i--)
-            order[i] = order[i - 1];
-        order[i] = (uint8_t)symbol;
+        keys[count] = counts[symbol] << 8 | symbol;
+        count += counts[symbol] != 0;
     }
+    for (unsigned k = 0; k < sizeof steps; k++) {
+        for (unsigned step = steps[k], i = step; i < count; i++) {
+            uint32_t key = keys[i];
+            unsigned at = i;
+            for (; at >= step && keys[at - step] > key; at -= step)
+                keys[at] = keys[at - step];
+            keys[at] = key;
+        }
+    }
+    for (unsigned i = 0; i < count; i++)
+        order[i] = (uint8_t)keys[i];
     return count;
 }
 
