@@ -140,7 +140,7 @@ static enum oto_status find(struct picker *p, struct oto_parquet_reader *reader,
     const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
     const struct job *job = p->job;
     // Without the map, all rows are less work than DuckDB has with it.
-    unsigned share = job->constant ? 1 : ROWS_SHARE;
+    unsigned share = job->constant && job->constant->key.data ? 1 : ROWS_SHARE;
     uint32_t most = (uint32_t)(m->groups[group].row_count / share) + 64, scans = 0;
     p->rows.size = 0;
     for (const struct query_scan *scan = job->plan->scans; scan; scan = scan->next) {
@@ -389,20 +389,45 @@ static int is_read(const struct job *job, const char *name)
     return 0;
 }
 
-// Where a map is read for one condition on one key only, and rows are found by that condition, it
-// need not be read again: all that matters of it is the pair.
-static void choose_constant(struct job *job)
+// The scan, where the table has one only.
+static const struct query_scan *only_scan(const struct job *job)
 {
     const struct query_scan *only = NULL;
-    const struct query_condition *condition = NULL;
-    size_t mentions = 0;
     for (const struct query_scan *scan = job->plan->scans; scan; scan = scan->next) {
         if (scan->table != job->table)
             continue;
         if (only)
-            return;
+            return NULL;
         only = scan;
     }
+    return only;
+}
+
+// An id that all wanted rows have.
+static const struct query_condition *find_id(const struct job *job, const struct query_scan *scan)
+{
+    const struct query_file *file = &job->views->files[job->files[0]];
+    struct oto_parquet_reader *reader = query_footer_of(job->views->footers, file->info.path);
+    struct oto_parquet_wish wish;
+    for (size_t i = 0; i < scan->count && reader; i++) {
+        const struct query_condition *c = &scan->conditions[i];
+        if (!c->is_range && !c->key.data && c->value_count == 1 &&
+            make_wish(oto_parquet_metadata_of(reader), c, &wish) &&
+            is_worth_it(oto_parquet_metadata_of(reader), &wish))
+            return c;
+    }
+    return NULL;
+}
+
+// What is one value in all rows that are found needs not be read again: an id that is asked for; a
+// map that is read for one condition on one key, of which all that matters is the pair.
+static void choose_constant(struct job *job)
+{
+    const struct query_scan *only = only_scan(job);
+    const struct query_condition *condition = NULL;
+    size_t mentions = 0;
+    if (!only || (job->constant = find_id(job, only)))
+        return;
     for (size_t i = 0; i < only->count; i++) {
         if (only->conditions[i].is_range)
             continue;
@@ -434,7 +459,7 @@ static enum oto_status choose_columns(struct job *job, const struct oto_schema *
     return count ? OTO_OK : OTO_INVALID;
 }
 
-// What the view says in place of the map: MAP {'key': 'value'} AS "Column".
+// What the view says in the column's place: MAP {'key': 'value'} AS "Column", or 'value' AS …
 static enum oto_status write_constant(struct job *job)
 {
     const struct query_model *model = &job->views->models[job->table];
@@ -442,11 +467,14 @@ static enum oto_status write_constant(struct job *job)
     for (size_t i = 0; i < model->field_count; i++)
         if (oto_bytes_equal_text(job->constant->column, model->fields[i].name))
             job->views->constant_names[job->table] = model->fields[i].name;
-    OTO_TRY(oto_buffer_append_format(sql, "MAP {"));
-    OTO_TRY(query_append_quoted(sql, job->constant->key, '\''));
-    OTO_TRY(oto_buffer_append_format(sql, ": "));
+    int is_map = job->constant->key.data != NULL;
+    if (is_map) {
+        OTO_TRY(oto_buffer_append_format(sql, "MAP {"));
+        OTO_TRY(query_append_quoted(sql, job->constant->key, '\''));
+        OTO_TRY(oto_buffer_append_format(sql, ": "));
+    }
     OTO_TRY(query_append_quoted(sql, job->constant->values[0], '\''));
-    OTO_TRY(oto_buffer_append_format(sql, "} AS "));
+    OTO_TRY(oto_buffer_append_format(sql, is_map ? "} AS " : " AS "));
     return query_append_quoted(sql, job->constant->column, '"');
 }
 
@@ -467,9 +495,9 @@ static void pick_table(struct job *job, unsigned threads)
 {
     const struct oto_schema *all = job->views->models[job->table].schema;
     const struct oto_field **fields = all ? calloc(all->field_count, sizeof(*fields)) : NULL;
-    if (fields && choose_columns(job, all, fields) == OTO_OK &&
-        (!job->constant || write_constant(job) == OTO_OK) && list_files(job) == OTO_OK &&
-        job->file_count)
+    if (fields && list_files(job) == OTO_OK && job->file_count &&
+        choose_columns(job, all, fields) == OTO_OK &&
+        (!job->constant || write_constant(job) == OTO_OK))
         run_threads(job, threads < job->file_count ? threads : (unsigned)job->file_count);
     free(job->files);
     free(fields);

@@ -252,6 +252,13 @@ enum oto_status oto_delta_end(const struct oto_delta_reader *reader, const uint8
     return OTO_OK;
 }
 
+// Zeros are least deltas of 0 and widths of 0, of however many blocks.
+int oto_delta_is_same(const struct oto_delta_reader *r, const uint8_t *end)
+{
+    size_t size = (size_t)(end - r->at);
+    return !size || (r->at[0] == 0 && memcmp(r->at, r->at + 1, size - 1) == 0);
+}
+
 #define DECODER(name, type, bits)                                                                  \
     enum oto_status name(struct oto_bytes input, type *values, size_t count, size_t *ret_consumed) \
     {                                                                                              \

@@ -49,6 +49,9 @@ OTO_MUST_CHECK enum oto_status oto_delta_read32(struct oto_delta_reader *r, int3
 // Where the stream ends in its input; the reader stays where it is. OTO_CORRUPT.
 OTO_MUST_CHECK enum oto_status oto_delta_end(const struct oto_delta_reader *r,
                                              const uint8_t **ret_end);
+// Whether all values are the same, told by blocks that are zeros; end: that of the stream. The
+// reader is one that was not read from.
+int oto_delta_is_same(const struct oto_delta_reader *r, const uint8_t *end);
 
 // Appends count elements of width 4 or 8 bytes as byte streams (all first bytes, all second bytes,
 // …).

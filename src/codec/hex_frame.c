@@ -280,3 +280,190 @@ enum oto_status oto_hex_records_frame(struct oto_bytes head_frame, size_t head_s
     output->size = (size_t)(at - output->data);
     return OTO_OK;
 }
+
+// --- the way back ---
+
+struct reading {
+    struct oto_buffer *output;
+    size_t begin; // of the content, in output
+    int has_code;
+    const struct record *record; // whose offset is the repeated one
+};
+
+static void read_stream(const uint8_t *from, size_t size, uint8_t *digits)
+{
+    for (; size >= 8; size -= 8, digits += 16) {
+        uint8_t bytes[8];
+        uint64_t words[2];
+        oto_store64(bytes, __builtin_bswap64(oto_load64(from + size - 8)));
+        oto_hex_words(bytes, words);
+        oto_store64(digits, words[0]);
+        oto_store64(digits + 8, words[1]);
+    }
+    for (; size; size--, digits += 2)
+        oto_hex_encode(from + size - 1, 1, (char *)digits);
+}
+
+// What put_literals wrote: where the streams begin, each of *ret_each bytes and a mark; NULL.
+static const uint8_t *find_streams(struct reading *r, struct oto_bytes block, size_t *ret_each)
+{
+    if (block.size < SECTION_BYTES + JUMP_BYTES)
+        return NULL;
+    uint64_t sizes = oto_load32(block.data) | (uint64_t)block.data[4] << 32;
+    size_t digits = sizes >> 4 & 0x3FFFF, packed = sizes >> 22, type = sizes & 3;
+    size_t each = digits / 2 / STREAMS, before = type == LITERALS_COMPRESSED ? CODE_BYTES : 0;
+    const uint8_t *at = block.data + SECTION_BYTES;
+    if (type < LITERALS_COMPRESSED || (sizes >> 2 & 3) != 3 || !digits || digits % 16 ||
+        digits > BLOCK_CONTENT_MAX || packed != before + JUMP_BYTES + STREAMS * (each + 1) ||
+        packed > block.size - SECTION_BYTES || (!before && !r->has_code) ||
+        memcmp(at, code, before) != 0)
+        return NULL;
+    at += before;
+    for (int i = 0; i < STREAMS - 1; i++, at += 2)
+        if ((size_t)(at[0] | at[1] << 8) != each + 1)
+            return NULL;
+    for (size_t i = 1; i <= STREAMS; i++)
+        if (at[i * (each + 1) - 1] != 1)
+            return NULL;
+    r->has_code = 1;
+    *ret_each = each;
+    return at;
+}
+
+// The sequences of put_records: 0 for none, SIZE_MAX for others.
+static size_t find_sequences(const struct reading *r, struct oto_bytes rest, size_t raw_size)
+{
+    uint8_t expected[SEQUENCE_BYTES];
+    if (rest.size == 1 && rest.data[0] == 0)
+        return 0;
+    if (!r->record || raw_size % r->record->id_size)
+        return SIZE_MAX;
+    size_t ids = raw_size / r->record->id_size;
+    for (size_t count = ids; count && count + 1 >= ids; count--) {
+        size_t bits = count * r->record->literals_bits, i = 0;
+        size_t head =
+            (size_t)(put_sequence_codes(expected, count, r->record, OFFSET_REPEATED) - expected);
+        if (rest.size != head + bits / 8 + 1 || memcmp(rest.data, expected, head) != 0 ||
+            rest.data[rest.size - 1] != 1u << bits % 8)
+            continue;
+        while (i < bits / 8 && rest.data[head + i] == 0)
+            i++;
+        if (i == bits / 8)
+            return count;
+    }
+    return SIZE_MAX;
+}
+
+// From ids side by side at `from` to ids with their lengths in front of all but the first.
+static void spread(uint8_t *to, const uint8_t *from, size_t size, size_t count)
+{
+    for (size_t i = 0; i < count; i++, from += size, to += size + LENGTH_BYTES) {
+        uint8_t length[LENGTH_BYTES];
+        memcpy(length, to - LENGTH_BYTES, sizeof length);
+        memmove(to, from, size);
+        memcpy(to + size, length, sizeof length);
+    }
+}
+
+static enum oto_status read_digits(struct reading *r, struct oto_bytes block)
+{
+    size_t each = 0;
+    const uint8_t *at = find_streams(r, block, &each);
+    if (!at)
+        return OTO_END;
+    const uint8_t *rest = at + STREAMS * (each + 1);
+    size_t count = find_sequences(r, oto_bytes(rest, (size_t)(block.data + block.size - rest)),
+                                  STREAMS * each);
+    size_t size = 2 * STREAMS * each, lengths = count * LENGTH_BYTES;
+    if (count == SIZE_MAX || size + lengths > BLOCK_CONTENT_MAX)
+        return OTO_END;
+    OTO_TRY(oto_buffer_reserve(r->output, size + lengths));
+    uint8_t *to = r->output->data + r->output->size;
+    for (size_t i = 0; i < STREAMS; i++, at += each + 1)
+        read_stream(at, each, to + lengths + 2 * i * each);
+    if (count)
+        spread(to, to + lengths, 2 * r->record->id_size, count);
+    r->output->size += size + lengths;
+    return OTO_OK;
+}
+
+// The block of put_first_record; its digits are as they are.
+static enum oto_status read_first_record(struct reading *r, struct oto_bytes block,
+                                         const struct record *record)
+{
+    static const uint8_t id[16];
+    uint8_t expected[BLOCK_HEADER_BYTES + SEQUENCE_BYTES], *digits;
+    size_t size = 2 * record->id_size, head = size < 32 ? 1 : 2;
+    uint8_t *end = put_first_record(expected, id, record), *begin = expected + BLOCK_HEADER_BYTES;
+    if (block.size != (size_t)(end - begin) || memcmp(block.data, begin, head) != 0 ||
+        memcmp(block.data + head + size, begin + head + size, block.size - head - size) != 0 ||
+        r->output->size - r->begin < LENGTH_BYTES)
+        return OTO_END;
+    OTO_TRY(oto_buffer_reserve(r->output, size + LENGTH_BYTES));
+    digits = r->output->data + r->output->size;
+    spread(digits, block.data + head, size, 1);
+    r->output->size += size + LENGTH_BYTES;
+    r->record = record;
+    return OTO_OK;
+}
+
+static enum oto_status read_compressed(struct reading *r, struct oto_bytes block)
+{
+    for (size_t i = 0; i < 2; i++) {
+        enum oto_status status = read_first_record(r, block, &records[i]);
+        if (status != OTO_END)
+            return status;
+    }
+    return read_digits(r, block);
+}
+
+static enum oto_status read_block(struct reading *r, enum block_type type, size_t size,
+                                  struct oto_bytes *rest)
+{
+    size_t taken = type == BLOCK_RLE ? 1 : size;
+    enum oto_status status = OTO_END;
+    if (size > BLOCK_CONTENT_MAX || taken > rest->size)
+        return OTO_END;
+    if (type == BLOCK_RAW) {
+        status = oto_buffer_append(r->output, rest->data, size);
+    } else if (type == BLOCK_RLE) {
+        OTO_TRY(oto_buffer_reserve(r->output, size));
+        memset(r->output->data + r->output->size, rest->data[0], size);
+        r->output->size += size;
+        status = OTO_OK;
+    } else if (type == BLOCK_COMPRESSED) {
+        status = read_compressed(r, oto_bytes(rest->data, size));
+    }
+    *rest = oto_bytes(rest->data + taken, rest->size - taken);
+    return status;
+}
+
+static enum oto_status read_frame(struct reading *r, struct oto_bytes rest)
+{
+    size_t content_size = oto_load32(rest.data + 5);
+    int is_last = 0;
+    rest = oto_bytes(rest.data + FRAME_HEADER_BYTES, rest.size - FRAME_HEADER_BYTES);
+    while (!is_last) {
+        if (rest.size < BLOCK_HEADER_BYTES)
+            return OTO_END;
+        uint32_t header = rest.data[0] | (uint32_t)rest.data[1] << 8 | (uint32_t)rest.data[2] << 16;
+        is_last = header & 1;
+        rest = oto_bytes(rest.data + BLOCK_HEADER_BYTES, rest.size - BLOCK_HEADER_BYTES);
+        enum oto_status status = read_block(r, header >> 1 & 3, header >> 3, &rest);
+        if (status != OTO_OK)
+            return status;
+    }
+    return rest.size == 0 && r->output->size - r->begin == content_size ? OTO_OK : OTO_END;
+}
+
+enum oto_status oto_hex_frame_read(struct oto_bytes frame, struct oto_buffer *output)
+{
+    struct reading r = {.output = output, .begin = output->size};
+    if (frame.size < FRAME_HEADER_BYTES || oto_load32(frame.data) != MAGIC ||
+        frame.data[4] != FRAME_DESCRIPTOR)
+        return OTO_END;
+    enum oto_status status = read_frame(&r, frame);
+    if (status != OTO_OK)
+        output->size = r.begin;
+    return status == OTO_OK ? OTO_OK : OTO_END;
+}

@@ -25,4 +25,10 @@ OTO_MUST_CHECK enum oto_status oto_hex_records_frame(struct oto_bytes head_frame
                                                      struct oto_bytes raw, unsigned id_size,
                                                      struct oto_buffer *output);
 
+// Appends the content of a frame of one of these forms, several times as fast as a decoder of all
+// zstd. OTO_END: it has another form, or no memory was left; nothing was appended. Ownership:
+// borrows.
+OTO_MUST_CHECK enum oto_status oto_hex_frame_read(struct oto_bytes frame,
+                                                  struct oto_buffer *output);
+
 #endif

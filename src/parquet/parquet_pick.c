@@ -227,6 +227,10 @@ static enum oto_status add_row(struct rows *rows, uint64_t row)
 static enum oto_status take_rows(void *state, const struct window *w)
 {
     struct rows *rows = state;
+    if (!w->have_rows && !memchr(w->wanted, 1, w->count)) {
+        rows->row += w->count;
+        return OTO_OK;
+    }
     for (uint32_t i = 0; i < w->count; i++) {
         rows->row += !w->have_rows || w->repetition[i] == 0;
         if (!w->wanted[i])
@@ -311,7 +315,7 @@ static enum oto_status take_packed(struct oto_rle_reader *r, uint64_t most,
     return OTO_OK;
 }
 
-static enum oto_status skip_codes(struct oto_rle_reader *r, uint64_t count)
+enum oto_status oto_parquet_codes_skip(struct oto_rle_reader *r, uint64_t count)
 {
     while (count) {
         uint32_t value;
@@ -415,7 +419,7 @@ static enum oto_status look_at_hits(struct key_walk *walk, struct starts *s, uin
         uint32_t hit = (uint32_t)(*walk->hit - walk->entry), start = hit;
         while (start > next && !begins_row(s, start))
             start--;
-        OTO_TRY(skip_codes(codes, start - next));
+        OTO_TRY(oto_parquet_codes_skip(codes, start - next));
         count_rows(s, start);
         for (next = start; next <= hit; next++) {
             uint32_t key;

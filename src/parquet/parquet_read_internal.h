@@ -61,6 +61,7 @@ struct oto_parquet_values {
     struct oto_rle_reader rle;     // codes, booleans
     struct oto_delta_reader delta; // numbers, lengths of bytes or of suffixes
     struct oto_delta_reader prefixes;
+    int32_t length;            // of all values of DELTA_LENGTH_BYTE_ARRAY; -1: they differ
     struct oto_buffer joined;  // bytes made for a window; the last value is the next one's prefix
     size_t last_at, last_size; // in joined
     uint64_t joined_bytes;     // of the page so far
@@ -197,6 +198,9 @@ void oto_parquet_stream_init(const struct oto_parquet_reader *reader,
                              struct oto_parquet_stream *stream, unsigned kind);
 void oto_parquet_stream_release(struct oto_parquet_stream *stream);
 
+// Passes over codes or levels without unpacking them. OTO_CORRUPT.
+OTO_MUST_CHECK enum oto_status oto_parquet_codes_skip(struct oto_rle_reader *r, uint64_t count);
+
 // Entries of the dictionary from dictionary_page. OTO_CORRUPT, OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status
 oto_parquet_dictionary_decode(const struct oto_parquet_reader *reader,
@@ -211,6 +215,10 @@ OTO_MUST_CHECK enum oto_status oto_parquet_values_read(struct oto_parquet_reader
 OTO_MUST_CHECK enum oto_status oto_parquet_codes_read(struct oto_parquet_reader *reader,
                                                       struct oto_parquet_stream *stream,
                                                       uint32_t count, struct oto_error *err);
+// Goes past the next values of the present page; codes among them are not looked at.
+OTO_MUST_CHECK enum oto_status oto_parquet_values_skip(struct oto_parquet_reader *reader,
+                                                       struct oto_parquet_stream *stream,
+                                                       uint32_t count, struct oto_error *err);
 
 // Goes past the next rows of a stream. OTO_CORRUPT also when the row group has fewer.
 OTO_MUST_CHECK enum oto_status oto_parquet_skip_rows(struct oto_parquet_reader *reader,

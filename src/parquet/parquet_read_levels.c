@@ -524,15 +524,9 @@ static enum oto_status read_lists(const struct run *run, uint32_t rows)
 
 static enum oto_status skip_values(const struct run *run, uint32_t count)
 {
-    while (count && run->stream->kind != OTO_PARQUET_KIND_NONE) {
-        uint32_t some = count < OTO_PARQUET_WINDOW ? count : OTO_PARQUET_WINDOW;
-        enum oto_status status = oto_parquet_codes_read(run->reader, run->stream, some, run->err);
-        if (status == OTO_END)
-            status = oto_parquet_values_read(run->reader, run->stream, some, run->err);
-        OTO_TRY(status);
-        count -= some;
-    }
-    return OTO_OK;
+    if (!count || run->stream->kind == OTO_PARQUET_KIND_NONE)
+        return OTO_OK;
+    return oto_parquet_values_skip(run->reader, run->stream, count, run->err);
 }
 
 static enum oto_status skip_flat(const struct run *run, uint32_t rows)

@@ -1,5 +1,6 @@
 // Column chunks as pages, pages as plain bytes.
 #include "codec/crc.h"
+#include "codec/hex_frame.h"
 #include "parquet/parquet_read_internal.h"
 
 #define HEADER_BYTES_FIRST 256u
@@ -276,7 +277,11 @@ static enum oto_status decompress(struct oto_parquet_reader *reader, int32_t cod
     if (codec != OTO_PARQUET_CODEC_ZSTD && codec != OTO_PARQUET_CODEC_GZIP)
         return OTO_UNSUPPORTED;
     output->size_max = before + size;
-    enum oto_status status = oto_decompress(reader->codec, compression, input, output, NULL);
+    enum oto_status status = OTO_END;
+    if (codec == OTO_PARQUET_CODEC_ZSTD)
+        status = oto_hex_frame_read(input, output);
+    if (status != OTO_OK)
+        status = oto_decompress(reader->codec, compression, input, output, NULL);
     output->size_max = SIZE_MAX / 2;
     if (status == OTO_NO_MEMORY || status == OTO_UNSUPPORTED)
         return status;

@@ -71,6 +71,14 @@ static enum oto_status begin_numbers(struct oto_parquet_values *v, struct oto_de
     return oto_delta_end(numbers, &v->at);
 }
 
+static enum oto_status begin_lengths(struct oto_parquet_values *v)
+{
+    OTO_TRY(begin_numbers(v, &v->delta, 32));
+    int is_same = v->delta.value <= INT32_MAX && oto_delta_is_same(&v->delta, v->at);
+    v->length = is_same ? (int32_t)v->delta.value : -1;
+    return OTO_OK;
+}
+
 static enum oto_status begin_values(struct oto_parquet_stream *stream)
 {
     struct oto_parquet_values *v = &stream->values;
@@ -97,7 +105,7 @@ static enum oto_status begin_values(struct oto_parquet_stream *stream)
             return OTO_UNSUPPORTED;
         return begin_numbers(v, &v->delta, physical == OTO_PARQUET_INT32 ? 32 : 64);
     case OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY:
-        return is_bytes ? begin_numbers(v, &v->delta, 32) : OTO_UNSUPPORTED;
+        return is_bytes ? begin_lengths(v) : OTO_UNSUPPORTED;
     case OTO_PARQUET_DELTA_BYTE_ARRAY:
         if (!is_bytes && !is_fixed)
             return OTO_UNSUPPORTED;
@@ -261,6 +269,20 @@ static enum oto_status take_lengths(struct oto_parquet_values *v, uint32_t count
     return OTO_OK;
 }
 
+// Values of one length; bytes NULL: they are passed over.
+static enum oto_status take_same_length(struct oto_parquet_values *v, uint32_t count,
+                                        struct oto_bytes *bytes)
+{
+    size_t length = (size_t)v->length, size = count * length;
+    if (count > v->delta.left || size > (size_t)(v->end - v->at))
+        return OTO_CORRUPT;
+    for (uint32_t i = 0; bytes && i < count; i++)
+        bytes[i] = oto_bytes(v->at + i * length, length);
+    v->delta.left -= count;
+    v->at += size;
+    return OTO_OK;
+}
+
 static enum oto_status plain_bytes(const uint8_t **at, const uint8_t *end, uint32_t count,
                                    struct oto_bytes *bytes)
 {
@@ -349,6 +371,8 @@ static enum oto_status read_bytes(struct oto_parquet_reader *reader,
     }
     if (v->encoding == OTO_PARQUET_DELTA_BYTE_ARRAY)
         return read_joined(reader, stream, count);
+    if (v->encoding == OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY && v->length >= 0)
+        return take_same_length(v, count, w->bytes);
     if (v->encoding == OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY) {
         OTO_TRY(oto_delta_read32(&v->delta, w->lengths, count));
         return take_lengths(v, count, w->lengths, w->bytes);
@@ -407,6 +431,32 @@ enum oto_status oto_parquet_codes_read(struct oto_parquet_reader *reader,
     if (status == OTO_OK)
         status = read_codes(stream, count, reader->window->codes);
     return values_failed(reader, stream, status, err);
+}
+
+// OTO_END: they have to be read.
+static enum oto_status skip_values(struct oto_parquet_stream *stream, uint32_t count)
+{
+    struct oto_parquet_values *v = &stream->values;
+    if (is_dictionary(v->encoding))
+        return oto_parquet_codes_skip(&v->rle, count);
+    if (v->encoding == OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY && v->length >= 0)
+        return take_same_length(v, count, NULL);
+    return OTO_END;
+}
+
+enum oto_status oto_parquet_values_skip(struct oto_parquet_reader *reader,
+                                        struct oto_parquet_stream *stream, uint32_t count,
+                                        struct oto_error *err)
+{
+    enum oto_status status = stream->is_begun ? OTO_OK : begin_values(stream);
+    if (status == OTO_OK)
+        status = skip_values(stream, count);
+    while (status == OTO_END && count) {
+        uint32_t some = count < OTO_PARQUET_WINDOW ? count : OTO_PARQUET_WINDOW;
+        OTO_TRY(oto_parquet_values_read(reader, stream, some, err));
+        count -= some;
+    }
+    return status == OTO_END ? OTO_OK : values_failed(reader, stream, status, err);
 }
 
 static enum oto_status decode_dictionary(struct oto_parquet_stream *stream, uint32_t count)

@@ -218,6 +218,30 @@ static void pieces_are_the_whole(void **state)
     oto_buffer_release(&b);
 }
 
+static void equal_values_are_told(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {1, 2, 129, 130, 1000};
+    struct oto_buffer b;
+    struct oto_delta_reader r;
+    const uint8_t *end;
+    oto_buffer_init(&b, &oto_allocator_heap, 1 << 20);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        for (int change = 0; change < 2; change++) {
+            int32_t values[1000];
+            for (size_t k = 0; k < counts[i]; k++)
+                values[k] = 16 + (change && k == counts[i] - 1);
+            b.size = 0;
+            assert_int_equal(oto_delta_encode32(values, counts[i], &b), OTO_OK);
+            assert_int_equal(oto_buffer_append(&b, "\1\0", 2), OTO_OK);
+            assert_int_equal(oto_delta_reader_init(&r, oto_buffer_view(&b), 32), OTO_OK);
+            assert_int_equal(oto_delta_end(&r, &end), OTO_OK);
+            assert_int_equal(oto_delta_is_same(&r, end), !change || counts[i] == 1);
+        }
+    }
+    oto_buffer_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +249,7 @@ int main(void)
         cmocka_unit_test(numbers_of_all_kinds_go_both_ways),
         cmocka_unit_test(the_same_number_over_and_over_is_the_same_bytes),
         cmocka_unit_test(malformed_streams_are_refused),
+        cmocka_unit_test(equal_values_are_told),
         cmocka_unit_test(byte_streams_are_split),
         cmocka_unit_test(byte_streams_are_joined),
         cmocka_unit_test(pieces_are_the_whole),
