@@ -260,6 +260,23 @@ static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_pa
     return code_lists(file, plan, counts);
 }
 
+// Whether a dictionary pays. That of rows' lists, when large, has codes of four bytes
+// (codec/codes.h), and its texts lie apart from those they begin like: where most of them are used
+// once, plain values compress as well, in less time.
+static int dictionary_pays(const struct oto_parquet_file *file, const struct oto_parquet_plan *plan,
+                           uint64_t plain_bytes)
+{
+    const struct oto_parquet_leaf *leaf = plan->leaf;
+    uint64_t size = plan->dictionary_bytes;
+    if (size > file->options->dictionary_bytes_max)
+        return 0;
+    if (leaf->outer && !leaf->level && !leaf->nullable &&
+        plan->distinct_count > OTO_PARQUET_SORTED_MAX &&
+        file->options->compression == OTO_COMPRESSION_ZSTD)
+        return size + (uint64_t)plan->value_count * 4 < plain_bytes / 8 * 7;
+    return size + packed_bytes(plan->distinct_count, plan->value_count) < plain_bytes;
+}
+
 static enum oto_status survey_text(struct oto_parquet_file *file, struct oto_parquet_plan *plan)
 {
     const struct oto_dictionary *dictionary = plan->leaf->column->dictionary;
@@ -287,8 +304,7 @@ static enum oto_status survey_text(struct oto_parquet_file *file, struct oto_par
     }
     plan->distinct_count = distinct_count;
     plan->dictionary_bytes = dictionary_bytes;
-    if (dictionary_bytes <= file->options->dictionary_bytes_max &&
-        dictionary_bytes + packed_bytes(plan->distinct_count, plan->value_count) < plain_bytes)
+    if (dictionary_pays(file, plan, plain_bytes))
         return collect_text(file, plan, counts);
     plan->plain_distinct = plan->distinct_count;
     plan->distinct_count = 0;
