@@ -154,6 +154,36 @@ int oto_dictionary_peek(const struct oto_dictionary *d, struct oto_bytes value, 
     return d->slots && lookup(d, value, *ret_hash, ret_code);
 }
 
+uint32_t oto_dictionary_hash(const struct oto_dictionary *d, struct oto_bytes value)
+{
+    return hash_of(d, value);
+}
+
+uint32_t oto_dictionary_fetch_entry(const struct oto_dictionary *d, uint32_t hash)
+{
+    if (!d->slots)
+        return UINT32_MAX;
+    for (uint32_t at = hash & d->slot_mask; d->slots[at]; at = (at + 1) & d->slot_mask) {
+        uint32_t code = slot_code(d->slots[at]);
+        if ((uint32_t)d->slots[at] == hash) {
+            __builtin_prefetch(&d->entries[code]);
+            return code;
+        }
+    }
+    return UINT32_MAX;
+}
+
+int oto_dictionary_peek_fetched(const struct oto_dictionary *d, struct oto_bytes value,
+                                uint32_t hash, uint32_t code, uint32_t *ret_code)
+{
+    if (code < d->count && d->entries[code].size == value.size &&
+        oto_dictionary_same(d->entries[code].data, value.data, value.size)) {
+        *ret_code = code;
+        return 1;
+    }
+    return d->slots && lookup(d, value, hash, ret_code);
+}
+
 enum oto_status oto_dictionary_add(struct oto_dictionary *d, struct oto_bytes value,
                                    uint32_t *ret_code)
 {

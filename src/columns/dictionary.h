@@ -50,6 +50,25 @@ OTO_MUST_CHECK enum oto_status oto_dictionary_add_new(struct oto_dictionary *d,
                                                       struct oto_bytes value, uint32_t hash,
                                                       uint32_t *ret_code);
 
+// For callers that look several values up together, so that what is looked at is at hand by then:
+// the hash, to be followed by a fetch of its slot; when that has come, the code of the first entry
+// with this hash, which is fetched (UINT32_MAX: none); when that has come, its bytes are fetched.
+uint32_t oto_dictionary_hash(const struct oto_dictionary *d, struct oto_bytes value);
+static inline void oto_dictionary_fetch_slot(const struct oto_dictionary *d, uint32_t hash)
+{
+    if (d->slots)
+        __builtin_prefetch(&d->slots[hash & d->slot_mask]);
+}
+uint32_t oto_dictionary_fetch_entry(const struct oto_dictionary *d, uint32_t hash);
+static inline void oto_dictionary_fetch_bytes(const struct oto_dictionary *d, uint32_t code)
+{
+    if (code < d->count)
+        __builtin_prefetch(d->entries[code].data);
+}
+// As peek, with the hash, and the code that fetch_entry gave: it is looked at first.
+int oto_dictionary_peek_fetched(const struct oto_dictionary *d, struct oto_bytes value,
+                                uint32_t hash, uint32_t code, uint32_t *ret_code);
+
 // Adds a value that nobody expects to have come before, or to come again: a new entry without a
 // look, and not to be found by later ones. OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_dictionary_add_blind(struct oto_dictionary *d,

@@ -384,17 +384,24 @@ enum oto_status oto_otlp_code_blind(struct oto_otlp_decoder *d, struct oto_dicti
     return oto_dictionary_add_blind(dictionary, text, ret_code);
 }
 
-enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
-                                     struct oto_bytes text, uint32_t *ret_code)
+enum oto_status oto_otlp_code_fetched(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+                                      struct oto_bytes text, uint32_t hash, uint32_t fetched,
+                                      uint32_t *ret_code)
 {
     struct oto_bytes valid;
-    uint32_t hash = 0;
-    if (!dictionary->plain && oto_dictionary_peek(dictionary, text, &hash, ret_code))
+    if (oto_dictionary_peek_fetched(dictionary, text, hash, fetched, ret_code))
         return OTO_OK;
     OTO_TRY(oto_otlp_utf8(d, text, &valid));
     if (valid.data != text.data)
         return oto_dictionary_add(dictionary, valid, ret_code);
     return oto_dictionary_add_new(dictionary, text, hash, ret_code);
+}
+
+enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d, struct oto_dictionary *dictionary,
+                                     struct oto_bytes text, uint32_t *ret_code)
+{
+    uint32_t hash = dictionary->plain ? 0 : oto_dictionary_hash(dictionary, text);
+    return oto_otlp_code_fetched(d, dictionary, text, hash, NO_CODE, ret_code);
 }
 
 enum oto_status oto_otlp_put_text_slow(struct oto_otlp_decoder *d, struct oto_column *c,
@@ -450,6 +457,8 @@ static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal,
     d->failure = NULL;
     d->path[0] = 0;
     d->path_skip = 0;
+    d->later_count = 0;
+    d->later_failed = 0;
     oto_otlp_mark(d, signal, d->mark);
     for (uint32_t t = range.first; t < range.end; t++)
         d->result.rows[t] = d->tables[t].builder->levels[0].count;
@@ -457,6 +466,7 @@ static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal,
 
 static enum oto_status request_end(struct oto_otlp_decoder *d)
 {
+    OTO_TRY(oto_otlp_later_settle(d));
     for (uint32_t t = d->first_table; t < d->end_table; t++) {
         struct oto_otlp_table *table = &d->tables[t];
         if (table->sinks[OTO_OTLP_SINK_RESOURCE].sets)

@@ -34,6 +34,12 @@ static void add_promoted(struct oto_otlp_table *t, struct oto_otlp_sink *s, stru
         p->takes = OTO_OTLP_ANY_INT;
 }
 
+// Of attributes of records, those of metrics' series are asked for at once: they are identities.
+static int is_metrics(const struct oto_otlp_decoder *d, const struct oto_otlp_table *t)
+{
+    return t != &d->tables[OTO_TABLE_LOGS] && t != &d->tables[OTO_TABLE_TRACES];
+}
+
 enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
                                    enum oto_otlp_sink_name name, struct oto_column *map,
                                    struct oto_column *types)
@@ -45,7 +51,8 @@ enum oto_status oto_otlp_sink_init(struct oto_otlp_decoder *d, struct oto_otlp_t
                                 .types = types,
                                 .keys = &map->children[0],
                                 .values = &map->children[1],
-                                .owner = ++d->sink_count << (16 + OTO_OTLP_EPOCH_BITS)};
+                                .owner = ++d->sink_count << (16 + OTO_OTLP_EPOCH_BITS),
+                                .is_patient = name >= OTO_OTLP_SINK_RECORD && !is_metrics(d, t)};
     if (name != OTO_OTLP_SINK_RESOURCE && name != OTO_OTLP_SINK_RECORD)
         return OTO_OK;
     struct oto_column *columns = t->builder->columns;
@@ -216,7 +223,7 @@ enum oto_status oto_otlp_fill_promoted(struct oto_otlp_sink *s, struct oto_otlp_
     return OTO_OK;
 }
 
-static enum oto_status append_lazy(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+enum oto_status oto_otlp_append_lazy(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
 {
     OTO_TRY(oto_otlp_fill_promoted(s, p));
     OTO_TRY(oto_column_reserve(s->builder, p->column, 1));
@@ -248,7 +255,7 @@ enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d, struct oto_ot
     p->kind = any->kind;
     p->value_code = code;
     p->number = (int64_t)any->number;
-    return p->is_lazy && p->kind == p->takes ? append_lazy(s, p) : OTO_OK;
+    return p->is_lazy && p->kind == p->takes ? oto_otlp_append_lazy(s, p) : OTO_OK;
 }
 
 static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_code)
@@ -358,8 +365,9 @@ enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_o
     return oto_otlp_add_text(d, s->builder, s->types, oto_value_types(&d->writer));
 }
 
-void oto_otlp_attributes_cancel(struct oto_otlp_sink *s)
+void oto_otlp_attributes_cancel(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
+    oto_otlp_later_cancel(d, s);
     s->keys->length = s->start;
     s->values->length = s->start;
     for (uint32_t i = 0; i < s->promoted_count; i++) {

@@ -122,6 +122,7 @@ struct oto_otlp_sink {
     uint32_t promoted_capacity;
     uint32_t eager_count; // promoted columns that are not lazy
     uint32_t sets;        // promoted in this request
+    int is_patient;       // 1: nobody asks for its values' codes before the end of a request
 };
 
 // Sets that began otherwise most often go on otherwise.
@@ -199,6 +200,29 @@ struct oto_otlp_value {
     uint32_t code;
     uint32_t promoted; // the code in the promoted column + 1; 0: not known
 };
+
+// A value of a large dictionary, to be looked up when what is looked at has been fetched: until
+// then its code is missing, in the map and in a promoted column.
+#define OTO_OTLP_LATER_MAX 16u
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define OTO_OTLP_LATER_SLOTS 2u
+#else
+#define OTO_OTLP_LATER_SLOTS 1024u // of a dictionary that is large
+#endif
+struct oto_otlp_later {
+    struct oto_otlp_sink *sink;
+    struct oto_column *promoted; // NULL: none
+    uint32_t value_index;        // in the map's values,
+    uint32_t promoted_index;     // and in `promoted`
+    uint32_t key_code;
+    uint32_t hash;
+    uint32_t code; // of the entry that may be it, and
+    uint32_t promoted_code;
+    struct oto_bytes message; // the KeyValue
+    struct oto_bytes text;    // of it, or
+    char digits[OTO_TEXT_DOUBLE_MAX];
+};
+
 #define OTO_OTLP_EPOCH_BITS 10 // of an owner, that change with each rollback; above: which sink
 
 struct oto_otlp_decoder {
@@ -234,6 +258,9 @@ struct oto_otlp_decoder {
     struct oto_otlp_guess guesses[OTO_OTLP_GUESSES];
     struct oto_otlp_value *values; // by a hash of key and bytes
     uint32_t sink_count;           // made so far
+    uint32_t later_count;
+    int later_failed; // 1: some of this request will not have their codes
+    struct oto_otlp_later later[OTO_OTLP_LATER_MAX];
 
     // Of a failure.
     const uint8_t *failed_at;
@@ -342,7 +369,7 @@ const uint8_t *oto_otlp_attributes(struct oto_otlp_decoder *d, struct oto_otlp_s
 OTO_MUST_CHECK enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d,
                                                        struct oto_otlp_sink *s);
 // Forgets the attributes of a set that was begun and not ended.
-void oto_otlp_attributes_cancel(struct oto_otlp_sink *s);
+void oto_otlp_attributes_cancel(struct oto_otlp_decoder *d, struct oto_otlp_sink *s);
 // All occurrences of a field of KeyValues in a message, as one set.
 OTO_MUST_CHECK enum oto_status oto_otlp_attributes_all(struct oto_otlp_decoder *d,
                                                        struct oto_otlp_sink *s,
@@ -381,6 +408,9 @@ OTO_MUST_CHECK enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d
                                                       struct oto_otlp_sink *s, uint32_t index,
                                                       const struct oto_otlp_any *any, uint32_t code,
                                                       uint32_t *known);
+// Appends the present set's value to a lazy column.
+OTO_MUST_CHECK enum oto_status oto_otlp_append_lazy(struct oto_otlp_sink *s,
+                                                    struct oto_otlp_promoted *p);
 // Appends the nulls that a lazy column lacks for sets before the present one.
 OTO_MUST_CHECK enum oto_status oto_otlp_fill_promoted(struct oto_otlp_sink *s,
                                                       struct oto_otlp_promoted *p);
@@ -388,6 +418,23 @@ OTO_MUST_CHECK enum oto_status oto_otlp_fill_promoted(struct oto_otlp_sink *s,
 // enough and as all senders write them.
 void oto_otlp_value_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
                          struct oto_bytes message, uint32_t key_code, uint32_t value_code);
+
+// --- values that are looked up later (otlp_decode_later.c) ---
+
+// Puts a look-up off. letter: of its type. The value's code must be appended as 0 then. 0: it is
+// not to be put off, or there is no memory.
+int oto_otlp_later(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, uint32_t key_code,
+                   struct oto_bytes message, struct oto_bytes text, uint8_t letter,
+                   uint32_t value_index);
+// Looks all of them up.
+OTO_MUST_CHECK enum oto_status oto_otlp_later_settle(struct oto_otlp_decoder *d);
+// Forgets those of a sink's present set.
+static inline void oto_otlp_later_cancel(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s)
+{
+    while (d->later_count && d->later[d->later_count - 1].sink == s &&
+           d->later[d->later_count - 1].value_index >= s->start)
+        d->later_count--;
+}
 
 // --- groups (otlp_decode_group.c) ---
 
@@ -536,6 +583,11 @@ OTO_MUST_CHECK enum oto_status oto_otlp_code_blind(struct oto_otlp_decoder *d,
 OTO_MUST_CHECK enum oto_status oto_otlp_code_lookup(struct oto_otlp_decoder *d,
                                                     struct oto_dictionary *dictionary,
                                                     struct oto_bytes text, uint32_t *ret_code);
+// The same with its hash, and the code of the entry that was fetched by it or NO_CODE.
+OTO_MUST_CHECK enum oto_status oto_otlp_code_fetched(struct oto_otlp_decoder *d,
+                                                     struct oto_dictionary *dictionary,
+                                                     struct oto_bytes text, uint32_t hash,
+                                                     uint32_t fetched, uint32_t *ret_code);
 // The code of a string; only one that was not guessed is checked to be UTF-8, as entries are.
 OTO_MUST_CHECK static inline enum oto_status oto_otlp_code(struct oto_otlp_decoder *d,
                                                            const struct oto_column *c,

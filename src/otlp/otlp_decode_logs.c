@@ -194,7 +194,7 @@ enum oto_status oto_otlp_log_read(struct oto_otlp_decoder *d, struct oto_pb_curs
     OTO_TRY(read_fields(d, s, c, &r));
     const char *refusal = refusal_of(&r);
     if (refusal) {
-        oto_otlp_attributes_cancel(s);
+        oto_otlp_attributes_cancel(d, s);
         oto_otlp_reject(d, 1, refusal);
         return OTO_OK;
     }

@@ -270,10 +270,11 @@ static inline uint8_t text_of(struct oto_otlp_decoder *d, const struct raw *r,
 }
 
 // What follows takes a message that begins with a key, and hands it on to the next where it is not
-// of its kind.
+// of its kind. index: of the value, behind those that the column of values has.
 #define FOUND_ARGUMENTS                                                                            \
     struct oto_otlp_decoder *d, struct oto_otlp_sink *s, struct oto_otlp_key *key,                 \
-        const uint8_t *bytes, size_t size
+        const uint8_t *bytes, size_t size, uint32_t index
+#define FOUND_PASSED d, s, key, bytes, size, index
 
 // Any value of a key whose values are taken for unique.
 __attribute__((noinline)) static found_value found_blind(FOUND_ARGUMENTS)
@@ -281,6 +282,7 @@ __attribute__((noinline)) static found_value found_blind(FOUND_ARGUMENTS)
     struct raw r = raw_of(bytes, size, key);
     struct oto_bytes text;
     uint32_t letter = text_of(d, &r, &text), code;
+    (void)index;
     if (!letter)
         return 0;
     code = oto_dictionary_append_ascii(s->values->dictionary, text.data, text.size);
@@ -296,11 +298,11 @@ __attribute__((noinline)) static found_value found_unique(FOUND_ARGUMENTS)
     struct raw r = raw_of(bytes, size, key);
     const uint8_t *text = r.size >= 16 + 2 ? text_at(&r) : NULL;
     if (!text || r.end - text < 16)
-        return found_blind(d, s, key, bytes, size);
+        return found_blind(FOUND_PASSED);
     uint32_t code =
         oto_dictionary_append_long_ascii(s->values->dictionary, text, (size_t)(r.end - text));
     if (code == NO_CODE)
-        return found_blind(d, s, key, bytes, size);
+        return found_blind(FOUND_PASSED);
     key->news.blind++;
     return found(code, 's');
 }
@@ -346,8 +348,13 @@ __attribute__((noinline)) static found_value found_new(FOUND_ARGUMENTS)
     uint64_t repaired = d->result.utf8_repaired;
     struct oto_bytes text;
     struct oto_otlp_value value = {.promoted = 0};
-    uint32_t letter = text_of(d, &r, &text);
-    if (!letter || oto_otlp_value_code(d, s, text, key, &value.code) < 0)
+    uint8_t letter = text_of(d, &r, &text);
+    if (!letter)
+        return 0;
+    if (s->is_patient && oto_otlp_later(d, s, (uint32_t)(key - s->known), oto_bytes(bytes, size),
+                                        text, letter, s->values->length + index))
+        return found(0, letter);
+    if (oto_otlp_value_code(d, s, text, key, &value.code) < 0)
         return 0;
     if (s->values->dictionary->count == count && d->result.utf8_repaired == repaired)
         oto_otlp_value_keep(d, s, oto_bytes(bytes, size), (uint32_t)(key - s->known), value.code);
@@ -361,6 +368,7 @@ __attribute__((noinline)) static found_value found_new(FOUND_ARGUMENTS)
 static inline found_value found_again(FOUND_ARGUMENTS, struct oto_otlp_value *v)
 {
     const uint8_t *tag = bytes + key->prefix_size + 1;
+    (void)index;
     tag += tag[-1] >= 0x80;
     if (key->news.fresh)
         oto_otlp_looked_up(&key->news, 0);
@@ -374,7 +382,7 @@ __attribute__((noinline)) static found_value found_short(FOUND_ARGUMENTS)
 {
     struct raw r = raw_of(bytes, size, key);
     struct oto_otlp_value *v = find_short(d, key, r.size, words_of(&r, bytes));
-    return v ? found_again(d, s, key, bytes, size, v) : found_new(d, s, key, bytes, size);
+    return v ? found_again(FOUND_PASSED, v) : found_new(FOUND_PASSED);
 }
 
 __attribute__((noinline)) static found_value found_long(FOUND_ARGUMENTS)
@@ -382,7 +390,7 @@ __attribute__((noinline)) static found_value found_long(FOUND_ARGUMENTS)
     struct raw r = raw_of(bytes, size, key);
     const uint8_t *text = r.size > 16 ? text_at(&r) : NULL;
     struct oto_otlp_value *v = text ? find_long(d, key, &r, text) : NULL;
-    return v ? found_again(d, s, key, bytes, size, v) : found_new(d, s, key, bytes, size);
+    return v ? found_again(FOUND_PASSED, v) : found_new(FOUND_PASSED);
 }
 
 // The value of a message that begins with the key. A short one of a key of which nothing else is to
@@ -392,11 +400,11 @@ static inline found_value found_of(FOUND_ARGUMENTS)
     struct raw r = raw_of(bytes, size, key);
     if (!(key->promoted | key->news.fresh) && is_short(&r)) {
         struct oto_otlp_value *v = find_short(d, key, r.size, words_of(&r, bytes));
-        return v ? found(v->code, letters_of_tags[r.at[1]]) : found_new(d, s, key, bytes, size);
+        return v ? found(v->code, letters_of_tags[r.at[1]]) : found_new(FOUND_PASSED);
     }
     if (oto_otlp_is_blind(&key->news) && !key->promoted)
-        return found_unique(d, s, key, bytes, size);
-    return is_short(&r) ? found_short(d, s, key, bytes, size) : found_long(d, s, key, bytes, size);
+        return found_unique(FOUND_PASSED);
+    return is_short(&r) ? found_short(FOUND_PASSED) : found_long(FOUND_PASSED);
 }
 
 // --- sets ---
@@ -456,7 +464,7 @@ __attribute__((noinline)) static const uint8_t *append_run(struct oto_otlp_decod
             guesses[context] = (uint16_t)code;
         }
         struct oto_otlp_key *key = &known[code];
-        found_value value = found_of(d, s, key, bytes, size);
+        found_value value = found_of(d, s, key, bytes, size, count);
         if (!(value >> 32))
             break;
         keys[count] = code;

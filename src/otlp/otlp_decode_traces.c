@@ -438,7 +438,7 @@ enum oto_status oto_otlp_span_read(struct oto_otlp_decoder *d, struct oto_pb_cur
     OTO_TRY(read_fields(d, s, c, &span));
     const char *refusal = refusal_of(&span);
     if (refusal) {
-        oto_otlp_attributes_cancel(s);
+        oto_otlp_attributes_cancel(d, s);
         oto_otlp_reject(d, 1, refusal);
         return OTO_OK;
     }

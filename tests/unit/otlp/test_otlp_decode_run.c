@@ -402,6 +402,58 @@ static void a_refused_span_leaves_promoted_columns_alone(void **state)
     segment_close(&s);
 }
 
+// Values of a large dictionary are looked up some at a time, across spans and also where a set
+// ends: each is what it was sent as, and no two entries are equal.
+static void many_values_that_repeat_are_what_they_were(void **state)
+{
+    (void)state;
+    enum { VALUES = 3000, SPANS_EACH = 100, REPEATS = 3 };
+    static struct bytes span, spans, request, value, pair;
+    struct segment s;
+    segment_open(&s, NULL, 0);
+    for (unsigned n = 0; n < VALUES * REPEATS; n += SPANS_EACH) {
+        spans.size = 0;
+        for (unsigned i = 0; i < SPANS_EACH; i++) {
+            unsigned v = (n + i) * 7 % VALUES;
+            int is_refused = (n + i) % 3 == 2;
+            char path[32];
+            (void)snprintf(path, sizeof path, v % 11 ? "/a/longer/path/%u" : "/\xFF/%u",
+                           is_refused ? v + VALUES : v);
+            span.size = value.size = 0;
+            put_part(&span, 1, trace_id, is_refused ? 15 : 16, 0);
+            put_part(&span, 2, span_id, 8, 0);
+            put_simple(&span, "url.path", path);
+            put_byte(&value, 3 << 3);
+            put_varint(&value, v, 0);
+            pair.size = 0;
+            put_part(&pair, 1, "number", 6, 0);
+            put_part(&pair, 2, value.data, value.size, 0);
+            put_part(&span, 9, pair.data, pair.size, 0);
+            put_simple(&span, "url.path", "/given/twice");
+            put_part(&spans, 2, span.data, span.size, 0);
+        }
+        put_request(&request, &spans);
+        assert_int_equal(decode(&s, OTO_SIGNAL_TRACES, oto_bytes(request.data, request.size)),
+                         OTO_OK);
+        assert_true(s.result.rejected >= SPANS_EACH / 3);
+    }
+    const struct oto_column *attributes = column(&s, OTO_TABLE_TRACES, "SpanAttributes");
+    const struct oto_column *promoted = column(&s, OTO_TABLE_TRACES, "UrlPath");
+    assert_int_equal(promoted->length, VALUES * REPEATS / 3 * 2);
+    for (uint32_t row = 0; row < promoted->length; row++) {
+        unsigned v = (row / 2 * 3 + row % 2) * 7 % VALUES;
+        char path[32], expected[96];
+        (void)snprintf(path, sizeof path, v % 11 ? "/a/longer/path/%u" : "/\xEF\xBF\xBD/%u", v);
+        assert_string_equal(text(promoted, row), path);
+        (void)snprintf(expected, sizeof expected, "url.path=%s,number=%u,url.path=/given/twice",
+                       path, v);
+        assert_string_equal(map(attributes, row), expected);
+    }
+    assert_true(oto_dictionary_is_distinct(promoted->dictionary));
+    check_builders(&s);
+    segment_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +461,7 @@ int main(void)
         cmocka_unit_test(values_of_rolled_back_requests_are_forgotten),
         cmocka_unit_test(keys_beyond_those_remembered_are_kept),
         cmocka_unit_test(a_refused_span_leaves_promoted_columns_alone),
+        cmocka_unit_test(many_values_that_repeat_are_what_they_were),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
