@@ -68,7 +68,7 @@ static void recycler_free(void *state, void *memory, size_t size)
     struct block *block = memory;
     size_t list = list_of(size);
     r->out--;
-    if (list < LISTS && r->counts[list] < KEPT && !r->closed) {
+    if (list < LISTS && r->counts[list] + 1u <= KEPT && !r->closed) {
         block->next = r->kept[list];
         r->kept[list] = block;
         r->counts[list]++;
