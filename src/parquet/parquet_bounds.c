@@ -61,8 +61,8 @@ void oto_parquet_range_merge(struct oto_parquet_range *range, const struct oto_p
     if (more->count && !range->count) {
         sum = *more;
     } else if (more->count && leaf->physical == OTO_PARQUET_DOUBLE) {
-        sum.min.real = fmin(range->min.real, more->min.real);
-        sum.max.real = fmax(range->max.real, more->max.real);
+        sum.min = more->min.real < range->min.real ? more->min : range->min;
+        sum.max = more->max.real > range->max.real ? more->max : range->max;
     } else if (more->count && leaf->physical == OTO_PARQUET_BYTE_ARRAY) {
         sum.min = bytes_compare(more->min.bytes, range->min.bytes) < 0 ? more->min : range->min;
         sum.max = bytes_compare(more->max.bytes, range->max.bytes) > 0 ? more->max : range->max;
