@@ -59,6 +59,7 @@ struct oto_call {
     uint64_t parked_until_ns; // monotonic; 0: never waited
     uint64_t waiting_bytes;   // its part of the worker's
     int grown;                // what its body grew to is counted
+    int body_released;        // there is nothing left to try again with
     struct oto_call *parked_next;
     struct oto_ingest ingest;
     void *query;                 // rest.c's own

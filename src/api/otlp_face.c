@@ -168,6 +168,7 @@ static void answer(struct oto_call *call)
 // --- waiting for room ---
 //
 // In order of arrival. After PARK_NS a request is refused retryably, well before senders give up.
+// What the log has taken does not come back: should the log fail, the sender has to come again.
 
 #define PARK_NS 1000000000u
 #define PARK_RETRY_MS 10
@@ -176,7 +177,7 @@ static void answer(struct oto_call *call)
 static int may_wait(struct oto_call *call, enum oto_status status)
 {
     if ((status != OTO_UNAVAILABLE && status != OTO_NO_MEMORY) || call->closed ||
-        oto_service_draining(call->worker->service))
+        call->body_released || oto_service_draining(call->worker->service))
         return 0;
     uint64_t now_ns = oto_clock_monotonic_ns();
     if (!call->parked_until_ns)
@@ -334,7 +335,10 @@ static void ingest(struct oto_call *call)
     } else if (reserve_growth(call, body.size)) {
         oto_otlp_forget_waiting(call);
         call->pending = 1;
-        oto_shard_ingest(worker->shard, &call->ingest);
+        if (oto_shard_ingest(worker->shard, &call->ingest)) {
+            call->body_released = 1;
+            oto_exchange_release_body(call->exchange);
+        }
     }
     shrink_scratch(worker);
 }

@@ -91,7 +91,9 @@ struct oto_ingest {
     struct oto_ingest *next;
     uint64_t hash_low, hash_high, staged_bytes;
 };
-void oto_shard_ingest(struct oto_shard *shard, struct oto_ingest *ingest);
+// 1: rows and log have the request, `done` comes later. 0: `done` was called, and the ingest may be
+// gone, or this is a repetition whose first has no outcome yet.
+int oto_shard_ingest(struct oto_shard *shard, struct oto_ingest *ingest);
 // 1 while a request would have to wait until rows have gone to files: what can be known before it
 // is read. The shard's wake function is called when that may have changed.
 int oto_shard_is_stalled(const struct oto_shard *shard);

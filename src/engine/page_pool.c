@@ -153,6 +153,14 @@ void oto_page_pool_trim(struct oto_page_pool *pool, uint64_t idle_ns)
     }
 }
 
+void oto_page_pool_forget(struct oto_page_pool *pool)
+{
+    oto_mutex_lock(&pool->lock);
+    for (struct oto_page_pool_large *block = pool->large; block; block = block->next)
+        oto_pages_forget(block + 1, block->size - sizeof *block);
+    oto_mutex_unlock(&pool->lock);
+}
+
 void oto_page_pool_release(struct oto_page_pool *pool)
 {
     oto_page_pool_trim(pool, 0);

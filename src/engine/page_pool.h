@@ -30,6 +30,9 @@ void oto_page_pool_init(struct oto_page_pool *pool, _Atomic uint64_t *counted_by
 struct oto_allocator oto_page_pool_allocator(struct oto_page_pool *pool);
 // Gives free blocks back when nobody asked for idle_ns.
 void oto_page_pool_trim(struct oto_page_pool *pool, uint64_t idle_ns);
+// The pages of free large blocks go back to the system, the blocks stay: for when rows come so
+// slowly that memory is worth more than its page faults.
+void oto_page_pool_forget(struct oto_page_pool *pool);
 void oto_page_pool_release(struct oto_page_pool *pool);
 
 #endif

@@ -516,6 +516,17 @@ void http_exchange_drained(struct oto_exchange *e)
 
 // --- end ---
 
+void oto_exchange_release_body(struct oto_exchange *e)
+{
+    if (e->body_state != HTTP_BODY_COMPLETE)
+        return;
+    if (e->connection)
+        http_server_body_return(e->connection->server, &e->body);
+    else
+        oto_buffer_release(&e->body);
+    e->request.body = (struct oto_bytes){0};
+}
+
 void http_exchange_sent(struct oto_exchange *e)
 {
     struct http_connection *c = e->connection;

@@ -139,6 +139,10 @@ int oto_exchange_alive(const struct oto_exchange *exchange);
 // Sends "100 Continue" where the client waits for it.
 void oto_exchange_read_body(struct oto_exchange *exchange, size_t body_bytes_max);
 
+// The body has been read: its memory goes to the next request, long before the answer where that
+// takes its time. request->body is empty from then on.
+void oto_exchange_release_body(struct oto_exchange *exchange);
+
 struct oto_http_response {
     int status;                            // 200
     const struct oto_http_header *headers; // content-length, date, connection are the server's own
