@@ -10,12 +10,15 @@
 #define PIECE_SEGMENTS 2u // rows of so many segments go into a file at most: each takes some syncs
 
 // A thread that brings one piece into files while the next one is decoded. One at a time, in order:
-// the log's marks rise with them.
+// the log's marks rise with them. The next piece waits at hand when it is decoded first, so that
+// the thread need not wait for it; nothing is decoded meanwhile, for two pieces are what may be in
+// memory.
 struct flush_behind {
     struct oto_thread thread;
     struct oto_mutex lock;
     struct oto_condition changed;
     struct oto_segment *segment; // NULL: idle
+    struct oto_segment *at_hand; // NULL: none
     int is_over;
     enum oto_status status; // of the first that failed
     struct oto_error err;
@@ -136,11 +139,13 @@ static void *flush_behind_run(void *state)
     struct flush_behind *b = &r->behind;
     oto_mutex_lock(&b->lock);
     for (;;) {
-        while (!b->segment && !b->is_over)
+        while (!b->at_hand && !b->is_over)
             oto_condition_wait(&b->changed, &b->lock);
-        struct oto_segment *segment = b->segment;
+        struct oto_segment *segment = b->segment = b->at_hand;
+        b->at_hand = NULL;
         if (!segment)
             break;
+        oto_condition_broadcast(&b->changed);
         oto_mutex_unlock(&b->lock);
         struct oto_error err;
         oto_error_init(&err);
@@ -151,6 +156,8 @@ static void *flush_behind_run(void *state)
         if (status < 0) {
             b->status = status;
             b->err = err;
+            oto_segment_unref(b->at_hand); // the log keeps it
+            b->at_hand = NULL;
         }
         oto_condition_broadcast(&b->changed);
     }
@@ -158,32 +165,51 @@ static void *flush_behind_run(void *state)
     return NULL;
 }
 
-// Until the piece that was handed on is in files; how that went, for it and all before it.
+// Lock held: how it went, with all pieces so far.
+static enum oto_status behind_status(const struct flush_behind *b, struct oto_error *err)
+{
+    if (b->status < 0)
+        *err = b->err;
+    return b->status;
+}
+
+// Until the pieces that were handed on are in files.
 static enum oto_status wait_behind(struct replay *r, struct oto_error *err)
 {
     struct flush_behind *b = &r->behind;
     oto_mutex_lock(&b->lock);
-    while (b->segment)
+    while (b->segment || b->at_hand)
         oto_condition_wait(&b->changed, &b->lock);
-    enum oto_status status = b->status;
-    if (status < 0)
-        *err = b->err;
+    enum oto_status status = behind_status(b, err);
     oto_mutex_unlock(&b->lock);
     return status;
 }
 
-// Takes the segment. 0 when there is no thread to be had.
-static int hand_behind(struct replay *r, struct oto_segment *segment)
+static int has_thread(struct replay *r)
 {
     struct flush_behind *b = &r->behind;
-    if (!b->thread.started &&
-        oto_thread_start(&b->thread, "oto-recover", flush_behind_run, r, NULL) < 0)
-        return 0;
+    return b->thread.started ||
+           oto_thread_start(&b->thread, "oto-recover", flush_behind_run, r, NULL) >= 0;
+}
+
+// Takes the segment, also on failure, and waits until the thread has begun with it.
+static enum oto_status hand_behind(struct replay *r, struct oto_segment *segment,
+                                   struct oto_error *err)
+{
+    struct flush_behind *b = &r->behind;
     oto_mutex_lock(&b->lock);
-    b->segment = segment;
-    oto_condition_broadcast(&b->changed);
+    enum oto_status status = behind_status(b, err);
+    if (status < 0) {
+        oto_segment_unref(segment);
+    } else {
+        b->at_hand = segment;
+        oto_condition_broadcast(&b->changed);
+        while (b->at_hand)
+            oto_condition_wait(&b->changed, &b->lock);
+        status = behind_status(b, err);
+    }
     oto_mutex_unlock(&b->lock);
-    return 1;
+    return status;
 }
 
 static void behind_init(struct replay *r)
@@ -232,18 +258,17 @@ static enum oto_status finish_piece(struct replay *r, uint64_t last_seq, struct 
     return status;
 }
 
-// The same for a piece that more follow, once the one before it is done: these are decoded
-// meanwhile.
+// The same for a piece that more follow: these are decoded meanwhile.
 static enum oto_status pass_piece(struct replay *r, uint64_t last_seq, struct oto_error *err)
 {
-    OTO_TRY(wait_behind(r, err));
-    r->segment->last_seq = last_seq;
-    oto_segment_seal(r->segment);
-    if (!hand_behind(r, r->segment))
+    struct oto_segment *segment = r->segment;
+    if (!has_thread(r))
         return finish_piece(r, last_seq, err);
+    segment->last_seq = last_seq;
+    oto_segment_seal(segment);
     r->segment = NULL;
     r->flushed_seq = last_seq;
-    return OTO_OK;
+    return hand_behind(r, segment, err);
 }
 
 // --- records ---

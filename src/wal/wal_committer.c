@@ -3,9 +3,12 @@
 #include "os/clock.h"
 #include "wal/wal_internal.h"
 
-#define STAGING_KEPT_SHARE                                                                         \
-    8 // a staging buffer of more than this part of the limit is given back once written,
-#define IDLE_NS 5000000000u // and every one when nothing came for so long
+// Of a staging buffer's memory stays what groups took lately: no more than this part of the limit,
+// no less than KEPT_MIN, and nothing when no group came for IDLE_NS.
+#define STAGING_KEPT_SHARE 8
+#define KEPT_MIN ((size_t)256 << 10)
+#define KEPT_FADES 16 // a part of it less with each smaller group
+#define IDLE_NS 5000000000u
 
 static void tell(struct oto_wal *wal, uint64_t durable_seq, enum oto_status status,
                  const struct oto_error *err)
@@ -38,12 +41,30 @@ static void fail_and_tell(struct oto_wal *wal, enum oto_status status, const str
     tell(wal, durable_seq, status, err);
 }
 
+// A group of that size was written; its buffer is the committer's own until the next one is taken.
+// A stall lets a group become many times as large as others: those pages are not needed again soon.
+static void give_back(struct oto_wal *wal, struct oto_wal_group *group, size_t written)
+{
+    size_t kept_max = wal->options.staged_bytes_max / STAGING_KEPT_SHARE;
+    size_t recent = wal->group_bytes - wal->group_bytes / KEPT_FADES;
+    recent = recent > written ? recent : written;
+    wal->group_bytes = recent > KEPT_MIN ? recent : KEPT_MIN;
+    size_t kept = wal->group_bytes < kept_max ? wal->group_bytes : kept_max;
+    if (group->touched_bytes < written)
+        group->touched_bytes = written;
+    if (group->touched_bytes <= kept_max && group->touched_bytes / 2 <= kept)
+        return;
+    oto_pages_forget(group->bytes.data + kept, group->touched_bytes - kept);
+    group->touched_bytes = kept;
+}
+
 // Lock not held.
 static void commit_group(struct oto_wal *wal, struct oto_wal_group *group)
 {
     struct oto_error err;
     oto_error_init(&err);
     uint64_t last_seq = group->last_seq;
+    size_t size = group->bytes.size + 2 * OTO_WAL_BLOCK_BYTES;
     int early = wal->options.durability == OTO_DURABILITY_NONE;
     if (early) {
         oto_mutex_lock(&wal->lock);
@@ -65,8 +86,7 @@ static void commit_group(struct oto_wal *wal, struct oto_wal_group *group)
     group->bytes.size = 0;
     wal->writing_bytes = 0;
     oto_mutex_unlock(&wal->lock);
-    if (group->bytes.capacity > wal->options.staged_bytes_max / STAGING_KEPT_SHARE)
-        oto_buffer_release(&group->bytes);
+    give_back(wal, group, size < group->bytes.capacity ? size : group->bytes.capacity);
     if (!early)
         tell(wal, last_seq, OTO_OK, NULL);
 }
@@ -99,8 +119,10 @@ static void wait_for_work(struct oto_wal *wal)
         if (timed && now_ns >= wal->sync_due_ns)
             return;
         if (has_memory && now_ns >= idle_ns) {
-            oto_buffer_release(&wal->groups[0].bytes);
-            oto_buffer_release(&wal->groups[1].bytes);
+            for (int i = 0; i < 2; i++) {
+                oto_buffer_release(&wal->groups[i].bytes);
+                wal->groups[i].touched_bytes = 0;
+            }
             has_memory = 0;
         }
         uint64_t until_ns = timed ? wal->sync_due_ns : idle_ns;

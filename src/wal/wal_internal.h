@@ -39,6 +39,7 @@ struct oto_wal_group {
     size_t lead;             // from a block's begin to the first record
     uint64_t salt;
     uint64_t first_seq, last_seq;
+    size_t touched_bytes; // the committer's own: pages of `bytes` that are resident, at least
 };
 
 struct oto_wal {
@@ -79,6 +80,7 @@ struct oto_wal {
     uint64_t current_size;    // bytes of the file that were written at least once
     uint64_t current_durable; // end of what was committed
     uint8_t *tail;            // a block: the last one of the current segment, as far as written
+    size_t group_bytes;       // of the largest group lately
     uint64_t sync_due_ns;     // mode interval
     int dirty;
 
@@ -102,6 +104,10 @@ oto_wal_segment_write(struct oto_wal *wal, struct oto_wal_group *group, struct o
 OTO_MUST_CHECK enum oto_status oto_wal_segment_sync(struct oto_wal *wal, struct oto_error *err);
 // Cuts off what was not committed, as far as the disk lets us, and never writes that file again.
 void oto_wal_segment_abandon(struct oto_wal *wal);
+// As oto_wal_trim, but leaves alone that segment and those after it; NULL: none.
+OTO_MUST_CHECK enum oto_status oto_wal_trim_before(struct oto_wal *wal,
+                                                   const struct oto_wal_segment *unread,
+                                                   struct oto_error *err);
 void oto_wal_segment_list_add(struct oto_wal *wal, struct oto_wal_segment *segment); // lock held
 
 void *oto_wal_committer_run(void *wal);

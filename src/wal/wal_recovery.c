@@ -381,8 +381,13 @@ oto_wal_replay(struct oto_wal *wal,
     r.file.fd = -1;
     oto_buffer_init(&r.window, &oto_allocator_pages, SIZE_MAX / 2);
     enum oto_status status = list_segments(&r, err);
-    for (struct oto_wal_segment *s = wal->oldest; s && status >= 0; s = s->next)
+    for (struct oto_wal_segment *s = wal->oldest, *next; s && status >= 0; s = next) {
         status = read_segment(&r, s, err);
+        next = s->next;
+        // The visitor may have moved the mark: space comes back while the disk is written to.
+        if (status >= 0 && next && visit)
+            status = oto_wal_trim_before(wal, next, err);
+    }
     oto_buffer_release(&r.window);
     if (status < 0)
         return status;

@@ -229,12 +229,14 @@ void oto_wal_segment_abandon(struct oto_wal *wal)
     oto_mutex_unlock(&wal->lock);
 }
 
-// Takes the oldest segment off the list when everything in it is flushed and nobody writes to it.
-static struct oto_wal_segment *take_trimmable(struct oto_wal *wal, uint64_t flushed_seq)
+// Takes the oldest segment off the list when everything in it is flushed and nobody writes to it or
+// has it still to read.
+static struct oto_wal_segment *take_trimmable(struct oto_wal *wal, uint64_t flushed_seq,
+                                              const struct oto_wal_segment *unread)
 {
     struct oto_wal_segment *segment = wal->oldest;
     int in_use = segment && segment == wal->newest && wal->running;
-    if (!segment || in_use || segment->last_seq > flushed_seq)
+    if (!segment || in_use || segment == unread || segment->last_seq > flushed_seq)
         return NULL;
     wal->oldest = segment->next;
     if (!wal->oldest)
@@ -270,13 +272,19 @@ static enum oto_status retire(struct oto_wal *wal, const struct oto_wal_segment 
 
 enum oto_status oto_wal_trim(struct oto_wal *wal, struct oto_error *err)
 {
+    return oto_wal_trim_before(wal, NULL, err);
+}
+
+enum oto_status oto_wal_trim_before(struct oto_wal *wal, const struct oto_wal_segment *unread,
+                                    struct oto_error *err)
+{
     oto_mutex_lock(&wal->marks_lock);
     uint64_t flushed_seq = wal->marks.flushed_seq;
     oto_mutex_unlock(&wal->marks_lock);
     enum oto_status status = OTO_OK;
     while (status >= 0) {
         oto_mutex_lock(&wal->lock);
-        struct oto_wal_segment *segment = take_trimmable(wal, flushed_seq);
+        struct oto_wal_segment *segment = take_trimmable(wal, flushed_seq, unread);
         oto_mutex_unlock(&wal->lock);
         if (!segment)
             break;
