@@ -21,9 +21,15 @@ static const uint8_t literals_bits[36] = {[16] = 1, 1, 1, 1,  2,  2,  3,  3,  4,
 static const uint8_t length_bits[53] = {[32] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  4, 5,
                                         7,        8, 9, 10, 11, 12, 13, 14, 15, 16};
 
-// Numbers of literals below 16 and lengths (less 3) below 32 are their own codes, and no bits follow
-// them. These bits are of others, where codes lie as gather() puts them.
+// Numbers of literals below 16 and lengths (less 3) below 32 are their own codes, and no bits
+// follow them. These bits are of others, where codes lie as gather() puts them.
 #define CODES_WITH_BITS 0xE0F0u
+#define ALONE_BYTES 64 // more than such literals and match have
+
+static inline int are_alone(uint32_t literals, uint32_t more)
+{
+    return (literals | more >> 1) < 16;
+}
 
 struct framing {
     struct oto_match_frame_work *work;
@@ -101,24 +107,30 @@ static size_t gather(struct framing *f, struct oto_lines_match **match, size_t *
     uint32_t repeated[REPEATED_OFFSETS] = {f->repeated[0], f->repeated[1], f->repeated[2]};
     uint8_t *to = work->literals;
     end = end - from > (ptrdiff_t)OTO_LINES_BLOCK_MAX ? from + OTO_LINES_BLOCK_MAX : end;
+    const uint8_t *near_end = end - from > ALONE_BYTES ? end - ALONE_BYTES : from;
     memset(counts, 0, sizeof work->code_counts);
     for (; at->offset; at++) {
-        size_t literals = at->literals, more = (size_t)at->length - MATCH_MIN;
-        if (more > OTO_LINES_BLOCK_MAX || literals + more + MATCH_MIN > (size_t)(end - from))
-            return SIZE_MAX;
-        uint32_t offset = offset_value(repeated, at->offset, (uint32_t)literals);
-        unsigned literals_code = code_of_literals(work, (uint32_t)literals);
-        unsigned length_code = code_of_length(work, (uint32_t)more);
-        unsigned offset_code = highest_bit(offset);
+        uint32_t literals = at->literals, more = at->length - MATCH_MIN;
+        uint32_t offset = offset_value(repeated, at->offset, literals);
+        unsigned offset_code = highest_bit(offset), literals_code = literals, length_code = more;
+        if (__builtin_expect(are_alone(literals, more) && from < near_end, 1)) {
+            memcpy(to, from, 16);
+        } else {
+            if (more > OTO_LINES_BLOCK_MAX ||
+                (size_t)literals + more + MATCH_MIN > (size_t)(end - from))
+                return SIZE_MAX;
+            literals_code = code_of_literals(work, literals);
+            length_code = code_of_length(work, more);
+            copy_literals(to, from, literals, f->content_end);
+        }
         counts[OF_LITERALS][literals_code]++;
         counts[OF_LENGTHS][length_code]++;
         counts[OF_OFFSETS][offset_code]++;
         at->offset = offset;
-        at->length = (uint32_t)more;
+        at->length = more;
         at->unused = literals_code | length_code << 8 | offset_code << 16;
-        copy_literals(to, from, literals, f->content_end);
         to += literals;
-        from += literals + more + MATCH_MIN;
+        from += (size_t)literals + more + MATCH_MIN;
     }
     if (at->literals > (size_t)(end - from))
         return SIZE_MAX;
