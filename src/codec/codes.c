@@ -99,17 +99,27 @@ static size_t match_block(struct matching *m, size_t at, size_t stop)
             if (distance)
                 remember(distances, distance);
         }
-        places[code / LOW % PLACES] = (uint32_t)at + 1;
-        size_t from = at + (differ != 0); // the lowest byte stays a literal
-        at += OTO_CODE_BYTES;
-        if (!distance)
-            continue;
-        while (at + OTO_CODE_BYTES <= stop &&
-               oto_load32(content + at) == oto_load32(content + at - distance))
+        // The code after a match mostly has the same distance, and its difference is known.
+        while (differ < LOW) {
+            places[code / LOW % PLACES] = (uint32_t)at + 1;
+            size_t from = at + (differ != 0); // the lowest byte stays a literal
+            do {
+                at += OTO_CODE_BYTES;
+                if (at + OTO_CODE_BYTES > stop) {
+                    differ = LOW;
+                    break;
+                }
+                code = oto_load32(content + at);
+                differ = code ^ oto_load32(content + at - distance);
+            } while (!differ);
+            *next++ = (struct oto_lines_match){distance, (uint32_t)(from - literals_at),
+                                               (uint32_t)(at - from), 0};
+            literals_at = at;
+        }
+        if (!distance) {
+            places[code / LOW % PLACES] = (uint32_t)at + 1;
             at += OTO_CODE_BYTES;
-        *next++ = (struct oto_lines_match){distance, (uint32_t)(from - literals_at),
-                                           (uint32_t)(at - from), 0};
-        literals_at = at;
+        }
     }
     m->matches->size += (size_t)(next - first) * sizeof *next;
     m->literals_at = literals_at;
