@@ -610,6 +610,19 @@ enum oto_status oto_compress(struct oto_codec *codec, enum oto_compression compr
     return deflate_all(codec, compression, level, input, output, err);
 }
 
+// What matches of our own came to; by search where they are of no use (OTO_UNSUPPORTED).
+static enum oto_status or_search(struct oto_codec *codec, int level, struct oto_bytes input,
+                                 enum oto_status status, struct oto_buffer *output,
+                                 struct oto_error *err)
+{
+    if (status == OTO_UNSUPPORTED)
+        return oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
+    if (status < 0)
+        return oto_error_set(err, status, "compressing %zu bytes by matches: %s", input.size,
+                             oto_status_name(status));
+    return OTO_OK;
+}
+
 enum oto_status oto_compress_text(struct oto_codec *codec, int level, struct oto_bytes input,
                                   const struct oto_lines *lines, enum oto_text_method *method,
                                   struct oto_buffer *output, struct oto_error *err)
@@ -618,13 +631,11 @@ enum oto_status oto_compress_text(struct oto_codec *codec, int level, struct oto
     enum oto_status status = OTO_OK;
     if (found != OTO_TEXT_SEARCH)
         status = text_into(codec, input, lines, &found, output);
-    if (status < 0)
-        return oto_error_set(err, status, "compressing %zu bytes of text: %s", input.size,
-                             oto_status_name(status));
-    *method = found;
-    if (found != OTO_TEXT_SEARCH)
-        return OTO_OK;
-    return oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
+    if (status == OTO_OK) {
+        *method = found;
+        status = found == OTO_TEXT_SEARCH ? OTO_UNSUPPORTED : OTO_OK;
+    }
+    return or_search(codec, level, input, status, output, err);
 }
 
 enum oto_status oto_compress_codes(struct oto_codec *codec, int level, struct oto_bytes input,
@@ -633,12 +644,7 @@ enum oto_status oto_compress_codes(struct oto_codec *codec, int level, struct ot
 {
     enum oto_status status =
         head_size > input.size ? OTO_INVALID : codes_into(codec, input, head_size, output);
-    if (status == OTO_UNSUPPORTED)
-        return oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
-    if (status < 0)
-        return oto_error_set(err, status, "compressing %zu bytes of codes: %s", input.size,
-                             oto_status_name(status));
-    return OTO_OK;
+    return or_search(codec, level, input, status, output, err);
 }
 
 enum oto_status oto_compress_ids(struct oto_codec *codec, int level, struct oto_bytes input,
@@ -648,10 +654,5 @@ enum oto_status oto_compress_ids(struct oto_codec *codec, int level, struct oto_
     enum oto_status status = OTO_UNSUPPORTED;
     if (level <= 1)
         status = ids_into(codec, input, head_size, id_size, output);
-    if (status == OTO_UNSUPPORTED)
-        return oto_compress(codec, OTO_COMPRESSION_ZSTD, level, input, output, err);
-    if (status < 0)
-        return oto_error_set(err, status, "compressing %zu bytes of ids: %s", input.size,
-                             oto_status_name(status));
-    return OTO_OK;
+    return or_search(codec, level, input, status, output, err);
 }
