@@ -17,8 +17,9 @@ struct query_footer {
     char *path;
     uint64_t hash; // of path
     struct oto_parquet_reader *reader;
-    uint64_t used; // when
-    int fd;        // open while the reader is used
+    uint64_t used;    // when
+    uint64_t columns; // query_columns_hash
+    int fd;           // open while the reader is used
     dev_t device;
     ino_t inode;
     off_t size;
@@ -128,6 +129,8 @@ static struct query_footer *add(struct query_footers *footers, const char *path,
                                         .changed = now->st_mtim};
     if (footer && footer->path)
         footer->reader = query_footer_open(footers->codec, &footer->fd);
+    if (footer && footer->reader)
+        footer->columns = query_columns_hash(footer->reader);
     if (!footer || !footer->reader) {
         close(fd);
         free(footer ? footer->path : NULL);
@@ -194,13 +197,18 @@ uint64_t query_file_columns(struct query_footers *footers, const struct query_fi
 {
     uint64_t hash = 0;
     int fd = file->info.fd;
-    struct oto_parquet_reader *reader =
-        fd < 0 ? query_footer_of(footers, file->info.path) : query_footer_open(footers->codec, &fd);
+    if (fd < 0)
+        return query_footer_of(footers, file->info.path) ? footers->last->columns : 0;
+    struct oto_parquet_reader *reader = query_footer_open(footers->codec, &fd);
     if (reader)
         hash = query_columns_hash(reader);
-    if (fd >= 0)
-        oto_parquet_close(reader);
+    oto_parquet_close(reader);
     return hash;
+}
+
+uint64_t query_footers_columns(const struct query_footers *footers)
+{
+    return footers->last->columns;
 }
 
 // The node of a top-level column; 0.

@@ -22,6 +22,8 @@ OTO_MUST_CHECK enum oto_status query_footers_init(struct query_footers *footers)
 // The reader of a file as it is now; NULL where there is none, or it is no Parquet file. Valid
 // until the next call.
 struct oto_parquet_reader *query_footer_of(struct query_footers *footers, const char *path);
+// The query_columns_hash of the file that was asked for last, which has a reader.
+uint64_t query_footers_columns(const struct query_footers *footers);
 // The reader of an open file; to be closed, before codec and *fd go.
 struct oto_parquet_reader *query_footer_open(struct oto_codec *codec, int *fd);
 

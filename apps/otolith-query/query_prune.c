@@ -38,7 +38,7 @@ static int is_wanted(struct query_views *views, struct query_file *file,
             reader = query_footer_of(views->footers, file->info.path);
         if (!reader)
             return 1; // DuckDB says what is wrong with it
-        file->columns = query_columns_hash(reader);
+        file->columns = query_footers_columns(views->footers);
         if (query_file_may_match(reader, scan))
             return 1;
     }

@@ -39,6 +39,7 @@ struct oto_config {
     uint64_t query_timeout_ms;
     uint64_t query_rows_max;
     uint64_t query_idle_ms;
+    uint64_t query_ahead;
     // Where each key's value came from: 0 default, 1 file, 2 environment, 3 flag.
     uint8_t source[64];
 };

@@ -340,6 +340,9 @@ static enum oto_status start_query_client(struct oto_service *service, struct ot
     options.timeout_ms = (uint32_t)config->query_timeout_ms;
     options.rows_max = config->query_rows_max;
     options.idle_ms = (uint32_t)config->query_idle_ms;
+    options.ahead = (uint32_t)config->query_ahead;
+    options.ahead_sql = "SELECT 1 FROM traces WHERE TraceId = 'none' UNION ALL "
+                        "SELECT 1 FROM logs WHERE TraceId = 'none'";
     options.log = oto_log_callback;
     options.log_state = &service->log;
     return oto_query_client_new(&options, &service->query, err);
@@ -396,6 +399,7 @@ static void *run_recovery(void *state)
         oto_stop_signal_raise(&service->stop);
     } else {
         oto_log_write(&service->log, OTO_LOG_INFO, "ready");
+        oto_query_client_start_ahead(service->query);
     }
     return NULL;
 }

@@ -67,6 +67,11 @@ static void serve(struct oto_query_worker *worker, struct oto_query *query)
     query->finished(query, status, rows, status < 0 ? &err : NULL);
 }
 
+static int keeps_process(const struct oto_query_worker *worker)
+{
+    return worker - worker->client->workers < (ptrdiff_t)worker->client->options.ahead;
+}
+
 // Takes the next query; waits for one at most until the process has been idle for long. NULL: look
 // again.
 static struct oto_query *wait_for_query(struct oto_query_worker *worker)
@@ -75,7 +80,7 @@ static struct oto_query *wait_for_query(struct oto_query_worker *worker)
     uint64_t idle_until = oto_clock_monotonic_ns() + client->options.idle_ms * 1000000ull;
     enum oto_status status = OTO_OK;
     while (!client->first && !client->stopping && status != OTO_TIMEOUT) {
-        if (worker->child.pid)
+        if (worker->child.pid && !keeps_process(worker))
             status = oto_condition_wait_until(&client->work, &client->lock, idle_until);
         else
             oto_condition_wait(&client->work, &client->lock);
@@ -99,6 +104,11 @@ static void *run_worker(void *state)
     oto_thread_be_nice(QUERY_NICE); // also for the processes that it starts
     oto_mutex_lock(&client->lock);
     while (!client->stopping) {
+        if (keeps_process(worker) && !client->first) {
+            oto_mutex_unlock(&client->lock);
+            oto_query_worker_start_ahead(worker);
+            oto_mutex_lock(&client->lock);
+        }
         struct oto_query *query = wait_for_query(worker);
         oto_mutex_unlock(&client->lock);
         if (query)
@@ -112,22 +122,39 @@ static void *run_worker(void *state)
     return NULL;
 }
 
+// Under the lock.
+static enum oto_status add_worker(struct oto_query_client *client, struct oto_error *err)
+{
+    struct oto_query_worker *worker = &client->workers[client->worker_count];
+    char name[24];
+    (void)snprintf(name, sizeof(name), "query-%u", client->worker_count);
+    *worker = (struct oto_query_worker){.client = client, .child = {.socket_fd = -1}};
+    enum oto_status status = oto_thread_start(&worker->thread, name, run_worker, worker, err);
+    if (status < 0)
+        return status;
+    client->worker_count++;
+    client->idle_workers++;
+    return OTO_OK;
+}
+
 // Under the lock. A thread more when all are busy.
 static enum oto_status start_worker(struct oto_query_client *client, struct oto_error *err)
 {
     if (client->idle_workers > client->stats.waiting ||
         client->worker_count == client->options.workers)
         return OTO_OK;
-    struct oto_query_worker *worker = &client->workers[client->worker_count];
-    char name[16];
-    (void)snprintf(name, sizeof(name), "query-%u", client->worker_count);
-    *worker = (struct oto_query_worker){.client = client, .child = {.socket_fd = -1}};
-    enum oto_status status = oto_thread_start(&worker->thread, name, run_worker, worker, err);
-    if (status < 0)
-        return client->worker_count ? OTO_OK : status;
-    client->worker_count++;
-    client->idle_workers++;
-    return OTO_OK;
+    enum oto_status status = add_worker(client, err);
+    return client->worker_count ? OTO_OK : status;
+}
+
+void oto_query_client_start_ahead(struct oto_query_client *client)
+{
+    oto_mutex_lock(&client->lock);
+    while (client->worker_count < client->options.ahead &&
+           client->worker_count < client->options.workers && !client->stopping)
+        if (add_worker(client, NULL) < 0)
+            break;
+    oto_mutex_unlock(&client->lock);
 }
 
 // --- the queue ---

@@ -36,6 +36,8 @@ struct oto_query_options {
     uint32_t timeout_ms;       // default 60000
     uint64_t rows_max;         // default 1000000; an answer beyond it ends in an error
     uint32_t idle_ms;          // default 60000
+    uint32_t ahead;            // processes that do not end when idle; default 0
+    const char *ahead_sql;     // what these run first, for files to be known; NULL: nothing
     void (*log)(void *state, const char *level, const char *message);
     void *log_state;
 };
@@ -45,6 +47,9 @@ OTO_MUST_CHECK enum oto_status oto_query_client_new(const struct oto_query_optio
                                                     struct oto_query_client **ret_client,
                                                     struct oto_error *err);
 void oto_query_client_free(struct oto_query_client *client); // cancels what runs
+
+// Starts the processes that are to be there before the first query, each on its thread.
+void oto_query_client_start_ahead(struct oto_query_client *client);
 
 // One query. Kept by the caller until finished was called; callbacks come on a worker thread.
 struct oto_query {

@@ -34,6 +34,8 @@ struct oto_query_client {
 // err is filled on failure.
 enum oto_status oto_query_worker_run(struct oto_query_worker *worker, struct oto_query *query,
                                      uint64_t *ret_rows, struct oto_error *err);
+// Starts the process where there is none; failing is logged.
+void oto_query_worker_start_ahead(struct oto_query_worker *worker);
 // Ends the process.
 void oto_query_worker_end(struct oto_query_worker *worker);
 // 1 when somebody does not want the answer any more. Any thread.

@@ -362,3 +362,29 @@ enum oto_status oto_query_worker_run(struct oto_query_worker *worker, struct oto
     source->release(source->state, token);
     return status;
 }
+
+static enum oto_status drop_data(struct oto_query *query, struct oto_bytes bytes)
+{
+    (void)query, (void)bytes;
+    return OTO_OK;
+}
+
+void oto_query_worker_start_ahead(struct oto_query_worker *worker)
+{
+    const struct oto_query_options *options = &worker->client->options;
+    struct oto_query query = {.sql = oto_bytes_text(options->ahead_sql ? options->ahead_sql : ""),
+                              .format = OTO_QUERY_JSON,
+                              .from_us = INT64_MIN,
+                              .to_us = INT64_MAX,
+                              .data = drop_data};
+    uint64_t rows;
+    struct oto_error err;
+    oto_error_init(&err);
+    if (worker->child.pid)
+        return;
+    enum oto_status status = ensure_process(worker, &err);
+    if (status == OTO_OK && options->ahead_sql)
+        status = oto_query_worker_run(worker, &query, &rows, &err);
+    if (status < 0 && !oto_query_is_cancelled(worker->client, &query))
+        oto_query_client_log(worker->client, "warn", "%s", err.message);
+}

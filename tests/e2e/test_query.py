@@ -283,6 +283,23 @@ def test_the_process_ends_when_idle_and_comes_back(server):
     assert one.sql("SELECT 1 AS a") == [{"a": 1}]
 
 
+def test_a_process_started_ahead_stays(server):
+    one = server("--query-idle", "100ms", "--query-ahead", "1")
+    one.wait_for(lambda: query_pids(one), what="the query process")
+    ahead = query_pids(one)
+    time.sleep(0.5)
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+    time.sleep(0.5)
+    assert query_pids(one) == ahead and len(ahead) == 1
+    os.kill(ahead[0], signal.SIGKILL)
+    try:
+        one.sql("SELECT 2 AS a")  # another process takes it, unless it finds this one dying
+    except SqlError:
+        pass
+    one.wait_for(lambda: query_pids(one) not in ([], ahead), what="another process")
+    assert one.sql("SELECT 2 AS a") == [{"a": 2}]
+
+
 def test_no_query_process_outlives_the_server(server):
     one = server()
     one.sql("SELECT 1")
