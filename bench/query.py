@@ -115,8 +115,8 @@ def cases(trace, request):
 class Otolith:
     name = "otolith"
 
-    def __init__(self, build, data):
-        self.server = query_data.Server(build, data)
+    def __init__(self, build, data, *arguments):
+        self.server = query_data.Server(build, data, *arguments)
 
     def ask(self, sql):
         request = urllib.request.Request(f"http://127.0.0.1:{self.server.port}/api/v1/sql", data=sql.encode(),
@@ -277,6 +277,41 @@ def first_query(build, data, runs):
     return {"case": "first query after start", "otolith": {"best_ms": round(min(times), 1), "median_ms": round(statistics.median(times), 1)}}
 
 
+def drop_pages(data):
+    """The files' pages leave the page cache: the next to read them waits for the disk."""
+    for path in data.rglob("*.parquet"):
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def cold_traces(build, data, traces):
+    """A trace by id as the first query of a server, another trace each time: by whether the files are in the page cache, and whether a query
+    process was started ahead (and has seen the files' footers)."""
+    results = []
+    for ahead, dropped in ((0, 1), (0, 0), (1, 1), (1, 0)):
+        times, cpus = [], []
+        for trace in traces:
+            engine = Otolith(build, data, "--query-ahead", str(ahead))
+            while ahead and len(engine.pids()) < 2:
+                time.sleep(0.05)
+            time.sleep(1.0 * ahead)
+            if dropped:
+                drop_pages(data)
+            before, began = cpu_s(engine.pids()), time.perf_counter()
+            answer = engine.ask(f"SELECT SpanId, ParentSpanId, SpanName, ServiceName, Duration FROM traces WHERE TraceId = '{trace}'")
+            times.append((time.perf_counter() - began) * 1000)
+            cpus.append((cpu_s(engine.pids()) - before) * 1000)
+            engine.close()
+            if len(answer) != 10:
+                sys.exit(f"trace {trace}: {len(answer)} spans, not 10")
+        name = f"trace by id, first query, {'a process ahead' if ahead else 'no process'}, files {'on disk' if dropped else 'in the page cache'}"
+        results.append({"case": name, "otolith": {"best_ms": round(min(times), 1), "median_ms": round(statistics.median(times), 1),
+                                                  "cpu_ms": round(min(cpus))}})
+        show(results[-1])
+    return results
+
+
 def show(result):
     columns = []
     for engine in ("otolith", "duckdb", "chdb"):
@@ -303,6 +338,8 @@ def main():
     some = Duckdb(None, data["spans"])
     trace, request = some.connection.execute("SELECT TraceId, SpanAttributes['app.request.id'] FROM traces WHERE ServiceName = 'payment' AND "
                                              f"Timestamp >= '{DAY} 12:00:00' ORDER BY Timestamp, SpanId LIMIT 1").fetchone()
+    traces = [row[0] for row in some.connection.execute("SELECT DISTINCT TraceId FROM traces WHERE Timestamp >= "
+                                                        f"'{DAY} 13:00:00' AND Timestamp < '{DAY} 13:01:00' ORDER BY 1 LIMIT 5").fetchall()]
     some.close()
     print(f"{'milliseconds: first run, best, median':36}", file=sys.stderr)
     results = []
@@ -314,6 +351,8 @@ def main():
     if not options.cases:
         results.append(first_query(options.build, data["spans"], 3))
         show(results[-1])
+    if not options.cases or any("first query" in part for part in options.cases):
+        results += cold_traces(options.build, data["spans"], traces)
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     document = {"commit": commit, "machine": platform.processor() or platform.machine(), "cores": os.cpu_count(), "rows": options.rows,
                 "runs": options.runs, "load": os.getloadavg()[0], "results": results}
