@@ -24,12 +24,6 @@ static const uint8_t length_bits[53] = {[32] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  
 // Numbers of literals below 16 and lengths (less 3) below 32 are their own codes, and no bits
 // follow them. These bits are of others, where codes lie as gather() puts them.
 #define CODES_WITH_BITS 0xE0F0u
-#define ALONE_BYTES 64 // more than such literals and match have
-
-static inline int are_alone(uint32_t literals, uint32_t more)
-{
-    return (literals | more >> 1) < 16;
-}
 
 struct framing {
     struct oto_match_frame_work *work;
@@ -45,6 +39,14 @@ static void number_ranges(const uint8_t *bits, unsigned code_count, uint8_t *cod
     for (unsigned code = 0, at = 0; code < code_count && at < size; code++)
         for (unsigned i = 0; i < 1u << bits[code] && at < size; i++)
             codes[at++] = (uint8_t)code;
+}
+
+#define USUAL_BYTES 256 // more than literals and match of which tables know the codes
+
+static inline int are_usual(const struct oto_match_frame_work *work, uint32_t literals,
+                            uint32_t more)
+{
+    return (literals < COUNT_OF(work->literals_codes)) & (more < COUNT_OF(work->lengths_codes));
 }
 
 static inline unsigned highest_bit(uint32_t value)
@@ -83,13 +85,9 @@ static inline uint32_t offset_value(uint32_t repeated[REPEATED_OFFSETS], uint32_
     return value;
 }
 
-// Copies more than that, where there is more to read.
-static inline void copy_literals(uint8_t *to, const uint8_t *from, size_t count, const uint8_t *end)
+// Copies more than that: there is more to read.
+static inline void copy_literals(uint8_t *to, const uint8_t *from, size_t count)
 {
-    if (__builtin_expect((size_t)(end - from) < count + 16, 0)) {
-        memcpy(to, from, count);
-        return;
-    }
     memcpy(to, from, 16);
     for (size_t done = 16; __builtin_expect(done < count, 0); done += 16)
         memcpy(to + done, from + done, 16);
@@ -107,21 +105,23 @@ static size_t gather(struct framing *f, struct oto_lines_match **match, size_t *
     uint32_t repeated[REPEATED_OFFSETS] = {f->repeated[0], f->repeated[1], f->repeated[2]};
     uint8_t *to = work->literals;
     end = end - from > (ptrdiff_t)OTO_LINES_BLOCK_MAX ? from + OTO_LINES_BLOCK_MAX : end;
-    const uint8_t *near_end = end - from > ALONE_BYTES ? end - ALONE_BYTES : from;
+    const uint8_t *near_end = end - from > USUAL_BYTES ? end - USUAL_BYTES : from;
     memset(counts, 0, sizeof work->code_counts);
     for (; at->offset; at++) {
         uint32_t literals = at->literals, more = at->length - MATCH_MIN;
         uint32_t offset = offset_value(repeated, at->offset, literals);
-        unsigned offset_code = highest_bit(offset), literals_code = literals, length_code = more;
-        if (__builtin_expect(are_alone(literals, more) && from < near_end, 1)) {
-            memcpy(to, from, 16);
+        unsigned offset_code = highest_bit(offset), literals_code, length_code;
+        if (__builtin_expect(are_usual(work, literals, more) && from < near_end, 1)) {
+            literals_code = work->literals_codes[literals];
+            length_code = work->lengths_codes[more];
+            copy_literals(to, from, literals);
         } else {
             if (more > OTO_LINES_BLOCK_MAX ||
                 (size_t)literals + more + MATCH_MIN > (size_t)(end - from))
                 return SIZE_MAX;
             literals_code = code_of_literals(work, literals);
             length_code = code_of_length(work, more);
-            copy_literals(to, from, literals, f->content_end);
+            memcpy(to, from, literals);
         }
         counts[OF_LITERALS][literals_code]++;
         counts[OF_LENGTHS][length_code]++;
