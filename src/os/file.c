@@ -132,6 +132,11 @@ void oto_file_read_ahead(struct oto_file *f, uint64_t offset, uint64_t size)
     (void)posix_fadvise(f->fd, (off_t)offset, (off_t)size, POSIX_FADV_WILLNEED);
 }
 
+void oto_file_write_behind(struct oto_file *f, uint64_t offset, uint64_t size)
+{
+    (void)sync_file_range(f->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 void oto_file_set_direct(struct oto_file *f)
 {
     int flags = fcntl(f->fd, F_GETFL);

@@ -30,6 +30,9 @@ OTO_MUST_CHECK enum oto_status oto_file_read_at(struct oto_file *f, uint64_t off
                                                 struct oto_error *err);
 // These bytes will be read soon: the disk may begin.
 void oto_file_read_ahead(struct oto_file *f, uint64_t offset, uint64_t size);
+// These bytes will not be written again: the disk may begin. Whether it could is told by
+// oto_file_sync.
+void oto_file_write_behind(struct oto_file *f, uint64_t offset, uint64_t size);
 OTO_MUST_CHECK enum oto_status oto_file_write_at(struct oto_file *f, uint64_t offset,
                                                  const void *data, size_t size,
                                                  struct oto_error *err);

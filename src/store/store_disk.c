@@ -9,6 +9,10 @@
 
 #define PATH_MAX_BYTES 4096
 #define WRITE_BUFFER_BYTES (64u << 10)
+// The disk begins with what was written, so much at a time, while the rest is still being made: the
+// sync at the end waits for the last part only.
+#define BEHIND_BYTES (1u << 20)
+#define PAGE_BYTES 4096u
 #define TEMPORARY_PREFIX ".upload-"
 
 struct disk_store {
@@ -21,6 +25,7 @@ struct oto_store_upload {
     struct disk_store *store;
     struct oto_file file;
     uint64_t written;
+    uint64_t behind; // of these the disk has begun with so many
     size_t buffered;
     char temporary[PATH_MAX_BYTES];
     char name[PATH_MAX_BYTES];
@@ -55,7 +60,7 @@ static enum oto_status disk_begin(struct oto_store *base, const char *name,
     if (!upload)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory to write %s", name);
     upload->store = store;
-    upload->written = upload->buffered = 0;
+    upload->written = upload->behind = upload->buffered = 0;
     enum oto_status status = full_path(store, name, upload->name, err);
     if (status >= 0) {
         int size =
@@ -79,6 +84,11 @@ static enum oto_status write_through(struct oto_store_upload *upload, const void
 {
     OTO_TRY(oto_file_write_at(&upload->file, upload->written, data, size, err));
     upload->written += size;
+    if (upload->written - upload->behind >= BEHIND_BYTES) {
+        uint64_t whole = upload->written / PAGE_BYTES * PAGE_BYTES;
+        oto_file_write_behind(&upload->file, upload->behind, whole - upload->behind);
+        upload->behind = whole;
+    }
     return OTO_OK;
 }
 
