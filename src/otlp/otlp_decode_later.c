@@ -3,12 +3,14 @@
 // off until there are several, they wait together, and the slots have been fetched meanwhile.
 #include "otlp/otlp_decode_internal.h"
 
-// Where the value's code is missing in a promoted column: there it is appended as 0. 1: done, or
-// there is none.
+// Where the value's code is missing in a promoted column: there it is appended as 0. 1: done. In a
+// column without an array there would be nothing to put the code into once its window has moved on.
 static int promote(struct oto_otlp_sink *s, uint32_t index, uint8_t letter,
                    struct oto_otlp_later *later)
 {
     struct oto_otlp_promoted *p = &s->promoted[index];
+    if (p->column->window || !p->column->capacity)
+        return 0;
     if (!p->is_lazy || p->takes != OTO_OTLP_ANY_STRING || letter != 's' || p->stamp == s->stamp)
         return 0;
     p->column_code = 0;

@@ -454,6 +454,61 @@ static void many_values_that_repeat_are_what_they_were(void **state)
     segment_close(&s);
 }
 
+static void put_span_with(struct bytes *spans, const char *key, const char *value)
+{
+    static struct bytes span;
+    span.size = 0;
+    put_part(&span, 1, trace_id, 16, 0);
+    put_part(&span, 2, span_id, 8, 0);
+    if (key)
+        put_simple(&span, key, value);
+    put_part(spans, 2, span.data, span.size, 0);
+}
+
+static void send_spans(struct segment *s, struct bytes *spans)
+{
+    static struct bytes request;
+    put_request(&request, spans);
+    assert_int_equal(decode(s, OTO_SIGNAL_TRACES, oto_bytes(request.data, request.size)), OTO_OK);
+    spans->size = 0;
+}
+
+// A promoted column that had one text so far has no array, but a window of its last rows: a value
+// that is looked up when the window has moved on is found in its row all the same.
+static void a_value_looked_up_late_is_in_its_row(void **state)
+{
+    (void)state;
+    enum { VALUES = 4000, BETWEEN = 2 * OTO_COLUMN_WINDOW };
+    static struct bytes spans;
+    static const char *const paths[] = {"/rare/0", "/rare/1", "/rare/2"};
+    struct segment s;
+    segment_open(&s, NULL, 0);
+    s.builders[OTO_TABLE_TRACES].has_windows = 1;
+    put_span_with(&spans, "url.path", paths[0]);
+    send_spans(&s, &spans);
+    for (unsigned n = 0; n < VALUES; n++) {
+        char number[16];
+        (void)snprintf(number, sizeof number, "value %u", n % (VALUES / 2));
+        put_span_with(&spans, "number", number);
+        if (n % 100 == 99)
+            send_spans(&s, &spans);
+    }
+    for (unsigned i = 1; i < 3; i++) {
+        put_span_with(&spans, "url.path", paths[i]);
+        for (unsigned n = 1; n < BETWEEN; n++)
+            put_span_with(&spans, NULL, NULL);
+    }
+    send_spans(&s, &spans);
+    const struct oto_column *promoted = column(&s, OTO_TABLE_TRACES, "UrlPath");
+    const uint32_t rows[] = {0, 1 + VALUES, 1 + VALUES + BETWEEN};
+    assert_int_equal(promoted->length, 1 + VALUES + 2 * BETWEEN);
+    assert_null(promoted->window);
+    for (unsigned i = 0; i < 3; i++)
+        assert_string_equal(text(promoted, rows[i]), paths[i]);
+    assert_int_equal(promoted->null_count, promoted->length - 3);
+    segment_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +517,7 @@ int main(void)
         cmocka_unit_test(keys_beyond_those_remembered_are_kept),
         cmocka_unit_test(a_refused_span_leaves_promoted_columns_alone),
         cmocka_unit_test(many_values_that_repeat_are_what_they_were),
+        cmocka_unit_test(a_value_looked_up_late_is_in_its_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
