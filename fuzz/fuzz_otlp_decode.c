@@ -10,7 +10,7 @@ static void check_column(const struct oto_column *c, uint32_t length)
     must(c->length == length);
     for (uint32_t k = 0; k < c->child_count; k++)
         check_column(&c->children[k], c->offsets[length]);
-    for (uint32_t i = 0; c->dictionary && i < length; i++)
+    for (uint32_t i = c->window ? c->window_first : 0; c->dictionary && i < length; i++)
         must(((const uint32_t *)c->values)[i] < c->dictionary->count);
 }
 

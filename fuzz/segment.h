@@ -33,6 +33,7 @@ static void segment_make(struct segment *s, const struct oto_schemas *schemas)
         list[t] = &s->builders[t];
         must(oto_builder_init(list[t], oto_schemas_table(schemas, (enum oto_table)t), &s->arena, 1,
                               16, NULL) == OTO_OK);
+        list[t]->has_windows = 1; // as the engine's
     }
     s->decoder = oto_otlp_decoder_new(&oto_allocator_heap, schemas, list);
     must(s->decoder != NULL);
