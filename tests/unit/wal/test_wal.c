@@ -364,6 +364,40 @@ static void segments_roll_and_are_recycled_without_their_old_records(void **stat
     owner_free(o);
 }
 
+// Says of each record but the last three that it is in a file, as a recovery does.
+static enum oto_status note_and_flush(void *state, const struct oto_wal_record *record,
+                                      struct oto_error *err)
+{
+    struct owner *o = state;
+    OTO_TRY(note(state, record, err));
+    return record->seq <= 9 ? oto_wal_checkpoint(o->wal, record->seq, record->seq, err) : OTO_OK;
+}
+
+static void files_of_the_log_go_while_it_is_read(void **state)
+{
+    (void)state;
+    struct owner *o = owner_new();
+    start(o);
+    for (int i = 0; i < 12; i++)
+        append_big(o, 1u << 20, (char)('a' + i));
+    stop(o);
+    assert_int_equal(oto_wal_open(o->path, &o->options, &o->wal, NULL), OTO_OK);
+    assert_int_equal(oto_wal_replay(o->wal, note_and_flush, o, &o->recovery, NULL), OTO_OK);
+    assert_int_equal(o->count, 12);
+    for (unsigned ordinal = 1; ordinal <= 4; ordinal++) {
+        char path[128];
+        segment_path(o, ordinal, path);
+        assert_int_equal(access(path, F_OK), ordinal < 4 ? -1 : 0);
+    }
+    stop(o);
+    open_and_replay(o);
+    assert_int_equal(o->count, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(o->texts[i][0], 'j' + i);
+    stop(o);
+    owner_free(o);
+}
+
 static void a_recycled_segment_that_lost_its_beginning_does_not_void_others(void **state)
 {
     (void)state;
@@ -745,6 +779,7 @@ int main(void)
         cmocka_unit_test(a_lost_header_costs_no_record),
         cmocka_unit_test(a_newer_format_is_refused_not_truncated),
         cmocka_unit_test(segments_roll_and_are_recycled_without_their_old_records),
+        cmocka_unit_test(files_of_the_log_go_while_it_is_read),
         cmocka_unit_test(a_recycled_segment_that_lost_its_beginning_does_not_void_others),
         cmocka_unit_test(a_record_larger_than_a_segment_fits),
         cmocka_unit_test(groups_of_any_size_lie_one_after_the_other),
