@@ -141,6 +141,9 @@ static inline void on_complete(void *state, struct oto_exchange *e)
         oto_exchange_abort(e);
     } else if (path_is(e, "/hold")) {
         f->held = e;
+        oto_exchange_release_body(e);
+        if (r->body.size)
+            abort();
     } else if (path_is(e, "/release")) { // answers this one first, then the held one
         answer_text(e, 200, "released");
         answer_text(f->held, 200, "held");

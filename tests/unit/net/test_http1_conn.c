@@ -290,6 +290,37 @@ static void reading_ahead_is_bounded(void **state)
     fixture_stop(&f);
 }
 
+static void post(int fd, const char *path, unsigned size)
+{
+    static uint8_t body[100000];
+    char head[128];
+    (void)snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\n",
+                   path, size);
+    say(fd, head);
+    say_bytes(fd, body, size);
+}
+
+// A request whose body was released is answered as any other, and so are those that use its memory.
+static void a_body_that_was_read_is_no_longer_needed(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    fixture_start(&f, NULL);
+    int fd = dial(&f), other = dial(&f);
+    post(fd, "/hold", 90000);
+    await(&f.completed, 1);
+    post(other, "/x", 80000);
+    hear(other, "80000", 1);
+    post(other, "/release", 100000);
+    hear(other, "released", 1);
+    hear(fd, "held", 1);
+    post(fd, "/x", 70000);
+    hear(fd, "70000", 1);
+    close(fd);
+    close(other);
+    fixture_stop(&f);
+}
+
 static void continue_only_when_the_body_is_wanted(void **state)
 {
     (void)state;
@@ -633,6 +664,7 @@ int main(void)
         cmocka_unit_test(pipelined_answers_keep_their_order),
         cmocka_unit_test(ten_thousand_pipelined_requests),
         cmocka_unit_test(reading_ahead_is_bounded),
+        cmocka_unit_test(a_body_that_was_read_is_no_longer_needed),
         cmocka_unit_test(continue_only_when_the_body_is_wanted),
         cmocka_unit_test(refused_body_is_drained_or_the_connection_closed),
         cmocka_unit_test(too_large_bodies_are_413),
