@@ -428,7 +428,8 @@ static enum oto_status read_block(struct reading *r, enum block_type type, size_
         status = oto_buffer_append(r->output, rest->data, size);
     } else if (type == BLOCK_RLE) {
         OTO_TRY(oto_buffer_reserve(r->output, size));
-        memset(r->output->data + r->output->size, rest->data[0], size);
+        if (size) // there may be no output yet
+            memset(r->output->data + r->output->size, rest->data[0], size);
         r->output->size += size;
         status = OTO_OK;
     } else if (type == BLOCK_COMPRESSED) {
