@@ -24,9 +24,10 @@ import time
 
 import run
 from servers import (
+    PEER_CASES,
     ROOT,
+    STORED_SETS,
     Payload,
-    Server,
     commit,
     end,
     free_port,
@@ -36,24 +37,10 @@ from servers import (
     process_cpu_s,
     replay,
     scratch,
-    times,
-    verify,
+    store_once,
     write_tables,
 )
 
-CASES = [
-    "logs-model:grpc:identity",
-    "logs-model:grpc:gzip",
-    "logs-model:grpc:zstd",
-    "logs-model:http:identity",
-    "logs-model:http-json:identity",
-    "logs-wide:grpc:identity",
-    "spans-model:grpc:identity",
-    "points-model:grpc:identity",
-    "logs-small:grpc:identity",
-    "logs-small:http:identity",
-]
-STORES = ["logs-model", "spans-model", "points-model", "logs-wide"]
 ACKED = {"otolith": "after fdatasync", "collector-nop": "from memory", "collector-file": "before durable"}
 CONFIG = """
 receivers:
@@ -128,7 +115,7 @@ def run_servers(options):
         f"acknowledged",
         flush=True,
     )
-    for case in options.cases or CASES:
+    for case in options.cases or PEER_CASES:
         runs = {server: [] for server in ["otolith", *options.peers]}
         for _ in range(options.runs):  # in turn, so that a slow minute meets all of them
             runs["otolith"].append(run.run_case(options, case))
@@ -153,15 +140,9 @@ def run_stores(options):
 
     results = []
     print(f"{'set':16} {'otolith':>8} {'ClickHouse':>11} {'indexes':>8} {'pyarrow':>8} {'tuned':>7}  bytes a row")
-    for name in STORES:
-        payload = Payload(options, name)
+    for name in STORED_SETS:
         with scratch(options) as text:
-            folder = pathlib.Path(text)
-            server = Server(options, folder)
-            replay(options, f"{name}:grpc:identity", server.port)
-            server.stop()
-            verify(name, folder / "data", name, times(payload, 1))
-            found = storage.compare(folder / "data", name)
+            found = storage.compare(store_once(options, name, pathlib.Path(text)), name)
         results.append(found)
         print(
             f"{name:16} {found['otolith']:8.1f} {found['clickhouse']:11.1f} {found['of_these_skip_indexes']:8.1f} "
@@ -240,7 +221,7 @@ def main():
     parser.add_argument(
         "--markdown", type=pathlib.Path, help="write them as tables here: docs/BENCHMARKS.md keeps its text around them"
     )
-    parser.add_argument("cases", nargs="*", help=f"default: {' '.join(CASES)}")
+    parser.add_argument("cases", nargs="*", help=f"default: {' '.join(PEER_CASES)}")
     options = parser.parse_args()
     options.build, options.serve = options.build.resolve(), "--threads 1"
     document = {

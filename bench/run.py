@@ -29,6 +29,7 @@ import time
 import urllib.request
 
 from servers import (
+    CASES,
     PASSES,
     ROOT,
     Payload,
@@ -45,22 +46,6 @@ from servers import (
     write_tables,
 )
 
-CASES = [
-    "logs-model:grpc:identity",
-    "logs-model:grpc:gzip",
-    "logs-model:grpc:zstd",
-    "logs-model:http:identity",
-    "logs-model:http:gzip",
-    "logs-model:http-json:identity",
-    "logs-wide:grpc:identity",
-    "logs-small:grpc:identity",
-    "logs-small:http:identity",
-    "spans-model:grpc:identity",
-    "spans-model:grpc:gzip",
-    "points-model:grpc:identity",
-    "points-model:grpc:gzip",
-    "histograms-model:grpc:identity",
-]
 MODEL = "logs-model:grpc:identity"
 
 

@@ -1,4 +1,4 @@
-"""What run.py and peers.py share: requests, a server on one core, the sender on the other, and what was stored."""
+"""What run.py, peers.py and sizes.py share: cases, requests, a server on one core, the sender on the other, and what was stored."""
 
 import json
 import os
@@ -30,6 +30,25 @@ SETS = {  # set: signal, folders of its tables
 # How often a set is sent in a closed loop. A further pass differs from the first in a field that no reader knows. Only
 # sets that are larger than what a flush takes at once are sent again: no file has the same row twice, sizes stay true.
 PASSES = {"logs-model": 5, "spans-model": 2, "points-model": 3}
+# Each way in, set:protocol:compression; True: also into the peers.
+CASES = {
+    "logs-model:grpc:identity": True,
+    "logs-model:grpc:gzip": True,
+    "logs-model:grpc:zstd": True,
+    "logs-model:http:identity": True,
+    "logs-model:http:gzip": False,
+    "logs-model:http-json:identity": True,
+    "logs-wide:grpc:identity": True,
+    "logs-small:grpc:identity": True,
+    "logs-small:http:identity": True,
+    "spans-model:grpc:identity": True,
+    "spans-model:grpc:gzip": False,
+    "points-model:grpc:identity": True,
+    "points-model:grpc:gzip": False,
+    "histograms-model:grpc:identity": False,
+}
+PEER_CASES = [case for case, into_peers in CASES.items() if into_peers]
+STORED_SETS = ["logs-model", "logs-wide", "spans-model", "points-model"]  # whose rows others store, too
 
 
 def passes_of(case):
@@ -103,9 +122,8 @@ def memory_bytes(pid, what="VmHWM"):
 
 
 def end(process):
-    """Drains and ends a server; returns its status, what it used, and the peak of its memory in bytes. (ru_maxrss "
-    "will not do: it begins with the
-    memory of the process that started it.)"""
+    """Drains and ends a server; returns its status, what it used, and the peak of its memory in bytes. (ru_maxrss
+    will not do: it begins with the memory of the process that started it.)"""
     peak = memory_bytes(process.pid)
     process.send_signal(signal.SIGTERM)
     while True:
@@ -242,9 +260,8 @@ STORED = {
 
 
 def verify(what, data, name, expected):
-    """Compares rows and sums of a data folder with what was sent; returns the bytes and number of its files. No "
-    "figure is shown
-    of a run that ends here."""
+    """Compares rows and sums of a data folder with what was sent; returns the bytes and number of its files. No
+    figure is shown of a run that ends here."""
     signal_name, folders = SETS[name]
     files = [str(f) for folder in folders for f in (data / folder).rglob("*.parquet")]
     if not files:
@@ -259,6 +276,15 @@ def verify(what, data, name, expected):
 
 def times(payload, passes):
     return {k: v * passes for k, v in payload.sums.items() if isinstance(v, int)}
+
+
+def store_once(options, name, folder):
+    """Sends a set to a server of its own and ends it; returns the data folder, whose rows were compared."""
+    server = Server(options, folder)
+    replay(options, f"{name}:grpc:identity", server.port)
+    server.stop()
+    verify(name, folder / "data", name, times(Payload(options, name), 1))
+    return folder / "data"
 
 
 def write_tables(path, name, text):

@@ -15,9 +15,8 @@ from collections import Counter
 import pyarrow.parquet as pq
 
 import storage
-from servers import ROOT, SETS, Payload, Server, commit, replay, scratch, times, verify, write_tables
+from servers import ROOT, SETS, STORED_SETS, commit, scratch, store_once, write_tables
 
-CASES = ["logs-model", "logs-wide", "spans-model", "points-model"]
 SMALL = 0.05  # bytes a row: columns below are one line together
 OF_RESOURCES = "of the resource, promoted"
 PROMOTED = ("Service", "K8s", "Host", "DeploymentEnvironment")
@@ -77,14 +76,9 @@ def measure(options, name):
     signal = SETS[name][0]
     table = storage.TABLES[signal]
     theirs = {column for column, *_ in table["columns"]}
-    payload = Payload(options, name)
     with scratch(options) as text:
         folder = pathlib.Path(text)
-        server = Server(options, folder)
-        replay(options, f"{name}:grpc:identity", server.port)
-        server.stop()
-        verify(name, folder / "data", name, times(payload, 1))
-        files = storage.files_of(folder / "data", name)
+        files = storage.files_of(store_once(options, name, folder), name)
         columns, leaves, beside, count = ours(files, theirs)
         rows = storage.rows_of(files, table)
         plain, best = folder / "plain.parquet", folder / "tuned.parquet"
@@ -147,7 +141,7 @@ def main():
     parser.add_argument("--serve", default="--threads 1", help="arguments for otolith serve")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here, leaves too")
     parser.add_argument("--markdown", type=pathlib.Path, help="put the tables into this page")
-    parser.add_argument("sets", nargs="*", default=CASES, help=f"default: {' '.join(CASES)}")
+    parser.add_argument("sets", nargs="*", default=STORED_SETS, help=f"default: {' '.join(STORED_SETS)}")
     options = parser.parse_args()
     options.build = options.build.resolve()
     found = []
