@@ -207,22 +207,19 @@ static const struct insertion insertions[] = {
      "otlp-http = { endpoint = \"@URL@/v1/logs\", protocol = \"binary\" }"},
     {NULL, NULL, NULL}};
 
-static int begins_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 // What stands for the name at text, and the name's length; NULL: none begins there.
 static const char *find_insertion(const struct connection *connection, const char *text,
                                   size_t *ret_size)
 {
-    const char *value = begins_with(text, "@URL@")         ? connection->url
-                        : begins_with(text, "@ADDRESS@")   ? strstr(connection->url, "://") + 3
-                        : !begins_with(text, "@INSECURE@") ? NULL
-                        : begins_with(connection->url, "https://") ? "false"
-                                                                   : "true";
+    const char *value = NULL;
+    if (oto_text_begins_with(text, "@URL@"))
+        value = connection->url;
+    else if (oto_text_begins_with(text, "@ADDRESS@"))
+        value = strstr(connection->url, "://") + 3;
+    else if (oto_text_begins_with(text, "@INSECURE@"))
+        value = oto_text_begins_with(connection->url, "https://") ? "false" : "true";
     for (const struct insertion *i = insertions; !value && i->name; i++)
-        if (begins_with(text, i->name))
+        if (oto_text_begins_with(text, i->name))
             value = connection->is_grpc ? i->grpc : i->http;
     if (value)
         *ret_size = strcspn(text + 1, "@") + 2;
@@ -250,8 +247,8 @@ static void print_filled(const struct connection *connection, const char *text)
 static void url_of_address(const char *address, char *url, size_t url_size)
 {
     const char *port = strrchr(address, ':');
-    int is_any = begins_with(address, "0.0.0.0:");
-    int is_any6 = begins_with(address, "[::]:");
+    int is_any = oto_text_begins_with(address, "0.0.0.0:");
+    int is_any6 = oto_text_begins_with(address, "[::]:");
     (void)snprintf(url, url_size, "http://%s%s",
                    is_any    ? "127.0.0.1"
                    : is_any6 ? "[::1]"
@@ -265,7 +262,7 @@ static void default_url(const char *data, struct connection *connection)
     struct oto_error err;
     oto_error_init(&err);
     for (unsigned skip = 0; oto_ask_address(data, "ingest", skip, address, &err) == OTO_OK; skip++)
-        if (!begins_with(address, "unix:")) {
+        if (!oto_text_begins_with(address, "unix:")) {
             url_of_address(address, connection->url, sizeof(connection->url));
             return;
         }
@@ -275,9 +272,9 @@ static void default_url(const char *data, struct connection *connection)
 
 static int set_url(const char *endpoint, struct connection *connection)
 {
-    const char *host = begins_with(endpoint, "http://")    ? endpoint + 7
-                       : begins_with(endpoint, "https://") ? endpoint + 8
-                                                           : "";
+    const char *host = oto_text_begins_with(endpoint, "http://")    ? endpoint + 7
+                       : oto_text_begins_with(endpoint, "https://") ? endpoint + 8
+                                                                    : "";
     size_t size = strlen(endpoint);
     while (size && endpoint[size - 1] == '/')
         size--;

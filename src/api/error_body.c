@@ -5,18 +5,12 @@
 
 #include "wire/json.h"
 
-static int begins_with(struct oto_bytes text, const char *start)
-{
-    size_t size = strlen(start);
-    return text.size >= size && memcmp(text.data, start, size) == 0;
-}
-
 // A wrong method on "/" or "/health" may well be an exporter that was given half an address.
 int oto_error_body_is_own(const struct oto_http_request *request)
 {
     if (request->is_grpc)
         return 0;
-    if (begins_with(request->path, "/api/"))
+    if (oto_bytes_begin_with(request->path, "/api/"))
         return 1;
     int reads = oto_bytes_equal_text(request->method, "GET") ||
                 oto_bytes_equal_text(request->method, "HEAD");

@@ -29,6 +29,16 @@ static inline int oto_bytes_equal_text(struct oto_bytes a, const char *text)
 {
     return oto_bytes_equal(a, oto_bytes_text(text));
 }
+static inline int oto_bytes_begin_with(struct oto_bytes bytes, const char *start)
+{
+    size_t size = strlen(start);
+    return size <= bytes.size && (size == 0 || memcmp(bytes.data, start, size) == 0);
+}
+// The same of a text, which is not gone through; a text that is NULL begins with nothing.
+static inline int oto_text_begins_with(const char *text, const char *start)
+{
+    return text && strncmp(text, start, strlen(start)) == 0;
+}
 
 // A copy with a NUL behind it, size + 1 bytes; NULL when out of memory. strndup is not it: it may
 // read on for a NUL that a view does not have.

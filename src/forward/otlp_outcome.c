@@ -78,7 +78,7 @@ static void add_percent_encoded(struct oto_otlp_outcome *outcome, const char *te
     for (; *text && size < sizeof(plain); text++) {
         int high = *text == '%' ? hex_value(text[1]) : -1;
         int low = high >= 0 ? hex_value(text[2]) : -1;
-        plain[size++] = low >= 0 ? (uint8_t)(high << 4 | low) : (uint8_t)*text;
+        plain[size++] = (uint8_t)(low >= 0 ? high << 4 | low : *text);
         text += low >= 0 ? 2 : 0;
     }
     add_text(outcome, oto_bytes(plain, size));
@@ -177,11 +177,6 @@ static void read_response(struct oto_bytes message, struct oto_otlp_outcome *out
 
 // --- verdicts ---
 
-static int begins_with(const char *text, const char *prefix)
-{
-    return text && strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 static int is_repeatable_http(int status)
 {
     return status == 429 || status == 502 || status == 503 || status == 504;
@@ -191,7 +186,7 @@ static void judge_http(const struct oto_otlp_answer *answer, struct oto_otlp_out
 {
     int found = 0;
     if (answer->http_status / 100 == 2) {
-        if (begins_with(answer->content_type, "application/x-protobuf"))
+        if (oto_text_begins_with(answer->content_type, "application/x-protobuf"))
             read_response(answer->body, outcome);
         outcome->verdict = OTO_OTLP_TAKEN;
         return;
@@ -199,7 +194,7 @@ static void judge_http(const struct oto_otlp_answer *answer, struct oto_otlp_out
     (void)snprintf(outcome->message, sizeof(outcome->message), "HTTP %d", answer->http_status);
     if (answer->body.size)
         add_word(outcome, ": ");
-    if (begins_with(answer->content_type, "application/x-protobuf"))
+    if (oto_text_begins_with(answer->content_type, "application/x-protobuf"))
         read_status(answer->body, outcome, 1, &found);
     else
         add_text(outcome, answer->body);
@@ -240,7 +235,8 @@ static int is_repeatable_grpc(long code, int has_retry_info)
 // An answer that gRPC's own rules do not cover: a proxy's, or of a server that is something else.
 static void judge_no_grpc(const struct oto_otlp_answer *answer, struct oto_otlp_outcome *outcome)
 {
-    if (answer->http_status == 200 && begins_with(answer->content_type, "application/grpc")) {
+    if (answer->http_status == 200 &&
+        oto_text_begins_with(answer->content_type, "application/grpc")) {
         add_word(outcome, "the answer broke off: it has no grpc-status");
         outcome->verdict = OTO_OTLP_REPEAT;
         return;

@@ -56,11 +56,6 @@ void oto_otlp_sender_options_default(struct oto_otlp_sender_options *options)
 
 // --- where to ---
 
-static int begins_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 static const struct scheme {
     const char *name, *becomes;
     enum oto_otlp_transport transport;
@@ -72,7 +67,7 @@ static const struct scheme {
 static const struct scheme *scheme_of(const char *url)
 {
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-        if (begins_with(url, schemes[i].name))
+        if (oto_text_begins_with(url, schemes[i].name))
             return &schemes[i];
     return NULL;
 }
@@ -197,7 +192,7 @@ static int set_options(const struct oto_otlp_sender *s, struct request *request)
     CURL *easy = request->easy;
     int ok = 1;
     int is_grpc = s->transport == OTO_OTLP_TRANSPORT_GRPC;
-    int has_tls = begins_with(s->urls[0], "https://");
+    int has_tls = oto_text_begins_with(s->urls[0], "https://");
     SET(CURLOPT_HTTP_VERSION, has_tls   ? (long)CURL_HTTP_VERSION_2TLS
                               : is_grpc ? (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
                                         : (long)CURL_HTTP_VERSION_1_1);

@@ -184,7 +184,8 @@ static enum oto_status send_request(const struct oto_http_call_options *options,
 {
     struct oto_buffer head;
     oto_buffer_init(&head, &oto_allocator_heap, HEAD_MAX);
-    const char *host = strncmp(options->address, "unix:", 5) == 0 ? "localhost" : options->address;
+    const char *host =
+        oto_text_begins_with(options->address, "unix:") ? "localhost" : options->address;
     enum oto_status status = oto_buffer_append_format(
         &head,
         "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\n"

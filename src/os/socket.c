@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "os/socket.h"
+#include "base/bytes.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -79,7 +80,7 @@ static const char *parse_address(const char *address, struct socket_address *a)
     char host[64];
     uint16_t port;
     memset(a, 0, sizeof *a);
-    if (strncmp(address, "unix:", 5) == 0)
+    if (oto_text_begins_with(address, "unix:"))
         return parse_unix(address + 5, a);
     const char *colon = strrchr(address, ':');
     if (!colon)

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "os/thread.h"
+#include "base/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,7 +141,7 @@ static int read_small(const char *path, char *text, size_t size)
 static unsigned cpus_of_quota(const char *text)
 {
     char *end;
-    if (strncmp(text, "max", 3) == 0)
+    if (oto_text_begins_with(text, "max"))
         return UINT32_MAX;
     unsigned long long quota = strtoull(text, &end, 10);
     unsigned long long period = strtoull(end, NULL, 10);

@@ -288,7 +288,7 @@ static enum oto_status remove_leftover(void *state, const struct oto_folder_entr
 {
     const struct disk_store *store = state;
     char path[PATH_MAX_BYTES];
-    if (!entry->is_file || strncmp(entry->name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
+    if (!entry->is_file || !oto_text_begins_with(entry->name, TEMPORARY_PREFIX))
         return OTO_OK;
     snprintf(path, sizeof path, "%s/%s", store->path, entry->name);
     return oto_path_remove(path, err);

@@ -38,11 +38,37 @@ static void format_appends_short_and_long_text(void **state)
     oto_buffer_release(&b);
 }
 
+static void a_beginning_is_found_or_not(void **state)
+{
+    (void)state;
+    // A copy of just its size: reading past it is seen by the sanitizer.
+    uint8_t *data = oto_alloc(&oto_allocator_heap, 4);
+    assert_non_null(data);
+    memcpy(data, "/api", 4);
+    struct oto_bytes bytes = oto_bytes(data, 4);
+    assert_true(oto_bytes_begin_with(bytes, ""));
+    assert_true(oto_bytes_begin_with(bytes, "/a"));
+    assert_true(oto_bytes_begin_with(bytes, "/api"));
+    assert_false(oto_bytes_begin_with(bytes, "/api/"));
+    assert_false(oto_bytes_begin_with(bytes, "/b"));
+    assert_true(oto_bytes_begin_with(oto_bytes(NULL, 0), ""));
+    assert_false(oto_bytes_begin_with(oto_bytes(NULL, 0), "/"));
+    oto_free(&oto_allocator_heap, data, 4);
+
+    assert_true(oto_text_begins_with("https://x", "https://"));
+    assert_true(oto_text_begins_with("https://", "https://"));
+    assert_true(oto_text_begins_with("", ""));
+    assert_false(oto_text_begins_with("http://x", "https://"));
+    assert_false(oto_text_begins_with("https:/", "https://"));
+    assert_false(oto_text_begins_with(NULL, ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buffer_grows_to_its_limit),
         cmocka_unit_test(format_appends_short_and_long_text),
+        cmocka_unit_test(a_beginning_is_found_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
