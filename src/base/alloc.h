@@ -6,6 +6,19 @@
 
 #include "base/status.h"
 
+// 1 under AddressSanitizer: who keeps freed blocks for their next user keeps none then, so that
+// every use after the free is seen.
+#if defined(__SANITIZE_ADDRESS__)
+#define OTO_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define OTO_ASAN 1
+#endif
+#endif
+#ifndef OTO_ASAN
+#define OTO_ASAN 0
+#endif
+
 // An allocator: three functions and their state. `resize` may move; NULL on failure, old block
 // kept.
 struct oto_allocator {

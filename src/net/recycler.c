@@ -4,17 +4,7 @@
 
 #define STEP 32u
 #define LISTS 64u // to 2 KiB
-
-#if defined(__SANITIZE_ADDRESS__)
-#define KEPT 0u
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KEPT 0u
-#endif
-#endif
-#ifndef KEPT
 #define KEPT 256u // a list
-#endif
 
 struct block {
     struct block *next;
@@ -68,7 +58,7 @@ static void recycler_free(void *state, void *memory, size_t size)
     struct block *block = memory;
     size_t list = list_of(size);
     r->out--;
-    if (list < LISTS && r->counts[list] + 1u <= KEPT && !r->closed) {
+    if (!OTO_ASAN && list < LISTS && r->counts[list] < KEPT && !r->closed) {
         block->next = r->kept[list];
         r->kept[list] = block;
         r->counts[list]++;

@@ -2,17 +2,6 @@
 
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define KEPT 0u
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KEPT 0u
-#endif
-#endif
-#ifndef KEPT
-#define KEPT OTO_SMALL_BLOCKS_KEPT
-#endif
-
 // In front of each block; 16 bytes, so that what follows is aligned as malloc's.
 struct oto_small_block {
     size_t size; // this head included
@@ -92,7 +81,8 @@ void oto_small_blocks_give(struct oto_small_blocks *blocks, void *memory)
         return;
     }
     size_t list = list_of(block->size);
-    if (list >= OTO_SMALL_BLOCK_SIZES || blocks->kept_count[list] >= KEPT) {
+    if (OTO_ASAN || list >= OTO_SMALL_BLOCK_SIZES ||
+        blocks->kept_count[list] >= OTO_SMALL_BLOCKS_KEPT) {
         oto_free(blocks->allocator, block, block->size);
         return;
     }

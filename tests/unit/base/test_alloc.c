@@ -1,41 +1,10 @@
-#include "base/bytes.h"
-#include "cmocka_all.h"
-
-// An allocator that counts what is out and fails on demand.
-struct counter {
-    size_t bytes;
-    int calls_left; // -1: no limit
-};
-
-static void *counted_alloc(void *state, size_t size)
-{
-    struct counter *c = state;
-    if (c->calls_left == 0)
-        return NULL;
-    c->calls_left -= c->calls_left > 0;
-    c->bytes += size;
-    return oto_alloc(&oto_allocator_heap, size);
-}
-static void *counted_resize(void *state, void *block, size_t old_size, size_t size)
-{
-    struct counter *c = state;
-    if (c->calls_left == 0)
-        return NULL;
-    c->calls_left -= c->calls_left > 0;
-    c->bytes += size - old_size;
-    return oto_resize(&oto_allocator_heap, block, old_size, size);
-}
-static void counted_free(void *state, void *block, size_t size)
-{
-    ((struct counter *)state)->bytes -= size;
-    oto_free(&oto_allocator_heap, block, size);
-}
+#include "counted_allocator.h"
 
 static void arena_memory_is_aligned_and_never_moves(void **state)
 {
     (void)state;
-    struct counter count = {0, -1};
-    struct oto_allocator a = {counted_alloc, counted_resize, counted_free, &count};
+    struct counted count = COUNTED_NO_LIMIT;
+    struct oto_allocator a = counted_allocator(&count);
     struct oto_arena arena;
     oto_arena_init(&arena, &a, 1024, 1 << 20);
     uint8_t *kept[500];
@@ -82,8 +51,8 @@ static void arena_survives_a_failing_allocator(void **state)
 {
     (void)state;
     for (int fail = 0; fail < 10; fail++) {
-        struct counter count = {0, fail};
-        struct oto_allocator a = {counted_alloc, counted_resize, counted_free, &count};
+        struct counted count = {.calls_left = fail};
+        struct oto_allocator a = counted_allocator(&count);
         struct oto_arena arena;
         oto_arena_init(&arena, &a, 512, 1 << 20);
         int failed = 0;
@@ -98,14 +67,14 @@ static void arena_survives_a_failing_allocator(void **state)
 static void arena_gives_back_what_lies_alone_until_it_is_shared(void **state)
 {
     (void)state;
-    struct counter count = {0, -1};
-    struct oto_allocator a = {counted_alloc, counted_resize, counted_free, &count};
+    struct counted count = COUNTED_NO_LIMIT;
+    struct oto_allocator a = counted_allocator(&count);
     struct oto_arena arena;
     oto_arena_init(&arena, &a, 1024, 1 << 20);
     for (int with_block = 0; with_block < 2; with_block++) {
         if (with_block)
             assert_non_null(oto_arena_alloc(&arena, 10));
-        size_t used = arena.used_bytes, bytes = (size_t)count.bytes;
+        size_t used = arena.used_bytes, bytes = count.bytes;
         uint8_t *first = oto_arena_alloc_alone(&arena, 5000);
         uint8_t *second = oto_arena_alloc_alone(&arena, 99);
         assert_int_equal((uintptr_t)first % 64, 0);

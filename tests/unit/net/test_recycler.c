@@ -1,43 +1,6 @@
-#include "cmocka_all.h"
+#include "counted_allocator.h"
 
 #include "net/recycler.h"
-#include <stdlib.h>
-#include <string.h>
-
-// An allocator that knows how much is out, and can be told to refuse.
-struct counted {
-    size_t blocks, bytes, calls;
-    int refuse;
-};
-
-static void *counted_alloc(void *state, size_t size)
-{
-    struct counted *c = state;
-    if (c->refuse)
-        return NULL;
-    c->blocks++;
-    c->calls++;
-    c->bytes += size;
-    return malloc(size);
-}
-
-static void counted_free(void *state, void *block, size_t size)
-{
-    struct counted *c = state;
-    memset(block, 0xDD, size);
-    c->blocks--;
-    c->bytes -= size;
-    free(block);
-}
-
-static void *counted_resize(void *state, void *block, size_t old_size, size_t size)
-{
-    struct counted *c = state;
-    if (c->refuse)
-        return NULL;
-    c->bytes += size - old_size;
-    return realloc(block, size);
-}
 
 #define HELD 300
 
@@ -46,8 +9,8 @@ static void *counted_resize(void *state, void *block, size_t old_size, size_t si
 static void blocks_are_apart(void **state)
 {
     (void)state;
-    struct counted counted = {0};
-    struct oto_allocator below = {counted_alloc, counted_resize, counted_free, &counted};
+    struct counted counted = COUNTED_NO_LIMIT;
+    struct oto_allocator below = counted_allocator(&counted);
     struct oto_recycler *recycler = oto_recycler_new(&below);
     const struct oto_allocator *a = oto_recycler_allocator(recycler);
     uint8_t *held[HELD] = {NULL};
@@ -85,8 +48,8 @@ static void blocks_are_apart(void **state)
 static void it_outlives_its_owner(void **state)
 {
     (void)state;
-    struct counted counted = {0};
-    struct oto_allocator below = {counted_alloc, counted_resize, counted_free, &counted};
+    struct counted counted = COUNTED_NO_LIMIT;
+    struct oto_allocator below = counted_allocator(&counted);
     struct oto_recycler *recycler = oto_recycler_new(&below);
     const struct oto_allocator *a = oto_recycler_allocator(recycler);
     void *owed = oto_alloc(a, 100), *large = oto_alloc(a, 5000), *early = oto_alloc(a, 100);
@@ -102,13 +65,13 @@ static void it_outlives_its_owner(void **state)
 static void no_memory_is_told(void **state)
 {
     (void)state;
-    struct counted counted = {0};
-    struct oto_allocator below = {counted_alloc, counted_resize, counted_free, &counted};
+    struct counted counted = COUNTED_NO_LIMIT;
+    struct oto_allocator below = counted_allocator(&counted);
     struct oto_recycler *recycler = oto_recycler_new(&below);
     const struct oto_allocator *a = oto_recycler_allocator(recycler);
     uint8_t *block = oto_alloc(a, 40);
     block[39] = 7;
-    counted.refuse = 1;
+    counted.calls_left = 0;
     assert_null(oto_alloc(a, 500));
     assert_null(oto_alloc(a, 5000));
     assert_null(oto_resize(a, block, 40, 900));
