@@ -1,4 +1,5 @@
-// A disk that fails loses a group and nothing else; every mode writes and syncs.
+// A disk that fails loses a group and nothing else; every mode writes and syncs; memory of a burst
+// goes back.
 #include "wal_fixture.h"
 
 #include <signal.h>
@@ -147,6 +148,70 @@ static void the_faster_modes_write_and_sync_too(void **state)
     }
 }
 
+// --- staging memory ---
+
+enum { KIB = 1 << 10, MIB = 1 << 20, PAGE = 4096 };
+
+// Of both buffers: pages that hold something, for those that were given back read as zeros. Nothing
+// must be under way.
+static size_t kept_bytes(struct owner *o)
+{
+    static const uint8_t zeros[PAGE];
+    size_t kept = 0;
+    oto_mutex_lock(&o->wal->lock);
+    for (int i = 0; i < 2; i++) {
+        const struct oto_buffer *bytes = &o->wal->groups[i].bytes;
+        for (size_t at = 0; at + PAGE <= bytes->capacity; at += PAGE)
+            kept += memcmp(bytes->data + at, zeros, PAGE) != 0 ? PAGE : 0;
+    }
+    oto_mutex_unlock(&o->wal->lock);
+    return kept;
+}
+
+static void of_a_burst_no_more_stays_than_an_eighth_of_the_limit(void **state)
+{
+    (void)state;
+    struct owner *o = owner_new();
+    o->options.segment_size_bytes = 64 * MIB;
+    assert_int_equal(o->options.staged_bytes_max, 32 * MIB);
+    start(o);
+    append_big(o, 12 * MIB, 'a');
+    append_big(o, 12 * MIB, 'b'); // into the other buffer
+    assert_in_range(kept_bytes(o), 4 * MIB, 2 * 4 * MIB);
+    stop(o);
+    open_and_replay(o); // what was given back had been written
+    assert_int_equal(o->count, 2);
+    assert_int_equal(o->texts[1][0], 'b');
+    stop(o);
+    owner_free(o);
+}
+
+static void staging_memory_fades_to_what_groups_take_lately(void **state)
+{
+    (void)state;
+    struct owner *o = owner_new();
+    o->options.segment_size_bytes = 64 * MIB;
+    start(o);
+    append_big(o, 3 * MIB, 'a');
+    append_big(o, 3 * MIB, 'b');
+    size_t burst = kept_bytes(o);
+    assert_in_range(burst, 6 * MIB, 8 * MIB); // soon needed again, for all that is known
+    for (int i = 0; i < 4; i++)
+        append_big(o, 10 * KIB, 'c');
+    assert_true(kept_bytes(o) >= burst / 2); // nor does it go at once
+    for (int i = 0; i < 60; i++)
+        append_big(o, 10 * KIB, 'd');
+    assert_in_range(kept_bytes(o), 1, 2 * 2 * 256 * KIB);
+    append_big(o, 3 * MIB, 'e'); // comes back when it is needed
+    stop(o);
+    open_and_replay(o);
+    assert_int_equal(o->count, 67);
+    assert_int_equal(o->texts[65][30], 'd');
+    assert_int_equal(o->texts[66][30], 'e');
+    stop(o);
+    owner_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +220,8 @@ int main(void)
         cmocka_unit_test(records_that_could_not_be_cut_off_are_void),
         cmocka_unit_test(a_file_size_limit_is_a_full_disk),
         cmocka_unit_test(the_faster_modes_write_and_sync_too),
+        cmocka_unit_test(of_a_burst_no_more_stays_than_an_eighth_of_the_limit),
+        cmocka_unit_test(staging_memory_fades_to_what_groups_take_lately),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
