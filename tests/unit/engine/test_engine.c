@@ -449,6 +449,60 @@ static void a_recovery_that_waits_for_a_full_disk_can_be_cancelled(void **state)
     fixture_free(f);
 }
 
+// --- memory that a segment outgrew ---
+
+// Whether the free arrays of that segment's size hold something; pages that went back are zeros.
+static int are_outgrown_resident(struct fixture *f, size_t size)
+{
+    uint8_t *array = oto_alloc(&f->engine->arena_allocator, size);
+    assert_non_null(array);
+    int found = 0;
+    for (size_t at = 4096; at + 4096 <= size; at += 4096)
+        found |= array[at] != 0;
+    oto_free(&f->engine->arena_allocator, array, size);
+    return found;
+}
+
+// Seals a segment that outgrew its first arrays, as if it had been filled for that long.
+static int outgrown_stay(uint64_t filled_ns)
+{
+    enum { ROWS = 16000, REPEATS = 1200 };
+    static uint8_t payload[REPEATS * sizeof((struct request *)0)->bytes];
+    struct fixture *f = fixture_new();
+    struct request r;
+    f->options.flush_rows = ROWS;
+    fixture_start(f);
+    request_make(&r, 1, 0);
+    request_send(f, &r);
+    assert_int_equal(request_wait(f, &r), OTO_OK);
+    // More rows than the first arrays have: a request's bytes again are a request as well.
+    for (size_t i = 0; i < REPEATS; i++)
+        memcpy(payload + i * r.size, r.bytes, r.size);
+    r.answered = 0;
+    r.ingest.payload = oto_bytes(payload, REPEATS * r.size);
+    oto_shard_ingest(f->shard, &r.ingest);
+    f->shard->open->opened_ns = oto_clock_monotonic_ns() - filled_ns;
+    // Not durable yet, for all the shard knows: the flusher does not have it, nor its arrays.
+    assert_true(oto_shard_seal(f->shard));
+    assert_non_null(f->shard->closing);
+    int found = are_outgrown_resident(f, ROWS / OTO_ROWS_GROWTH * sizeof(uint64_t));
+    assert_int_equal(request_wait(f, &r), OTO_OK);
+    fixture_drain(f);
+    struct disk_rows disk;
+    count_disk(f, &disk);
+    assert_int_equal(disk.total, (REPEATS + 1) * ROWS_A_REQUEST);
+    fixture_free(f);
+    return found;
+}
+
+static void what_a_segment_outgrew_is_forgotten_when_rows_come_slowly(void **state)
+{
+    (void)state;
+    // Once more where this thread had to wait for so long that rows seemed slow.
+    assert_true(outgrown_stay(0) || outgrown_stay(0) || outgrown_stay(0));
+    assert_false(outgrown_stay(1000000000u));
+}
+
 // --- promotions ---
 
 static void a_promoted_attribute_keeps_its_id(void **state)
@@ -488,6 +542,7 @@ int main(void)
         cmocka_unit_test(a_failed_log_undoes_rows_and_answers_retryably),
         cmocka_unit_test(a_full_disk_stops_ingestion_when_memory_is_full_and_heals),
         cmocka_unit_test(a_recovery_that_waits_for_a_full_disk_can_be_cancelled),
+        cmocka_unit_test(what_a_segment_outgrew_is_forgotten_when_rows_come_slowly),
         cmocka_unit_test(a_promoted_attribute_keeps_its_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ struct fixture {
     atomic_int headers, completed, answered, gone, drained, held_alive;
     atomic_int half_closed;
     atomic_long reserved, counted;
+    atomic_uintptr_t body; // where that of the latest request lay
 };
 
 // What a handler keeps for an exchange that is answered later.
@@ -123,6 +124,7 @@ static inline void on_complete(void *state, struct oto_exchange *e)
     struct fixture *f = state;
     const struct oto_http_request *r = oto_exchange_request(e);
     char text[64];
+    atomic_store(&f->body, (uintptr_t)r->body.data);
     atomic_fetch_add(&f->completed, 1);
     if (path_is(e, "/later")) {
         struct later *l = later_new(f, e);

@@ -300,7 +300,8 @@ static void post(int fd, const char *path, unsigned size)
     say_bytes(fd, body, size);
 }
 
-// A request whose body was released is answered as any other, and so are those that use its memory.
+// A request whose body was released is answered as any other, and so are those that use its memory,
+// long before that answer.
 static void a_body_that_was_read_is_no_longer_needed(void **state)
 {
     (void)state;
@@ -309,8 +310,10 @@ static void a_body_that_was_read_is_no_longer_needed(void **state)
     int fd = dial(&f), other = dial(&f);
     post(fd, "/hold", 90000);
     await(&f.completed, 1);
+    uintptr_t released = atomic_load(&f.body);
     post(other, "/x", 80000);
     hear(other, "80000", 1);
+    assert_true(atomic_load(&f.body) == released);
     post(other, "/release", 100000);
     hear(other, "released", 1);
     hear(fd, "held", 1);
