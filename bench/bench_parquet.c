@@ -3,8 +3,8 @@
 // u32 length, then the request), orders the rows of its fullest table, writes them to memory, and
 // prints JSON: the whole table, then each column written alone. The best round counts.
 // With 0 rounds it writes the whole table once, for counting instructions (bench.h). With fewer
-// than 0 the columns are left out.
-//   bench_parquet logs|traces|metrics FILE [ROUNDS [OUT.parquet]]
+// than 0 the columns are left out. Either way a named column can be written instead of the table.
+//   bench_parquet logs|traces|metrics FILE [ROUNDS [OUT.parquet | COLUMN]]
 #include "bench.h"
 #include "otlp/otlp_decode.h"
 #include "parquet/parquet_writer.h"
@@ -137,6 +137,19 @@ static struct oto_batch alone(const struct oto_batch *batch, uint32_t column,
     return one;
 }
 
+static struct oto_batch named(const struct oto_batch *batch, const char *name,
+                              struct oto_schema *schema)
+{
+    uint32_t i = 0;
+    while (i < batch->schema->field_count && strcmp(batch->schema->fields[i]->name, name) != 0)
+        i++;
+    if (i == batch->schema->field_count) {
+        fprintf(stderr, "no column %s\n", name);
+        exit(2);
+    }
+    return alone(batch, i, schema);
+}
+
 static void print_columns(struct input *in, int rounds)
 {
     struct oto_parquet_result result;
@@ -167,7 +180,8 @@ int main(int argc, char **argv)
     while (argc > 2 && signal < OTO_SIGNAL_COUNT && strcmp(argv[1], names[signal]) != 0)
         signal++;
     if (argc < 3 || signal == OTO_SIGNAL_COUNT) {
-        fprintf(stderr, "usage: %s logs|traces|metrics FILE [ROUNDS [OUT.parquet]]\n", argv[0]);
+        fprintf(stderr, "usage: %s logs|traces|metrics FILE [ROUNDS [OUT.parquet | COLUMN]]\n",
+                argv[0]);
         return 2;
     }
     struct oto_schemas *schemas = oto_schemas_new(&oto_allocator_heap, NULL, 0, NULL);
@@ -185,7 +199,9 @@ int main(int argc, char **argv)
     in.options.sorted_by_count = oto_table_sorted_by(table, &in.options.sorted_by);
     in.codec = oto_codec_new(&oto_allocator_heap);
     if (rounds <= 0) {
-        double ns = best_of(&in, &in.batch, rounds ? -rounds : 1, &result);
+        struct oto_schema schema;
+        struct oto_batch batch = argc > 4 ? named(&in.batch, argv[4], &schema) : in.batch;
+        double ns = best_of(&in, &batch, rounds ? -rounds : 1, &result);
         if (rounds == 0)
             bench_case_done("write", in.count);
         printf("{\"rows\": %u, \"bytes_per_row\": %.2f, \"ns_per_row\": %.1f}\n", in.count,

@@ -133,8 +133,8 @@ static enum oto_status put_lists(struct oto_parquet_file *file, const uint32_t *
 struct pairs {
     uint64_t repetition;
     uint64_t definition;
-    unsigned filled; // bits of both, less than 32 between two calls
-    uint8_t *repetition_at;
+    unsigned filled;        // bits of both, less than 8 between two calls
+    uint8_t *repetition_at; // room for a word here
     uint8_t *definition_at;
     uint32_t count;
 };
@@ -147,44 +147,42 @@ static inline void put_pairs(struct pairs *to, uint32_t repetition, uint32_t def
     to->definition |= (uint64_t)definition << to->filled;
     to->filled += PAIR_BITS * count;
     to->count += count;
-    if (to->filled < 32)
-        return;
-    oto_store32(to->repetition_at, (uint32_t)to->repetition);
-    oto_store32(to->definition_at, (uint32_t)to->definition);
-    to->repetition_at += 4;
-    to->definition_at += 4;
-    to->repetition >>= 32;
-    to->definition >>= 32;
-    to->filled -= 32;
+    oto_store64(to->repetition_at, to->repetition);
+    oto_store64(to->definition_at, to->definition);
+    unsigned whole = to->filled / 8;
+    to->repetition_at += whole;
+    to->definition_at += whole;
+    to->repetition >>= 8 * whole;
+    to->definition >>= 8 * whole;
+    to->filled %= 8;
 }
 
-// Values of one inner list.
-static inline void put_inner(struct pairs *to, uint32_t count, uint32_t repetition)
+// One inner list: its values, or that it is empty, or (is_none) that there is none.
+static inline void put_inner(struct pairs *to, uint32_t count, uint32_t repetition, int is_none)
 {
-    for (; count; repetition = PAIR_BITS) {
-        uint32_t some = count < PAIRS_MAX ? count : PAIRS_MAX;
-        uint32_t each = EACH_PAIR >> (32 - PAIR_BITS * some);
-        put_pairs(to, (each & ~1u) * 2 | repetition, each * 2, some);
-        count -= some;
+    uint32_t some = count < PAIRS_MAX ? count : PAIRS_MAX;
+    uint32_t levels = some + !some, each = EACH_PAIR >> (32 - PAIR_BITS * levels);
+    put_pairs(to, (each & ~1u) * 2 | repetition, some ? each * 2 : !is_none, levels);
+    for (count -= some; count; count -= some) {
+        some = count < PAIRS_MAX ? count : PAIRS_MAX;
+        each = EACH_PAIR >> (32 - PAIR_BITS * some);
+        put_pairs(to, each * 2, each * 2, some);
     }
 }
 
-// Returns how many levels there are.
+// Returns how many levels there are. Rows without a list go the way of those with one: a branch
+// between them would be foretold wrong for many.
 static uint32_t put_pairs_of_rows(const struct oto_parquet_leaf *leaf, const uint32_t *indices,
                                   uint32_t row_count, struct pairs to)
 {
     const uint32_t *outer = leaf->outer, *inner = leaf->inner;
     for (uint32_t i = 0; i < row_count; i++) {
-        uint32_t first = outer[indices[i]], end = outer[indices[i] + 1];
-        if (first == end)
-            put_pairs(&to, 0, 0, 1);
-        for (uint32_t j = first; j < end; j++) {
-            uint32_t size = inner[j + 1] - inner[j];
-            if (size)
-                put_inner(&to, size, j > first);
-            else
-                put_pairs(&to, j > first, 1, 1);
-        }
+        uint32_t first = outer[indices[i]], end = outer[indices[i] + 1], j = first;
+        do {
+            uint32_t next = j < end ? j + 1 : j;
+            put_inner(&to, inner[next] - inner[j], j > first, first == end);
+            j = next;
+        } while (j < end);
     }
     oto_store64(to.repetition_at, to.repetition);
     oto_store64(to.definition_at, to.definition);
