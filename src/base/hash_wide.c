@@ -3,8 +3,8 @@
 #include "base/hash.h"
 #include "base/processor.h"
 
-#if defined(OTO_SSE2)
-#include <emmintrin.h>
+#if defined(OTO_X86_64)
+#include <immintrin.h>
 #endif
 
 #define BLOCK_BYTES 128
@@ -48,40 +48,39 @@ static void wide_blocks_plain(struct wide_state *state, const uint8_t *at, size_
     }
 }
 
-#if defined(OTO_SSE2)
+#if defined(OTO_X86_64)
 
-static inline __m128i wide_step(__m128i state, const uint8_t *at)
+__attribute__((target("avx2"))) static inline __m256i wide_step2(__m256i state, const uint8_t *at)
 {
-    __m128i mixed = _mm_xor_si128(state, _mm_loadu_si128((const __m128i *)(const void *)at));
-    __m128i product = _mm_mul_epu32(mixed, _mm_srli_epi64(mixed, 32));
-    return _mm_add_epi64(product, _mm_shuffle_epi32(mixed, 0x4e)); // the other word of the pair
+    __m256i mixed = _mm256_xor_si256(state, _mm256_loadu_si256((const __m256i *)(const void *)at));
+    __m256i product = _mm256_mul_epu32(mixed, _mm256_srli_epi64(mixed, 32));
+    return _mm256_add_epi64(product, _mm256_shuffle_epi32(mixed, 0x4e));
+}
+
+__attribute__((target("avx2"))) static void wide_blocks_avx2(struct wide_state *state,
+                                                             const uint8_t *at, size_t count)
+{
+    __m256i *words = (__m256i *)(void *)state->words;
+    __m256i s0 = _mm256_loadu_si256(words), s1 = _mm256_loadu_si256(words + 1),
+            s2 = _mm256_loadu_si256(words + 2), s3 = _mm256_loadu_si256(words + 3);
+    for (; count; count--, at += BLOCK_BYTES) {
+        s0 = wide_step2(s0, at);
+        s1 = wide_step2(s1, at + 32);
+        s2 = wide_step2(s2, at + 64);
+        s3 = wide_step2(s3, at + 96);
+    }
+    _mm256_storeu_si256(words, s0);
+    _mm256_storeu_si256(words + 1, s1);
+    _mm256_storeu_si256(words + 2, s2);
+    _mm256_storeu_si256(words + 3, s3);
 }
 
 static void wide_blocks(struct wide_state *state, const uint8_t *at, size_t count)
 {
-    __m128i *words = (__m128i *)(void *)state->words;
-    __m128i s0 = _mm_loadu_si128(words), s1 = _mm_loadu_si128(words + 1),
-            s2 = _mm_loadu_si128(words + 2), s3 = _mm_loadu_si128(words + 3),
-            s4 = _mm_loadu_si128(words + 4), s5 = _mm_loadu_si128(words + 5),
-            s6 = _mm_loadu_si128(words + 6), s7 = _mm_loadu_si128(words + 7);
-    for (; count; count--, at += BLOCK_BYTES) {
-        s0 = wide_step(s0, at);
-        s1 = wide_step(s1, at + 16);
-        s2 = wide_step(s2, at + 32);
-        s3 = wide_step(s3, at + 48);
-        s4 = wide_step(s4, at + 64);
-        s5 = wide_step(s5, at + 80);
-        s6 = wide_step(s6, at + 96);
-        s7 = wide_step(s7, at + 112);
-    }
-    _mm_storeu_si128(words, s0);
-    _mm_storeu_si128(words + 1, s1);
-    _mm_storeu_si128(words + 2, s2);
-    _mm_storeu_si128(words + 3, s3);
-    _mm_storeu_si128(words + 4, s4);
-    _mm_storeu_si128(words + 5, s5);
-    _mm_storeu_si128(words + 6, s6);
-    _mm_storeu_si128(words + 7, s7);
+    if (__builtin_cpu_supports("avx2"))
+        wide_blocks_avx2(state, at, count);
+    else
+        wide_blocks_plain(state, at, count);
 }
 
 #else
