@@ -363,6 +363,29 @@ enum oto_status oto_column_append_nulls(struct oto_builder *b, struct oto_column
     return OTO_OK;
 }
 
+void oto_column_lay_nulls(struct oto_column *c, uint32_t count)
+{
+    size_t width = oto_field_width(c->field);
+    memset((uint8_t *)c->values + c->length * width, 0, count * width);
+    clear_bits(c->validity, c->length, c->length + count);
+}
+
+// Bits from `from` to the end of the byte that `to` is in.
+static void set_bits(uint8_t *bits, uint32_t from, uint32_t to)
+{
+    size_t whole = ((size_t)from + 7) / 8, end = ((size_t)to + 7) / 8;
+    uint8_t *byte = &bits[from / 8];
+    if (from % 8)
+        put_shared_byte(byte, *byte | 0xFFu << from % 8);
+    if (end > whole)
+        memset(bits + whole, 0xFF, end - whole);
+}
+
+void oto_column_lift_nulls(struct oto_column *c, uint32_t count)
+{
+    set_bits(c->validity, c->length, c->length + count);
+}
+
 enum oto_status oto_column_append_end(struct oto_builder *b, struct oto_column *c)
 {
     OTO_TRY(oto_column_reserve(b, c, 1));
@@ -451,13 +474,8 @@ static void rollback_column(struct oto_column *c, uint32_t length)
     for (uint32_t i = 0; i < c->child_count; i++)
         rollback_column(&c->children[i], c->offsets[length]);
     if (c->validity && c->length > length) {
-        size_t whole = ((size_t)length + 7) / 8, end = ((size_t)c->length + 7) / 8;
-        uint8_t *byte = &c->validity[length / 8];
         c->null_count -= count_nulls(c->validity, length, c->length);
-        if (length % 8)
-            put_shared_byte(byte, *byte | 0xFFu << length % 8);
-        if (end > whole)
-            memset(c->validity + whole, 0xFF, end - whole);
+        set_bits(c->validity, length, c->length);
     }
     c->length = length;
     if (c->window && length <= c->window_first) { // all before it are zero

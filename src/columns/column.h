@@ -172,6 +172,12 @@ OTO_MUST_CHECK enum oto_status oto_column_append_null(struct oto_builder *b, str
 // The same, `count` times, for what is not a MAP, LIST or STRUCTS.
 OTO_MUST_CHECK enum oto_status oto_column_append_nulls(struct oto_builder *b, struct oto_column *c,
                                                        uint32_t count);
+// For callers that know where nulls will be before they know where not: writes `count` nulls behind
+// the last entry without appending them, and takes those away that were not appended. There must be
+// room for them, validity, and no window. Whoever puts a value in place of a null sets its bit, and
+// whoever appends adds to length and null_count.
+void oto_column_lay_nulls(struct oto_column *c, uint32_t count);
+void oto_column_lift_nulls(struct oto_column *c, uint32_t count);
 // MAP, LIST, STRUCTS: closes one entry whose children were appended: its offset is the children's
 // length now. Reserves.
 OTO_MUST_CHECK enum oto_status oto_column_append_end(struct oto_builder *b, struct oto_column *c);

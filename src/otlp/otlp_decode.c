@@ -193,6 +193,7 @@ const uint32_t *oto_otlp_decoded_mark(const struct oto_otlp_decoder *d)
 static void table_rollback(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
                            const uint32_t *mark)
 {
+    oto_otlp_lift_promoted(&t->sinks[OTO_OTLP_SINK_RECORD]);
     oto_builder_rollback(t->builder, mark);
     for (int s = 0; s < OTO_OTLP_SINK_COUNT; s++)
         oto_otlp_sink_rolled_back(d, &t->sinks[s]);
@@ -432,6 +433,7 @@ enum oto_status oto_otlp_put_unique(struct oto_otlp_decoder *d, struct oto_colum
 enum oto_status oto_otlp_row_slow(struct oto_otlp_table *t)
 {
     const uint32_t rows = 64;
+    oto_otlp_lift_promoted(&t->sinks[OTO_OTLP_SINK_RECORD]);
     for (uint32_t i = 0; i < t->row_column_count; i++)
         OTO_TRY(oto_column_reserve(t->builder, t->row_columns[i], rows));
     t->rows_left = rows;

@@ -4,6 +4,7 @@
 #include "otlp/otlp_decode_internal.h"
 
 #define FIELD_ID_CONFIGURED 10000
+#define LAID 64u // nulls that are laid at once
 
 // --- making and forgetting ---
 
@@ -101,7 +102,7 @@ void oto_otlp_sink_rolled_back(struct oto_otlp_decoder *d, struct oto_otlp_sink 
     forget_values(d, s);
     s->sets = 0;
     for (uint32_t i = 0; i < s->promoted_count; i++)
-        s->promoted[i].filled = 0;
+        s->promoted[i].filled = s->promoted[i].laid = s->promoted[i].put = 0;
 }
 
 // --- keys ---
@@ -210,8 +211,60 @@ static int put_null_texts(struct oto_column *c, uint32_t count)
     return 1;
 }
 
+// Appends those of the nulls laid, and of the values among them, that are of sets that have ended.
+static void append_laid(const struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+{
+    uint32_t end = p->laid < s->sets ? p->laid : s->sets;
+    if (end <= p->filled)
+        return;
+    p->column->length += end - p->filled;
+    p->column->null_count += end - p->filled - p->put;
+    p->put = 0;
+    p->filled = end;
+}
+
+// Makes a null of a value again that is `behind` the last entry, where one was laid.
+__attribute__((no_sanitize("thread"))) static void take_back(struct oto_column *c, uint32_t behind,
+                                                             uint32_t *put)
+{
+    uint32_t index = c->length + behind;
+    if (!oto_column_valid(c, index))
+        return;
+    c->validity[index >> 3] &= (uint8_t) ~(1u << (index & 7));
+    memset((uint8_t *)c->values + index * oto_field_width(c->field), 0, oto_field_width(c->field));
+    (*put)--;
+}
+
+void oto_otlp_lift_promoted(struct oto_otlp_sink *s)
+{
+    for (uint32_t i = 0; i < s->promoted_count; i++) {
+        struct oto_otlp_promoted *p = &s->promoted[i];
+        if (!p->laid)
+            continue;
+        if (p->laid > s->sets)
+            take_back(p->column, s->sets - p->filled, &p->put);
+        append_laid(s, p);
+        if (p->laid > p->filled)
+            oto_column_lift_nulls(p->column, p->laid - p->filled);
+        p->laid = 0;
+    }
+}
+
+enum oto_status oto_otlp_lay_promoted(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+{
+    struct oto_column *c = p->column;
+    OTO_TRY(oto_otlp_fill_promoted(s, p));
+    if (c->level || !c->validity || c->window || (c->dictionary && !c->dictionary->count))
+        return OTO_OK;
+    OTO_TRY(oto_column_reserve(s->builder, c, LAID));
+    oto_column_lay_nulls(c, LAID);
+    p->laid = s->sets + LAID;
+    return OTO_OK;
+}
+
 enum oto_status oto_otlp_fill_promoted(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
 {
+    append_laid(s, p);
     uint32_t count = s->sets - p->filled;
     p->filled = s->sets;
     if (count <= 16 && put_null_texts(p->column, count))
@@ -223,15 +276,23 @@ enum oto_status oto_otlp_fill_promoted(struct oto_otlp_sink *s, struct oto_otlp_
     return OTO_OK;
 }
 
-enum oto_status oto_otlp_append_lazy(struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+enum oto_status oto_otlp_append_lazy(struct oto_otlp_sink *s, struct oto_otlp_promoted *p,
+                                     uint32_t *ret_index)
 {
-    OTO_TRY(oto_otlp_fill_promoted(s, p));
-    OTO_TRY(oto_column_reserve(s->builder, p->column, 1));
+    struct oto_column *c = p->column;
+    if (s->sets >= p->laid && p->filled != s->sets)
+        OTO_TRY(oto_otlp_lay_promoted(s, p));
+    if (s->sets < p->laid) {
+        *ret_index = oto_otlp_put_laid(s, p);
+    } else {
+        OTO_TRY(oto_column_reserve(s->builder, c, 1));
+        *ret_index = c->length++;
+        p->filled = s->sets + 1;
+    }
     if (p->takes == OTO_OTLP_ANY_INT)
-        oto_column_append_i64(p->column, p->number);
+        ((int64_t *)c->values)[*ret_index] = p->number;
     else
-        oto_column_append_code(p->column, p->column_code);
-    p->filled = s->sets + 1;
+        ((uint32_t *)c->values)[*ret_index] = p->column_code;
     return OTO_OK;
 }
 
@@ -251,11 +312,14 @@ enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d, struct oto_ot
             *known = column_code + 1;
         p->column_code = column_code;
     }
+    if (any->kind == OTO_OTLP_ANY_INT && p->takes == OTO_OTLP_ANY_INT && known)
+        *known = 1;
     p->stamp = s->stamp;
     p->kind = any->kind;
     p->value_code = code;
     p->number = (int64_t)any->number;
-    return p->is_lazy && p->kind == p->takes ? oto_otlp_append_lazy(s, p) : OTO_OK;
+    uint32_t at;
+    return p->is_lazy && p->kind == p->takes ? oto_otlp_append_lazy(s, p, &at) : OTO_OK;
 }
 
 static inline uint32_t key_promoted(const struct oto_otlp_sink *s, uint32_t key_code)
@@ -361,8 +425,15 @@ enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_s
 
 enum oto_status oto_otlp_attributes_end(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
 {
+    struct oto_bytes types = oto_value_types(&d->writer);
+    struct oto_column *c = s->types;
+    uint32_t *guess = &s->last_types[s->context];
     OTO_TRY(oto_otlp_add_end(s->builder, s->map));
-    return oto_otlp_add_text(d, s->builder, s->types, oto_value_types(&d->writer));
+    OTO_TRY(oto_column_reserve(s->builder, c, 1));
+    if (!oto_otlp_is_code(c->dictionary, *guess, types))
+        OTO_TRY(oto_otlp_code(d, c, types, guess));
+    oto_column_append_code(c, *guess);
+    return OTO_OK;
 }
 
 void oto_otlp_attributes_cancel(struct oto_otlp_decoder *d, struct oto_otlp_sink *s)
@@ -372,10 +443,12 @@ void oto_otlp_attributes_cancel(struct oto_otlp_decoder *d, struct oto_otlp_sink
     s->values->length = s->start;
     for (uint32_t i = 0; i < s->promoted_count; i++) {
         struct oto_otlp_promoted *p = &s->promoted[i];
-        if (!p->is_lazy || p->filled <= s->sets)
-            continue;
-        p->column->length--;
-        p->filled--;
+        if (p->is_lazy && p->filled > s->sets) {
+            p->column->length--;
+            p->filled--;
+        } else if (p->is_lazy && p->laid > s->sets) {
+            take_back(p->column, s->sets - p->filled, &p->put);
+        }
     }
 }
 
@@ -448,6 +521,7 @@ enum oto_status oto_otlp_promote_eager(struct oto_otlp_decoder *d, struct oto_ot
 
 enum oto_status oto_otlp_promote_end(struct oto_otlp_sink *s)
 {
+    oto_otlp_lift_promoted(s);
     for (uint32_t i = 0; i < s->promoted_count; i++) {
         struct oto_otlp_promoted *p = &s->promoted[i];
         if (p->is_lazy)

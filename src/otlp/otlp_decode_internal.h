@@ -54,6 +54,8 @@ struct oto_otlp_promoted {
     int is_lazy;     // a value is appended when it comes, nulls before it and at the end of the
                      // request; else all when the set ends
     uint32_t filled; // of the sink's sets in this request, those that `column` has
+    uint32_t laid;   // the first of them for which no null was laid behind those that it has
+    uint32_t put;    // values in place of these nulls
 };
 
 // Texts of a key, or of a column, and whether they repeat. A look-up that finds nothing adds one to
@@ -113,6 +115,7 @@ struct oto_otlp_sink {
     uint32_t start;   // of the present set, in the map's children
     uint32_t context; // what is known of the present set: oto_otlp_next_context
     uint16_t first_keys[OTO_OTLP_CONTEXTS]; // that a set began with the last time: guesses
+    uint32_t last_types[OTO_OTLP_CONTEXTS]; // codes of those that a set ended with
     uint32_t stamp;
     struct oto_otlp_key *known; // by key code
     uint32_t key_count;
@@ -198,7 +201,7 @@ struct oto_otlp_value {
         const uint8_t *text;
     };
     uint32_t code;
-    uint32_t promoted; // the code in the promoted column + 1; 0: not known
+    uint32_t promoted; // the code in the promoted column + 1, 1 for a number; 0: not known
 };
 
 // A value of a large dictionary, to be looked up when what is looked at has been fetched: until
@@ -257,6 +260,7 @@ struct oto_otlp_decoder {
     // Codes of strings by a few of their bits: a guess that is checked, so it may be wrong or old.
     struct oto_otlp_guess guesses[OTO_OTLP_GUESSES];
     struct oto_otlp_value *values; // by a hash of key and bytes
+    uint32_t values_kept;          // so far
     uint32_t sink_count;           // made so far
     uint32_t later_count;
     int later_failed; // 1: some of this request will not have their codes
@@ -402,15 +406,31 @@ OTO_MUST_CHECK enum oto_status oto_otlp_value_code(struct oto_otlp_decoder *d,
                                                    struct oto_otlp_sink *s, struct oto_bytes text,
                                                    struct oto_otlp_key *key, uint32_t *ret_code);
 // Keeps a value of the present set for its promoted column. index: that of the sink's promoted;
-// known: the text's code in that column + 1, or 0, and then it is set where there is one; may be
-// NULL.
+// known: the text's code in that column + 1, or 0, and then it is set where there is one, and to 1
+// for a number that the column takes; may be NULL.
 OTO_MUST_CHECK enum oto_status oto_otlp_note_promoted(struct oto_otlp_decoder *d,
                                                       struct oto_otlp_sink *s, uint32_t index,
                                                       const struct oto_otlp_any *any, uint32_t code,
                                                       uint32_t *known);
 // Appends the present set's value to a lazy column.
-OTO_MUST_CHECK enum oto_status oto_otlp_append_lazy(struct oto_otlp_sink *s,
-                                                    struct oto_otlp_promoted *p);
+OTO_MUST_CHECK enum oto_status
+oto_otlp_append_lazy(struct oto_otlp_sink *s, struct oto_otlp_promoted *p, uint32_t *ret_index);
+// Lays nulls for the present set and some after it, where a lazy column can have them.
+OTO_MUST_CHECK enum oto_status oto_otlp_lay_promoted(struct oto_otlp_sink *s,
+                                                     struct oto_otlp_promoted *p);
+// Where the present set's value goes when a null was laid for it, which is no null then.
+// (A view may share the byte, see oto_builder_view.)
+__attribute__((no_sanitize("thread"))) static inline uint32_t
+oto_otlp_put_laid(const struct oto_otlp_sink *s, struct oto_otlp_promoted *p)
+{
+    uint32_t index = p->column->length + s->sets - p->filled;
+    p->column->validity[index >> 3] |= (uint8_t)(1u << (index & 7));
+    p->put++;
+    return index;
+}
+// Appends what was laid so far, and takes the rest away: before columns grow, and before the
+// builder is rolled back. All sets have ended, or the present one is given up.
+void oto_otlp_lift_promoted(struct oto_otlp_sink *s);
 // Appends the nulls that a lazy column lacks for sets before the present one.
 OTO_MUST_CHECK enum oto_status oto_otlp_fill_promoted(struct oto_otlp_sink *s,
                                                       struct oto_otlp_promoted *p);

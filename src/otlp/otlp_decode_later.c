@@ -14,12 +14,11 @@ static int promote(struct oto_otlp_sink *s, uint32_t index, uint8_t letter,
     if (!p->is_lazy || p->takes != OTO_OTLP_ANY_STRING || letter != 's' || p->stamp == s->stamp)
         return 0;
     p->column_code = 0;
-    if (oto_otlp_append_lazy(s, p) < 0)
+    if (oto_otlp_append_lazy(s, p, &later->promoted_index) < 0)
         return 0;
     p->stamp = s->stamp;
     p->kind = OTO_OTLP_ANY_STRING;
     later->promoted = p->column;
-    later->promoted_index = p->column->length - 1;
     return 1;
 }
 

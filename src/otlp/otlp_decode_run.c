@@ -211,6 +211,10 @@ static inline struct oto_otlp_value *find_long(struct oto_otlp_decoder *d,
     return is_long(++v, id, text, size) ? v : NULL;
 }
 
+// What is new takes the second place, but for one of so many: then the first has what comes often,
+// and loses what comes no more.
+#define KEPT_IN_FRONT 64u
+
 void oto_otlp_value_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink *s,
                          struct oto_bytes message, uint32_t key_code, uint32_t value_code)
 {
@@ -224,7 +228,10 @@ void oto_otlp_value_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink 
                     : !is_short(&r) || !letters_of_tags[r.at[1]] || !is_single(&r))
         return;
     struct oto_otlp_value *v = text ? values_long(d, key, text, r.end) : values_short(d, key, w);
-    v[1] = v[0];
+    if (!v->id || d->values_kept++ % KEPT_IN_FRONT == 0)
+        v[1] = v[0];
+    else
+        v++;
     *v = (struct oto_otlp_value){.id = value_id(key, r.size), .last = w.last, .code = value_code};
     if (text)
         v->text = s->values->dictionary->entries[value_code].data;
@@ -322,21 +329,38 @@ note_promoted(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct 
     return oto_otlp_note_promoted(d, s, key->promoted - 1u, &any, v->code, &v->promoted) == OTO_OK;
 }
 
-// The same for a text whose code in that column is known. 0: not so.
-static inline int put_promoted(struct oto_otlp_sink *s, const struct oto_otlp_key *key,
-                               const struct oto_otlp_value *v)
+// What is appended for a value that is known to be of the promoted column's type.
+static inline void set_promoted(const struct oto_otlp_promoted *p, uint32_t index,
+                                const struct oto_otlp_value *v, const uint8_t *tag,
+                                const uint8_t *end)
+{
+    if (p->takes == OTO_OTLP_ANY_INT)
+        ((uint64_t *)p->column->values)[index] = oto_otlp_varint(tag + 1, end).value;
+    else
+        ((uint32_t *)p->column->values)[index] = v->promoted - 1;
+}
+
+// The same as note_promoted without a call, for a value whose place in that column is known. 0: not
+// so.
+__attribute__((always_inline)) static inline int
+put_promoted(struct oto_otlp_sink *s, const struct oto_otlp_key *key,
+             const struct oto_otlp_value *v, const uint8_t *tag, const uint8_t *end)
 {
     struct oto_otlp_promoted *p = &s->promoted[key->promoted - 1];
     struct oto_column *c = p->column;
     if (!v->promoted || !p->is_lazy || p->stamp == s->stamp)
         return 0;
-    if (p->filled != s->sets && oto_otlp_fill_promoted(s, p) < 0)
+    if (s->sets >= p->laid && p->filled != s->sets && oto_otlp_lay_promoted(s, p) < 0)
         return 0;
-    if (c->length == c->capacity)
+    if (s->sets >= p->laid && c->length == c->capacity)
         return 0;
     p->stamp = s->stamp;
+    if (s->sets < p->laid) {
+        set_promoted(p, oto_otlp_put_laid(s, p), v, tag, end);
+        return 1;
+    }
     p->filled++;
-    oto_column_append_code(c, v->promoted - 1);
+    set_promoted(p, c->length++, v, tag, end);
     return 1;
 }
 
@@ -365,14 +389,15 @@ __attribute__((noinline)) static found_value found_new(FOUND_ARGUMENTS)
 }
 
 // One that did come before.
-static inline found_value found_again(FOUND_ARGUMENTS, struct oto_otlp_value *v)
+__attribute__((always_inline)) static inline found_value found_again(FOUND_ARGUMENTS,
+                                                                     struct oto_otlp_value *v)
 {
     const uint8_t *tag = bytes + key->prefix_size + 1;
     (void)index;
     tag += tag[-1] >= 0x80;
     if (key->news.fresh)
         oto_otlp_looked_up(&key->news, 0);
-    if (key->promoted && !put_promoted(s, key, v) &&
+    if (key->promoted && !put_promoted(s, key, v, tag, bytes + size) &&
         !note_promoted(d, s, key, tag, bytes + size, v))
         return 0;
     return found(v->code, letters_of_tags[tag[0]]);

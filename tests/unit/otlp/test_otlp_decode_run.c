@@ -509,6 +509,100 @@ static void a_value_looked_up_late_is_in_its_row(void **state)
     segment_close(&s);
 }
 
+// What promoted columns of spans are to hold.
+enum { PROMOTED_ROWS = 40000 };
+static struct {
+    const char *path;
+    int64_t status;
+} promoted_rows[PROMOTED_ROWS];
+
+static void put_promoted_span(struct bytes *spans, uint32_t *row)
+{
+    static const char *const paths[] = {"/", "/cart", "/a/path/of/more/than/sixteen/bytes"};
+    static struct bytes span, pair;
+    int is_refused = draw(9) == 0;
+    const char *path = draw(4) ? NULL : paths[draw(3)];
+    uint32_t status = draw(5) ? 0 : 200 + draw(3);
+    span.size = pair.size = 0;
+    put_part(&span, 1, trace_id, is_refused ? 15 : 16, 0);
+    put_part(&span, 2, span_id, 8, 0);
+    if (path)
+        put_simple(&span, "url.path", path);
+    if (status) {
+        uint8_t value[] = {3 << 3, (uint8_t)(0x80 | (status & 0x7F)), (uint8_t)(status >> 7)};
+        put_part(&pair, 1, "http.response.status_code", 25, 0);
+        put_part(&pair, 2, value, sizeof value, 0);
+        put_part(&span, 9, pair.data, pair.size, 0);
+    }
+    put_part(spans, 2, span.data, span.size, 0);
+    if (is_refused)
+        return;
+    assert_true(*row < PROMOTED_ROWS);
+    promoted_rows[*row].path = path;
+    promoted_rows[(*row)++].status = status;
+}
+
+static void check_promoted(const struct oto_column *path, const struct oto_column *status,
+                           uint32_t rows)
+{
+    uint32_t nulls[2] = {0, 0};
+    assert_int_equal(path->length, rows);
+    assert_int_equal(status->length, rows);
+    for (uint32_t row = 0; row < rows; row++) {
+        const char *expected = promoted_rows[row].path;
+        assert_string_equal(text(path, row), expected ? expected : "(null)");
+        assert_int_equal(oto_column_valid(status, row), promoted_rows[row].status != 0);
+        if (promoted_rows[row].status)
+            assert_int_equal(i64(status, row), promoted_rows[row].status);
+        nulls[0] += !expected;
+        nulls[1] += !promoted_rows[row].status;
+    }
+    assert_int_equal(path->null_count, nulls[0]);
+    assert_int_equal(status->null_count, nulls[1]);
+    for (uint32_t bit = rows; path->validity && bit < path->validity_capacity; bit++)
+        assert_true(oto_column_valid(path, bit));
+    for (uint32_t bit = rows; status->validity && bit < status->validity_capacity; bit++)
+        assert_true(oto_column_valid(status, bit));
+}
+
+// Values of promoted columns stand in their rows among nulls, also when spans are refused and
+// requests fail between them, in the middle of a span's attributes too.
+static void promoted_values_are_in_their_rows(void **state)
+{
+    (void)state;
+    static struct bytes spans, request;
+    struct segment s;
+    uint32_t rows = 0, failures = 0;
+    segment_open(&s, NULL, 0);
+    for (unsigned r = 0; r < 160; r++) {
+        uint32_t before = rows, count = 1 + draw(r % 3 ? 12 : 290);
+        int fails = draw(4) == 0;
+        for (uint32_t i = 0; i < count; i++)
+            put_promoted_span(&spans, &rows);
+        if (fails) { // its last attribute has a size, and is not there
+            static const uint8_t part[] = {9 << 3 | 2, 40, 10, 8, 'u', 'r', 'l'};
+            static struct bytes span;
+            span.size = 0;
+            put_part(&span, 1, trace_id, 16, 0);
+            put_part(&span, 2, span_id, 8, 0);
+            put_simple(&span, "url.path", "/cart");
+            put(&span, part, sizeof part);
+            put_part(&spans, 2, span.data, span.size, 0);
+            rows = before;
+            failures++;
+        }
+        put_request(&request, &spans);
+        spans.size = 0;
+        assert_int_equal(decode(&s, OTO_SIGNAL_TRACES, oto_bytes(request.data, request.size)),
+                         fails ? OTO_INVALID : OTO_OK);
+        check_promoted(column(&s, OTO_TABLE_TRACES, "UrlPath"),
+                       column(&s, OTO_TABLE_TRACES, "HttpResponseStatusCode"), rows);
+    }
+    assert_true(failures > 20 && rows > 3000);
+    check_builders(&s);
+    segment_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +612,7 @@ int main(void)
         cmocka_unit_test(a_refused_span_leaves_promoted_columns_alone),
         cmocka_unit_test(many_values_that_repeat_are_what_they_were),
         cmocka_unit_test(a_value_looked_up_late_is_in_its_row),
+        cmocka_unit_test(promoted_values_are_in_their_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
