@@ -91,6 +91,7 @@ struct oto_segment {
     uint32_t shard;
     uint64_t first_seq, last_seq; // of the log: the range that its files are named by
     uint64_t opened_ns;           // monotonic
+    uint64_t opened_cpu_ns;       // of the process
     struct oto_arena arena;
     struct oto_builder builders[OTO_TABLE_COUNT];
     struct oto_otlp_decoder *decoder;         // NULL once sealed

@@ -14,6 +14,7 @@
 #define POOL_IDLE_NS 5000000000u
 #define RELIEF_BYTES (1u << 20) // a segment from this size on is worth giving up for its memory
 #define SLOW_NS 250000000u      // a segment that was filled for so long is one of a slow shard
+#define SLOW_CPU 4              // if the process had less than such a part of a processor
 
 void oto_shard_init(struct oto_shard *shard, struct oto_engine *engine, uint32_t index)
 {
@@ -460,10 +461,13 @@ void oto_shard_poll(struct oto_shard *shard)
 
 // What small arrays a segment outgrew is what the next one begins in. Between the two it lies there
 // for as long as the segment is filled, and where that is long it costs less to clear it anew: some
-// 800 page faults.
+// 800 page faults, several thousand for spans. Not where it took long only because others use the
+// processor, too: then there is no time for page faults.
 static void forget_outgrown(struct oto_shard *shard)
 {
-    if (oto_clock_monotonic_ns() - shard->open->opened_ns >= SLOW_NS)
+    uint64_t time_ns = oto_clock_monotonic_ns() - shard->open->opened_ns;
+    uint64_t cpu_ns = oto_clock_cpu_ns() - shard->open->opened_cpu_ns;
+    if (time_ns >= SLOW_NS && cpu_ns < time_ns / SLOW_CPU)
         oto_page_pool_forget(&shard->engine->pool);
 }
 
@@ -619,8 +623,10 @@ static enum oto_status append(struct oto_shard *shard, struct oto_ingest *ingest
 static void add_pending(struct oto_shard *shard, struct oto_ingest *ingest)
 {
     struct oto_segment *segment = shard->open;
-    if (!oto_segment_has_rows(segment))
+    if (!oto_segment_has_rows(segment)) {
         segment->opened_ns = oto_clock_monotonic_ns();
+        segment->opened_cpu_ns = oto_clock_cpu_ns();
+    }
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
         segment->rows[i] += (uint32_t)ingest->result.rows[i];
     segment->last_seq = ingest->seq;
