@@ -1,18 +1,22 @@
 """What run.py, peers.py and sizes.py share: cases, requests, a server on one core, the sender on the other, and what was stored."""
 
+import hashlib
 import json
+import math
 import os
 import pathlib
 import platform
 import re
 import signal
 import socket
+import statistics
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+import zlib
 from collections import Counter
 
 import duckdb
@@ -294,6 +298,33 @@ def write_tables(path, name, text):
     if begin in old and last in old:
         text = old.split(begin, 1)[0] + begin + text + last + old.split(last, 1)[1]
     path.write_text(text)
+
+
+# GB/s a core of the machine by whose figures the goals were set. Neither depends on the data.
+GOALS_MACHINE = {"sha256": 1.81, "crc32": 4.3}
+
+
+def core_speed(core=0, seconds=0.5):
+    """GB/s of processor time of one core for two well-known loops of 64 KiB: the median of short rounds, neighbours included."""
+    block, rounds = bytes(1 << 16), 40
+    work = {"sha256": lambda: hashlib.sha256(block).digest(), "crc32": lambda: zlib.crc32(block)}
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    speeds = {name: [] for name in work}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or not speeds["crc32"]:
+        for name, turn in work.items():
+            begin = time.thread_time()
+            for _ in range(rounds):
+                turn()
+            speeds[name].append(rounds * len(block) / (time.thread_time() - begin) / 1e9)
+    os.sched_setaffinity(0, cores)
+    return {name: statistics.median(values) for name, values in speeds.items()}
+
+
+def core_share(speed):
+    """What a core has of the speed of the goals' machine, by the geometric mean."""
+    return math.prod(speed[name] / of for name, of in GOALS_MACHINE.items()) ** (1 / len(GOALS_MACHINE))
 
 
 def machine():
