@@ -56,7 +56,7 @@ function(oto_unit_tests)
   endforeach()
 endfunction()
 
-# The same tests of base, codec and otlp with the plain forms of what uses a processor's instructions
+# The same tests of base, codec, wire, columns and otlp with the plain forms of what uses a processor's instructions
 # (base/processor.h).
 function(oto_plain_tests)
   set(sources)
@@ -71,7 +71,7 @@ function(oto_plain_tests)
                         PkgConfig::SNAPPY PkgConfig::CMOCKA m)
   foreach(test base/test_hash base/test_text codec/test_codes codec/test_compress codec/test_crc
           codec/test_hex_frame codec/test_lines codec/test_match_frame codec/test_rle codec/test_words
-          otlp/test_otlp_decode_run)
+          columns/test_dictionary otlp/test_otlp_decode_run otlp/test_otlp_json wire/test_json)
     get_filename_component(name ${test} NAME)
     add_executable(${name}_plain ${CMAKE_SOURCE_DIR}/tests/unit/${test}.c)
     target_link_libraries(${name}_plain PRIVATE oto_plain)

@@ -1,5 +1,5 @@
 // What a processor can do that not all can. Code for it stands beside a plain form with the same
-// results; with OTO_PLAIN only that is compiled, and tests of base, codec and otlp run both ways.
+// results; with OTO_PLAIN only that is compiled, and tests of what has it run both ways.
 #ifndef OTO_BASE_PROCESSOR_H
 #define OTO_BASE_PROCESSOR_H
 

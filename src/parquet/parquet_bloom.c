@@ -1,5 +1,6 @@
 // Split-block bloom filters (parquet-format, BloomFilter.md): blocks of eight words, one bit set in
 // each.
+#include "base/processor.h"
 #include "parquet/parquet_read_internal.h"
 
 #define BLOCK_BYTES 32
@@ -59,7 +60,7 @@ void oto_parquet_bloom_insert_plain(const uint64_t *hashes, size_t count, uint32
     }
 }
 
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
 typedef uint32_t lanes8 __attribute__((vector_size(32)));
 
 __attribute__((target("avx2"))) static void insert_avx2(const uint64_t *hashes, size_t count,
@@ -80,7 +81,7 @@ __attribute__((target("avx2"))) static void insert_avx2(const uint64_t *hashes, 
 
 static void insert(const uint64_t *hashes, size_t count, uint32_t *filter, uint64_t block_count)
 {
-#if defined(__x86_64__)
+#if defined(OTO_X86_64)
     if (__builtin_cpu_supports("avx2")) {
         insert_avx2(hashes, count, filter, block_count);
         return;

@@ -3,7 +3,8 @@
 #define OTO_WIRE_JSON_SCAN_H
 
 #include "base/bytes.h"
-#if defined(__SSE2__)
+#include "base/processor.h"
+#if defined(OTO_SSE2)
 #include <emmintrin.h>
 #endif
 
@@ -31,7 +32,7 @@ static inline uint64_t oto_json_specials(uint64_t word)
 // it is not ASCII.
 static inline const uint8_t *oto_json_scan(const uint8_t *at, const uint8_t *end, uint32_t *high)
 {
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
     const __m128i quote = _mm_set1_epi8('"');
     const __m128i backslash = _mm_set1_epi8('\\');
     const __m128i control = _mm_set1_epi8(0x1F);
@@ -84,7 +85,7 @@ static inline size_t oto_json_copy_plain_words(const uint8_t *at, uint8_t *outpu
 // none is.
 static inline size_t oto_json_copy_plain(const uint8_t *at, uint8_t *output)
 {
-#if defined(__SSE2__)
+#if defined(OTO_SSE2)
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
     _mm_storeu_si128((__m128i *)(void *)output, bytes);
     __m128i found = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
