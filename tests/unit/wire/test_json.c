@@ -473,6 +473,27 @@ static void test_plain_text_is_copied_alike_with_and_without_simd(void **state)
     }
 }
 
+// In a text of plain characters one is not ASCII and one is special, each anywhere: the scan ends
+// at the special one and knows of the other where that comes first.
+static void test_a_scan_knows_what_it_passed(void **state)
+{
+    (void)state;
+    enum { SIZE = 50 };
+    static const uint8_t specials[] = {'"', '\\', 0x1F, 0};
+    for (size_t high = 0; high < SIZE; high++) {
+        for (size_t end = 0; end <= SIZE; end++) {
+            uint8_t text[SIZE];
+            memset(text, 0x7F, SIZE);
+            text[high] = high % 2 ? 0x80 : 0xFF;
+            if (end < SIZE)
+                text[end] = specials[(high + end) % sizeof specials];
+            uint32_t passed = 0;
+            assert_ptr_equal(oto_json_scan(text, text + SIZE, &passed), text + end);
+            assert_int_equal(passed != 0, high < end);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_position_counts_lines_and_columns),
         cmocka_unit_test(test_writer_puts_commas_and_escapes),
         cmocka_unit_test(test_writer_keeps_its_first_error),
+        cmocka_unit_test(test_a_scan_knows_what_it_passed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
