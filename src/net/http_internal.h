@@ -198,6 +198,8 @@ struct oto_http_server {
     struct oto_recycler *recycler;
     const struct oto_allocator *recycled; // the recycler's: exchanges, heads, bodies
     int pools_used;                       // since the last tick: else they are given up
+    uint64_t ticked_ms;
+    int tick_skipped;
     uint8_t *read_buffer;
     // Scratch of one call.
     struct oto_http1_head head;

@@ -393,6 +393,17 @@ static void pools_release(struct oto_http_server *server)
     oto_recycler_trim(server->recycler);
 }
 
+// Whether this thread did not run for a while (a busy machine, a machine that was paused). What
+// came meanwhile is not all read, so nobody is late for all that is known. Not twice in a row: who
+// is that busy all the time still has limits to keep.
+static int was_away(struct oto_http_server *server, uint64_t now_ms)
+{
+    int away = !server->tick_skipped && now_ms > server->ticked_ms + 2 * TICK_MS;
+    server->ticked_ms = now_ms;
+    server->tick_skipped = away;
+    return away;
+}
+
 static void tick(struct oto_loop_timer *timer)
 {
     struct oto_http_server *server = timer->state;
@@ -400,8 +411,9 @@ static void tick(struct oto_loop_timer *timer)
         pools_release(server);
     server->pools_used = 0;
     uint64_t now_ms = http_now_ms(server);
-    for (struct http_connection *c = server->connections; c; c = c->next)
-        http_connection_tick(c, now_ms);
+    if (!was_away(server, now_ms))
+        for (struct http_connection *c = server->connections; c; c = c->next)
+            http_connection_tick(c, now_ms);
     (void)!oto_loop_timer_arm(server->loop, timer, TICK_MS);
 }
 

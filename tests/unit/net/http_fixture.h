@@ -46,6 +46,11 @@ struct later {
     int is_dead;
 };
 
+static inline void pause_ms(int ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
+}
+
 static inline void answer_text(struct oto_exchange *e, int status, const char *text)
 {
     struct oto_http_header type = {OTO_BYTES_LITERAL("content-type"),
@@ -149,6 +154,9 @@ static inline void on_complete(void *state, struct oto_exchange *e)
     } else if (path_is(e, "/release")) { // answers this one first, then the held one
         answer_text(e, 200, "released");
         answer_text(f->held, 200, "held");
+    } else if (path_is(e, "/block")) { // this thread, for some seconds
+        pause_ms(5000);
+        answer_text(e, 200, "blocked");
     } else if (path_is(e, "/close")) {
         struct oto_http_response response = {.status = 200, .close = 1};
         oto_exchange_respond(e, &response);
@@ -257,11 +265,6 @@ static inline int dial(const struct fixture *f)
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return fd;
-}
-
-static inline void pause_ms(int ms)
-{
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
 }
 
 // Waits until a counter has a value; fails after 10 s.

@@ -561,6 +561,38 @@ static void slow_peers_are_timed_out(void **state)
     fixture_stop(&f);
 }
 
+// Bodies that come while this thread is busy with something else, more of them than it looks at
+// before its next tick.
+static void nobody_is_late_while_the_server_does_not_read(void **state)
+{
+    (void)state;
+    enum { PEERS = 300 };
+    static struct fixture f;
+    static int peers[PEERS];
+    struct oto_http_limits limits;
+    oto_http_limits_default(&limits);
+    limits.body_timeout_ms = 4000;
+    fixture_start(&f, &limits);
+    int busy = dial(&f);
+    for (int i = 0; i < PEERS; i++) {
+        peers[i] = dial(&f);
+        say(peers[i], "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
+    }
+    await(&f.headers, PEERS);
+    say(busy, "GET /block HTTP/1.1\r\nHost: a\r\n\r\n");
+    await(&f.completed, 1);
+    for (int i = 0; i < PEERS; i++)
+        say(peers[i], "body");
+    hear(busy, "blocked", 1);
+    for (int i = 0; i < PEERS; i++) {
+        hear(peers[i], "\r\n\r\n", 1);
+        assert_int_equal(count("HTTP/1.1 200 OK\r\n"), 1);
+        close(peers[i]);
+    }
+    close(busy);
+    fixture_stop(&f);
+}
+
 static void too_many_connections_are_closed(void **state)
 {
     (void)state;
@@ -677,6 +709,7 @@ int main(void)
         cmocka_unit_test(peers_that_leave_at_every_stage),
         cmocka_unit_test(half_closed_peer_is_answered),
         cmocka_unit_test(slow_peers_are_timed_out),
+        cmocka_unit_test(nobody_is_late_while_the_server_does_not_read),
         cmocka_unit_test(too_many_connections_are_closed),
         cmocka_unit_test(drain_finishes_what_has_begun),
         cmocka_unit_test(drain_ends_with_its_grace),
