@@ -3,7 +3,7 @@
 // in by a socket pair, the handler answers at once, and what counts is one round of the server's
 // loop. Callgrind does not count the kernel. How: bench.h.
 #include "bench.h"
-#include "net/grpc.h"
+#include "bench_answer.h"
 #include "net/http_internal.h"
 #include <nghttp2/nghttp2.h>
 #include <sys/socket.h>
@@ -29,19 +29,6 @@ static void on_headers(void *state, struct oto_exchange *e)
 {
     (void)state;
     oto_exchange_read_body(e, 1 << 20);
-}
-
-static void on_complete(void *state, struct oto_exchange *e)
-{
-    (void)state;
-    if (oto_exchange_request(e)->is_grpc) {
-        oto_grpc_respond(e, (struct oto_bytes){0});
-        return;
-    }
-    struct oto_http_header type = {OTO_BYTES_LITERAL("content-type"),
-                                   OTO_BYTES_LITERAL("application/x-protobuf")};
-    struct oto_http_response ok = {.status = 200, .headers = &type, .header_count = 1};
-    oto_exchange_respond(e, &ok);
 }
 
 static void on_closed(void *state, struct oto_exchange *e, int answered)
@@ -199,7 +186,7 @@ int main(int argc, char **argv)
     struct bench b = bench_of(argc, argv);
     static struct client c = {.body = {0, 0, 0, BODY_SIZE >> 8, BODY_SIZE & 255}};
     struct oto_http_handler handler = {
-        .state = &c, .headers = on_headers, .complete = on_complete, .closed = on_closed};
+        .state = &c, .headers = on_headers, .complete = answer_empty, .closed = on_closed};
     c.loop = oto_loop_new(NULL);
     c.server = oto_http_server_new(c.loop, &oto_allocator_heap, &handler, NULL, NULL);
     bench_case(&b, "http1_request", REQUESTS, http1_round, &c);

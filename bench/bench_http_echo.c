@@ -8,8 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "net/grpc.h"
-#include "net/http_server.h"
+#include "bench_answer.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/socket.h"
@@ -20,19 +19,6 @@ static void on_headers(void *state, struct oto_exchange *e)
 {
     (void)state;
     oto_exchange_read_body(e, BODY_MAX);
-}
-
-static void on_complete(void *state, struct oto_exchange *e)
-{
-    (void)state;
-    if (oto_exchange_request(e)->is_grpc) {
-        oto_grpc_respond(e, (struct oto_bytes){0});
-        return;
-    }
-    struct oto_http_header type = {OTO_BYTES_LITERAL("content-type"),
-                                   OTO_BYTES_LITERAL("application/x-protobuf")};
-    struct oto_http_response ok = {.status = 200, .headers = &type, .header_count = 1};
-    oto_exchange_respond(e, &ok);
 }
 
 static void on_closed(void *state, struct oto_exchange *e, int answered)
@@ -71,7 +57,7 @@ int main(int argc, char **argv)
     struct oto_error err = {0};
     const char *address = argc > 1 ? argv[1] : "127.0.0.1:4399";
     struct oto_http_handler handler = {
-        .headers = on_headers, .complete = on_complete, .closed = on_closed};
+        .headers = on_headers, .complete = answer_empty, .closed = on_closed};
     int fd;
     char name[128];
     if (oto_socket_listen(address, &fd, &err) != OTO_OK) {

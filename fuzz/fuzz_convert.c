@@ -158,12 +158,6 @@ static void compare(const struct outcome *a, const struct outcome *b, int is_pla
     abort();
 }
 
-static int is_plain(struct oto_bytes bytes)
-{
-    return bytes.size < 4 || (oto_compression_detect(bytes) == OTO_COMPRESSION_NONE &&
-                              (oto_load32(bytes.data) & 0xFFFFFFF0u) != 0x184D2A50u);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -182,7 +176,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run(&options, &shared, whole(bytes), &one);
     if (options.from != OTO_CONVERT_PARQUET) {
         run(&options, &shared, in_pieces(bytes, data[2]), &other);
-        compare(&one, &other, is_plain(bytes));
+        int is_plain = oto_convert_bytes_coding(bytes) == OTO_COMPRESSION_NONE;
+        compare(&one, &other, is_plain);
         oto_buffer_release(&other.messages);
     }
     oto_buffer_release(&one.messages);

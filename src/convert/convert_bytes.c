@@ -3,8 +3,7 @@
 
 #define PIECE_BYTES ((size_t)256 << 10)
 
-// A skippable frame of zstd begins some tools' files.
-static enum oto_compression coding_of(struct oto_bytes first)
+enum oto_compression oto_convert_bytes_coding(struct oto_bytes first)
 {
     enum oto_compression coding = oto_compression_detect(first);
     if (coding == OTO_COMPRESSION_NONE && first.size >= 4 &&
@@ -48,7 +47,7 @@ enum oto_status oto_convert_bytes_init(struct oto_convert_bytes *b, struct oto_c
     oto_buffer_init(&b->window, &oto_allocator_heap, size_max + 2 * PIECE_BYTES);
     while (b->raw.size < 4 && !b->is_raw_at_end)
         OTO_TRY(read_raw(b, &b->raw, err));
-    enum oto_compression coding = coding_of(oto_buffer_view(&b->raw));
+    enum oto_compression coding = oto_convert_bytes_coding(oto_buffer_view(&b->raw));
     if (coding != OTO_COMPRESSION_NONE)
         return oto_decompressor_new(&oto_allocator_heap, coding, &b->decompressor, err);
     struct oto_buffer window = b->window; // what was read is the window already

@@ -49,6 +49,9 @@ struct oto_convert_bytes {
     int is_raw_at_end, is_at_end;
 };
 
+// By an input's first bytes, four of them where it has so many. A skippable frame of zstd begins
+// some tools' files.
+enum oto_compression oto_convert_bytes_coding(struct oto_bytes first);
 // Takes the open input over, also on failure.
 OTO_MUST_CHECK enum oto_status oto_convert_bytes_init(struct oto_convert_bytes *b,
                                                       struct oto_convert *c, struct oto_input input,
