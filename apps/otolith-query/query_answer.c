@@ -14,8 +14,9 @@ struct answer {
     struct query_request *request;
     char *sql; // NUL-terminated copy
     struct oto_bytes text;
-    uint8_t *wanted;             // a table: whether the SQL needs it
-    struct oto_buffer rewritten; // empty, or what runs in the SQL's place
+    uint8_t *wanted;              // a table: whether the SQL needs it
+    struct oto_buffer rewritten;  // empty, or what runs in the SQL's place
+    duckdb_connection connection; // in which it runs
     duckdb_prepared_statement statement;
     uint64_t rows;
 };
@@ -42,7 +43,7 @@ static enum oto_status copy_sql(struct answer *a, struct oto_error *err)
 static enum oto_status extract(struct answer *a, const char *sql,
                                duckdb_extracted_statements *ret_statements, struct oto_error *err)
 {
-    idx_t count = duckdb_extract_statements(a->process->db.user, sql, ret_statements);
+    idx_t count = duckdb_extract_statements(a->connection, sql, ret_statements);
     if (count == 1)
         return OTO_OK;
     const char *problem = count ? NULL : duckdb_extract_statements_error(*ret_statements);
@@ -87,7 +88,7 @@ static void choose_files(struct answer *a)
         query_plan_make(&plan, &p->db, bare_sql(a), a->request->view.parameters_json,
                         p->settings.table_count);
     query_prune(&p->views, &plan, a->wanted);
-    query_pick(&p->views, &plan, &p->io);
+    query_pick(&p->views, &plan, a->wanted, &p->io);
     query_plan_release(&plan);
     send_scan(a);
 }
@@ -95,7 +96,7 @@ static void choose_files(struct answer *a)
 static enum oto_status prepare_extracted(struct answer *a, duckdb_extracted_statements statements,
                                          struct oto_error *err)
 {
-    if (duckdb_prepare_extracted_statement(a->process->db.user, statements, 0, &a->statement) ==
+    if (duckdb_prepare_extracted_statement(a->connection, statements, 0, &a->statement) ==
         DuckDBError)
         return query_error_set(err, duckdb_prepare_error(a->statement), DUCKDB_ERROR_BINDER,
                                a->text);
@@ -114,15 +115,22 @@ static enum oto_status wrap_copy(struct answer *a, struct oto_buffer *copy, stru
     return status < 0 ? oto_error_set(err, status, "out of memory") : OTO_OK;
 }
 
+static enum oto_status update_views(struct answer *a, struct oto_error *err)
+{
+    struct query_process *p = a->process;
+    a->connection = p->views.are_rows_here ? p->db.rows : p->db.user;
+    return p->views.are_rows_here ? query_views_direct(&p->views, &p->db, a->wanted, err)
+                                  : query_views_update(&p->views, &p->db, a->wanted, err);
+}
+
 // Brings the views of the tables that the query needs up to date, and prepares it over them.
 static enum oto_status prepare_once(struct answer *a, struct oto_error *err)
 {
-    struct query_process *p = a->process;
     duckdb_extracted_statements statements = NULL;
     struct oto_buffer copy;
     const char *sql = a->rewritten.size ? (const char *)a->rewritten.data : a->sql;
     choose_files(a);
-    OTO_TRY(query_views_update(&p->views, &p->db, a->wanted, err));
+    OTO_TRY(update_views(a, err));
     oto_buffer_init(&copy, &oto_allocator_heap, 1u << 30);
     enum oto_status status = OTO_OK;
     if (a->request->view.format == OTO_QUERY_PARQUET) {
@@ -245,7 +253,7 @@ static void send_outcome(struct answer *a, enum oto_status status, const struct 
 
 void query_answer(struct query_process *process, struct query_request *request)
 {
-    struct answer a = {.process = process, .request = request};
+    struct answer a = {.process = process, .request = request, .connection = process->db.user};
     struct oto_error err;
     oto_error_init(&err);
     oto_buffer_init(&a.rewritten, &oto_allocator_heap, 1u << 30);

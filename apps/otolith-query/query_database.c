@@ -66,6 +66,10 @@ static const char plan_settings[] = "CREATE SCHEMA plan; SET schema='plan';"
                                     "SET late_materialization_max_rows=0;"
                                     "SET enable_progress_bar=false;";
 
+// So have the tables of rows that are here.
+static const char rows_settings[] = "CREATE SCHEMA rows; SET schema='rows';"
+                                    "SET errors_as_json=true; SET enable_progress_bar=false;";
+
 // Footers are kept, within the memory that DuckDB may have, while the file's time is the same: see
 // place_picked. Nothing else of files is. No spilling: the process may not write.
 static const char fixed_settings[] = "SET TimeZone='UTC';"
@@ -95,6 +99,7 @@ static enum oto_status apply_settings(struct query_database *db,
     OTO_TRY(query_database_run(db->own, connection_settings, err));
     OTO_TRY(query_database_run(db->user, connection_settings, err));
     OTO_TRY(query_database_run(db->plan, plan_settings, err));
+    OTO_TRY(query_database_run(db->rows, rows_settings, err));
     return query_database_run(db->own, fixed_settings, err);
 }
 
@@ -144,7 +149,8 @@ enum oto_status query_database_lock(struct query_database *db,
 {
     if (duckdb_connect(db->database, &db->own) == DuckDBError ||
         duckdb_connect(db->database, &db->user) == DuckDBError ||
-        duckdb_connect(db->database, &db->plan) == DuckDBError)
+        duckdb_connect(db->database, &db->plan) == DuckDBError ||
+        duckdb_connect(db->database, &db->rows) == DuckDBError)
         return oto_error_set(err, OTO_INTERNAL, "DuckDB: no connection");
     OTO_TRY(apply_settings(db, settings, err));
     OTO_TRY(prepare(

@@ -1,13 +1,20 @@
 #include "query_files.h"
 
 #include "base/hash.h"
+#include "os/thread.h"
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define COUNT_MAX 512 // footers kept; each takes some 50 to 150 KiB
+// Descriptors that stay open have high numbers: views know files in memory by low ones.
+#define FIRST_KEPT 4096
+#define VISIT_MAX 256   // files looked at before any is forgotten; less than COUNT_MAX
+#define VISIT_THREADS 8 // more than cores: most of them wait for the disk
+#define VISIT_SHARE 8   // files to be opened that make a thread worth it
 #define FOOTER_BYTES_MAX (64u << 20)
 #define TYPE_INT32 1
 #define TYPE_INT64 2
@@ -19,7 +26,8 @@ struct query_footer {
     struct oto_parquet_reader *reader;
     uint64_t used;    // when
     uint64_t columns; // query_columns_hash
-    int fd;           // open while the reader is used
+    int fd;           // -1: not open
+    int is_kept;      // open, and stays so
     dev_t device;
     ino_t inode;
     off_t size;
@@ -74,6 +82,7 @@ static void close_file(struct query_footer *footer)
     if (footer->fd >= 0)
         close(footer->fd);
     footer->fd = -1;
+    footer->is_kept = 0;
 }
 
 static void forget(struct query_footers *footers, size_t index)
@@ -114,9 +123,20 @@ static size_t find(const struct query_footers *footers, const char *path, uint64
     return i;
 }
 
-// Takes fd.
-static struct query_footer *add(struct query_footers *footers, const char *path, uint64_t hash,
-                                int fd, const struct stat *now)
+// Opening a file in a sandbox takes longer than asking whether it is still the same.
+static void keep_open(struct query_footer *footer)
+{
+    int kept = fcntl(footer->fd, F_DUPFD_CLOEXEC, FIRST_KEPT);
+    if (kept < 0)
+        return;
+    close(footer->fd);
+    footer->fd = kept;
+    footer->is_kept = 1;
+}
+
+// Takes fd. NULL: it is no Parquet file, or there is no memory.
+static struct query_footer *make(struct oto_codec *codec, const char *path, uint64_t hash, int fd,
+                                 const struct stat *now)
 {
     struct query_footer *footer = calloc(1, sizeof(*footer));
     if (footer)
@@ -128,29 +148,29 @@ static struct query_footer *add(struct query_footers *footers, const char *path,
                                         .size = now->st_size,
                                         .changed = now->st_mtim};
     if (footer && footer->path)
-        footer->reader = query_footer_open(footers->codec, &footer->fd);
-    if (footer && footer->reader)
+        footer->reader = query_footer_open(codec, &footer->fd);
+    if (footer && footer->reader) {
         footer->columns = query_columns_hash(footer->reader);
-    if (!footer || !footer->reader) {
-        close(fd);
-        free(footer ? footer->path : NULL);
-        free(footer);
-        return NULL;
+        keep_open(footer);
+        return footer;
     }
-    if (footers->count == COUNT_MAX)
-        forget_oldest(footers);
-    footers->items[footers->count++] = footer;
-    return footer;
+    close(fd);
+    free(footer ? footer->path : NULL);
+    free(footer);
+    return NULL;
 }
 
-struct oto_parquet_reader *query_footer_of(struct query_footers *footers, const char *path)
+// The file as it is now, open: what is known of it, or a footer that is not among the kept ones.
+// NULL: there is none. Any thread, for different files.
+static struct query_footer *look_at(struct oto_codec *codec, const char *path, uint64_t hash,
+                                    struct query_footer *known)
 {
     struct stat now;
-    uint64_t hash = oto_xxh64(path, strlen(path), 0);
-    size_t index = find(footers, path, hash);
-    if (footers->last)
-        close_file(footers->last);
-    footers->last = NULL;
+    if (known && known->fd >= 0) {
+        if (fstatat(AT_FDCWD, path, &now, AT_SYMLINK_NOFOLLOW) == 0 && is_unchanged(known, &now))
+            return known;
+        close_file(known);
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return NULL;
@@ -158,22 +178,137 @@ struct oto_parquet_reader *query_footer_of(struct query_footers *footers, const 
         close(fd);
         return NULL;
     }
-    if (index < footers->count && !is_unchanged(footers->items[index], &now)) {
+    if (!known || !is_unchanged(known, &now))
+        return make(codec, path, hash, fd, &now);
+    known->fd = fd;
+    keep_open(known);
+    return known;
+}
+
+// Keeps a footer in the place of another of its path.
+static void keep(struct query_footers *footers, struct query_footer *footer)
+{
+    size_t index = find(footers, footer->path, footer->hash);
+    footer->used = ++footers->uses;
+    if (index < footers->count && footers->items[index] == footer)
+        return;
+    if (index < footers->count)
         forget(footers, index);
-        index = footers->count;
-    }
-    struct query_footer *footer;
-    if (index < footers->count) {
-        footer = footers->items[index];
-        footer->fd = fd;
-    } else {
-        footer = add(footers, path, hash, fd, &now);
-    }
+    if (footers->count == COUNT_MAX)
+        forget_oldest(footers);
+    footers->items[footers->count++] = footer;
+}
+
+static struct query_footer *known_of(const struct query_footers *footers, const char *path,
+                                     uint64_t hash)
+{
+    size_t index = find(footers, path, hash);
+    return index < footers->count ? footers->items[index] : NULL;
+}
+
+struct oto_parquet_reader *query_footer_of(struct query_footers *footers, const char *path)
+{
+    uint64_t hash = oto_xxh64(path, strlen(path), 0);
+    if (footers->last && !footers->last->is_kept)
+        close_file(footers->last);
+    footers->last = NULL;
+    struct query_footer *footer =
+        look_at(footers->codec, path, hash, known_of(footers, path, hash));
     if (!footer)
         return NULL;
-    footer->used = ++footers->uses;
+    keep(footers, footer);
     footers->last = footer;
     return footer->reader;
+}
+
+// --- many files ---
+
+// What threads share: each takes the next file that none has.
+struct visit {
+    struct query_footers *footers;
+    const char *const *paths;
+    size_t first, count;
+    query_visitor visitor;
+    void *state;
+    struct query_footer *footers_of[VISIT_MAX]; // a file: as it was known, then as it is
+    _Atomic size_t next;
+};
+
+static void *visit_files(void *state)
+{
+    struct visit *v = state;
+    for (size_t i; (i = atomic_fetch_add(&v->next, 1)) < v->count;) {
+        const char *path = v->paths[v->first + i];
+        struct query_footer *footer =
+            look_at(v->footers->codec, path, oto_xxh64(path, strlen(path), 0), v->footers_of[i]);
+        v->footers_of[i] = footer;
+        v->visitor(v->state, v->first + i, footer ? footer->reader : NULL,
+                   footer ? footer->columns : 0);
+        if (footer && !footer->is_kept)
+            close_file(footer);
+    }
+    return NULL;
+}
+
+// How many threads a visit is worth: the disk is waited for together. What is known counts as used
+// before anything new is kept, which could be in its place otherwise.
+static size_t prepare_visit(struct visit *v)
+{
+    size_t closed = 0;
+    for (size_t i = 0; i < v->count; i++) {
+        const char *path = v->paths[v->first + i];
+        v->footers_of[i] = known_of(v->footers, path, oto_xxh64(path, strlen(path), 0));
+        closed += !v->footers_of[i] || v->footers_of[i]->fd < 0;
+        if (v->footers_of[i])
+            v->footers_of[i]->used = ++v->footers->uses;
+    }
+    size_t threads = closed / VISIT_SHARE;
+    return threads < VISIT_THREADS ? threads : VISIT_THREADS;
+}
+
+static void visit_some(struct visit *v)
+{
+    struct oto_thread threads[VISIT_THREADS];
+    size_t started = 0, count = prepare_visit(v);
+    while (started + 1 < count &&
+           oto_thread_start(&threads[started], "query-look", visit_files, v, NULL) == OTO_OK)
+        started++;
+    (void)visit_files(v);
+    while (started)
+        oto_thread_join(&threads[--started]);
+    for (size_t i = 0; i < v->count; i++)
+        if (v->footers_of[i])
+            keep(v->footers, v->footers_of[i]);
+}
+
+void query_footers_visit(struct query_footers *footers, const char *const *paths, size_t count,
+                         query_visitor visitor, void *state)
+{
+    if (footers->last && !footers->last->is_kept)
+        close_file(footers->last);
+    footers->last = NULL;
+    for (size_t first = 0; first < count; first += VISIT_MAX) {
+        size_t rest = count - first;
+        struct visit v = {.footers = footers,
+                          .paths = paths,
+                          .first = first,
+                          .count = rest < VISIT_MAX ? rest : VISIT_MAX,
+                          .visitor = visitor,
+                          .state = state};
+        visit_some(&v);
+    }
+}
+
+void query_footers_close(struct query_footers *footers, int all)
+{
+    struct stat now;
+    for (size_t i = 0; i < footers->count; i++) {
+        struct query_footer *footer = footers->items[i];
+        int is_used = footer->used > footers->uses_before && !all;
+        if (footer->fd >= 0 && !is_used && (all || fstat(footer->fd, &now) < 0 || !now.st_nlink))
+            close_file(footer);
+    }
+    footers->uses_before = footers->uses;
 }
 
 // --- columns ---
@@ -204,11 +339,6 @@ uint64_t query_file_columns(struct query_footers *footers, const struct query_fi
         hash = query_columns_hash(reader);
     oto_parquet_close(reader);
     return hash;
-}
-
-uint64_t query_footers_columns(const struct query_footers *footers)
-{
-    return footers->last->columns;
 }
 
 // The node of a top-level column; 0.

@@ -1,6 +1,7 @@
 // The Parquet files of requests, looked into without DuckDB: which of them can hold a row that a
-// query wants. Footers of files on disk are kept from one query to the next; a file that was
-// replaced under its name is told by its number, size and time. The executing thread only.
+// query wants. Footers of files on disk are kept from one query to the next, and the files open;
+// one that was replaced under its name is told by its number, size and time. The executing thread
+// only.
 #ifndef OTO_APPS_QUERY_FILES_H
 #define OTO_APPS_QUERY_FILES_H
 
@@ -14,16 +15,25 @@ struct query_footer; // a file that was opened
 struct query_footers {
     struct oto_codec *codec;
     struct query_footer **items;
-    struct query_footer *last; // whose file is open
+    struct query_footer *last; // that was asked for
     size_t count;
     uint64_t uses;
+    uint64_t uses_before; // when query_footers_close was called last
 };
 OTO_MUST_CHECK enum oto_status query_footers_init(struct query_footers *footers);
 // The reader of a file as it is now; NULL where there is none, or it is no Parquet file. Valid
 // until the next call.
 struct oto_parquet_reader *query_footer_of(struct query_footers *footers, const char *path);
-// The query_columns_hash of the file that was asked for last, which has a reader.
-uint64_t query_footers_columns(const struct query_footers *footers);
+// Calls the visitor for each file: as it is now, NULL where query_footer_of would say so; columns:
+// its query_columns_hash. From several threads at once where many have to be opened; for a file
+// once. The reader is the visitor's until it returns.
+typedef void (*query_visitor)(void *state, size_t index, struct oto_parquet_reader *reader,
+                              uint64_t columns);
+void query_footers_visit(struct query_footers *footers, const char *const *paths, size_t count,
+                         query_visitor visitor, void *state);
+// Closes the files that were deleted, but for those that were used since the last call, which were
+// there; `all`: every file, after a while without queries. Footers stay.
+void query_footers_close(struct query_footers *footers, int all);
 // The reader of an open file; to be closed, before codec and *fd go.
 struct oto_parquet_reader *query_footer_open(struct oto_codec *codec, int *fd);
 

@@ -55,8 +55,10 @@ static void stop(struct query_io *io, enum query_stop reason)
     oto_mutex_lock(&io->lock);
     if (io->running && io->stop == QUERY_GOES_ON)
         io->stop = reason;
-    if (io->running && io->stop != QUERY_GOES_ON)
-        duckdb_interrupt(io->interrupted);
+    if (io->running && io->stop != QUERY_GOES_ON) {
+        duckdb_interrupt(io->interrupted->user);
+        duckdb_interrupt(io->interrupted->rows);
+    }
     oto_mutex_unlock(&io->lock);
 }
 
@@ -99,8 +101,8 @@ static void *listen(void *state)
     return NULL;
 }
 
-enum oto_status query_io_start(struct query_io *io, int fd, duckdb_connection interrupted,
-                               struct oto_error *err)
+enum oto_status query_io_start(struct query_io *io, int fd,
+                               const struct query_database *interrupted, struct oto_error *err)
 {
     io->fd = fd;
     io->interrupted = interrupted;
@@ -112,16 +114,26 @@ enum oto_status query_io_start(struct query_io *io, int fd, duckdb_connection in
 
 // --- for the executing thread ---
 
-void query_io_take(struct query_io *io, struct query_request *ret_request)
+int query_io_take(struct query_io *io, uint32_t wait_ms, struct query_request *ret_request)
 {
+    uint64_t until = wait_ms ? oto_clock_monotonic_ns() + wait_ms * 1000000ull : UINT64_MAX;
+    enum oto_status status = OTO_OK;
     oto_mutex_lock(&io->lock);
-    while (!io->has_request)
-        oto_condition_wait(&io->came, &io->lock);
+    while (!io->has_request && status == OTO_OK)
+        if (wait_ms)
+            status = oto_condition_wait_until(&io->came, &io->lock, until);
+        else
+            oto_condition_wait(&io->came, &io->lock);
+    if (!io->has_request) {
+        oto_mutex_unlock(&io->lock);
+        return 0;
+    }
     io->has_request = 0;
     *ret_request = io->request;
     io->request = (struct query_request){.descriptors = NULL};
     oto_buffer_init(&io->request.payload, &oto_allocator_heap, OTO_QUERY_REQUEST_MAX);
     oto_mutex_unlock(&io->lock);
+    return 1;
 }
 
 enum query_stop query_io_stopped(struct query_io *io)

@@ -1,7 +1,7 @@
 // otolith-query: answers SQL over Parquet files that otolith hands it, in a sandbox. Not for
 // people: otolith starts it, with a socket as descriptor 3.
 #include "os/sandbox.h"
-#include "query_process.h"
+#include "query_rows.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define SOCKET_FD 3
+#define REST_MS 5000 // without a request: no file is held open any longer
 
 static int print_usage(void)
 {
@@ -94,7 +95,8 @@ static enum oto_status start(struct query_process *process, char *text, size_t t
     OTO_TRY(enter_sandbox(&process->settings, text, text_size, err));
     OTO_TRY(query_database_lock(&process->db, &process->settings, err));
     OTO_TRY(query_views_init(&process->views, &process->settings));
-    return query_io_start(&process->io, SOCKET_FD, process->db.user, err);
+    OTO_TRY(query_rows_register(process->db.own, &process->views, err));
+    return query_io_start(&process->io, SOCKET_FD, &process->db, err);
 }
 
 static void refuse_to_start(const struct oto_error *err)
@@ -124,7 +126,10 @@ int main(int argc, char **argv)
         return 1;
     for (;;) { // the listener ends the process when the server is gone
         struct query_request request;
-        query_io_take(&process.io, &request);
+        if (!query_io_take(&process.io, REST_MS, &request)) {
+            query_views_rest(&process.views);
+            (void)query_io_take(&process.io, 0, &request);
+        }
         query_answer(&process, &request);
         query_request_release(&request);
     }

@@ -1,6 +1,7 @@
 // Tables without rows: what columns they have, known without opening a file, and views over them by
 // which queries are planned (query_plan.h).
 #include "query_files.h"
+#include "query_rows.h"
 #include "telemetry/tables.h"
 
 #include <fcntl.h>
@@ -132,6 +133,33 @@ static void make_schema(struct query_model *model, const char *name,
     free(promotions);
 }
 
+// Names and types as the schema says them: what DuckDB would say, without asking it.
+static enum oto_status describe_schema(struct columns *c)
+{
+    const struct oto_schema *schema = c->model->schema;
+    enum oto_status status = OTO_OK;
+    while (c->node < c->metadata->node_count && status == OTO_OK) {
+        const struct oto_field *field = NULL;
+        struct oto_buffer type;
+        for (uint32_t i = 0; i < schema->field_count; i++)
+            if (oto_bytes_equal_text(c->metadata->nodes[c->node].name, schema->fields[i]->name))
+                field = schema->fields[i];
+        if (!field)
+            return OTO_INVALID;
+        oto_buffer_init(&type, &oto_allocator_heap, 1u << 16);
+        status = query_type_write(field, &type);
+        if (status == OTO_OK)
+            status = add_column(c, oto_bytes_text(field->name), oto_buffer_view(&type));
+        oto_buffer_release(&type);
+        if (status == OTO_OK)
+            c->model->fields[c->model->field_count - 1].type = query_type_new(field);
+        if (status == OTO_OK && !c->model->fields[c->model->field_count - 1].type)
+            status = OTO_NO_MEMORY;
+    }
+    c->model->is_typed = status == OTO_OK;
+    return status;
+}
+
 // --- which of them are named ---
 
 int query_model_has(const struct query_model *model, const char *name)
@@ -139,6 +167,14 @@ int query_model_has(const struct query_model *model, const char *name)
     for (size_t i = 0; i < model->field_count; i++)
         if (strcmp(model->fields[i].name, name) == 0)
             return model->fields[i].is_named;
+    return model->fd < 0;
+}
+
+int query_model_needs(const struct query_model *model, const char *name)
+{
+    for (size_t i = 0; i < model->field_count; i++)
+        if (strcmp(model->fields[i].name, name) == 0)
+            return model->fields[i].is_named && !model->fields[i].is_spare;
     return model->fd < 0;
 }
 
@@ -155,6 +191,8 @@ void query_model_mark(struct query_model *model, const struct query_names *names
         model->fields[i].is_named = query_names_have(names, name) || (is_time && !*rest) ||
                                     (has_nanoseconds && strcmp(rest, "NanoOfMicro") == 0) ||
                                     (has_end && strcmp(name, "Duration") == 0);
+        model->fields[i].is_spare =
+            is_time && !*rest && !has_nanoseconds && !query_names_have(names, name);
     }
 }
 
@@ -173,19 +211,26 @@ enum oto_status query_append_fields(struct oto_buffer *sql, const struct query_m
 }
 
 // Two files, so that DuckDB takes no statistics of rows from them.
+enum oto_status query_model_write_ground(const struct query_views *views, size_t table,
+                                         struct oto_buffer *sql)
+{
+    const struct query_model *model = &views->models[table];
+    OTO_TRY(oto_buffer_append_format(sql,
+                                     "read_parquet(['%s', '%s'], hive_partitioning=false) WHERE ",
+                                     model->path, model->path));
+    return oto_buffer_append_format(sql, QUERY_PLAN_MARK_FORMAT, model->time_name,
+                                    QUERY_PLAN_MARK + table);
+}
+
 enum oto_status query_model_write(const struct query_views *views, size_t table,
                                   struct oto_buffer *sql)
 {
-    const struct query_model *model = &views->models[table];
     OTO_TRY(oto_buffer_append_format(sql, "CREATE OR REPLACE VIEW "));
     OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->settings->tables[table]), '"'));
     OTO_TRY(oto_buffer_append_format(sql, " AS SELECT "));
-    OTO_TRY(query_append_fields(sql, model));
-    OTO_TRY(oto_buffer_append_format(
-        sql, " FROM read_parquet(['%s', '%s'], hive_partitioning=false) WHERE ", model->path,
-        model->path));
-    OTO_TRY(oto_buffer_append_format(sql, QUERY_PLAN_MARK_FORMAT, model->time_name,
-                                     QUERY_PLAN_MARK + table));
+    OTO_TRY(query_append_fields(sql, &views->models[table]));
+    OTO_TRY(oto_buffer_append_format(sql, " FROM "));
+    OTO_TRY(query_model_write_ground(views, table, sql));
     return oto_buffer_append_byte(sql, 0);
 }
 
@@ -196,6 +241,7 @@ static void forget_fields(struct query_model *model)
     for (size_t i = 0; model->fields && i < model->field_count; i++) {
         free(model->fields[i].name);
         free(model->fields[i].sql);
+        duckdb_destroy_logical_type(&model->fields[i].type);
     }
     free(model->fields);
     model->fields = NULL;
@@ -210,9 +256,11 @@ static enum oto_status learn(struct query_model *model, struct query_views *view
         return OTO_INVALID;
     struct columns c = {.model = model, .metadata = oto_parquet_metadata_of(reader), .node = 1};
     model->fields = calloc(c.metadata->node_count, sizeof(*model->fields));
-    enum oto_status status = model->fields ? describe(&c, db->own, model->path) : OTO_NO_MEMORY;
+    enum oto_status status = model->fields ? OTO_OK : OTO_NO_MEMORY;
     model->columns = query_columns_hash(reader);
     make_schema(model, table_name, c.metadata);
+    if (status == OTO_OK)
+        status = model->schema ? describe_schema(&c) : describe(&c, db->own, model->path);
     oto_parquet_close(reader);
     return status;
 }

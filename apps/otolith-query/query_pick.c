@@ -1,8 +1,10 @@
 // Single rows out of files: where a query asks for an id or for an attribute's value, the rows that
-// have it are looked for in the columns' codes and copied, with the columns that the query reads,
-// into a file in memory. DuckDB reads that one, with the same conditions, in place of the files. It
-// would decode whole maps, and whole row groups of every column, for it.
+// have it are looked for in the columns' codes and copied, with the columns that the query reads.
+// DuckDB would decode whole maps, and whole row groups of every column, for it. Where these rows
+// are few, and all that the query reads, DuckDB takes them as they are (query_rows.h); else they go
+// into files in memory, which take the place of the files that they are from.
 #include "query_files.h"
+#include "query_rows.h"
 
 #include "os/file.h"
 #include "os/thread.h"
@@ -16,14 +18,19 @@
 #include <unistd.h>
 
 #define THREADS_MAX 16
-#define ROWS_SHARE 8      // more of a row group's rows than one in this are read as usual
-#define ROWS_ENOUGH 5000  // for a query with LIMIT
-#define BATCH_ROWS 20000u // rows gathered before they are written
-#define OUTPUT_SHARE 8    // of the process's memory for picked rows; beyond it, files are read
-#define FAILURES_MAX 2    // files without so few rows, before the others are left alone
+#define ROWS_SHARE 8            // more of a row group's rows than one in this are read as usual
+#define ROWS_ENOUGH 5000        // for a query with LIMIT
+#define BATCH_ROWS 20000u       // rows gathered before they are written,
+#define BATCH_BYTES (16u << 20) // or what they take
+#define OUTPUT_SHARE 8 // of the process's memory for picked rows; beyond it, files are read
+#define FAILURES_MAX 2 // files without so few rows, before the others are left alone
 
-// What all threads know of a table's work.
-struct job {
+// What all threads know of a table's work; it stays while its rows are asked for.
+struct query_job {
+    struct query_job *next_job;
+    struct picker *pickers;
+    unsigned picker_count;
+    const struct oto_field **fields; // of the schema
     struct query_views *views;
     struct query_io *io;
     const struct query_plan *plan;
@@ -41,16 +48,18 @@ struct job {
 
 // One thread's.
 struct picker {
-    struct job *job;
+    struct query_job *job;
     struct oto_thread thread;
     struct oto_codec *codec;
     struct oto_arena arena; // of the builder
     struct oto_builder builder;
+    struct oto_batch batch; // of it, where the rows stay here
     struct oto_buffer rows; // found
     struct oto_parquet_writer *writer;
     struct oto_parquet_options options;
     struct oto_sink sink;
     int fd;
+    int is_written; // some of the rows, so that all have to be
     uint64_t written, row_count, file_count;
 };
 
@@ -81,22 +90,32 @@ static int make_wish(const struct oto_parquet_metadata *m, const struct query_co
     return 0;
 }
 
-// Ids have bloom filters: their values are rare. Other columns DuckDB reads quickly.
-static int is_worth_it(const struct oto_parquet_metadata *m, const struct oto_parquet_wish *wish)
+static int has_filter(const struct oto_schema *schema, struct oto_bytes column)
+{
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        if (oto_bytes_equal_text(column, schema->fields[i]->name))
+            return (schema->fields[i]->flags & OTO_FIELD_BLOOM) != 0;
+    return 0;
+}
+
+// Ids have bloom filters, in files on disk: their values are rare. Other columns DuckDB reads
+// quickly.
+static int is_worth_it(const struct query_job *job, const struct oto_parquet_wish *wish,
+                       struct oto_bytes column)
 {
     return wish->key_leaf != UINT32_MAX ||
-           (m->group_count && m->groups[0].chunks[wish->leaf].bloom_offset > 0);
+           has_filter(job->views->models[job->table].schema, column);
 }
 
 // The best condition of a scan to look for rows by: an id, else a map's key.
-static int choose_wish(const struct oto_parquet_metadata *m, const struct query_scan *scan,
-                       struct oto_parquet_wish *ret)
+static int choose_wish(const struct query_job *job, const struct oto_parquet_metadata *m,
+                       const struct query_scan *scan, struct oto_parquet_wish *ret)
 {
     struct oto_parquet_wish wish;
     int found = 0;
     for (size_t i = 0; i < scan->count; i++) {
         if (scan->conditions[i].is_range || !make_wish(m, &scan->conditions[i], &wish) ||
-            !is_worth_it(m, &wish))
+            !is_worth_it(job, &wish, scan->conditions[i].column))
             continue;
         if (!found || wish.key_leaf == UINT32_MAX)
             *ret = wish;
@@ -138,7 +157,7 @@ static void unite(struct oto_buffer *rows)
 static enum oto_status find(struct picker *p, struct oto_parquet_reader *reader, uint32_t group)
 {
     const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
-    const struct job *job = p->job;
+    const struct query_job *job = p->job;
     // Without the map, all rows are less work than DuckDB has with it.
     unsigned share = job->constant && job->constant->key.data ? 1 : ROWS_SHARE;
     uint32_t most = (uint32_t)(m->groups[group].row_count / share) + 64, scans = 0;
@@ -147,7 +166,7 @@ static enum oto_status find(struct picker *p, struct oto_parquet_reader *reader,
         struct oto_parquet_wish wish;
         if (scan->table != job->table || !query_group_may_match(reader, group, scan))
             continue;
-        if (job->constant ? !make_wish(m, job->constant, &wish) : !choose_wish(m, scan, &wish))
+        if (job->constant ? !make_wish(m, job->constant, &wish) : !choose_wish(job, m, scan, &wish))
             return OTO_UNSUPPORTED;
         OTO_TRY(oto_parquet_find_rows(reader, group, &wish, most, &p->rows, NULL));
         scans++;
@@ -163,6 +182,7 @@ static enum oto_status write_batch(struct picker *p)
     uint32_t count = p->builder.levels[0].count;
     if (!count)
         return OTO_OK;
+    p->is_written = 1;
     OTO_TRY(oto_builder_view(&p->builder, &oto_allocator_heap, &batch));
     enum oto_status status = oto_parquet_writer_append(p->writer, &batch, NULL, count, NULL);
     oto_batch_release(&batch);
@@ -173,8 +193,11 @@ static enum oto_status write_batch(struct picker *p)
 
 // --- a file ---
 
+// Files in memory are there already.
 static int open_file(const struct query_file *file)
 {
+    if (file->info.fd >= 0)
+        return file->info.fd;
     return open(file->info.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
@@ -222,12 +245,13 @@ static enum oto_status pick_file(struct picker *p, struct query_file *file)
     }
     oto_parquet_close(reader);
     free(mark);
-    if (fd >= 0)
+    if (fd >= 0 && fd != file->info.fd)
         close(fd);
     OTO_TRY(status);
     file->is_dropped = file->is_picked = 1;
     p->file_count++;
-    return p->builder.levels[0].count >= BATCH_ROWS ? write_batch(p) : OTO_OK;
+    int is_full = p->builder.levels[0].count >= BATCH_ROWS || p->arena.used_bytes >= BATCH_BYTES;
+    return is_full ? write_batch(p) : OTO_OK;
 }
 
 // --- a thread ---
@@ -268,7 +292,7 @@ static enum oto_status begin(struct picker *p)
 // Only files that are in the output whole may count as picked.
 static void give_up(struct picker *p)
 {
-    struct job *job = p->job;
+    struct query_job *job = p->job;
     for (size_t i = 0; i < job->file_count; i++) {
         struct query_file *file = &job->views->files[job->files[i]];
         if (file->picker == p)
@@ -279,18 +303,24 @@ static void give_up(struct picker *p)
 
 static int goes_on(const struct picker *p)
 {
-    struct job *job = p->job;
+    struct query_job *job = p->job;
     if (job->plan->has_limit && atomic_load(&job->row_count) >= ROWS_ENOUGH)
         return 0;
     return query_io_stopped(job->io) == QUERY_GOES_ON && p->written < job->output_bytes_max &&
            (atomic_load(&job->failures) < FAILURES_MAX || atomic_load(&job->successes));
 }
 
+static enum oto_status write_out(struct picker *p)
+{
+    struct oto_parquet_result result;
+    OTO_TRY(write_batch(p));
+    return oto_parquet_writer_finish(p->writer, &result, NULL);
+}
+
 static void *run(void *state)
 {
     struct picker *p = state;
-    struct job *job = p->job;
-    struct oto_parquet_result result;
+    struct query_job *job = p->job;
     enum oto_status status = begin(p);
     for (size_t i; status == OTO_OK && goes_on(p) &&
                    (i = atomic_fetch_add(&job->next, 1)) < job->file_count;) {
@@ -302,10 +332,8 @@ static void *run(void *state)
         if (picked < 0 && file->is_picked) // the file was read, the rows could not be written
             status = picked;
     }
-    if (status == OTO_OK)
-        status = write_batch(p);
-    if (status == OTO_OK)
-        status = oto_parquet_writer_finish(p->writer, &result, NULL);
+    if (status == OTO_OK && p->is_written)
+        status = write_out(p);
     if (status < 0)
         give_up(p);
     return NULL;
@@ -313,6 +341,7 @@ static void *run(void *state)
 
 static void end(struct picker *p)
 {
+    oto_batch_release(&p->batch);
     oto_parquet_writer_free(p->writer);
     oto_codec_free(p->codec);
     oto_arena_release(&p->arena);
@@ -324,15 +353,24 @@ static void end(struct picker *p)
 // The rows become one more file of the table.
 static void add_output(struct query_views *views, struct picker *p)
 {
+    if (!p->is_written && p->row_count && write_out(p) < 0)
+        give_up(p);
     int fd = p->row_count ? fcntl(p->fd, F_DUPFD_CLOEXEC, 10) : -1;
     if (p->row_count && query_views_add_memory(views, (uint32_t)p->job->table, fd) < 0) {
         give_up(p);
         if (fd >= 0)
             close(fd);
-        return;
     }
-    views->scan.files_picked += p->file_count;
-    views->scan.rows_picked += p->row_count;
+}
+
+static void free_job(struct query_job *job)
+{
+    for (unsigned i = 0; i < job->picker_count; i++)
+        end(&job->pickers[i]);
+    free(job->pickers);
+    free(job->files);
+    free(job->fields);
+    free(job);
 }
 
 enum oto_status query_pick_open(struct query_views *views, struct oto_error *err)
@@ -347,20 +385,27 @@ enum oto_status query_pick_open(struct query_views *views, struct oto_error *err
 
 void query_pick_let_go(struct query_views *views)
 {
+    for (size_t i = 0; i < views->settings->table_count; i++)
+        query_rows_clear(&views->rows[i]);
+    views->are_rows_here = 0;
+    while (views->jobs) {
+        struct query_job *job = views->jobs;
+        views->jobs = job->next_job;
+        free_job(job);
+    }
     while (views->picked_count)
         (void)!ftruncate(views->picked_fds[--views->picked_count], 0);
 }
 
-static void run_threads(struct job *job, unsigned threads)
+static void run_threads(struct query_job *job, unsigned threads)
 {
     struct query_views *views = job->views;
     size_t free_count = QUERY_PICKED_MAX - views->picked_count;
     threads = threads < free_count ? threads : (unsigned)free_count;
-    struct picker *pickers = calloc(threads + 1u, sizeof(*pickers));
-    if (!pickers || !threads) {
-        free(pickers);
+    struct picker *pickers = job->pickers = calloc(threads + 1u, sizeof(*pickers));
+    if (!pickers || !threads)
         return;
-    }
+    job->picker_count = threads;
     job->output_bytes_max = views->settings->memory_bytes / OUTPUT_SHARE / threads;
     for (unsigned i = 0; i < threads; i++)
         pickers[i] = (struct picker){.job = job, .fd = views->picked_fds[views->picked_count++]};
@@ -369,19 +414,13 @@ static void run_threads(struct job *job, unsigned threads)
     (void)run(&pickers[0]);
     for (unsigned i = 1; i < threads; i++)
         oto_thread_join(&pickers[i].thread);
-    for (unsigned i = 0; i < threads; i++) {
-        add_output(views, &pickers[i]);
-        end(&pickers[i]);
-    }
-    free(pickers);
 }
 
-// Rows have all columns that views have, where these are few: then their file needs no words about
-// its columns.
-static int is_read(const struct job *job, const char *name)
+// Rows have all columns that the query's text names, where these are few.
+static int is_read(const struct query_job *job, const char *name)
 {
     if (!job->views->names.every)
-        return query_model_has(&job->views->models[job->table], name);
+        return query_model_needs(&job->views->models[job->table], name);
     for (const struct query_scan *scan = job->plan->scans; scan; scan = scan->next)
         for (size_t i = 0; scan->table == job->table && i < scan->word_count; i++)
             if (oto_bytes_equal_text(scan->words[i], name))
@@ -390,7 +429,7 @@ static int is_read(const struct job *job, const char *name)
 }
 
 // The scan, where the table has one only.
-static const struct query_scan *only_scan(const struct job *job)
+static const struct query_scan *only_scan(const struct query_job *job)
 {
     const struct query_scan *only = NULL;
     for (const struct query_scan *scan = job->plan->scans; scan; scan = scan->next) {
@@ -403,17 +442,20 @@ static const struct query_scan *only_scan(const struct job *job)
     return only;
 }
 
-// An id that all wanted rows have.
-static const struct query_condition *find_id(const struct job *job, const struct query_scan *scan)
+// What stands in SQL, or is compared as C text, ends at a zero.
+static int is_whole(struct oto_bytes text)
 {
-    const struct query_file *file = &job->views->files[job->files[0]];
-    struct oto_parquet_reader *reader = query_footer_of(job->views->footers, file->info.path);
-    struct oto_parquet_wish wish;
-    for (size_t i = 0; i < scan->count && reader; i++) {
+    return !text.size || !memchr(text.data, 0, text.size);
+}
+
+// An id that all wanted rows have.
+static const struct query_condition *find_id(const struct query_job *job,
+                                             const struct query_scan *scan)
+{
+    for (size_t i = 0; i < scan->count; i++) {
         const struct query_condition *c = &scan->conditions[i];
-        if (!c->is_range && !c->key.data && c->value_count == 1 &&
-            make_wish(oto_parquet_metadata_of(reader), c, &wish) &&
-            is_worth_it(oto_parquet_metadata_of(reader), &wish))
+        if (!c->is_range && !c->key.data && c->value_count == 1 && is_whole(c->values[0]) &&
+            has_filter(job->views->models[job->table].schema, c->column))
             return c;
     }
     return NULL;
@@ -421,7 +463,7 @@ static const struct query_condition *find_id(const struct job *job, const struct
 
 // What is one value in all rows that are found needs not be read again: an id that is asked for; a
 // map that is read for one condition on one key, of which all that matters is the pair.
-static void choose_constant(struct job *job)
+static void choose_constant(struct query_job *job)
 {
     const struct query_scan *only = only_scan(job);
     const struct query_condition *condition = NULL;
@@ -435,7 +477,8 @@ static void choose_constant(struct job *job)
             return;
         condition = &only->conditions[i];
     }
-    if (!condition || !condition->key.data || condition->value_count != 1)
+    if (!condition || !condition->key.data || condition->value_count != 1 ||
+        !is_whole(condition->key) || !is_whole(condition->values[0]))
         return;
     for (size_t i = 0; i < only->word_count; i++)
         mentions += oto_bytes_equal(only->words[i], condition->column) ? 1u : 0u;
@@ -443,7 +486,7 @@ static void choose_constant(struct job *job)
 }
 
 // The table's columns that the scans read; one at least.
-static enum oto_status choose_columns(struct job *job, const struct oto_schema *all,
+static enum oto_status choose_columns(struct query_job *job, const struct oto_schema *all,
                                       const struct oto_field **fields)
 {
     uint32_t count = 0;
@@ -460,7 +503,7 @@ static enum oto_status choose_columns(struct job *job, const struct oto_schema *
 }
 
 // What the view says in the column's place: MAP {'key': 'value'} AS "Column", or 'value' AS …
-static enum oto_status write_constant(struct job *job)
+static enum oto_status write_constant(struct query_job *job)
 {
     const struct query_model *model = &job->views->models[job->table];
     struct oto_buffer *sql = &job->views->constants[job->table];
@@ -468,6 +511,13 @@ static enum oto_status write_constant(struct job *job)
         if (oto_bytes_equal_text(job->constant->column, model->fields[i].name))
             job->views->constant_names[job->table] = model->fields[i].name;
     int is_map = job->constant->key.data != NULL;
+    struct query_constant *constant = &job->views->rows[job->table].constant;
+    constant->column = oto_bytes_copy_text(&oto_allocator_heap, job->constant->column);
+    constant->value = oto_bytes_copy_text(&oto_allocator_heap, job->constant->values[0]);
+    if (is_map)
+        constant->key = oto_bytes_copy_text(&oto_allocator_heap, job->constant->key);
+    if (!constant->column || !constant->value || !constant->key != !is_map)
+        return OTO_NO_MEMORY;
     if (is_map) {
         OTO_TRY(oto_buffer_append_format(sql, "MAP {"));
         OTO_TRY(query_append_quoted(sql, job->constant->key, '\''));
@@ -478,35 +528,92 @@ static enum oto_status write_constant(struct job *job)
     return query_append_quoted(sql, job->constant->column, '"');
 }
 
-static enum oto_status list_files(struct job *job)
+static enum oto_status list_files(struct query_job *job)
 {
     job->files = calloc(job->views->file_count + 1, sizeof(*job->files));
     if (!job->files)
         return OTO_NO_MEMORY;
     for (size_t i = 0; i < job->views->file_count; i++) {
         const struct query_file *file = &job->views->files[i];
-        if (file->info.table == job->table && !file->is_dropped && file->info.fd < 0)
+        if (file->info.table == job->table && !file->is_dropped && !file->info.is_model)
             job->files[job->file_count++] = i;
     }
     return OTO_OK;
 }
 
-static void pick_table(struct job *job, unsigned threads)
+// Takes the job.
+static void pick_table(struct query_job *job, unsigned threads)
 {
     const struct oto_schema *all = job->views->models[job->table].schema;
-    const struct oto_field **fields = all ? calloc(all->field_count, sizeof(*fields)) : NULL;
-    if (fields && list_files(job) == OTO_OK && job->file_count &&
-        choose_columns(job, all, fields) == OTO_OK &&
+    job->fields = all ? calloc(all->field_count, sizeof(*job->fields)) : NULL;
+    job->next_job = job->views->jobs;
+    job->views->jobs = job;
+    if (job->fields && list_files(job) == OTO_OK && job->file_count &&
+        choose_columns(job, all, job->fields) == OTO_OK &&
         (!job->constant || write_constant(job) == OTO_OK))
         run_threads(job, threads < job->file_count ? threads : (unsigned)job->file_count);
-    free(job->files);
-    free(fields);
 }
 
-void query_pick(struct query_views *views, const struct query_plan *plan, struct query_io *io)
+// --- where the rows go ---
+
+static int are_few(const struct query_job *job)
+{
+    for (unsigned i = 0; i < job->picker_count; i++)
+        if (job->pickers[i].is_written)
+            return 0;
+    return 1;
+}
+
+// Whether the query reads nothing but rows that are here, and few.
+static int are_rows_here(const struct query_views *views, const struct query_plan *plan,
+                         const uint8_t *wanted)
+{
+    for (size_t i = 0; i < views->settings->table_count; i++)
+        if (wanted[i] && !views->models[i].is_typed)
+            return 0;
+    for (size_t i = 0; i < views->file_count; i++)
+        if (wanted[views->files[i].info.table] && !views->files[i].info.is_model &&
+            !views->files[i].is_dropped)
+            return 0;
+    for (const struct query_job *job = views->jobs; job; job = job->next_job)
+        if (!are_few(job))
+            return 0;
+    return plan->scans != NULL;
+}
+
+static enum oto_status give_rows(struct query_job *job)
+{
+    struct query_rows *rows = &job->views->rows[job->table];
+    for (unsigned i = 0; i < job->picker_count; i++) {
+        struct picker *p = &job->pickers[i];
+        if (!p->row_count)
+            continue;
+        OTO_TRY(oto_builder_view(&p->builder, &oto_allocator_heap, &p->batch));
+        rows->batches[rows->batch_count++] = p->batch;
+    }
+    return OTO_OK;
+}
+
+static void settle(struct query_views *views, const struct query_plan *plan, const uint8_t *wanted)
+{
+    enum oto_status status = OTO_OK;
+    views->are_rows_here = are_rows_here(views, plan, wanted);
+    for (struct query_job *job = views->jobs; job && views->are_rows_here; job = job->next_job)
+        if ((status = give_rows(job)) < 0)
+            views->are_rows_here = 0;
+    for (struct query_job *job = views->jobs; job; job = job->next_job)
+        for (unsigned i = 0; i < job->picker_count; i++) {
+            if (!views->are_rows_here)
+                add_output(views, &job->pickers[i]);
+            views->scan.files_picked += job->pickers[i].file_count;
+            views->scan.rows_picked += job->pickers[i].row_count;
+        }
+}
+
+void query_pick(struct query_views *views, const struct query_plan *plan, const uint8_t *wanted,
+                struct query_io *io)
 {
     for (size_t table = 0; table < views->settings->table_count; table++) {
-        struct job job = {.views = views, .io = io, .plan = plan, .table = table};
         unsigned threads = views->settings->threads;
         int some = 0, all = 1;
         for (const struct query_scan *scan = plan->scans; scan; scan = scan->next)
@@ -514,7 +621,16 @@ void query_pick(struct query_views *views, const struct query_plan *plan, struct
                 some = 1;
                 all &= may_be_picked(scan);
             }
-        if (some && all && views->models[table].fd >= 0)
-            pick_table(&job, threads < THREADS_MAX ? threads : THREADS_MAX);
+        if (!some || !all || views->models[table].fd < 0)
+            continue;
+        struct query_job *job = calloc(1, sizeof(*job));
+        if (!job)
+            break;
+        job->views = views;
+        job->io = io;
+        job->plan = plan;
+        job->table = table;
+        pick_table(job, threads < THREADS_MAX ? threads : THREADS_MAX);
     }
+    settle(views, plan, wanted);
 }

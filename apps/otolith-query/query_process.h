@@ -32,13 +32,14 @@ struct query_request {
 
 enum query_stop { QUERY_GOES_ON, QUERY_CANCELLED, QUERY_TIMED_OUT };
 
+struct query_database;
 struct query_io {
     int fd;
     struct oto_mutex lock;
     struct oto_condition came;
     struct oto_thread listener;
-    duckdb_connection interrupted; // what a stop interrupts
-    struct query_request request;  // being read, or waiting to be taken
+    const struct query_database *interrupted; // whose queries a stop interrupts
+    struct query_request request;             // being read, or waiting to be taken
     int has_request;
     int running;
     enum query_stop stop;
@@ -46,9 +47,10 @@ struct query_io {
 };
 
 OTO_MUST_CHECK enum oto_status query_io_start(struct query_io *io, int fd,
-                                              duckdb_connection interrupted, struct oto_error *err);
-// Waits for the next request and moves it out.
-void query_io_take(struct query_io *io, struct query_request *ret_request);
+                                              const struct query_database *interrupted,
+                                              struct oto_error *err);
+// Waits for the next request and moves it out. 0: none came in wait_ms (0: wait for ever).
+int query_io_take(struct query_io *io, uint32_t wait_ms, struct query_request *ret_request);
 enum query_stop query_io_stopped(struct query_io *io);
 // The request's answer is complete.
 void query_io_done(struct query_io *io);
@@ -63,6 +65,7 @@ struct query_database {
     duckdb_connection user;         // runs what users ask
     duckdb_connection own;          // views, checks
     duckdb_connection plan;         // plans what users ask, over tables without rows
+    duckdb_connection rows;         // runs what users ask, over rows that are here (query_rows.h)
     duckdb_prepared_statement tree; // SQL -> its syntax tree as JSON
     duckdb_prepared_statement text; // SQL -> the same without comments and ';'
 };
@@ -112,8 +115,10 @@ struct query_file {
 // A column of a table.
 struct query_field {
     char *name;
-    char *sql;    // what read_parquet's `schema` says of it
-    int is_named; // by the request
+    char *sql;                // what read_parquet's `schema` says of it
+    int is_named;             // by the request
+    int is_spare;             // named only so that a view has a column
+    duckdb_logical_type type; // of a table that has them
 };
 
 // A table as it is without rows.
@@ -126,6 +131,7 @@ struct query_model {
     uint64_t columns;      // query_columns_hash
     struct oto_schemas *schemas;
     const struct oto_schema *schema; // the same columns, for reading files; NULL: there is none
+    int is_typed;                    // its columns have types
 };
 
 #define QUERY_PICKED_MAX 32
@@ -137,6 +143,7 @@ struct query_views {
     struct query_names names; // of the request
     char **made;              // a table: what its view was made by; then those for people
     char **planned;           // the same of the views over empty tables
+    char **direct;            // and of those over rows that are here
     struct query_file *files;
     size_t file_count, file_capacity;
     struct query_model *models; // by table
@@ -144,6 +151,9 @@ struct query_views {
     struct oto_query_scan scan;   // what the request reads
     struct oto_buffer *constants; // a table: a column of the picked rows that is one value, as SQL
     const char **constant_names;  // its name, or NULL
+    struct query_rows *rows;      // by table: picked rows that DuckDB takes as they are
+    int are_rows_here;            // and that is all the query reads
+    struct query_job *jobs;       // whose they are
     int picked_fds[QUERY_PICKED_MAX];
     size_t picked_count;                        // of these in use
     int64_t picked_seconds[QUERY_PICKED_FILES]; // when the last file of a place was written
@@ -166,6 +176,10 @@ OTO_MUST_CHECK enum oto_status query_views_add_memory(struct query_views *views,
 OTO_MUST_CHECK enum oto_status query_views_update(struct query_views *views,
                                                   struct query_database *db, const uint8_t *wanted,
                                                   struct oto_error *err);
+// Makes views of them over the rows that are here.
+OTO_MUST_CHECK enum oto_status query_views_direct(struct query_views *views,
+                                                  struct query_database *db, const uint8_t *wanted,
+                                                  struct oto_error *err);
 // Appends the columns that views have, quoted.
 OTO_MUST_CHECK enum oto_status query_append_fields(struct oto_buffer *sql,
                                                    const struct query_model *model);
@@ -174,15 +188,19 @@ OTO_MUST_CHECK enum oto_status query_append_quoted(struct oto_buffer *sql, struc
                                                    char quote);
 // Closes the request's files in memory.
 void query_views_let_go(struct query_views *views);
+// Closes the files on disk, too, which a process at rest keeps from nobody who deletes them.
+void query_views_rest(struct query_views *views);
 // Makes a view unless *text, by which it was made, is the same. NULL: it was not.
 OTO_MUST_CHECK enum oto_status query_views_make(duckdb_connection connection, char **text,
                                                 const char *sql, struct oto_error *err);
 
 // --- query_people.c: logs, traces and metrics ---
 
+// What views stand on: the tables' views, query_rows.h, or tables without rows.
+enum query_ground { QUERY_OVER_TABLES, QUERY_OVER_ROWS, QUERY_OVER_MODELS };
 // Makes the views for people over the wanted tables. texts: what they were made by.
 void query_people_update(struct query_views *views, duckdb_connection connection, char **texts,
-                         const uint8_t *wanted);
+                         const uint8_t *wanted, enum query_ground ground);
 
 // --- query_model.c: tables without rows, in the schema `plan` ---
 
@@ -194,6 +212,11 @@ OTO_MUST_CHECK enum oto_status query_model_take(struct query_views *views,
 void query_model_mark(struct query_model *model, const struct query_names *names);
 // Whether views have the column; those of tables that nothing is known of have all.
 int query_model_has(const struct query_model *model, const char *name);
+// The same, but for a column that no query names.
+int query_model_needs(const struct query_model *model, const char *name);
+// Appends what a view for planning selects from, with its condition.
+OTO_MUST_CHECK enum oto_status query_model_write_ground(const struct query_views *views,
+                                                        size_t table, struct oto_buffer *sql);
 // Appends the view for planning, NUL-terminated.
 OTO_MUST_CHECK enum oto_status query_model_write(const struct query_views *views, size_t table,
                                                  struct oto_buffer *sql);
@@ -211,9 +234,11 @@ void query_prune(struct query_views *views, const struct query_plan *plan, const
 OTO_MUST_CHECK enum oto_status query_pick_open(struct query_views *views, struct oto_error *err);
 // Empties them.
 void query_pick_let_go(struct query_views *views);
-// Copies rows of files that were not dropped, where the plan asks for few of them, into files in
-// memory, which take their place.
-void query_pick(struct query_views *views, const struct query_plan *plan, struct query_io *io);
+// Copies rows of files that were not dropped, where the plan asks for few of them. They take the
+// files' place: as they are, where they are all that the query reads (are_rows_here), else as files
+// in memory.
+void query_pick(struct query_views *views, const struct query_plan *plan, const uint8_t *wanted,
+                struct query_io *io);
 
 // --- query_check.c: what may be asked ---
 

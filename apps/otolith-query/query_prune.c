@@ -2,6 +2,8 @@
 // and bloom filters of those on disk.
 #include "query_files.h"
 
+#include <stdlib.h>
+
 // 0: none. Times first: they need no look at the file.
 static int times_may_match(const struct query_views *views, const struct query_file *file,
                            const struct query_scan *scan)
@@ -24,36 +26,66 @@ static int is_known(const struct query_plan *plan, size_t table)
     return 0;
 }
 
-// Whether one of the table's scans may want a row of the file.
-static int is_wanted(struct query_views *views, struct query_file *file,
-                     const struct query_plan *plan)
+// --- by what is in the file ---
+
+struct look {
+    struct query_views *views;
+    const struct query_plan *plan;
+    size_t *files; // those that are looked at
+    const char **paths;
+    size_t count;
+};
+
+static void judge(void *state, size_t index, struct oto_parquet_reader *reader, uint64_t columns)
 {
-    struct oto_parquet_reader *reader = NULL;
-    for (const struct query_scan *scan = plan->scans; scan; scan = scan->next) {
-        if (scan->table != file->info.table || !times_may_match(views, file, scan))
+    struct look *look = state;
+    struct query_file *file = &look->views->files[look->files[index]];
+    if (!reader)
+        return; // DuckDB says what is wrong with it
+    file->columns = columns;
+    for (const struct query_scan *scan = look->plan->scans; scan; scan = scan->next)
+        if (scan->table == file->info.table && times_may_match(look->views, file, scan) &&
+            query_file_may_match(reader, scan))
+            return;
+    file->is_dropped = 1;
+}
+
+// Drops a file that no scan may want, puts one on the list that has to be looked at for that.
+static void sort_out(struct look *look, size_t index)
+{
+    struct query_file *file = &look->views->files[index];
+    int some = 0, all = 0;
+    for (const struct query_scan *scan = look->plan->scans; scan; scan = scan->next) {
+        if (scan->table != file->info.table || !times_may_match(look->views, file, scan))
             continue;
-        if (scan->count == 0 || file->info.fd >= 0)
-            return 1;
-        if (!reader)
-            reader = query_footer_of(views->footers, file->info.path);
-        if (!reader)
-            return 1; // DuckDB says what is wrong with it
-        file->columns = query_footers_columns(views->footers);
-        if (query_file_may_match(reader, scan))
-            return 1;
+        some = 1;
+        all |= scan->count == 0;
     }
-    return 0;
+    file->is_dropped = !some;
+    if (!some || all || file->info.fd >= 0)
+        return;
+    look->files[look->count] = index;
+    look->paths[look->count++] = file->info.path;
 }
 
 void query_prune(struct query_views *views, const struct query_plan *plan, const uint8_t *wanted)
 {
+    struct look look = {.views = views, .plan = plan};
+    look.files = calloc(views->file_count + 1, sizeof(*look.files));
+    look.paths = calloc(views->file_count + 1, sizeof(*look.paths));
+    for (size_t i = 0; look.files && look.paths && i < views->file_count; i++) {
+        const struct query_file *file = &views->files[i];
+        if (wanted[file->info.table] && !file->info.is_model && is_known(plan, file->info.table))
+            sort_out(&look, i);
+    }
+    query_footers_visit(views->footers, look.paths, look.count, judge, &look);
+    free(look.files);
+    free(look.paths);
     views->scan = (struct oto_query_scan){0};
     for (size_t i = 0; i < views->file_count; i++) {
-        struct query_file *file = &views->files[i];
-        if (wanted[file->info.table] && !file->info.is_model && is_known(plan, file->info.table))
-            file->is_dropped = !is_wanted(views, file, plan);
-        views->scan.files += wanted[file->info.table] && !file->info.is_model;
-        views->scan.files_read +=
-            wanted[file->info.table] && !file->info.is_model && !file->is_dropped;
+        const struct query_file *file = &views->files[i];
+        int counts = wanted[file->info.table] && !file->info.is_model;
+        views->scan.files += (unsigned)counts;
+        views->scan.files_read += counts && !file->is_dropped;
     }
 }

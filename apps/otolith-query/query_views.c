@@ -2,6 +2,7 @@
 // /proc/self/fd/N, with the same N from one request to the next, so that a view whose text did not
 // change need not be made again.
 #include "query_files.h"
+#include "query_rows.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,12 +21,14 @@ enum oto_status query_views_init(struct query_views *views, const struct query_s
     query_names_init(&views->names);
     views->made = calloc(settings->table_count + QUERY_PEOPLE_VIEWS, sizeof(*views->made));
     views->planned = calloc(settings->table_count + QUERY_PEOPLE_VIEWS, sizeof(*views->planned));
+    views->direct = calloc(settings->table_count + QUERY_PEOPLE_VIEWS, sizeof(*views->direct));
+    views->rows = calloc(settings->table_count + 1, sizeof(*views->rows));
     views->constant_names = calloc(settings->table_count + 1, sizeof(*views->constant_names));
     views->models = calloc(settings->table_count + 1, sizeof(*views->models));
     views->footers = calloc(1, sizeof(*views->footers));
     views->constants = calloc(settings->table_count + 1, sizeof(*views->constants));
     if (!views->made || !views->planned || !views->models || !views->footers || !views->constants ||
-        !views->constant_names)
+        !views->constant_names || !views->direct || !views->rows)
         return OTO_NO_MEMORY;
     for (size_t i = 0; i < settings->table_count; i++) {
         views->models[i].fd = -1;
@@ -187,6 +190,12 @@ void query_views_let_go(struct query_views *views)
     views->files = NULL;
     views->file_count = 0;
     forget_picked(views);
+    query_footers_close(views->footers, 0);
+}
+
+void query_views_rest(struct query_views *views)
+{
+    query_footers_close(views->footers, 1);
 }
 
 // --- a table's view ---
@@ -265,9 +274,15 @@ static enum oto_status write_columns(const struct query_views *views, size_t tab
     return OTO_OK;
 }
 
+// Whether picked rows may lack a column of the view: they have those that the query reads.
+static int lacks_columns(const struct query_views *views, size_t table)
+{
+    const struct query_model *model = &views->models[table];
+    return views->names.every || !model->time_name || !query_model_needs(model, model->time_name);
+}
+
 // Without a model, all files are opened to learn the columns. With one none is, but where all have
-// the same columns saying so takes DuckDB longer than looking at the first file. Picked rows have
-// all that are named, unless everything is.
+// the same columns saying so takes DuckDB longer than looking at the first file.
 static enum oto_status write_part(struct query_views *views, size_t table, enum part part,
                                   struct oto_buffer *sql)
 {
@@ -287,7 +302,7 @@ static enum oto_status write_part(struct query_views *views, size_t table, enum 
     OTO_TRY(oto_buffer_append_byte(sql, ']'));
     if (model->fd < 0)
         OTO_TRY(oto_buffer_append_format(sql, ", union_by_name=true"));
-    else if (part == PICKED ? views->names.every : !have_same_columns(views, table, part))
+    else if (part == PICKED ? lacks_columns(views, table) : !have_same_columns(views, table, part))
         OTO_TRY(write_schema(views, table, sql));
     return oto_buffer_append_format(sql, ", hive_partitioning=false)");
 }
@@ -306,6 +321,17 @@ static enum oto_status write_view(struct query_views *views, size_t table, struc
         OTO_TRY(oto_buffer_append_format(sql, " UNION ALL "));
     if (has_rows)
         OTO_TRY(write_part(views, table, ROWS, sql));
+    return oto_buffer_append_byte(sql, 0);
+}
+
+static enum oto_status write_direct(const struct query_views *views, size_t table,
+                                    struct oto_buffer *sql)
+{
+    OTO_TRY(oto_buffer_append_format(sql, "CREATE OR REPLACE VIEW "));
+    OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->settings->tables[table]), '"'));
+    OTO_TRY(oto_buffer_append_format(sql, " AS SELECT "));
+    OTO_TRY(query_append_fields(sql, &views->models[table]));
+    OTO_TRY(oto_buffer_append_format(sql, " FROM oto_rows(%zu)", table));
     return oto_buffer_append_byte(sql, 0);
 }
 
@@ -350,7 +376,31 @@ enum oto_status query_views_update(struct query_views *views, struct query_datab
     for (size_t i = 0; i < views->settings->table_count; i++)
         if (wanted[i])
             OTO_TRY(update_view(views, db, i, err));
-    query_people_update(views, db->own, views->made + views->settings->table_count, wanted);
+    query_people_update(views, db->own, views->made + views->settings->table_count, wanted,
+                        QUERY_OVER_TABLES);
+    return OTO_OK;
+}
+
+// These stay as they are from one query to the next that names the same columns.
+enum oto_status query_views_direct(struct query_views *views, struct query_database *db,
+                                   const uint8_t *wanted, struct oto_error *err)
+{
+    enum oto_status status = OTO_OK;
+    for (size_t i = 0; i < views->settings->table_count && status == OTO_OK; i++) {
+        struct oto_buffer sql;
+        if (!wanted[i] || !query_names_have(&views->names, views->settings->tables[i]))
+            continue;
+        oto_buffer_init(&sql, &oto_allocator_heap, 1u << 20);
+        status = write_direct(views, i, &sql);
+        if (status == OTO_OK)
+            status = query_views_make(db->rows, &views->direct[i], (const char *)sql.data, err);
+        else
+            oto_error_set(err, status, "out of memory");
+        oto_buffer_release(&sql);
+    }
+    OTO_TRY(status);
+    query_people_update(views, db->rows, views->direct + views->settings->table_count, wanted,
+                        QUERY_OVER_ROWS);
     return OTO_OK;
 }
 
@@ -364,13 +414,14 @@ void query_views_plan(struct query_views *views, struct query_database *db, cons
         if (!wanted[i] || model->fd < 0)
             continue;
         query_model_mark(model, &views->names);
-        if (!model->time_name)
-            continue;
+        if (!model->time_name || !query_names_have(&views->names, views->settings->tables[i]))
+            continue; // views for people stand on the model itself
         oto_error_init(&err);
         oto_buffer_init(&sql, &oto_allocator_heap, 1 << 20);
         if (query_model_write(views, i, &sql) == OTO_OK)
             (void)!query_views_make(db->plan, &views->planned[i], (const char *)sql.data, &err);
         oto_buffer_release(&sql);
     }
-    query_people_update(views, db->plan, views->planned + views->settings->table_count, wanted);
+    query_people_update(views, db->plan, views->planned + views->settings->table_count, wanted,
+                        QUERY_OVER_MODELS);
 }

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import subprocess
 
 import httpx
 import pyarrow.parquet as pq
@@ -37,7 +38,8 @@ def send(server, first, count):
     blocks = []
     for number, service in enumerate(SERVICES):
         spans = [span(i) for i in range(first, first + count) if i // 3 % len(SERVICES) == number]
-        blocks.append({"resource": {"attributes": [attribute("service.name", service), attribute("region", f"eu-{number % 2}")]},
+        blocks.append({"resource": {"attributes": [attribute("service.name", service), attribute("region", f"eu-{number % 2}"),
+                                                   attribute("everywhere", "x")]},
                        "scopeSpans": [{"scope": {"name": "s"}, "spans": spans}]})
     answer = server.post("/v1/traces", json.dumps({"resourceSpans": blocks}).encode(), "application/json")
     assert answer.status_code == 200, answer.text
@@ -255,3 +257,64 @@ def test_a_column_that_is_not_there(filled, sql):
         assert answer.status_code == 400
         assert "Candidate bindings" in answer.text
         assert ask(filled, "SELECT count(*) AS n FROM traces")[0] == count
+
+
+def plan_of(server, sql):
+    answer = httpx.post(server.http + "/api/v1/sql", json={"sql": "EXPLAIN " + sql}, headers={"Accept": "text/plain"}, timeout=120)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def test_few_rows_reach_the_plan_without_files(filled):
+    """Also those of files in memory. What reads more than such rows reads files, and types are the same either way."""
+    for sql in (f"SELECT SpanId FROM traces WHERE TraceId = '{TRACE}'", f"SELECT SpanId FROM otel_traces WHERE TraceId = '{(SPANS - 1) // 8 + 1:032x}'",
+                "SELECT SpanId FROM traces WHERE TraceId = 'none'", "SELECT SpanId FROM traces WHERE SpanAttributes['request'] = 'r2399'"):
+        plan = plan_of(filled, sql)
+        assert "OTO_ROWS" in plan and "READ_PARQUET" not in plan, plan
+    for sql in ("SELECT SpanId FROM traces WHERE ServiceName = 'cart'",
+                f"SELECT x.SpanId FROM traces x JOIN traces y USING (SpanId) WHERE x.TraceId = '{TRACE}' OR y.ServiceName = 'cart'"):
+        assert "OTO_ROWS" not in plan_of(filled, sql), sql
+    types = "SELECT * FROM (DESCRIBE SELECT * FROM otel_traces WHERE {})"
+    columns = "SELECT " + ", ".join(f'typeof("{name}") AS c{i}' for i, name in enumerate(
+        json.loads(row)["column_name"] for row in ask(filled, types.format("true"))[0])) + " FROM otel_traces WHERE {} LIMIT 1"
+    few, scan = ask(filled, columns.format(f"TraceId = '{TRACE}'"))
+    assert scan["rows-picked"] > 0 and few == ask(filled, columns.format("ServiceName = 'cart'"))[0] and len(json.loads(few[0])) > 30
+
+
+def test_rows_and_elements_of_several_chunks(server):
+    """DuckDB takes 2,048 rows at a time, and lists of more elements than that."""
+    one = server()
+    for first in range(0, 6000, 1000):
+        send(one, first, 1000)
+    for columns in ("SpanId, ParentSpanId, Timestamp, StatusMessage, SpanAttributes, Events, Links", "count(*) AS n, sum(Duration) AS d"):
+        sql = f"SELECT {columns} FROM traces WHERE ResourceAttributes['everywhere'] = 'x'"
+        _, scan = check(one, sql)
+        assert scan["rows-picked"] == 6000 and "OTO_ROWS" in plan_of(one, sql)
+
+
+def open_files(server):
+    """What the query process holds open of the table's files; '(deleted)' behind those that have no name any more."""
+    pid = subprocess.run(["pgrep", "-P", str(server.pid), "otolith-query"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[0]
+    links = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return [link for link in links if ".parquet" in link]
+
+
+def test_files_stay_open_between_queries_but_not_when_they_are_gone(filled):
+    sql = f"SELECT SpanId FROM traces WHERE TraceId = '{TRACE}'"
+    filled.wait_for(lambda: ask(filled, sql) and open_files(filled), what="files that stay open")
+    path = sorted(filled.data.glob("traces/**/*.parquet"))[-1]
+    os.replace(path, str(path) + ".away")
+    try:
+        pq.write_table(pq.read_table(str(path) + ".away"), path, store_schema=False)
+        os.unlink(str(path) + ".away")
+        check(filled, sql)
+        assert not [link for link in open_files(filled) if "deleted" in link or "away" in link]
+    finally:
+        assert path.exists()
+    filled.wait_for(lambda: not open_files(filled), what="a process at rest that holds no file open")
+    check(filled, sql)
