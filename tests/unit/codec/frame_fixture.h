@@ -48,4 +48,25 @@ static inline void add(struct fixture *f, const void *data, size_t size)
     assert_int_equal(oto_buffer_append(&f->content, data, size), OTO_OK);
 }
 
+// Compresses the content as text of those lines, and has it back; how its matches were found. What
+// search makes of it is in `other`.
+static inline enum oto_text_method text_comes_back(struct fixture *f, const struct oto_lines *lines,
+                                                   enum oto_text_method method)
+{
+    struct oto_error err;
+    oto_error_init(&err);
+    f->frame.size = f->back.size = f->other.size = 0;
+    assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), lines, &method,
+                                       &f->frame, &err),
+                     OTO_OK);
+    assert_int_equal(
+        oto_decompress(f->codec, OTO_COMPRESSION_ZSTD, oto_buffer_view(&f->frame), &f->back, &err),
+        OTO_OK);
+    assert_true(oto_bytes_equal(oto_buffer_view(&f->back), oto_buffer_view(&f->content)));
+    assert_int_equal(oto_compress(f->codec, OTO_COMPRESSION_ZSTD, 1, oto_buffer_view(&f->content),
+                                  &f->other, &err),
+                     OTO_OK);
+    return method;
+}
+
 #endif

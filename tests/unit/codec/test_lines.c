@@ -62,21 +62,7 @@ static void add_log_line(struct fixture *f)
 static enum oto_text_method comes_back(struct fixture *f, int is_prefixed)
 {
     struct oto_lines lines = {added.head_size, is_prefixed ? NULL : added.sizes, added.count};
-    struct oto_error err;
-    enum oto_text_method method = OTO_TEXT_NEW;
-    oto_error_init(&err);
-    f->frame.size = f->back.size = f->other.size = 0;
-    assert_int_equal(oto_compress_text(f->codec, 1, oto_buffer_view(&f->content), &lines, &method,
-                                       &f->frame, &err),
-                     OTO_OK);
-    assert_int_equal(
-        oto_decompress(f->codec, OTO_COMPRESSION_ZSTD, oto_buffer_view(&f->frame), &f->back, &err),
-        OTO_OK);
-    assert_true(oto_bytes_equal(oto_buffer_view(&f->back), oto_buffer_view(&f->content)));
-    assert_int_equal(oto_compress(f->codec, OTO_COMPRESSION_ZSTD, 1, oto_buffer_view(&f->content),
-                                  &f->other, &err),
-                     OTO_OK);
-    return method;
+    return text_comes_back(f, &lines, OTO_TEXT_NEW);
 }
 
 static void log_lines_become_smaller_than_by_search(void **state)
