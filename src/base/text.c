@@ -14,23 +14,46 @@ static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  
                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
+static size_t count_digits(uint64_t value)
+{
+    static const uint64_t powers[] = {0,
+                                      10u,
+                                      100u,
+                                      1000u,
+                                      10000u,
+                                      100000u,
+                                      1000000u,
+                                      10000000u,
+                                      100000000u,
+                                      1000000000u,
+                                      10000000000u,
+                                      100000000000u,
+                                      1000000000000u,
+                                      10000000000000u,
+                                      100000000000000u,
+                                      1000000000000000u,
+                                      10000000000000000u,
+                                      100000000000000000u,
+                                      1000000000000000000u,
+                                      10000000000000000000u};
+    unsigned bits = 64u - (unsigned)__builtin_clzll(value | 1);
+    unsigned count = bits * 1233 >> 12; // log10(2) of them: this, or one more
+    return count + (value >= powers[count]);
+}
+
 size_t oto_text_from_u64(uint64_t value, char *output)
 {
-    char digits[20];
-    char *at = digits + sizeof digits;
+    size_t size = count_digits(value | !value);
+    char *at = output + size;
     while (value >= 100) {
         at -= 2;
         memcpy(at, digit_pairs + value % 100 * 2, 2);
         value /= 100;
     }
-    if (value >= 10) {
-        at -= 2;
-        memcpy(at, digit_pairs + value * 2, 2);
-    } else {
-        *--at = (char)('0' + value);
-    }
-    size_t size = (size_t)(digits + sizeof digits - at);
-    memcpy(output, at, size);
+    if (value >= 10)
+        memcpy(output, digit_pairs + value * 2, 2);
+    else
+        *output = (char)('0' + value);
     return size;
 }
 

@@ -78,12 +78,33 @@ static enum oto_status link_read(struct oto_otlp_decoder *d, struct oto_otlp_sin
     return status < 0 ? status : OTO_OK;
 }
 
+// A field of less than 128 bytes; `at` where it is another.
+static inline const uint8_t *read_short(const uint8_t *at, const uint8_t *end, uint8_t tag,
+                                        struct oto_bytes *ret_view)
+{
+    if (end - at < 2 || at[0] != tag || at[1] >= 0x80 || at[1] > end - at - 2)
+        return at;
+    *ret_view = oto_bytes(at + 2, at[1]);
+    return at + 2 + at[1];
+}
+
+// Time and name of an event in the order of their numbers, as most senders write them; else they
+// are left to event_read.
+static inline const uint8_t *event_head(const uint8_t *at, const uint8_t *end, struct event *e)
+{
+    if (end - at < 9 || at[0] != FIXED64_TAG(1))
+        return at;
+    e->time_ns = oto_load64(at + 1);
+    return read_short(at + 9, end, BYTES_TAG(2), &e->name);
+}
+
 // Event{1 time_unix_nano, 2 name, 3 attributes, 4 dropped_attributes_count}
 static enum oto_status event_read(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
                                   struct oto_pb_cursor *c, struct event *e)
 {
     *e = (struct event){.dropped = 0};
-    for (const uint8_t *at = c->at, *end = c->end; at != end;) {
+    const uint8_t *at = event_head(c->at, c->end, e);
+    for (const uint8_t *end = c->end; at != end;) {
         const uint8_t *start = at;
         struct oto_otlp_read tag = oto_otlp_tag(at, end);
         enum oto_status status = OTO_OK;
@@ -133,16 +154,6 @@ static const uint8_t *read_link(struct oto_otlp_decoder *d, const uint8_t *at, c
     struct oto_bytes link;
     at = oto_otlp_bytes(at, end, &link);
     return at && check_link(d, link, span) == OTO_OK ? at : NULL;
-}
-
-// A field of less than 128 bytes; `at` where it is another.
-static inline const uint8_t *read_short(const uint8_t *at, const uint8_t *end, uint8_t tag,
-                                        struct oto_bytes *ret_view)
-{
-    if (end - at < 2 || at[0] != tag || at[1] >= 0x80 || at[1] > end - at - 2)
-        return at;
-    *ret_view = oto_bytes(at + 2, at[1]);
-    return at + 2 + at[1];
 }
 
 // The fields before the attributes in the order of their numbers, as most senders write them; those

@@ -255,6 +255,31 @@ static void hex_and_base64_go_both_ways(void **state)
         assert_int_equal(oto_hex_decode(oto_bytes_text(bad_hex[i]), back), OTO_INVALID);
 }
 
+// Of each length, and at all bounds of a count of digits that is reckoned from bits.
+static void integers_of_all_lengths_are_as_the_c_library_writes_them(void **state)
+{
+    (void)state;
+    uint64_t near[2 * 64 + 20], power = 1;
+    size_t count = 0;
+    for (int bit = 0; bit < 64; bit++) {
+        near[count++] = (uint64_t)1 << bit;
+        near[count++] = ((uint64_t)1 << bit) - 1;
+    }
+    for (int digits = 0; digits < 20; digits++, power *= 10)
+        near[count++] = power;
+    for (size_t i = 0; i < count; i++) {
+        for (uint64_t value = near[i] - 1; value != near[i] + 2; value++) {
+            char want[32], text[OTO_TEXT_I64_MAX + 1];
+            (void)snprintf(want, sizeof want, "%llu", (unsigned long long)value);
+            memset(text, '#', sizeof text);
+            size_t size = oto_text_from_u64(value, text);
+            assert_int_equal(text[size], '#'); // not a byte behind it
+            text[size] = 0;
+            assert_string_equal(text, want);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +290,7 @@ int main(void)
         cmocka_unit_test(hex_digits_are_told_from_all_other_bytes),
         cmocka_unit_test(very_long_numbers_are_rounded_once),
         cmocka_unit_test(integers_are_read_and_written),
+        cmocka_unit_test(integers_of_all_lengths_are_as_the_c_library_writes_them),
         cmocka_unit_test(hex_and_base64_go_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
