@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 
 import httpx
@@ -318,3 +319,20 @@ def test_files_stay_open_between_queries_but_not_when_they_are_gone(filled):
         assert path.exists()
     filled.wait_for(lambda: not open_files(filled), what="a process at rest that holds no file open")
     check(filled, sql)
+
+
+def test_more_files_than_are_kept_open(server):
+    """What is known of files is forgotten when there are too many, while others of the same query are looked at."""
+    one = server()
+    send(one, 0, 40)
+    one.stop()
+    path = next(one.data.glob("traces/**/*.parquet"))
+    time, rest = path.name.split(".", 1)
+    for i in range(1, 561):
+        shutil.copy(path, path.with_name(f"{time}.{i:06}Z{rest.split('Z', 1)[1]}"))
+    one.start()
+    sql = f"SELECT count(*) AS n FROM traces WHERE TraceId = '{2:032x}'"
+    for _ in range(3):
+        rows, scan = ask(one, sql)
+        assert scan["files"] >= 560 and json.loads(rows[0])["n"] == 8 * scan["files"], (rows, scan)
+        assert ask(one, "SELECT count(*) AS n FROM traces WHERE TraceId = 'none'")[1]["files-read"] < 0.3 * scan["files"]
