@@ -237,6 +237,9 @@ __attribute__((no_sanitize("thread"))) static void take_back(struct oto_column *
 
 void oto_otlp_lift_promoted(struct oto_otlp_sink *s)
 {
+    if (!s->has_laid)
+        return;
+    s->has_laid = 0;
     for (uint32_t i = 0; i < s->promoted_count; i++) {
         struct oto_otlp_promoted *p = &s->promoted[i];
         if (!p->laid)
@@ -259,6 +262,7 @@ enum oto_status oto_otlp_lay_promoted(struct oto_otlp_sink *s, struct oto_otlp_p
     OTO_TRY(oto_column_reserve(s->builder, c, LAID));
     oto_column_lay_nulls(c, LAID);
     p->laid = s->sets + LAID;
+    s->has_laid = 1;
     return OTO_OK;
 }
 

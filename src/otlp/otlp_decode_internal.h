@@ -125,6 +125,7 @@ struct oto_otlp_sink {
     uint32_t promoted_capacity;
     uint32_t eager_count; // promoted columns that are not lazy
     uint32_t sets;        // promoted in this request
+    int has_laid;         // 1: nulls were laid for some promoted columns
     int is_patient;       // 1: nobody asks for its values' codes before the end of a request
 };
 
