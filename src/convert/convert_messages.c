@@ -241,7 +241,7 @@ static enum oto_status signal_of_document(struct oto_convert_messages *m, struct
         at++;
     for (int s = 0; s < OTO_SIGNAL_COUNT; s++) {
         size_t size = strlen(names[s]);
-        if (part.size - at >= size && memcmp(part.data + at, names[s], size) == 0)
+        if (at + size <= part.size && memcmp(part.data + at, names[s], size) == 0)
             return oto_convert_signal(m->c, (enum oto_signal)s, err);
     }
     if (m->c->signal != OTO_CONVERT_SIGNAL_OF_INPUT)

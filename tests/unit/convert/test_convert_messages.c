@@ -103,12 +103,23 @@ static void documents_stand_behind_each_other(void **state)
                         "message 2 at byte 3: line 3, column 2: malformed number");
 }
 
+// What stands behind an empty message says nothing of it.
+static void an_empty_message_has_no_signal(void **state)
+{
+    (void)state;
+    static const char text[] = "\0\0\0\0?\"resourceSpans\" and so on, for as long as a length";
+    prepare(OTO_CONVERT_OTLP_JSON);
+    assert_string_equal(messages_of(text, sizeof text - 1),
+                        "message 1 at byte 0: line 1, column 1: not an object");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_document_ends_where_its_braces_close),
         cmocka_unit_test(the_first_byte_tells_a_stream_from_a_request),
         cmocka_unit_test(documents_stand_behind_each_other),
+        cmocka_unit_test(an_empty_message_has_no_signal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
