@@ -5,6 +5,7 @@
 #define PIECE_BYTES 65536u
 #define BLOOM_HEADER_MAX 256u
 #define BLOOM_BLOCK_BYTES 32u
+#define BLOOM_HEADER_REST 14 // of our headers, beside the size
 
 static enum oto_status check_place(const struct oto_parquet_reader *reader, uint32_t group,
                                    uint32_t leaf, struct oto_error *err)
@@ -134,13 +135,43 @@ static enum oto_status bloom_place(struct oto_parquet_reader *reader, uint32_t g
     return OTO_OK;
 }
 
+// The same without a look at the file, where the footer tells how long header and bits are
+// together: our headers differ in the size alone, a varint of twice the number. 0: the header has
+// to be read.
+static int bloom_place_told(const struct oto_parquet_reader *reader, uint32_t group, uint32_t leaf,
+                            uint64_t *ret_offset, uint64_t *ret_size)
+{
+    static const char ours[] = "otolith version ";
+    const struct oto_parquet_metadata *m = &reader->metadata;
+    const struct oto_parquet_chunk_info *chunk = &m->groups[group].chunks[leaf];
+    uint64_t end = reader->source.size_bytes - m->footer_bytes;
+    if (m->created_by.size < sizeof ours ||
+        memcmp(m->created_by.data, ours, sizeof ours - 1) != 0 || chunk->bloom_offset <= 0 ||
+        chunk->bloom_bytes <= 0 || (uint64_t)chunk->bloom_offset > end ||
+        (uint64_t)chunk->bloom_bytes > end - (uint64_t)chunk->bloom_offset)
+        return 0;
+    for (unsigned digits = 1; digits <= 5; digits++) {
+        int64_t size = chunk->bloom_bytes - BLOOM_HEADER_REST - (int64_t)digits;
+        if (size <= 0 || size % BLOOM_BLOCK_BYTES ||
+            (unsigned)(70 - __builtin_clzll(2 * (uint64_t)size)) / 7 != digits)
+            continue;
+        *ret_offset = (uint64_t)(chunk->bloom_offset + chunk->bloom_bytes - size);
+        *ret_size = (uint64_t)size;
+        return 1;
+    }
+    return 0;
+}
+
 enum oto_status oto_parquet_bloom_find(struct oto_parquet_reader *reader, uint32_t group,
                                        uint32_t leaf, uint64_t hash, int *ret_found,
                                        struct oto_error *err)
 {
     uint64_t offset, size;
     uint8_t block[BLOOM_BLOCK_BYTES];
-    enum oto_status status = bloom_place(reader, group, leaf, &offset, &size, err);
+    OTO_TRY(check_place(reader, group, leaf, err));
+    enum oto_status status = OTO_OK;
+    if (!bloom_place_told(reader, group, leaf, &offset, &size))
+        status = bloom_place(reader, group, leaf, &offset, &size, err);
     if (status != OTO_OK)
         return status;
     if (size == 0 || size % BLOOM_BLOCK_BYTES || size > UINT32_MAX)
