@@ -144,17 +144,14 @@ def resident(pid):
     return psutil.Process(pid).memory_info().rss
 
 
-class Highest:
-    """The most memory that the server has had while this is open."""
+class Meanwhile:
+    """A thread of its own while this is open."""
 
-    def __init__(self, server):
-        self.pid, self.bytes, self.stop = server.pid, 0, threading.Event()
-        self.thread = threading.Thread(target=self.watch)
+    def __init__(self):
+        self.stop, self.thread = threading.Event(), threading.Thread(target=self.run)
 
-    def watch(self):
-        while not self.stop.is_set():
-            self.bytes = max(self.bytes, resident(self.pid))
-            time.sleep(0.005)
+    def run(self):
+        raise NotImplementedError
 
     def __enter__(self):
         self.thread.start()
@@ -165,14 +162,27 @@ class Highest:
         self.thread.join()
 
 
-class Bystander:
+class Highest(Meanwhile):
+    """The most memory that the server has had while this is open."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.pid, self.bytes = server.pid, 0
+
+    def run(self):
+        while not self.stop.is_set():
+            self.bytes = max(self.bytes, resident(self.pid))
+            time.sleep(0.005)
+
+
+class Bystander(Meanwhile):
     """A client that sends a small request each 10 ms, and counts what fails."""
 
     def __init__(self, server):
-        self.server, self.stop, self.sent, self.failed = server, threading.Event(), 0, []
-        self.thread = threading.Thread(target=self.send)
+        super().__init__()
+        self.server, self.sent, self.failed = server, 0, []
 
-    def send(self):
+    def run(self):
         with httpx.Client(timeout=30) as client:
             while not self.stop.is_set():
                 body = logs(1, name="bystander").SerializeToString()
@@ -181,14 +191,6 @@ class Bystander:
                 if answer.status_code != 200:
                     self.failed.append((answer.status_code, answer.text))
                 time.sleep(0.01)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        self.thread.join()
 
 
 @pytest.mark.release
