@@ -118,10 +118,13 @@ static unsigned value_bytes(const struct oto_parquet_plan *plan)
     return id_size ? 2 * id_size : 8;
 }
 
-// One value a row, no text: as many as fit.
+// One value a row, no text: as many as fit into less than a page of text may have. A reader that
+// wants one row decompresses a page of each column, and these lose next to nothing by being small.
+#define FIXED_SHARE 16
+
 static uint32_t size_fixed(uint32_t limit, uint64_t bytes_max, unsigned width)
 {
-    uint64_t count = bytes_max / width < limit ? bytes_max / width : limit;
+    uint64_t most = bytes_max / FIXED_SHARE / width, count = most < limit ? most : limit;
     return count ? (uint32_t)count : 1;
 }
 

@@ -176,6 +176,36 @@ static void one_batch_gives_the_bytes_of_a_whole_write(void **state)
     oto_buffer_release(&whole);
 }
 
+// Whoever wants one row reads a page of each column: of numbers, less than one of text may be.
+static void pages_of_numbers_are_small(void **state)
+{
+    (void)state;
+    enum { ROWS = 20000 };
+    struct oto_buffer file;
+    struct oto_sink sink = {to_buffer, &file};
+    struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
+    struct oto_parquet_options options = options_of(ROWS);
+    struct oto_parquet_result result;
+    struct oto_parquet_reader *reader;
+    struct oto_error err;
+    struct table t;
+    oto_buffer_init(&file, &oto_allocator_heap, 1 << 24);
+    table_make(&t, 0, ROWS);
+    assert_int_equal(oto_parquet_write(&t.batch, NULL, ROWS, &options, codec, &oto_allocator_heap,
+                                       &sink, &result, &err),
+                     OTO_OK);
+    struct oto_bytes bytes = oto_buffer_view(&file);
+    struct oto_source source = oto_source_of_bytes(&bytes);
+    assert_int_equal(oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, &err), 0);
+    const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
+    assert_int_equal(m->groups[0].chunks[0].data_page_count, 3); // of 8,192 numbers
+    assert_int_equal(m->groups[0].chunks[1].data_page_count, 1);
+    oto_parquet_close(reader);
+    table_release(&t);
+    oto_codec_free(codec);
+    oto_buffer_release(&file);
+}
+
 static void a_file_without_rows_is_a_legal_one(void **state)
 {
     (void)state;
@@ -221,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_all_batches_are_read_back),
         cmocka_unit_test(one_batch_gives_the_bytes_of_a_whole_write),
+        cmocka_unit_test(pages_of_numbers_are_small),
         cmocka_unit_test(a_file_without_rows_is_a_legal_one),
         cmocka_unit_test(a_sink_that_fails_ends_it),
     };
