@@ -119,12 +119,15 @@ static unsigned value_bytes(const struct oto_parquet_plan *plan)
 }
 
 // One value a row, no text: as many as fit into less than a page of text may have. A reader that
-// wants one row decompresses a page of each column, and these lose next to nothing by being small.
+// wants one row decompresses a page of each column, and these lose next to nothing by being small,
+// but for doubles, whose pages each choose an encoding.
 #define FIXED_SHARE 16
 
-static uint32_t size_fixed(uint32_t limit, uint64_t bytes_max, unsigned width)
+static uint32_t size_fixed(const struct oto_parquet_leaf *leaf, uint32_t limit, uint64_t bytes_max,
+                           unsigned width)
 {
-    uint64_t most = bytes_max / FIXED_SHARE / width, count = most < limit ? most : limit;
+    uint64_t most = leaf->type == OTO_TYPE_DOUBLE ? bytes_max : bytes_max / FIXED_SHARE,
+             count = most / width < limit ? most / width : limit;
     return count ? (uint32_t)count : 1;
 }
 
@@ -219,8 +222,8 @@ static enum oto_status size_page(const struct oto_parquet_file *file,
         return OTO_OK;
     if (leaf->outer)
         return size_by_row(leaf, indices, limit, bytes_max, width, rows, ret_values);
-    rows->row_count =
-        width ? size_fixed(limit, bytes_max, width) : size_text(leaf, indices, limit, bytes_max);
+    rows->row_count = width ? size_fixed(leaf, limit, bytes_max, width)
+                            : size_text(leaf, indices, limit, bytes_max);
     *ret_values = rows->entry_count = rows->row_count;
     return OTO_OK;
 }

@@ -22,7 +22,7 @@ struct oto_parquet_options {
     int compression_level;            // 0: 1
     uint32_t row_group_rows;          // default 122880
     uint32_t page_rows;               // default 20480, and
-    uint32_t page_bytes; // default 1 MiB before compression; a sixteenth for numbers and ids
+    uint32_t page_bytes; // default 1 MiB before compression; a sixteenth for integers and ids
     uint32_t dictionary_bytes_max; // default 16 MiB: larger dictionaries are not used for a chunk
     int page_index;                // default 1: column and offset index
     int bloom;                     // default 1
