@@ -1,6 +1,6 @@
 #include "query_rows.h"
 
-#include <stdio.h>
+#include "base/text.h"
 #include <stdlib.h>
 
 #define CONSTANT (-1)
@@ -58,15 +58,11 @@ static void fill_bytes(duckdb_vector vector, const struct oto_column *c, uint32_
 static void fill_ids(duckdb_vector vector, const struct oto_column *c, uint32_t from,
                      uint32_t count)
 {
-    static const char digits[] = "0123456789abcdef";
     size_t width = oto_field_width(c->field);
     char text[32];
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *id = (const uint8_t *)c->values + (from + i) * width;
-        for (size_t k = 0; k < width; k++) {
-            text[2 * k] = digits[id[k] >> 4];
-            text[2 * k + 1] = digits[id[k] & 15];
-        }
+        oto_hex_encode(id, width, text);
         duckdb_vector_assign_string_element_len(vector, i, text,
                                                 oto_column_valid(c, from + i) ? 2 * width : 0);
     }
