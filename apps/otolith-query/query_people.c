@@ -156,17 +156,6 @@ static enum oto_status add_others(struct list *list)
 
 // --- a view ---
 
-// A view within a view takes DuckDB a quarter of a millisecond: only files are too long to repeat.
-static enum oto_status write_ground(const struct query_views *views, size_t table,
-                                    enum query_ground ground, struct oto_buffer *sql)
-{
-    if (ground == QUERY_OVER_ROWS)
-        return oto_buffer_append_format(sql, "oto_rows(%zu)", table);
-    if (ground == QUERY_OVER_MODELS && views->models[table].time_name)
-        return query_model_write_ground(views, table, sql);
-    return oto_buffer_append_format(sql, "%s", views->settings->tables[table]);
-}
-
 static enum oto_status write_view(const struct query_views *views, const struct people_view *view,
                                   enum query_ground ground, struct oto_buffer *sql)
 {
@@ -181,7 +170,7 @@ static enum oto_status write_view(const struct query_views *views, const struct 
         OTO_TRY(add_times(&list));
         OTO_TRY(add_others(&list));
         OTO_TRY(oto_buffer_append_format(sql, " FROM "));
-        OTO_TRY(write_ground(views, i, ground, sql));
+        OTO_TRY(query_ground_write(views, i, ground, sql));
     }
     return oto_buffer_append_byte(sql, 0);
 }

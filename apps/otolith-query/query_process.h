@@ -214,12 +214,12 @@ void query_model_mark(struct query_model *model, const struct query_names *names
 int query_model_has(const struct query_model *model, const char *name);
 // The same, but for a column that no query names.
 int query_model_needs(const struct query_model *model, const char *name);
-// Appends what a view for planning selects from, with its condition.
-OTO_MUST_CHECK enum oto_status query_model_write_ground(const struct query_views *views,
-                                                        size_t table, struct oto_buffer *sql);
-// Appends the view for planning, NUL-terminated.
+// Appends what a view selects from, with the condition of one for planning.
+OTO_MUST_CHECK enum oto_status query_ground_write(const struct query_views *views, size_t table,
+                                                  enum query_ground ground, struct oto_buffer *sql);
+// Appends a view with the model's columns, not over tables, NUL-terminated.
 OTO_MUST_CHECK enum oto_status query_model_write(const struct query_views *views, size_t table,
-                                                 struct oto_buffer *sql);
+                                                 enum query_ground ground, struct oto_buffer *sql);
 
 // --- query_prune.c: files that hold no wanted row ---
 

@@ -1,8 +1,9 @@
 // The types of our files' columns as DuckDB has them when it reads the files.
 #include "query_rows.h"
 
+// Of those without parts, and of maps, which are all alike.
 static const struct {
-    const char *name; // NULL: has parts
+    const char *name;
     duckdb_type type;
 } types[] = {
     [OTO_TYPE_BOOL] = {"BOOLEAN", DUCKDB_TYPE_BOOLEAN},
@@ -15,7 +16,6 @@ static const struct {
     [OTO_TYPE_ID16] = {"VARCHAR", DUCKDB_TYPE_VARCHAR},
     [OTO_TYPE_ID8] = {"VARCHAR", DUCKDB_TYPE_VARCHAR},
     [OTO_TYPE_MAP] = {"MAP(VARCHAR, VARCHAR)", DUCKDB_TYPE_MAP},
-    [OTO_TYPE_STRUCTS] = {NULL, DUCKDB_TYPE_STRUCT},
 };
 
 static enum oto_status write_struct(const struct oto_field *field, struct oto_buffer *sql)

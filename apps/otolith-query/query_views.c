@@ -324,17 +324,6 @@ static enum oto_status write_view(struct query_views *views, size_t table, struc
     return oto_buffer_append_byte(sql, 0);
 }
 
-static enum oto_status write_direct(const struct query_views *views, size_t table,
-                                    struct oto_buffer *sql)
-{
-    OTO_TRY(oto_buffer_append_format(sql, "CREATE OR REPLACE VIEW "));
-    OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->settings->tables[table]), '"'));
-    OTO_TRY(oto_buffer_append_format(sql, " AS SELECT "));
-    OTO_TRY(query_append_fields(sql, &views->models[table]));
-    OTO_TRY(oto_buffer_append_format(sql, " FROM oto_rows(%zu)", table));
-    return oto_buffer_append_byte(sql, 0);
-}
-
 // --- making views ---
 
 enum oto_status query_views_make(duckdb_connection connection, char **text, const char *sql,
@@ -391,7 +380,7 @@ enum oto_status query_views_direct(struct query_views *views, struct query_datab
         if (!wanted[i] || !query_names_have(&views->names, views->settings->tables[i]))
             continue;
         oto_buffer_init(&sql, &oto_allocator_heap, 1u << 20);
-        status = write_direct(views, i, &sql);
+        status = query_model_write(views, i, QUERY_OVER_ROWS, &sql);
         if (status == OTO_OK)
             status = query_views_make(db->rows, &views->direct[i], (const char *)sql.data, err);
         else
@@ -418,7 +407,7 @@ void query_views_plan(struct query_views *views, struct query_database *db, cons
             continue; // views for people stand on the model itself
         oto_error_init(&err);
         oto_buffer_init(&sql, &oto_allocator_heap, 1 << 20);
-        if (query_model_write(views, i, &sql) == OTO_OK)
+        if (query_model_write(views, i, QUERY_OVER_MODELS, &sql) == OTO_OK)
             (void)!query_views_make(db->plan, &views->planned[i], (const char *)sql.data, &err);
         oto_buffer_release(&sql);
     }
