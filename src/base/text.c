@@ -43,7 +43,7 @@ static size_t count_digits(uint64_t value)
 
 size_t oto_text_from_u64(uint64_t value, char *output)
 {
-    size_t size = count_digits(value | !value);
+    size_t size = count_digits(value);
     char *at = output + size;
     while (value >= 100) {
         at -= 2;
