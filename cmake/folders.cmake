@@ -70,8 +70,8 @@ function(oto_plain_tests)
   target_link_libraries(oto_plain PUBLIC PkgConfig::DEFLATE PkgConfig::ZLIB PkgConfig::ZSTD PkgConfig::LZ4
                         PkgConfig::SNAPPY PkgConfig::CMOCKA m)
   foreach(test base/test_hash base/test_text codec/test_codes codec/test_compress codec/test_crc
-          codec/test_hex_frame codec/test_lines codec/test_match_frame codec/test_rle codec/test_words
-          columns/test_dictionary otlp/test_otlp_decode_run otlp/test_otlp_json wire/test_json)
+          codec/test_hex_frame codec/test_lines codec/test_match_frame codec/test_match_read codec/test_rle
+          codec/test_words columns/test_dictionary otlp/test_otlp_decode_run otlp/test_otlp_json wire/test_json)
     get_filename_component(name ${test} NAME)
     add_executable(${name}_plain ${CMAKE_SOURCE_DIR}/tests/unit/${test}.c)
     target_link_libraries(${name}_plain PRIVATE oto_plain)

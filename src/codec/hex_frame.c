@@ -6,7 +6,8 @@
 #define FRAME_HEADER_BYTES 9
 #define BLOCK_HEADER_BYTES 3
 #define BLOCK_CONTENT_MAX ((size_t)1 << 17)
-#define RUN_MIN 16 // bytes at the head's end that are the same: a block of their own
+#define CONTENT_TRUSTED 64 // times a frame's size, so much content is made room for at once
+#define RUN_MIN 16         // bytes at the head's end that are the same: a block of their own
 
 enum block_type { BLOCK_RAW = 0, BLOCK_RLE = 1, BLOCK_COMPRESSED = 2 };
 
@@ -288,6 +289,8 @@ struct reading {
     size_t begin; // of the content, in output
     int has_code;
     const struct record *record; // whose offset is the repeated one
+    struct oto_match_reader *matches;
+    size_t content_size;
 };
 
 static void read_stream(const uint8_t *from, size_t size, uint8_t *digits)
@@ -414,7 +417,11 @@ static enum oto_status read_compressed(struct reading *r, struct oto_bytes block
         if (status != OTO_END)
             return status;
     }
-    return read_digits(r, block);
+    enum oto_status status = read_digits(r, block);
+    // What comes before digits may be matches: no code is kept, no offset but that of a record.
+    if (status == OTO_END && r->matches && !r->has_code && !r->record)
+        status = oto_match_read_block(r->matches, block, r->begin, r->content_size, r->output);
+    return status;
 }
 
 static enum oto_status read_block(struct reading *r, enum block_type type, size_t size,
@@ -441,8 +448,10 @@ static enum oto_status read_block(struct reading *r, enum block_type type, size_
 
 static enum oto_status read_frame(struct reading *r, struct oto_bytes rest)
 {
-    size_t content_size = oto_load32(rest.data + 5);
+    size_t content_size = r->content_size = oto_load32(rest.data + 5);
     int is_last = 0;
+    if (content_size / CONTENT_TRUSTED <= rest.size)
+        OTO_TRY(oto_buffer_reserve(r->output, content_size));
     rest = oto_bytes(rest.data + FRAME_HEADER_BYTES, rest.size - FRAME_HEADER_BYTES);
     while (!is_last) {
         if (rest.size < BLOCK_HEADER_BYTES)
@@ -457,12 +466,15 @@ static enum oto_status read_frame(struct reading *r, struct oto_bytes rest)
     return rest.size == 0 && r->output->size - r->begin == content_size ? OTO_OK : OTO_END;
 }
 
-enum oto_status oto_hex_frame_read(struct oto_bytes frame, struct oto_buffer *output)
+enum oto_status oto_hex_frame_read(struct oto_bytes frame, struct oto_match_reader *matches,
+                                   struct oto_buffer *output)
 {
-    struct reading r = {.output = output, .begin = output->size};
+    struct reading r = {.output = output, .begin = output->size, .matches = matches};
     if (frame.size < FRAME_HEADER_BYTES || oto_load32(frame.data) != MAGIC ||
         frame.data[4] != FRAME_DESCRIPTOR)
         return OTO_END;
+    if (matches)
+        oto_match_read_begin(matches);
     enum oto_status status = read_frame(&r, frame);
     if (status != OTO_OK)
         output->size = r.begin;

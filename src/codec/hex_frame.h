@@ -6,7 +6,7 @@
 #ifndef OTO_CODEC_HEX_FRAME_H
 #define OTO_CODEC_HEX_FRAME_H
 
-#include "base/bytes.h"
+#include "codec/match_read.h"
 
 #define OTO_HEX_FRAME_RAW_MIN 128 // below, the description of the code would not fit the format
 
@@ -26,9 +26,11 @@ OTO_MUST_CHECK enum oto_status oto_hex_records_frame(struct oto_bytes head_frame
                                                      struct oto_buffer *output);
 
 // Appends the content of a frame of one of these forms, several times as fast as a decoder of all
-// zstd. OTO_END: it has another form, or no memory was left; nothing was appended. Ownership:
-// borrows.
+// zstd. With something to read matches by, also of one that has blocks of matches (match_frame.h)
+// instead of digits or before them. OTO_END: it has another form, or no memory was left; nothing
+// was appended. Ownership: borrows.
 OTO_MUST_CHECK enum oto_status oto_hex_frame_read(struct oto_bytes frame,
+                                                  struct oto_match_reader *matches,
                                                   struct oto_buffer *output);
 
 #endif

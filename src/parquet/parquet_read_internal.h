@@ -11,6 +11,7 @@
 #define OTO_PARQUET_PARQUET_READ_INTERNAL_H
 
 #include "codec/delta.h"
+#include "codec/match_read.h"
 #include "codec/rle.h"
 #include "parquet/parquet_internal.h"
 #include "parquet/parquet_reader.h"
@@ -122,6 +123,7 @@ struct oto_parquet_reader {
     struct oto_parquet_metadata metadata;
     struct oto_buffer packed; // a page as the file has it; also page headers
     struct oto_parquet_window *window;
+    struct oto_match_reader *matches; // for pages as our writer makes them
     // The selection.
     const struct oto_schema *schema;
     struct oto_buffer steps; // struct oto_parquet_step

@@ -264,6 +264,17 @@ static enum oto_status decompress_block(int32_t codec, struct oto_bytes input, s
     return OTO_OK;
 }
 
+// OTO_END: not a frame of our own. OTO_NO_MEMORY.
+static enum oto_status read_own(struct oto_parquet_reader *reader, struct oto_bytes input,
+                                struct oto_buffer *output)
+{
+    if (!reader->matches)
+        reader->matches = oto_alloc(reader->allocator, sizeof *reader->matches);
+    if (!reader->matches)
+        return OTO_NO_MEMORY;
+    return oto_hex_frame_read(input, reader->matches, output);
+}
+
 static enum oto_status decompress(struct oto_parquet_reader *reader, int32_t codec,
                                   struct oto_bytes input, size_t size, struct oto_buffer *output)
 {
@@ -279,8 +290,8 @@ static enum oto_status decompress(struct oto_parquet_reader *reader, int32_t cod
     output->size_max = before + size;
     enum oto_status status = OTO_END;
     if (codec == OTO_PARQUET_CODEC_ZSTD)
-        status = oto_hex_frame_read(input, output);
-    if (status != OTO_OK)
+        status = read_own(reader, input, output);
+    if (status == OTO_END)
         status = oto_decompress(reader->codec, compression, input, output, NULL);
     output->size_max = SIZE_MAX / 2;
     if (status == OTO_NO_MEMORY || status == OTO_UNSUPPORTED)

@@ -119,6 +119,7 @@ void oto_parquet_close(struct oto_parquet_reader *reader)
         return;
     unselect(reader);
     oto_free(reader->allocator, reader->window, sizeof *reader->window);
+    oto_free(reader->allocator, reader->matches, sizeof *reader->matches);
     oto_buffer_release(&reader->steps);
     oto_buffer_release(&reader->packed);
     oto_buffer_release(&reader->footer);

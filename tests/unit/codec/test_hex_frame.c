@@ -23,7 +23,7 @@ static int reads_the_same(struct oto_buffer *frame, const struct oto_buffer *exp
 {
     struct oto_buffer read = buffer_of(3);
     memcpy(read.data, "abc", read.size = 3);
-    enum oto_status status = oto_hex_frame_read(oto_buffer_view(frame), &read);
+    enum oto_status status = oto_hex_frame_read(oto_buffer_view(frame), NULL, &read);
     if (status == OTO_OK) {
         assert_int_equal(read.size, 3 + expected->size);
         assert_memory_equal(read.data + 3, expected->data, expected->size);

@@ -1,5 +1,7 @@
-// Frames made of matches: the library's decoder has the content back, whatever the matches.
+// Frames made of matches: the library's decoder has the content back, whatever the matches, and our
+// own reader has too.
 #include "codec/compress.h"
+#include "codec/hex_frame.h"
 #include "codec/match_frame.h"
 
 #include <setjmp.h>
@@ -17,6 +19,7 @@
 struct fixture {
     struct oto_codec *codec;
     struct oto_match_frame_work *work;
+    struct oto_match_reader *reader;
     struct oto_buffer content, matches, frame, back;
     uint32_t literals; // since the last match
     size_t block;      // where it began
@@ -28,11 +31,12 @@ static int begin(void **state)
     static struct fixture f;
     f = (struct fixture){.codec = oto_codec_new(&oto_allocator_heap), .random = 1};
     f.work = malloc(sizeof *f.work);
+    f.reader = malloc(sizeof *f.reader);
     struct oto_buffer *buffers[] = {&f.content, &f.matches, &f.frame, &f.back};
     for (size_t i = 0; i < 4; i++)
         oto_buffer_init(buffers[i], &oto_allocator_heap, SIZE_MAX / 2);
     *state = &f;
-    return !f.work;
+    return !f.work || !f.reader;
 }
 
 static int end(void **state)
@@ -43,6 +47,7 @@ static int end(void **state)
         oto_buffer_release(buffers[i]);
     oto_codec_free(f->codec);
     free(f->work);
+    free(f->reader);
     return 0;
 }
 
@@ -97,6 +102,20 @@ static void end_block(struct fixture *f)
     f->block = f->content.size;
 }
 
+// Both the frame and what is read are exactly as large as they are, so that a byte too far is seen.
+static void comes_back_by_our_reader(struct fixture *f)
+{
+    struct oto_buffer read;
+    uint8_t *frame = malloc(f->frame.size);
+    assert_non_null(frame);
+    memcpy(frame, f->frame.data, f->frame.size);
+    oto_buffer_init(&read, &oto_allocator_heap, f->content.size);
+    assert_int_equal(oto_hex_frame_read(oto_bytes(frame, f->frame.size), f->reader, &read), OTO_OK);
+    assert_true(oto_bytes_equal(oto_buffer_view(&read), oto_buffer_view(&f->content)));
+    oto_buffer_release(&read);
+    free(frame);
+}
+
 static void comes_back(struct fixture *f)
 {
     struct oto_error err;
@@ -115,6 +134,7 @@ static void comes_back(struct fixture *f)
         oto_decompress(f->codec, OTO_COMPRESSION_ZSTD, oto_buffer_view(&f->frame), &f->back, &err),
         OTO_OK);
     assert_true(oto_bytes_equal(oto_buffer_view(&f->back), oto_bytes(exact, f->content.size)));
+    comes_back_by_our_reader(f);
     assert_true(f->frame.size <= f->content.size + 16 + f->content.size / 1000);
     free(exact);
 }
