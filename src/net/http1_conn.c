@@ -544,7 +544,7 @@ static void tick(struct http_connection *c, uint64_t now_ms)
         return;
     if (h->reading && http_exchange_body_late(h->reading, now_ms)) {
         c->server->stats.timeouts++;
-        fail(c, 408, "the request body came too slowly");
+        fail(c, HTTP_BODY_LATE_STATUS, "the request body came too slowly");
     } else if (h->head_ms && now_ms > h->head_ms + limits->header_timeout_ms) {
         c->server->stats.timeouts++;
         fail(c, 408, "the request head came too slowly");

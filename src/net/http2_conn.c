@@ -211,7 +211,7 @@ static void tick_exchange(struct http_connection *c, struct oto_exchange *e, uin
 {
     if (http_exchange_body_late(e, now_ms)) {
         c->server->stats.timeouts++;
-        http_exchange_refuse(e, 408, "the request body came too slowly");
+        http_exchange_refuse(e, HTTP_BODY_LATE_STATUS, "the request body came too slowly");
     } else if (e->answer_state != HTTP_ANSWER_NONE && !e->deferred &&
                now_ms > e->progress_ms + c->server->limits.write_timeout_ms) {
         c->server->stats.timeouts++;

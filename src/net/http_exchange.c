@@ -382,8 +382,6 @@ void oto_exchange_read_body(struct oto_exchange *e, size_t body_bytes_max)
 static int grpc_status_of(int status)
 {
     switch (status) {
-    case 408:
-        return OTO_GRPC_DEADLINE_EXCEEDED;
     case 413:
     case 431:
         return OTO_GRPC_RESOURCE_EXHAUSTED;
@@ -423,7 +421,7 @@ void http_exchange_refuse(struct oto_exchange *e, int status, const char *reason
         .headers = headers,
         .header_count = status == 503 ? 2 : 1,
         .body = oto_bytes(body, size < sizeof body ? size : sizeof body),
-        .close = e->internal || status == 408,
+        .close = e->internal,
     };
     oto_exchange_respond(e, &response);
 }

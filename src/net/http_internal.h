@@ -19,8 +19,9 @@
 #define HTTP_BODY_POOL 128               // body buffers kept for reuse while there is traffic
 #define HTTP_BODY_POOLED_MIN (16u << 10)
 #define HTTP_BODY_POOLED_MAX (2u << 20)
-#define HTTP_LINGER_MS 2000     // waiting for the peer to read our last answer
-#define HTTP_RATE_GRACE_MS 5000 // before the slowest body rate is enforced
+#define HTTP_LINGER_MS 2000       // waiting for the peer to read our last answer
+#define HTTP_RATE_GRACE_MS 5000   // before the slowest body rate is enforced
+#define HTTP_BODY_LATE_STATUS 503 // not 408, after which OTLP clients give the data up
 #define HTTP_LISTENERS_MAX 16
 #define HTTP_KEPT_HEAD_MS 5000 // of an idle connection, for a next request like the last one
 #define HTTP_RESPONSE_HEADERS_MAX 64

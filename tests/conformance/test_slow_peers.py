@@ -25,14 +25,14 @@ CALL = (
 SLOW = {
     "a head": (b"", START, b"HTTP/1.1 408 "),
     "a head's headers": (START, b"X: a\r\n" * 100, b"HTTP/1.1 408 "),
-    "a body": (START + b"Content-Length: 100000\r\n\r\n", b"\x0a\0" * 100, b"HTTP/1.1 408 "),
-    "chunks": (START + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 100, b"HTTP/1.1 408 "),
-    "one chunk's size": (START + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 14, b"HTTP/1.1 408 "),
-    "a body that never begins": (START + b"Content-Length: 100000\r\n\r\n", b"", b"HTTP/1.1 408 "),
+    "a body": (START + b"Content-Length: 100000\r\n\r\n", b"\x0a\0" * 100, b"HTTP/1.1 503 "),
+    "chunks": (START + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 100, b"HTTP/1.1 503 "),
+    "one chunk's size": (START + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 14, b"HTTP/1.1 503 "),
+    "a body that never begins": (START + b"Content-Length: 100000\r\n\r\n", b"", b"HTTP/1.1 503 "),
     "a body that is waited for": (
         START + b"Expect: 100-continue\r\nContent-Length: 100000\r\n\r\n",
         b"",
-        b"HTTP/1.1 408 ",
+        b"HTTP/1.1 503 ",
     ),
     "an unwanted body": (
         b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n",
@@ -43,7 +43,7 @@ SLOW = {
     "one byte": (b"P", b"", b""),
     "a header block": (H2 + frame("HEADERS", 0, 1, POST), frame("CONTINUATION", 0, 1, b"") * 3, b""),
     "half a HEADERS frame": (H2 + frame("HEADERS", 4, 1, POST)[:20], b"", b""),
-    "a body in DATA": (H2 + frame("HEADERS", 4, 1, POST), frame("DATA", 0, 1, b"x") * 100, b"408"),
+    "a body in DATA": (H2 + frame("HEADERS", 4, 1, POST), frame("DATA", 0, 1, b"x") * 100, b"503"),
     "settings without an end": (RawHttp2.PREFACE + frame("SETTINGS"), b"", b"\0\0\0\x04"),
 }
 
@@ -78,7 +78,7 @@ def test_slow_senders_are_timed_out_and_others_served(shared):
                         part = b""
                     state[2] += part
                     # A stream is timed out, its connection lives on.
-                    if not part or (state[0] == "a body in DATA" and b"408" in state[2]):
+                    if not part or (state[0] == "a body in DATA" and b"503" in state[2]):
                         ended.setdefault(state[0], []).append(state[2])
                         del sockets[sock]
                         sock.close()
