@@ -298,6 +298,11 @@ static void unpack(const uint8_t *input, size_t size, unsigned bit_width, size_t
                    uint32_t *values, size_t count)
 {
     uint32_t mask = value_mask(bit_width);
+    if (bit_width == 32 && !bit && size / 4 >= count) {
+        for (size_t k = 0; k < count; k++)
+            values[k] = oto_load32(input + 4 * k);
+        return;
+    }
     size_t fast = size < 8 ? 0 : ((size - 8) * 8 + 7 - bit) / bit_width + 1, i = 0;
     for (fast = fast < count ? fast : count; i < fast; i++, bit += bit_width)
         values[i] = (uint32_t)(oto_load64(input + bit / 8) >> (bit & 7)) & mask;

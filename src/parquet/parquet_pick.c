@@ -253,10 +253,9 @@ struct hits {
 static enum oto_status take_hits(void *state, const struct window *w)
 {
     struct hits *hits = state;
-    for (uint32_t i = 0; i < w->count; i++) {
-        if (!w->wanted[i])
-            continue;
-        uint64_t entry = hits->entry + i;
+    const uint8_t *end = w->wanted + w->count, *at = w->wanted;
+    for (; (at = memchr(at, 1, (size_t)(end - at))); at++) {
+        uint64_t entry = hits->entry + (uint64_t)(at - w->wanted);
         if (hits->entries.size / sizeof entry == hits->max)
             return OTO_TOO_LARGE;
         OTO_TRY(oto_buffer_append(&hits->entries, &entry, sizeof entry));
