@@ -2,6 +2,8 @@
 
 #include "parquet/parquet_read_internal.h"
 
+#define LENGTH_BYTES 4 // of a text, in front of it
+
 // --- which codes of a dictionary are wanted ---
 
 struct finder {
@@ -24,20 +26,27 @@ static int is_wanted(struct oto_bytes value, const struct oto_bytes *values, siz
     return 0;
 }
 
+// Goes through the dictionary's page: to take all its values out costs more than all else here.
 static enum oto_status judge_dictionary(struct finder *f, const struct oto_bytes *values,
                                         size_t value_count)
 {
-    const struct oto_bytes *entries = (const void *)f->stream->dictionary.data;
+    struct oto_bytes rest = oto_buffer_view(&f->stream->dictionary_page);
     uint32_t count = f->stream->dictionary_count;
-    f->matching.size = 0;
     f->wanted_count = 0;
     f->is_judged = 1;
     OTO_TRY(oto_buffer_reserve(&f->matching, (size_t)count + 1));
+    memset(f->matching.data, 0, (size_t)count + 1);
     for (uint32_t i = 0; i < count; i++) {
-        int wanted = is_wanted(entries[i], values, value_count);
-        f->matching.data[i] = (uint8_t)wanted;
-        f->wanted_count += (uint32_t)wanted;
-        f->code = wanted ? i : f->code;
+        uint32_t size = rest.size < LENGTH_BYTES ? 0 : oto_load32(rest.data);
+        if (rest.size < LENGTH_BYTES || size > rest.size - LENGTH_BYTES)
+            return oto_parquet_stream_failed(f->reader, f->stream, OTO_CORRUPT, f->err,
+                                             "the dictionary does not hold %u values", count);
+        if (is_wanted(oto_bytes(rest.data + LENGTH_BYTES, size), values, value_count)) {
+            f->matching.data[i] = 1;
+            f->wanted_count++;
+            f->code = i;
+        }
+        rest = oto_bytes(rest.data + LENGTH_BYTES + size, rest.size - LENGTH_BYTES - size);
     }
     return OTO_OK;
 }
@@ -154,6 +163,7 @@ static enum oto_status begin_leaf(struct finder *f, uint32_t group, uint32_t lea
     const struct oto_parquet_node *node = &r->metadata.nodes[r->metadata.leaves[leaf]];
     *f->stream = (struct oto_parquet_stream){.leaf = leaf, .node = node};
     oto_parquet_stream_init(r, f->stream, OTO_PARQUET_KIND_BYTES);
+    f->stream->keeps_page = 1;
     f->is_judged = 0;
     if (node->physical != OTO_PARQUET_BYTE_ARRAY || node->max_repetition > 1 ||
         node->max_definition > 2)

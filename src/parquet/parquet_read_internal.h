@@ -86,6 +86,7 @@ struct oto_parquet_stream {
     uint32_t page_left;   // entries of it whose levels were not read
     uint8_t kind;         // enum oto_parquet_kind
     uint8_t is_begun;     // values
+    uint8_t keeps_page;   // of the dictionary, whose values are not taken out of it
     struct oto_buffer page;
     struct oto_bytes value_bytes; // in page
     struct oto_rle_reader repetition;

@@ -469,7 +469,7 @@ static enum oto_status decode_dictionary(struct oto_parquet_stream *stream, uint
         return OTO_CORRUPT;
     int is_bytes = stream->kind == OTO_PARQUET_KIND_BYTES;
     stream->dictionary.size = stream->codes.size = 0;
-    if (!count)
+    if (!count || stream->keeps_page)
         return OTO_OK;
     OTO_TRY(oto_buffer_reserve(&stream->dictionary,
                                count * (is_bytes ? sizeof(struct oto_bytes) : sizeof(int64_t))));
