@@ -174,7 +174,7 @@ static inline enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otl
             *guess = (uint16_t)code;
     }
     codes[keys->length++] = code;
-    s->context = oto_otlp_next_context(s->context, code);
+    s->context = (uint32_t)oto_otlp_next_context(s->context, code);
     *ret_code = code;
     return code >= s->key_count && code < OTO_OTLP_KEYS_MAX ? remember_keys(d, s, code) : OTO_OK;
 }

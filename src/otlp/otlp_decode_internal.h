@@ -130,7 +130,7 @@ struct oto_otlp_sink {
 };
 
 // Sets that began otherwise most often go on otherwise.
-static inline uint32_t oto_otlp_next_context(uint32_t context, uint32_t key_code)
+static inline size_t oto_otlp_next_context(size_t context, uint32_t key_code)
 {
     return (context + key_code) % OTO_OTLP_CONTEXTS;
 }
@@ -196,12 +196,12 @@ struct oto_otlp_guess {
 
 struct oto_otlp_value {
     uint64_t id;   // the key's, and above it the AnyValue's size; 0: none
-    uint64_t last; // up to 16 bytes of an AnyValue: the last eight and the first eight of it, or
+    uint64_t last; // up to 15 bytes of an AnyValue: the last eight and the first eight of it, or
     union {        // of a longer one, which is a string: its last eight and its text
         uint64_t first;
         const uint8_t *text;
     };
-    uint32_t code;
+    uint32_t found;    // its code, and the letter of its type (otlp_decode_run.c)
     uint32_t promoted; // the code in the promoted column + 1, 1 for a number; 0: not known
 };
 

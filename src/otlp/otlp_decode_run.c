@@ -15,6 +15,23 @@
 static const uint8_t letters_of_tags[0x100] = {
     [BYTES_TAG(1)] = 's', [VARINT_TAG(2)] = 'b', [VARINT_TAG(3)] = 'i', [FIXED64_TAG(4)] = 'd'};
 
+// --- what a value is appended as ---
+
+// A code, and above it two bits for the letter of the value's type. Codes stay below 2^27
+// (columns/dictionary.c). NOT_FOUND: read the value the long way, also for its failure.
+typedef uint32_t found_value;
+#define NOT_FOUND UINT32_MAX
+#define FOUND_CODE 0x3FFFFFFFu
+#define FOUND_LETTER 30
+
+static inline found_value found(uint32_t code, uint8_t letter)
+{
+    return (uint32_t)letter << FOUND_LETTER | code;
+}
+
+static const uint8_t letters_found[4] = {
+    ['d' & 3] = 'd', ['i' & 3] = 'i', ['b' & 3] = 'b', ['s' & 3] = 's'};
+
 // --- comparing ---
 
 static inline int same16(const uint8_t *a, const uint8_t *b)
@@ -28,17 +45,17 @@ static inline int same16(const uint8_t *a, const uint8_t *b)
 #endif
 }
 
-// The first and the last 16 bytes, which may overlap. size >= 16.
-static inline int same32(const uint8_t *a, const uint8_t *b, size_t size)
+// 0 when the first and the last 16 bytes are equal, which may overlap. size >= 16.
+static inline uint64_t differ32(const uint8_t *a, const uint8_t *b, size_t size)
 {
 #if defined(OTO_SSE2)
     __m128i x = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)a),
                                _mm_loadu_si128((const __m128i *)(const void *)b)),
             y = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(a + size - 16)),
                                _mm_loadu_si128((const __m128i *)(const void *)(b + size - 16)));
-    return _mm_movemask_epi8(_mm_and_si128(x, y)) == 0xFFFF;
+    return (uint32_t)_mm_movemask_epi8(_mm_and_si128(x, y)) ^ 0xFFFFu;
 #else
-    return same16(a, b) && same16(a + size - 16, b + size - 16);
+    return !(same16(a, b) && same16(a + size - 16, b + size - 16));
 #endif
 }
 
@@ -64,18 +81,23 @@ __attribute__((noinline)) static int same_any(const uint8_t *a, const uint8_t *b
 
 // --- keys ---
 
-// 1 when the message begins with this key and has a value, eight bytes in all at least.
-static inline int has_key(const uint8_t *bytes, size_t size, const struct oto_otlp_key *key)
+// 0 when the message begins with this key and has a value, eight bytes in all at least.
+static inline uint64_t differs(const uint8_t *bytes, size_t size, const struct oto_otlp_key *key)
 {
     size_t prefix = key->prefix_size;
     if ((uint32_t)size < key->size_min)
-        return 0;
+        return 1;
     if (prefix - 16 <= 16)
-        return same32(bytes, key->prefix, prefix);
+        return differ32(bytes, key->prefix, prefix);
     if (prefix - 8 <= 8)
-        return !((oto_load64(bytes) ^ oto_load64(key->prefix)) |
-                 (oto_load64(bytes + prefix - 8) ^ oto_load64(key->prefix + prefix - 8)));
-    return same_any(bytes, key->prefix, prefix);
+        return (oto_load64(bytes) ^ oto_load64(key->prefix)) |
+               (oto_load64(bytes + prefix - 8) ^ oto_load64(key->prefix + prefix - 8));
+    return !same_any(bytes, key->prefix, prefix);
+}
+
+static inline int has_key(const uint8_t *bytes, size_t size, const struct oto_otlp_key *key)
+{
+    return !differs(bytes, size, key);
 }
 
 // A key that is not the one expected; its code or NO_CODE.
@@ -106,15 +128,19 @@ static inline struct raw raw_of(const uint8_t *bytes, size_t size, const struct 
     return (struct raw){at, end, (size_t)(end - at) - 1};
 }
 
-// Up to 16 bytes of an AnyValue, and before them what is the same for all of that key and size.
+// Up to 15 bytes of an AnyValue, and before them what is the same for all of that key and size.
 struct words {
     uint64_t first;
     uint64_t last;
 };
 
+// The byte before an AnyValue is compared with it where it has no more than these: one that came
+// before need not be checked again.
+#define SHORT_MAX 15u
+
 static inline int is_short(const struct raw *r)
 {
-    return r->size - 2 <= 14 && r->at[0] == r->size;
+    return r->size <= SHORT_MAX;
 }
 
 static inline struct words words_of(const struct raw *r, const uint8_t *bytes)
@@ -158,7 +184,7 @@ static inline uint64_t value_id(const struct oto_otlp_key *key, size_t size)
     return (uint64_t)size << 32 | key->id;
 }
 
-// Both places where a value of up to 16 bytes may be kept.
+// Both places where a short value may be kept.
 static inline struct oto_otlp_value *values_short(struct oto_otlp_decoder *d,
                                                   const struct oto_otlp_key *key, struct words w)
 {
@@ -224,31 +250,20 @@ void oto_otlp_value_keep(struct oto_otlp_decoder *d, const struct oto_otlp_sink 
         return;
     struct raw r = raw_of(message.data, message.size, key);
     struct words w = words_of(&r, message.data);
-    if (r.size > 16 ? r.size > UINT16_MAX || !(text = text_at(&r))
-                    : !is_short(&r) || !letters_of_tags[r.at[1]] || !is_single(&r))
+    if (is_short(&r) ? r.at[0] != r.size || !letters_of_tags[r.at[1]] || !is_single(&r)
+                     : r.size > UINT16_MAX || !(text = text_at(&r)))
         return;
     struct oto_otlp_value *v = text ? values_long(d, key, text, r.end) : values_short(d, key, w);
     if (!v->id || d->values_kept++ % KEPT_IN_FRONT == 0)
         v[1] = v[0];
     else
         v++;
-    *v = (struct oto_otlp_value){.id = value_id(key, r.size), .last = w.last, .code = value_code};
+    *v = (struct oto_otlp_value){.id = value_id(key, r.size), .last = w.last};
+    v->found = found(value_code, text ? 's' : letters_of_tags[r.at[1]]);
     if (text)
         v->text = s->values->dictionary->entries[value_code].data;
     else
         v->first = w.first;
-}
-
-// --- what a value is appended as ---
-
-// A code, and above it the letter of the value's type: one word, as it would be read back from
-// memory as one that was written as two, behind all that is still on its way there. 0 in its upper
-// half: read the value the long way, also for its failure.
-typedef uint64_t found_value;
-
-static inline found_value found(uint32_t code, uint32_t letter)
-{
-    return (uint64_t)letter << 32 | code;
 }
 
 // The text of a string or a number, and the letter of that. 0: it is neither, or no usual one.
@@ -276,6 +291,8 @@ static inline uint8_t text_of(struct oto_otlp_decoder *d, const struct raw *r,
     return real - real == 0 ? 'd' : 0; // finite
 }
 
+// --- finding ---
+
 // What follows takes a message that begins with a key, and hands it on to the next where it is not
 // of its kind. index: of the value, behind those that the column of values has.
 #define FOUND_ARGUMENTS                                                                            \
@@ -288,13 +305,14 @@ __attribute__((noinline)) static found_value found_blind(FOUND_ARGUMENTS)
 {
     struct raw r = raw_of(bytes, size, key);
     struct oto_bytes text;
-    uint32_t letter = text_of(d, &r, &text), code;
+    uint8_t letter = text_of(d, &r, &text);
+    uint32_t code;
     (void)index;
     if (!letter)
-        return 0;
+        return NOT_FOUND;
     code = oto_dictionary_append_ascii(s->values->dictionary, text.data, text.size);
     if (code == NO_CODE && oto_otlp_code_blind(d, s->values->dictionary, text, &code) < 0)
-        return 0;
+        return NOT_FOUND;
     key->news.blind++;
     return found(code, letter);
 }
@@ -326,7 +344,8 @@ note_promoted(struct oto_otlp_decoder *d, struct oto_otlp_sink *s, const struct 
     } else if (tag[0] != BYTES_TAG(1)) {
         any.kind = OTO_OTLP_ANY_DOUBLE; // or of another kind that no column has
     }
-    return oto_otlp_note_promoted(d, s, key->promoted - 1u, &any, v->code, &v->promoted) == OTO_OK;
+    return oto_otlp_note_promoted(d, s, key->promoted - 1u, &any, v->found & FOUND_CODE,
+                                  &v->promoted) == OTO_OK;
 }
 
 // What is appended for a value that is known to be of the promoted column's type.
@@ -372,20 +391,22 @@ __attribute__((noinline)) static found_value found_new(FOUND_ARGUMENTS)
     uint64_t repaired = d->result.utf8_repaired;
     struct oto_bytes text;
     struct oto_otlp_value value = {.promoted = 0};
+    uint32_t code;
     uint8_t letter = text_of(d, &r, &text);
     if (!letter)
-        return 0;
+        return NOT_FOUND;
     if (s->is_patient && oto_otlp_later(d, s, (uint32_t)(key - s->known), oto_bytes(bytes, size),
                                         text, letter, s->values->length + index))
         return found(0, letter);
-    if (oto_otlp_value_code(d, s, text, key, &value.code) < 0)
-        return 0;
+    if (oto_otlp_value_code(d, s, text, key, &code) < 0)
+        return NOT_FOUND;
     if (s->values->dictionary->count == count && d->result.utf8_repaired == repaired)
-        oto_otlp_value_keep(d, s, oto_bytes(bytes, size), (uint32_t)(key - s->known), value.code);
+        oto_otlp_value_keep(d, s, oto_bytes(bytes, size), (uint32_t)(key - s->known), code);
     const uint8_t *tag = r.at + 1 + (r.at[0] >= 0x80);
+    value.found = found(code, letter);
     if (key->promoted && !note_promoted(d, s, key, tag, r.end, &value))
-        return 0;
-    return found(value.code, letter);
+        return NOT_FOUND;
+    return value.found;
 }
 
 // One that did come before.
@@ -399,8 +420,8 @@ __attribute__((always_inline)) static inline found_value found_again(FOUND_ARGUM
         oto_otlp_looked_up(&key->news, 0);
     if (key->promoted && !put_promoted(s, key, v, tag, bytes + size) &&
         !note_promoted(d, s, key, tag, bytes + size, v))
-        return 0;
-    return found(v->code, letters_of_tags[tag[0]]);
+        return NOT_FOUND;
+    return v->found;
 }
 
 __attribute__((noinline)) static found_value found_short(FOUND_ARGUMENTS)
@@ -413,7 +434,7 @@ __attribute__((noinline)) static found_value found_short(FOUND_ARGUMENTS)
 __attribute__((noinline)) static found_value found_long(FOUND_ARGUMENTS)
 {
     struct raw r = raw_of(bytes, size, key);
-    const uint8_t *text = r.size > 16 ? text_at(&r) : NULL;
+    const uint8_t *text = text_at(&r);
     struct oto_otlp_value *v = text ? find_long(d, key, &r, text) : NULL;
     return v ? found_again(FOUND_PASSED, v) : found_new(FOUND_PASSED);
 }
@@ -425,7 +446,7 @@ static inline found_value found_of(FOUND_ARGUMENTS)
     struct raw r = raw_of(bytes, size, key);
     if (!(key->promoted | key->news.fresh) && is_short(&r)) {
         struct oto_otlp_value *v = find_short(d, key, r.size, words_of(&r, bytes));
-        return v ? found(v->code, letters_of_tags[r.at[1]]) : found_new(FOUND_PASSED);
+        return v ? v->found : found_new(FOUND_PASSED);
     }
     if (oto_otlp_is_blind(&key->news) && !key->promoted)
         return found_unique(FOUND_PASSED);
@@ -456,21 +477,19 @@ __attribute__((noinline)) static const uint8_t *append_run(struct oto_otlp_decod
     struct oto_column *key_column = s->keys, *value_column = s->values;
     uint32_t *keys = (uint32_t *)key_column->values + key_column->length;
     uint32_t *values = (uint32_t *)value_column->values + value_column->length;
-    uint8_t *letters = d->writer.types.data + d->writer.types.size;
     struct oto_otlp_key *known = s->known;
-    uint32_t count = 0, room = room_of(d, s);
-    uint32_t context = s->context;
-    uint16_t *guesses = s->first_keys;
-    uint8_t tag = *at;
+    size_t context = s->context, count = 0, room = room_of(d, s);
+    uint8_t *letters = d->writer.types.data + d->writer.types.size, tag = *at;
+    uint16_t *guess = &s->first_keys[context];
     if (!room || !known || end - at < KEY_VALUE_MIN)
         return at;
     const uint8_t *last = end - KEY_VALUE_MIN;
     if (key_column->length > s->start) {
         if (keys[-1] >= s->key_count)
             return at;
-        guesses = known[keys[-1]].next;
+        guess = &known[keys[-1]].next[context];
     }
-    while (count < room && at <= last && at[0] == tag) {
+    do {
         const uint8_t *bytes = at + 2;
         size_t size = at[1];
         if (size >= 0x80) {
@@ -481,28 +500,29 @@ __attribute__((noinline)) static const uint8_t *append_run(struct oto_otlp_decod
         }
         if ((uintptr_t)bytes + size > (uintptr_t)end)
             break;
-        uint32_t code = guesses[context];
-        if (!has_key(bytes, size, &known[code])) {
+        uint32_t code = *guess;
+        struct oto_otlp_key *key = &known[code];
+        if (differs(bytes, size, key)) {
             code = key_find(d, s, bytes, size);
             if (code == NO_CODE)
                 break;
-            guesses[context] = (uint16_t)code;
+            *guess = (uint16_t)code;
+            key = &known[code];
         }
-        struct oto_otlp_key *key = &known[code];
-        found_value value = found_of(d, s, key, bytes, size, count);
-        if (!(value >> 32))
+        found_value value = found_of(d, s, key, bytes, size, (uint32_t)count);
+        if (value == NOT_FOUND)
             break;
         keys[count] = code;
-        values[count] = (uint32_t)value;
-        letters[count++] = (uint8_t)(value >> 32);
+        values[count] = value & FOUND_CODE;
+        letters[count++] = letters_found[value >> FOUND_LETTER];
         context = oto_otlp_next_context(context, code);
-        guesses = key->next;
+        guess = &key->next[context];
         at = bytes + size;
-    }
-    key_column->length += count;
-    value_column->length += count;
+    } while (count < room && at <= last && at[0] == tag);
+    key_column->length += (uint32_t)count;
+    value_column->length += (uint32_t)count;
     d->writer.types.size += count;
-    s->context = context;
+    s->context = (uint32_t)context;
     return at;
 }
 
