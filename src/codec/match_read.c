@@ -3,7 +3,7 @@
 #include "codec/codes.h"
 
 #define MATCH_MIN 3
-#define OFFSET_BITS_MAX 27
+#define OFFSET_BITS_MAX 28
 #define LONG 0x40u // with the bits of a state's next: its number is none of a short sequence
 #define LONG_STATE ((uint64_t)LONG << OTO_MATCH_READ_NEXT_BITS)
 #define OTHER_STATE ((uint64_t)0xFFFF << OTO_MATCH_READ_BASE) // of an offset: not the one before
@@ -16,9 +16,22 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 enum { OF_LITERALS, OF_OFFSETS, OF_LENGTHS, KINDS }; // in the order of the format
-enum table_mode { TABLE_OF_ONE = 1, TABLE_DESCRIBED = 2 };
+enum table_mode { TABLE_USUAL = 0, TABLE_OF_ONE = 1, TABLE_DESCRIBED = 2 };
 
 static const uint8_t log_max[KINDS] = {9, 8, 9};
+
+// The tables that the format has for few sequences (3.1.1.3.2.2), which the library takes for pages
+// of keys and levels.
+#define LESS OTO_MATCH_READ_LESS
+static const uint8_t usual_logs[KINDS] = {6, 5, 6};
+static const uint16_t usual_shares[KINDS][OTO_MATCH_FRAME_CODES_MAX] = {
+    {4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1,    1,    2,    2,
+     2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, LESS, LESS, LESS, LESS},
+    {1, 1, 1, 1, 1, 1, 2, 2, 2, 1,    1,    1,    1,    1,   1,
+     1, 1, 1, 1, 1, 1, 1, 1, 1, LESS, LESS, LESS, LESS, LESS},
+    {1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1,    1,    1,    1,    1,    1,    1,   1,
+     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,    1,    1,    1,    1,    1,    1,   1,
+     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, LESS, LESS, LESS, LESS, LESS, LESS, LESS}};
 
 // Bits that follow the codes of a number of literals, of a match's length.
 static const uint8_t literals_bits[36] = {[16] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  6,
@@ -59,6 +72,9 @@ static enum oto_status take_table(struct oto_bytes *rest, enum table_mode mode, 
         OTO_MATCH_READ_TRY(
             oto_match_read_shares(rest, log_max[kind], code_counts[kind], shares, &table->log));
         oto_match_read_spread(shares, code_counts[kind], table->log, table->states);
+    } else if (mode == TABLE_USUAL) {
+        table->log = usual_logs[kind];
+        oto_match_read_spread(usual_shares[kind], code_counts[kind], table->log, table->states);
     } else if (mode == TABLE_OF_ONE && rest->size && rest->data[0] < code_counts[kind]) {
         table->log = 0;
         table->states[0] = (uint64_t)rest->data[0] << OTO_MATCH_READ_BASE;

@@ -71,11 +71,20 @@ void oto_match_read_spread(const uint16_t *shares, unsigned symbol_count, unsign
                            uint64_t *states)
 {
     uint32_t size = (uint32_t)1 << log, step = (size >> 1) + (size >> 3) + 3, at = 0;
+    uint32_t end = size; // of the states that are spread
     uint16_t next[OTO_MATCH_FRAME_CODES_MAX];
     for (unsigned i = 0; i < symbol_count; i++) {
-        for (unsigned k = 0; k < shares[i]; k++, at = (at + step) & (size - 1))
+        next[i] = shares[i] == OTO_MATCH_READ_LESS ? 1 : shares[i];
+        if (shares[i] == OTO_MATCH_READ_LESS)
+            states[--end] = i;
+    }
+    for (unsigned i = 0; i < symbol_count; i++) {
+        for (unsigned k = shares[i] == OTO_MATCH_READ_LESS ? 0 : shares[i]; k; k--) {
             states[at] = i;
-        next[i] = shares[i];
+            do
+                at = (at + step) & (size - 1);
+            while (at >= end);
+        }
     }
     for (uint32_t i = 0; i < size; i++) {
         uint64_t symbol = states[i];
