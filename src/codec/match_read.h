@@ -1,5 +1,5 @@
-// The way back from what match_frame.h writes, for some 40 instructions a sequence, where the
-// library takes 120: its matches are short, and it makes ready for long ones. Blocks whose tables
+// The way back from what match_frame.h writes, for half of what the library takes: matches here are
+// short, and it makes ready for long ones. Blocks whose tables
 // are described as ours are, or are those of the format, are read; any other is for the library.
 // All of a block is untrusted. Core: no system call, no library.
 #ifndef OTO_CODEC_MATCH_READ_H
@@ -58,7 +58,8 @@ OTO_MUST_CHECK enum oto_status oto_match_read_literals(struct oto_match_reader *
 OTO_MUST_CHECK enum oto_status oto_match_read_shares(struct oto_bytes *rest, unsigned log_max,
                                                      unsigned symbol_count, uint16_t *shares,
                                                      unsigned *ret_log);
-#define OTO_MATCH_READ_LESS UINT16_MAX // than one: a state at the end, all bits follow
+// A share below one: a state at the end, after which all bits are read anew.
+#define OTO_MATCH_READ_LESS UINT16_MAX
 // Says for all 2^log states: of which symbol each is, where the next is, and by how many bits.
 void oto_match_read_spread(const uint16_t *shares, unsigned symbol_count, unsigned log,
                            uint64_t *states);
