@@ -264,18 +264,24 @@ static enum oto_status decompress_block(int32_t codec, struct oto_bytes input, s
     return OTO_OK;
 }
 
-// OTO_END: not a frame of our own. OTO_NO_MEMORY.
-static enum oto_status read_own(struct oto_parquet_reader *reader, struct oto_bytes input,
+// OTO_END: not a frame of our own. OTO_NO_MEMORY. Matches are read by ourselves where most are
+// short, those of codes; a tenth of the time of reading text is saved by the library.
+static enum oto_status read_own(struct oto_parquet_reader *reader,
+                                const struct oto_parquet_page_header *h, struct oto_bytes input,
                                 struct oto_buffer *output)
 {
-    if (!reader->matches)
+    int has_short = h->type == OTO_PARQUET_DICTIONARY_PAGE ||
+                    h->encoding == OTO_PARQUET_RLE_DICTIONARY ||
+                    h->encoding == OTO_PARQUET_PLAIN_DICTIONARY;
+    if (has_short && !reader->matches)
         reader->matches = oto_alloc(reader->allocator, sizeof *reader->matches);
-    if (!reader->matches)
+    if (has_short && !reader->matches)
         return OTO_NO_MEMORY;
-    return oto_hex_frame_read(input, reader->matches, output);
+    return oto_hex_frame_read(input, has_short ? reader->matches : NULL, output);
 }
 
-static enum oto_status decompress(struct oto_parquet_reader *reader, int32_t codec,
+static enum oto_status decompress(struct oto_parquet_reader *reader,
+                                  const struct oto_parquet_page_header *h, int32_t codec,
                                   struct oto_bytes input, size_t size, struct oto_buffer *output)
 {
     enum oto_compression compression =
@@ -290,7 +296,7 @@ static enum oto_status decompress(struct oto_parquet_reader *reader, int32_t cod
     output->size_max = before + size;
     enum oto_status status = OTO_END;
     if (codec == OTO_PARQUET_CODEC_ZSTD)
-        status = read_own(reader, input, output);
+        status = read_own(reader, h, input, output);
     if (status == OTO_END)
         status = oto_decompress(reader->codec, compression, input, output, NULL);
     output->size_max = SIZE_MAX / 2;
@@ -345,7 +351,7 @@ static enum oto_status read_page(struct oto_parquet_reader *reader,
     } else {
         status = oto_buffer_append(output, packed->data, levels);
         if (status == OTO_OK)
-            status = decompress(reader, codec,
+            status = decompress(reader, h, codec,
                                 oto_bytes(packed->data + levels, h->compressed_bytes - levels),
                                 h->uncompressed_bytes - levels, output);
     }
