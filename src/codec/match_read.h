@@ -1,7 +1,7 @@
 // The way back from what match_frame.h writes, for half of what the library takes: matches here are
-// short, and it makes ready for long ones. Blocks whose tables
-// are described as ours are, or are those of the format, are read; any other is for the library.
-// All of a block is untrusted. Core: no system call, no library.
+// short, and it makes ready for long ones. Blocks whose tables are described as ours are, or are
+// those of the format, are read; any other is for the library. All of a block is untrusted. Core:
+// no system call, no library.
 #ifndef OTO_CODEC_MATCH_READ_H
 #define OTO_CODEC_MATCH_READ_H
 
