@@ -15,12 +15,6 @@ enum { OF_LITERALS, OF_LENGTHS, OF_OFFSETS, KINDS }; // tables of states, in the
 
 static const uint8_t log_max[KINDS] = {9, 9, 8};
 
-// Bits that follow the codes of a number of literals, of a match's length less 3.
-static const uint8_t literals_bits[36] = {[16] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  6,
-                                          7,        8, 9, 10, 11, 12, 13, 14, 15, 16};
-static const uint8_t length_bits[53] = {[32] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  4, 5,
-                                        7,        8, 9, 10, 11, 12, 13, 14, 15, 16};
-
 // Numbers of literals below 16 and lengths (less 3) below 32 are their own codes, and no bits
 // follow them. These bits are of others, where codes lie as gather() puts them.
 #define CODES_WITH_BITS 0xE0F0u
@@ -157,7 +151,8 @@ __attribute__((always_inline)) static inline void put_numbers(struct oto_match_f
         return;
     }
     // With what states take, 26 bits, and 7 that are left, there would be room for 30.
-    unsigned literals = literals_bits[codes & 0xFF], length = length_bits[codes >> 8 & 0xFF];
+    unsigned literals = oto_match_literals_bits[codes & 0xFF],
+             length = oto_match_length_bits[codes >> 8 & 0xFF];
     oto_match_frame_flush(b);
     oto_match_frame_add(b, match->literals, literals);
     oto_match_frame_add(b, match->length, length);
@@ -313,9 +308,9 @@ enum oto_status oto_match_frame(struct oto_bytes content, struct oto_lines_match
     output->data[before + 4] = FRAME_DESCRIPTOR;
     oto_store32(output->data + before + 5, (uint32_t)content.size);
     output->size += FRAME_HEADER_BYTES;
-    number_ranges(literals_bits, COUNT_OF(literals_bits), work->literals_codes,
+    number_ranges(oto_match_literals_bits, COUNT_OF(oto_match_literals_bits), work->literals_codes,
                   COUNT_OF(work->literals_codes));
-    number_ranges(length_bits, COUNT_OF(length_bits), work->lengths_codes,
+    number_ranges(oto_match_length_bits, COUNT_OF(oto_match_length_bits), work->lengths_codes,
                   COUNT_OF(work->lengths_codes));
     enum oto_status status = OTO_OK;
     while (status == OTO_OK && matches < end)

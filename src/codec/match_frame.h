@@ -10,6 +10,12 @@
 #define OTO_MATCH_FRAME_CODES_MAX 53 // of lengths of matches, the largest alphabet
 #define OTO_MATCH_FRAME_STATES_MAX 512
 
+// Bits that follow the codes of a number of literals, of a match's length less 3.
+static const uint8_t oto_match_literals_bits[36] = {[16] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  6,
+                                                    7,        8, 9, 10, 11, 12, 13, 14, 15, 16};
+static const uint8_t oto_match_length_bits[53] = {[32] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  4, 5,
+                                                  7,        8, 9, 10, 11, 12, 13, 14, 15, 16};
+
 // A table of states ("FSE"): where a symbol leads, and with how many bits.
 struct oto_match_frame_states {
     struct oto_match_frame_symbol {

@@ -13,8 +13,6 @@
 #define SHORT_MAX 19 // bytes of a short match; with its literal
 #define SHORT_BYTES (SHORT_MAX + 1)
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 enum { OF_LITERALS, OF_OFFSETS, OF_LENGTHS, KINDS }; // in the order of the format
 enum table_mode { TABLE_USUAL = 0, TABLE_OF_ONE = 1, TABLE_DESCRIBED = 2 };
 
@@ -33,11 +31,6 @@ static const uint16_t usual_shares[KINDS][OTO_MATCH_FRAME_CODES_MAX] = {
      1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,    1,    1,    1,    1,    1,    1,   1,
      1, 1, 1, 1, 1, 1, 1, 1, 1, 1, LESS, LESS, LESS, LESS, LESS, LESS, LESS}};
 
-// Bits that follow the codes of a number of literals, of a match's length.
-static const uint8_t literals_bits[36] = {[16] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  6,
-                                          7,        8, 9, 10, 11, 12, 13, 14, 15, 16};
-static const uint8_t length_bits[53] = {[32] = 1, 1, 1, 1,  2,  2,  3,  3,  4,  4, 5,
-                                        7,        8, 9, 10, 11, 12, 13, 14, 15, 16};
 static const uint8_t code_counts[KINDS] = {36, OFFSET_BITS_MAX + 1, 53};
 
 void oto_match_read_begin(struct oto_match_reader *reader)
@@ -55,8 +48,8 @@ static void number_codes(unsigned kind, uint32_t *bases, uint8_t *bits)
     uint32_t base = kind == OF_LENGTHS ? MATCH_MIN : 0;
     for (unsigned code = 0; code < code_counts[kind]; code++) {
         bits[code] = (uint8_t)(kind == OF_OFFSETS   ? code
-                               : kind == OF_LENGTHS ? length_bits[code]
-                                                    : literals_bits[code]);
+                               : kind == OF_LENGTHS ? oto_match_length_bits[code]
+                                                    : oto_match_literals_bits[code]);
         bases[code] = base;
         base += kind == OF_OFFSETS ? 1 : (uint32_t)1 << bits[code];
     }

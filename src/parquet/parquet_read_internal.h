@@ -151,6 +151,12 @@ struct oto_parquet_page_header {
     int8_t is_compressed; // v2
 };
 
+// 1 when a page's values are codes of a dictionary.
+static inline int oto_parquet_is_dictionary(int32_t encoding)
+{
+    return encoding == OTO_PARQUET_PLAIN_DICTIONARY || encoding == OTO_PARQUET_RLE_DICTIONARY;
+}
+
 // 1 when a filter's block of 32 bytes has the bits of a value's hash.
 int oto_parquet_bloom_has(const uint8_t block[32], uint64_t hash);
 

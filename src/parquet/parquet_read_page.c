@@ -270,9 +270,8 @@ static enum oto_status read_own(struct oto_parquet_reader *reader,
                                 const struct oto_parquet_page_header *h, struct oto_bytes input,
                                 struct oto_buffer *output)
 {
-    int has_short = h->type == OTO_PARQUET_DICTIONARY_PAGE ||
-                    h->encoding == OTO_PARQUET_RLE_DICTIONARY ||
-                    h->encoding == OTO_PARQUET_PLAIN_DICTIONARY;
+    int has_short =
+        h->type == OTO_PARQUET_DICTIONARY_PAGE || oto_parquet_is_dictionary(h->encoding);
     if (has_short && !reader->matches)
         reader->matches = oto_alloc(reader->allocator, sizeof *reader->matches);
     if (has_short && !reader->matches)
@@ -495,8 +494,7 @@ enum oto_status oto_parquet_stream_skip_coded(struct oto_parquet_reader *reader,
         if (h.type == OTO_PARQUET_DICTIONARY_PAGE ||
             (is_data && h.value_count > stream->entries_left))
             return OTO_OK; // for others to judge
-        if (is_data && h.encoding != OTO_PARQUET_RLE_DICTIONARY &&
-            h.encoding != OTO_PARQUET_PLAIN_DICTIONARY)
+        if (is_data && !oto_parquet_is_dictionary(h.encoding))
             return OTO_OK;
         stream->offset += (uint64_t)h.header_bytes + h.compressed_bytes;
         *ret_count += is_data ? h.value_count : 0;

@@ -5,11 +5,6 @@
 #define NS_PER_DAY 86400000000000
 #define DAYS_MAX 106751 // that nanoseconds in 64 bits hold
 
-static int is_dictionary(unsigned encoding)
-{
-    return encoding == OTO_PARQUET_PLAIN_DICTIONARY || encoding == OTO_PARQUET_RLE_DICTIONARY;
-}
-
 const char *oto_parquet_encoding_name(int encoding)
 {
     static const char *const names[] = {"PLAIN",
@@ -218,7 +213,7 @@ static enum oto_status read_integers(struct oto_parquet_window *window,
     struct oto_parquet_values *v = &stream->values;
     unsigned physical = (unsigned)stream->node->physical;
     const uint8_t *plain;
-    if (is_dictionary(v->encoding)) {
+    if (oto_parquet_is_dictionary(v->encoding)) {
         const int64_t *dictionary = (const void *)stream->dictionary.data;
         OTO_TRY(read_codes(stream, count, window->codes));
         for (uint32_t i = 0; i < count; i++)
@@ -243,7 +238,7 @@ static enum oto_status read_reals(struct oto_parquet_window *window,
                                   struct oto_parquet_stream *stream, uint32_t count)
 {
     const uint8_t *plain;
-    if (is_dictionary(stream->values.encoding)) {
+    if (oto_parquet_is_dictionary(stream->values.encoding)) {
         const double *dictionary = (const void *)stream->dictionary.data;
         OTO_TRY(read_codes(stream, count, window->codes));
         for (uint32_t i = 0; i < count; i++)
@@ -362,7 +357,7 @@ static enum oto_status read_bytes(struct oto_parquet_reader *reader,
 {
     struct oto_parquet_values *v = &stream->values;
     struct oto_parquet_window *w = reader->window;
-    if (is_dictionary(v->encoding)) {
+    if (oto_parquet_is_dictionary(v->encoding)) {
         const struct oto_bytes *dictionary = (const void *)stream->dictionary.data;
         OTO_TRY(read_codes(stream, count, w->codes));
         for (uint32_t i = 0; i < count; i++)
@@ -425,7 +420,7 @@ enum oto_status oto_parquet_codes_read(struct oto_parquet_reader *reader,
                                        struct oto_parquet_stream *stream, uint32_t count,
                                        struct oto_error *err)
 {
-    if (!is_dictionary(stream->values.encoding))
+    if (!oto_parquet_is_dictionary(stream->values.encoding))
         return OTO_END;
     enum oto_status status = stream->is_begun ? OTO_OK : begin_values(stream);
     if (status == OTO_OK)
@@ -437,7 +432,7 @@ enum oto_status oto_parquet_codes_read(struct oto_parquet_reader *reader,
 static enum oto_status skip_values(struct oto_parquet_stream *stream, uint32_t count)
 {
     struct oto_parquet_values *v = &stream->values;
-    if (is_dictionary(v->encoding))
+    if (oto_parquet_is_dictionary(v->encoding))
         return oto_parquet_codes_skip(&v->rle, count);
     if (v->encoding == OTO_PARQUET_DELTA_LENGTH_BYTE_ARRAY && v->length >= 0)
         return take_same_length(v, count, NULL);
