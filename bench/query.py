@@ -285,12 +285,33 @@ def drop_pages(data):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+TRACE = "SELECT SpanId, ParentSpanId, SpanName, ServiceName, Duration FROM traces WHERE TraceId = '{}'"
+
+
+def ask_trace(engine, trace):
+    """Milliseconds until the trace's ten spans are here, and CPU milliseconds of server and query process."""
+    before, began = cpu_s(engine.pids()), time.perf_counter()
+    answer = engine.ask(TRACE.format(trace))
+    wall = (time.perf_counter() - began) * 1000
+    if len(answer) != 10:
+        sys.exit(f"trace {trace}: {len(answer)} spans, not 10")
+    return wall, (cpu_s(engine.pids()) - before) * 1000
+
+
+def trace_result(name, taken):
+    times, cpus = zip(*taken)
+    result = {"case": f"trace by id, {name}", "otolith": {"best_ms": round(min(times), 1), "median_ms": round(statistics.median(times), 1),
+                                                          "cpu_ms": round(min(cpus))}}
+    show(result)
+    return result
+
+
 def cold_traces(build, data, traces):
     """A trace by id as the first query of a server, another trace each time: by whether the files are in the page cache, and whether a query
-    process was started ahead (and has seen the files' footers)."""
+    process was started ahead (and has seen the files' footers). Then the same of a server that has answered queries, none of them for such a trace."""
     results = []
     for ahead, dropped in ((0, 1), (0, 0), (1, 1), (1, 0)):
-        times, cpus = [], []
+        taken = []
         for trace in traces:
             engine = Otolith(build, data, "--query-ahead", str(ahead))
             while ahead and len(engine.pids()) < 2:
@@ -298,17 +319,19 @@ def cold_traces(build, data, traces):
             time.sleep(1.0 * ahead)
             if dropped:
                 drop_pages(data)
-            before, began = cpu_s(engine.pids()), time.perf_counter()
-            answer = engine.ask(f"SELECT SpanId, ParentSpanId, SpanName, ServiceName, Duration FROM traces WHERE TraceId = '{trace}'")
-            times.append((time.perf_counter() - began) * 1000)
-            cpus.append((cpu_s(engine.pids()) - before) * 1000)
+            taken.append(ask_trace(engine, trace))
             engine.close()
-            if len(answer) != 10:
-                sys.exit(f"trace {trace}: {len(answer)} spans, not 10")
-        name = f"trace by id, first query, {'a process ahead' if ahead else 'no process'}, files {'on disk' if dropped else 'in the page cache'}"
-        results.append({"case": name, "otolith": {"best_ms": round(min(times), 1), "median_ms": round(statistics.median(times), 1),
-                                                  "cpu_ms": round(min(cpus))}})
-        show(results[-1])
+        where = "on disk" if dropped else "in the page cache"
+        results.append(trace_result(f"first query, {'a process ahead' if ahead else 'no process'}, files {where}", taken))
+    for dropped in (1, 0):
+        engine, taken = Otolith(build, data), []
+        engine.ask(TRACE.format("0" * 32))
+        for trace in traces:
+            if dropped:
+                drop_pages(data)
+            taken.append(ask_trace(engine, trace))
+        engine.close()
+        results.append(trace_result(f"first query for it, files {'on disk' if dropped else 'in the page cache'}", taken))
     return results
 
 

@@ -228,11 +228,17 @@ struct visit {
     struct query_footers *footers;
     const char *const *paths;
     size_t first, count;
-    query_visitor visitor;
+    query_visitor foresee, visit;
     void *state;
     struct query_footer *footers_of[VISIT_MAX]; // a file: as it was known, then as it is
     _Atomic size_t next;
 };
+
+static struct query_opened opened(const struct query_footer *footer)
+{
+    return (struct query_opened){footer->reader, footer->columns, (uint64_t)footer->size,
+                                 footer->fd};
+}
 
 static void *visit_files(void *state)
 {
@@ -242,8 +248,8 @@ static void *visit_files(void *state)
         struct query_footer *footer =
             look_at(v->footers->codec, path, oto_xxh64(path, strlen(path), 0), v->footers_of[i]);
         v->footers_of[i] = footer;
-        v->visitor(v->state, v->first + i, footer ? footer->reader : NULL,
-                   footer ? footer->columns : 0);
+        struct query_opened file = footer ? opened(footer) : (struct query_opened){0};
+        v->visit(v->state, v->first + i, footer ? &file : NULL);
         if (footer && !footer->is_kept)
             close_file(footer);
     }
@@ -270,6 +276,11 @@ static void visit_some(struct visit *v)
 {
     struct oto_thread threads[VISIT_THREADS];
     size_t started = 0, count = prepare_visit(v);
+    for (size_t i = 0; i < v->count; i++)
+        if (v->footers_of[i] && v->footers_of[i]->fd >= 0) {
+            struct query_opened file = opened(v->footers_of[i]);
+            v->foresee(v->state, v->first + i, &file);
+        }
     while (started + 1 < count &&
            oto_thread_start(&threads[started], "query-look", visit_files, v, NULL) == OTO_OK)
         started++;
@@ -282,7 +293,7 @@ static void visit_some(struct visit *v)
 }
 
 void query_footers_visit(struct query_footers *footers, const char *const *paths, size_t count,
-                         query_visitor visitor, void *state)
+                         query_visitor foresee, query_visitor visit, void *state)
 {
     if (footers->last && !footers->last->is_kept)
         close_file(footers->last);
@@ -293,7 +304,8 @@ void query_footers_visit(struct query_footers *footers, const char *const *paths
                           .paths = paths,
                           .first = first,
                           .count = rest < VISIT_MAX ? rest : VISIT_MAX,
-                          .visitor = visitor,
+                          .foresee = foresee,
+                          .visit = visit,
                           .state = state};
         visit_some(&v);
     }
@@ -350,9 +362,8 @@ static uint32_t find_column(const struct oto_parquet_metadata *m, struct oto_byt
     return 0;
 }
 
-// The leaf that a condition is about: the column, or the values of a map.
-static const struct oto_parquet_node *find_leaf(const struct oto_parquet_metadata *m,
-                                                const struct query_condition *c)
+const struct oto_parquet_node *query_leaf_of(const struct oto_parquet_metadata *m,
+                                             const struct query_condition *c)
 {
     uint32_t column = find_column(m, c->column);
     if (!column)
@@ -408,7 +419,7 @@ static int condition_may_match(struct oto_parquet_reader *reader, uint32_t group
                                const struct query_condition *c)
 {
     const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
-    const struct oto_parquet_node *leaf = find_leaf(m, c);
+    const struct oto_parquet_node *leaf = query_leaf_of(m, c);
     if (!leaf)
         return 1;
     if (c->is_range)

@@ -202,7 +202,7 @@ static int open_file(const struct query_file *file)
 }
 
 // Looks through all row groups before the first row is copied: a file is taken whole or not at all.
-static enum oto_status pick_groups(struct picker *p, struct oto_parquet_reader *reader)
+static enum oto_status pick_groups(struct picker *p, struct oto_parquet_reader *reader, int fd)
 {
     uint32_t count = oto_parquet_metadata_of(reader)->group_count;
     struct oto_buffer *found = calloc((size_t)count + 1, sizeof(*found));
@@ -216,6 +216,9 @@ static enum oto_status pick_groups(struct picker *p, struct oto_parquet_reader *
     }
     if (status == OTO_OK && total)
         status = oto_parquet_select(reader, &p->job->schema, NULL);
+    for (uint32_t group = 0; group < count && status == OTO_OK; group++)
+        if (found[group].size)
+            query_foresee_columns(fd, reader, group, &p->job->schema);
     for (uint32_t group = 0; group < count && status == OTO_OK; group++)
         if (found[group].size)
             status = oto_parquet_read_picked(reader, group, (const void *)found[group].data,
@@ -239,7 +242,7 @@ static enum oto_status pick_file(struct picker *p, struct query_file *file)
     struct oto_parquet_reader *reader = fd < 0 || !mark ? NULL : query_footer_open(p->codec, &fd);
     if (reader) {
         oto_builder_mark(&p->builder, mark);
-        status = pick_groups(p, reader);
+        status = pick_groups(p, reader, fd);
         if (status < 0)
             oto_builder_rollback(&p->builder, mark);
     }

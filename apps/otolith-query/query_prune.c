@@ -2,7 +2,10 @@
 // and bloom filters of those on disk.
 #include "query_files.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#define FORESEEN_MAX 8 // what many files hold is read as it comes
 
 // 0: none. Times first: they need no look at the file.
 static int times_may_match(const struct query_views *views, const struct query_file *file,
@@ -34,19 +37,38 @@ struct look {
     size_t *files; // those that are looked at
     const char **paths;
     size_t count;
+    _Atomic size_t foreseen; // files that rows will be looked for in
 };
 
-static void judge(void *state, size_t index, struct oto_parquet_reader *reader, uint64_t columns)
+static int is_of(const struct look *look, const struct query_scan *scan,
+                 const struct query_file *file)
+{
+    return scan->table == file->info.table && times_may_match(look->views, file, scan);
+}
+
+static void foresee(void *state, size_t index, const struct query_opened *opened)
+{
+    const struct look *look = state;
+    const struct query_file *file = &look->views->files[look->files[index]];
+    for (const struct query_scan *scan = look->plan->scans; scan; scan = scan->next)
+        if (is_of(look, scan, file))
+            query_foresee_filters(opened, scan);
+}
+
+static void judge(void *state, size_t index, const struct query_opened *opened)
 {
     struct look *look = state;
     struct query_file *file = &look->views->files[look->files[index]];
-    if (!reader)
+    if (!opened)
         return; // DuckDB says what is wrong with it
-    file->columns = columns;
-    for (const struct query_scan *scan = look->plan->scans; scan; scan = scan->next)
-        if (scan->table == file->info.table && times_may_match(look->views, file, scan) &&
-            query_file_may_match(reader, scan))
-            return;
+    file->columns = opened->columns;
+    for (const struct query_scan *scan = look->plan->scans; scan; scan = scan->next) {
+        if (!is_of(look, scan, file) || !query_file_may_match(opened->reader, scan))
+            continue;
+        if (atomic_fetch_add(&look->foreseen, 1) < FORESEEN_MAX)
+            query_foresee_search(opened, scan);
+        return;
+    }
     file->is_dropped = 1;
 }
 
@@ -78,7 +100,7 @@ void query_prune(struct query_views *views, const struct query_plan *plan, const
         if (wanted[file->info.table] && !file->info.is_model && is_known(plan, file->info.table))
             sort_out(&look, i);
     }
-    query_footers_visit(views->footers, look.paths, look.count, judge, &look);
+    query_footers_visit(views->footers, look.paths, look.count, foresee, judge, &look);
     free(look.files);
     free(look.paths);
     views->scan = (struct oto_query_scan){0};

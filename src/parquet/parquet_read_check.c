@@ -162,6 +162,23 @@ static int bloom_place_told(const struct oto_parquet_reader *reader, uint32_t gr
     return 0;
 }
 
+// Of the bits' first byte.
+static uint64_t bloom_block(uint64_t hash, uint64_t size)
+{
+    return ((hash >> 32) * (size / BLOOM_BLOCK_BYTES) >> 32) * BLOOM_BLOCK_BYTES;
+}
+
+int oto_parquet_bloom_told(const struct oto_parquet_reader *reader, uint32_t group, uint32_t leaf,
+                           uint64_t hash, uint64_t *ret_offset)
+{
+    uint64_t offset, size;
+    if (check_place(reader, group, leaf, NULL) < 0 ||
+        !bloom_place_told(reader, group, leaf, &offset, &size) || size > UINT32_MAX)
+        return 0;
+    *ret_offset = offset + bloom_block(hash, size);
+    return 1;
+}
+
 enum oto_status oto_parquet_bloom_find(struct oto_parquet_reader *reader, uint32_t group,
                                        uint32_t leaf, uint64_t hash, int *ret_found,
                                        struct oto_error *err)
@@ -176,7 +193,7 @@ enum oto_status oto_parquet_bloom_find(struct oto_parquet_reader *reader, uint32
         return status;
     if (size == 0 || size % BLOOM_BLOCK_BYTES || size > UINT32_MAX)
         return OTO_END;
-    offset += ((hash >> 32) * (size / BLOOM_BLOCK_BYTES) >> 32) * BLOOM_BLOCK_BYTES;
+    offset += bloom_block(hash, size);
     OTO_TRY(reader->source.read(reader->source.state, offset, block, sizeof block, err));
     *ret_found = oto_parquet_bloom_has(block, hash);
     return OTO_OK;

@@ -175,11 +175,6 @@ enum oto_status oto_parquet_stream_failed(const struct oto_parquet_reader *reade
                                           enum oto_status status, struct oto_error *err,
                                           const char *format, ...) OTO_PRINTF(5, 6);
 
-// The bytes of a chunk in the file. OTO_CORRUPT.
-OTO_MUST_CHECK enum oto_status oto_parquet_chunk_range(const struct oto_parquet_reader *reader,
-                                                       uint32_t group, uint32_t leaf,
-                                                       uint64_t *ret_begin, uint64_t *ret_end,
-                                                       struct oto_error *err);
 // The header of the page at stream->offset, which is left alone.
 OTO_MUST_CHECK enum oto_status oto_parquet_page_header_read(struct oto_parquet_reader *reader,
                                                             const struct oto_parquet_stream *stream,

@@ -165,6 +165,13 @@ void oto_parquet_seek_group(struct oto_parquet_reader *reader, uint32_t group);
 
 // --- checks ---
 
+// The bytes of a chunk in the file; group and leaf are those of the metadata. OTO_CORRUPT: it lies
+// outside.
+OTO_MUST_CHECK enum oto_status oto_parquet_chunk_range(const struct oto_parquet_reader *reader,
+                                                       uint32_t group, uint32_t leaf,
+                                                       uint64_t *ret_begin, uint64_t *ret_end,
+                                                       struct oto_error *err);
+
 struct oto_parquet_page_info {
     uint64_t offset; // of the header
     uint32_t header_bytes;
@@ -196,5 +203,8 @@ OTO_MUST_CHECK enum oto_status oto_parquet_bloom_info(struct oto_parquet_reader 
 OTO_MUST_CHECK enum oto_status oto_parquet_bloom_find(struct oto_parquet_reader *reader,
                                                       uint32_t group, uint32_t leaf, uint64_t hash,
                                                       int *ret_found, struct oto_error *err);
+// The 32 bytes of the file that oto_parquet_bloom_find is going to read; 0: more than these.
+int oto_parquet_bloom_told(const struct oto_parquet_reader *reader, uint32_t group, uint32_t leaf,
+                           uint64_t hash, uint64_t *ret_offset);
 
 #endif

@@ -1,5 +1,5 @@
 // Whether a value may be there is told by one read of a file of ours, and by two of any other: the
-// same answers.
+// same answers. Where that read will be is told beforehand.
 #include "base/hash.h"
 #include "cmocka_all.h"
 #include "parquet/parquet_reader.h"
@@ -15,6 +15,7 @@ static const struct oto_schema schema = {
 struct memory {
     struct oto_buffer bytes;
     unsigned reads;
+    uint64_t read_at; // the latest
 };
 
 static enum oto_status put(void *state, const void *data, size_t size, struct oto_error *err)
@@ -30,6 +31,7 @@ static enum oto_status get(void *state, uint64_t offset, void *output, size_t si
     (void)err;
     struct memory *m = state;
     m->reads++;
+    m->read_at = offset;
     assert_true(offset + size <= m->bytes.size);
     memcpy(output, m->bytes.data + offset, size);
     return OTO_OK;
@@ -102,12 +104,18 @@ static void look_up(struct oto_codec *codec, unsigned count)
     struct oto_parquet_reader *a = open_memory(&ours, codec), *b = open_memory(&others, codec);
     unsigned absent = 0;
     for (unsigned i = 0; i < count + 500; i++) {
+        uint64_t told = 0;
         int found = find(a, &ours, hash_of(i), 1);
+        assert_true(oto_parquet_bloom_told(a, 0, 0, hash_of(i), &told));
+        assert_int_equal(told, ours.read_at);
+        assert_false(oto_parquet_bloom_told(b, 0, 0, hash_of(i), &told));
         assert_int_equal(found, find(b, &others, hash_of(i), 2));
         assert_true(found || i >= count);
         absent += !found;
     }
     assert_true(absent > 400);
+    assert_false(oto_parquet_bloom_told(a, 1, 0, 0, &(uint64_t){0}));
+    assert_false(oto_parquet_bloom_told(a, 0, 1, 0, &(uint64_t){0}));
     oto_parquet_close(a);
     oto_parquet_close(b);
     oto_buffer_release(&ours.bytes);
