@@ -1,7 +1,8 @@
 // folders: parquet telemetry
 // Any bytes as a Parquet file: its metadata, its pages, its bloom filters, and its rows as each of
-// the seven tables. Memory is limited, columns must come out whole.
-#include "parquet/parquet_reader.h"
+// the seven tables; single rows of one of these, looked for and read alone. Memory is limited,
+// columns must come out whole.
+#include "parquet_picks.h"
 #include "telemetry/tables.h"
 
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static void check_column(const struct oto_column *c, uint32_t length)
 }
 
 static void read_rows(struct oto_parquet_reader *reader, const struct oto_schema *schema,
-                      const struct oto_allocator *allocator, uint32_t rows_max)
+                      const struct oto_allocator *allocator, uint32_t rows_max, int picks)
 {
     struct oto_arena arena;
     struct oto_builder builder;
@@ -77,6 +78,8 @@ static void read_rows(struct oto_parquet_reader *reader, const struct oto_schema
             for (uint32_t c = 0; c < schema->field_count; c++)
                 check_column(&builder.columns[c], total);
         }
+        if (picks)
+            picks_check(reader, schema, allocator, &builder, total);
     }
     oto_arena_release(&arena);
 }
@@ -106,6 +109,22 @@ static void look_at_chunks(struct oto_parquet_reader *reader)
     }
 }
 
+// The table of which the file has most columns.
+static int likely_table(const struct oto_parquet_reader *reader, const struct oto_schemas *schemas)
+{
+    int best = 0;
+    uint32_t most = 0;
+    for (int t = 0; t < OTO_TABLE_COUNT; t++) {
+        const struct oto_schema *schema = oto_schemas_table(schemas, (enum oto_table)t);
+        uint32_t count = 0;
+        for (uint32_t f = 0; f < schema->field_count; f++)
+            count += oto_parquet_has_column(reader, schema->fields[f]->name) ? 1u : 0u;
+        best = count > most ? t : best;
+        most = count > most ? count : most;
+    }
+    return best;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct limited limited = {0};
@@ -130,9 +149,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     look_at_chunks(reader);
+    int likely = likely_table(reader, schemas);
     for (int t = 0; t < OTO_TABLE_COUNT; t++)
         read_rows(reader, oto_schemas_table(schemas, (enum oto_table)t), &allocator,
-                  t % 2 ? 7 : 1000);
+                  t % 2 ? 7 : 1000, t == likely);
     oto_parquet_close(reader);
     if (limited.used)
         abort();

@@ -6,8 +6,8 @@
 #include "columns/column.h"
 #include <stdlib.h>
 
-static int rows_same_scalar(const struct oto_column *a, uint32_t i, const struct oto_column *b,
-                            uint32_t k)
+static inline int rows_same_scalar(const struct oto_column *a, uint32_t i,
+                                   const struct oto_column *b, uint32_t k)
 {
     static const size_t sizes[] = {
         [OTO_TYPE_BOOL] = 1, [OTO_TYPE_INT32] = 4, [OTO_TYPE_INT64] = 8, [OTO_TYPE_DOUBLE] = 8,
@@ -25,8 +25,8 @@ static int rows_same_scalar(const struct oto_column *a, uint32_t i, const struct
 }
 
 // Entries i and k, with all that lies in them: children of a list are no lists again, but maps.
-static int rows_same_entry(const struct oto_column *a, uint32_t i, const struct oto_column *b,
-                           uint32_t k, int depth)
+static inline int rows_same_entry(const struct oto_column *a, uint32_t i,
+                                  const struct oto_column *b, uint32_t k, int depth)
 {
     if (!a->offsets)
         return rows_same_scalar(a, i, b, k);
@@ -41,7 +41,7 @@ static int rows_same_entry(const struct oto_column *a, uint32_t i, const struct 
     return 1;
 }
 
-static uint32_t rows_entry(const struct oto_batch *batch, uint32_t row, uint32_t level)
+static inline uint32_t rows_entry(const struct oto_batch *batch, uint32_t row, uint32_t level)
 {
     for (uint32_t l = 0; l < level; l++)
         row = batch->levels[l].link[row];
@@ -49,7 +49,7 @@ static uint32_t rows_entry(const struct oto_batch *batch, uint32_t row, uint32_t
 }
 
 // The name of a column in which the rows [0, count) of a and b differ; NULL: in none.
-static const char *rows_differ(const struct oto_batch *a, const struct oto_batch *b)
+static inline const char *rows_differ(const struct oto_batch *a, const struct oto_batch *b)
 {
     if (a->row_count != b->row_count)
         return "(count)";
