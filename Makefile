@@ -12,7 +12,7 @@ export OTOLITH_CACHE := $(CACHE)
 export OTO_DUCKDB_DIR := $(CACHE)/duckdb-1.5.5
 export CLICOLOR_FORCE ?= $(if $(MAKE_TERMOUT),1,0)
 
-.PHONY: all help bootstrap bootstrap-test run test test-conformance test-kill test-faults test-lossless test-clients bench bench-peers bench-query bench-sizes bench-instructions install asan tsan warnings fuzz wasm check-layers clean
+.PHONY: all help bootstrap bootstrap-test run test test-conformance test-kill test-faults test-lossless test-clients test-threads bench bench-peers bench-query bench-sizes bench-instructions install asan tsan warnings fuzz wasm check-layers clean
 
 all: bootstrap build/build.ninja            ## build build/otolith and build/otolith-query
 	@$(NINJA) -C build
@@ -59,6 +59,9 @@ test-faults: bootstrap-test                 ## every n-th call to the system fai
 
 test-lossless: bootstrap-test               ## random requests through the server and back, 20,000 a signal (OTOLITH_LOSSLESS_REQUESTS)
 	@OTOLITH_LOSSLESS_REQUESTS=$${OTOLITH_LOSSLESS_REQUESTS:-20000} tools/run-tests lossless $(ARGS)
+
+test-threads: bootstrap-test                ## unit and end-to-end tests under ThreadSanitizer
+	@tools/run-tests threads $(ARGS)
 
 bench: bootstrap-test all                   ## measure the running server (ARGS=--markdown docs/BENCHMARKS.md)
 	@$(CACHE)/python/bin/python bench/run.py $(ARGS)

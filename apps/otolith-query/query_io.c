@@ -25,7 +25,7 @@ static void read_bytes(struct query_io *io, void *data, size_t size)
         size -= got;
         if (!count)
             continue;
-        struct query_request *request = &io->request;
+        struct query_request *request = &io->incoming;
         int *grown =
             realloc(request->descriptors, (request->descriptor_count + count) * sizeof(int));
         if (!grown)
@@ -36,18 +36,26 @@ static void read_bytes(struct query_io *io, void *data, size_t size)
     }
 }
 
+static void clear(struct query_request *request)
+{
+    *request = (struct query_request){.descriptors = NULL};
+    oto_buffer_init(&request->payload, &oto_allocator_heap, OTO_QUERY_REQUEST_MAX);
+}
+
 static void hand_over(struct query_io *io)
 {
-    struct query_request *request = &io->request;
+    struct query_request *request = &io->incoming;
     if (oto_query_request_decode(oto_buffer_view(&request->payload), &request->view) < 0)
         _exit(1);
     oto_mutex_lock(&io->lock);
+    io->request = *request;
     io->has_request = 1;
     io->running = 1;
     io->stop = QUERY_GOES_ON;
     io->deadline_ns = oto_clock_monotonic_ns() + request->view.timeout_ms * 1000000ull;
     oto_condition_signal(&io->came);
     oto_mutex_unlock(&io->lock);
+    clear(request);
 }
 
 static void stop(struct query_io *io, enum query_stop reason)
@@ -74,7 +82,7 @@ static void read_frame(struct query_io *io)
         stop(io, QUERY_CANCELLED);
         return;
     }
-    struct oto_buffer *payload = &io->request.payload;
+    struct oto_buffer *payload = &io->incoming.payload;
     payload->size = 0;
     if (oto_buffer_reserve(payload, size) < 0)
         _exit(1);
@@ -108,7 +116,7 @@ enum oto_status query_io_start(struct query_io *io, int fd,
     io->interrupted = interrupted;
     oto_mutex_init(&io->lock);
     oto_condition_init(&io->came);
-    oto_buffer_init(&io->request.payload, &oto_allocator_heap, OTO_QUERY_REQUEST_MAX);
+    clear(&io->incoming);
     return oto_thread_start(&io->listener, "listener", listen, io, err);
 }
 
@@ -130,8 +138,6 @@ int query_io_take(struct query_io *io, uint32_t wait_ms, struct query_request *r
     }
     io->has_request = 0;
     *ret_request = io->request;
-    io->request = (struct query_request){.descriptors = NULL};
-    oto_buffer_init(&io->request.payload, &oto_allocator_heap, OTO_QUERY_REQUEST_MAX);
     oto_mutex_unlock(&io->lock);
     return 1;
 }

@@ -39,7 +39,8 @@ struct query_io {
     struct oto_condition came;
     struct oto_thread listener;
     const struct query_database *interrupted; // whose queries a stop interrupts
-    struct query_request request;             // being read, or waiting to be taken
+    struct query_request incoming;            // being read, the listener's
+    struct query_request request;             // waiting to be taken
     int has_request;
     int running;
     enum query_stop stop;
