@@ -108,9 +108,10 @@ static void picks_ask_filters(const struct picks *p)
     const struct oto_parquet_metadata *m = oto_parquet_metadata_of(p->reader);
     for (uint32_t leaf = 0; leaf < m->leaf_count; leaf++) {
         uint64_t offset;
-        int found;
-        (void)oto_parquet_bloom_told(p->reader, 0, leaf, UINT64_MAX, &offset);
-        if (oto_parquet_bloom_find(p->reader, 0, leaf, UINT64_MAX, &found, NULL) == OTO_INTERNAL)
+        uint32_t bytes;
+        if (oto_parquet_bloom_place(p->reader, 0, leaf, &offset, &bytes, NULL) == OTO_OK &&
+            (bytes < OTO_PARQUET_BLOOM_BLOCK_BYTES ||
+             oto_parquet_bloom_block(UINT64_MAX, bytes) + OTO_PARQUET_BLOOM_BLOCK_BYTES > bytes))
             abort();
     }
 }

@@ -1,6 +1,7 @@
 #include "query_files.h"
 
 #include "base/hash.h"
+#include "os/clock.h"
 #include "os/thread.h"
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -9,23 +10,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COUNT_MAX 512 // footers kept; each takes some 50 to 150 KiB
+#if defined(__SANITIZE_ADDRESS__) // tests reach the limits by some hundred files
+#define KNOWN_BYTES_MAX (1u << 20)
+#define OPEN_MAX 256
+#else
+#define KNOWN_BYTES_MAX (64u << 20) // some twenty thousand files
+#define OPEN_MAX 4096
+#endif
 // Descriptors that stay open have high numbers: views know files in memory by low ones.
 #define FIRST_KEPT 4096
-#define VISIT_MAX 256   // files looked at before any is forgotten; less than COUNT_MAX
+#define FIRST_CAPACITY 64
+#define VISIT_MAX 256   // files looked at side by side
 #define VISIT_THREADS 8 // more than cores: most of them wait for the disk
 #define VISIT_SHARE 8   // files to be opened that make a thread worth it
+#define LOOK_NS 1000000000u
 #define FOOTER_BYTES_MAX (64u << 20)
-#define TYPE_INT32 1
-#define TYPE_INT64 2
-#define TYPE_BYTE_ARRAY 6
 
-struct query_footer {
+struct query_known_file {
     char *path;
     uint64_t hash; // of path
-    struct oto_parquet_reader *reader;
-    uint64_t used;    // when
-    uint64_t columns; // query_columns_hash
+    struct query_facts *facts;
+    uint64_t visited; // the latest visit
     int fd;           // -1: not open
     int is_kept;      // open, and stays so
     dev_t device;
@@ -33,14 +38,6 @@ struct query_footer {
     off_t size;
     struct timespec changed;
 };
-
-enum oto_status query_footers_init(struct query_footers *footers)
-{
-    *footers = (struct query_footers){0};
-    footers->items = calloc(COUNT_MAX, sizeof(*footers->items));
-    footers->codec = oto_codec_new(&oto_allocator_heap);
-    return footers->items && footers->codec ? OTO_OK : OTO_NO_MEMORY;
-}
 
 // --- reading ---
 
@@ -60,7 +57,7 @@ static enum oto_status read_at(void *state, uint64_t offset, void *output, size_
     return OTO_OK;
 }
 
-struct oto_parquet_reader *query_footer_open(struct oto_codec *codec, int *fd)
+struct oto_parquet_reader *query_reader_open(struct oto_codec *codec, int *fd)
 {
     struct stat status;
     struct oto_parquet_reader *reader = NULL;
@@ -75,101 +72,204 @@ struct oto_parquet_reader *query_footer_open(struct oto_codec *codec, int *fd)
     return reader;
 }
 
+static struct query_facts *read_facts(struct oto_codec *codec, int *fd)
+{
+    struct oto_parquet_reader *reader = query_reader_open(codec, fd);
+    struct query_facts *facts = reader ? query_facts_make(reader) : NULL;
+    oto_parquet_close(reader);
+    return facts;
+}
+
 // --- what is kept ---
 
-static void close_file(struct query_footer *footer)
+static size_t bytes_of(const struct query_known_file *file)
 {
-    if (footer->fd >= 0)
-        close(footer->fd);
-    footer->fd = -1;
-    footer->is_kept = 0;
+    return sizeof(*file) + strlen(file->path) + query_facts_bytes(file->facts);
 }
 
-static void forget(struct query_footers *footers, size_t index)
+static void close_file(struct query_known *known, struct query_known_file *file)
 {
-    struct query_footer *footer = footers->items[index];
-    if (footers->last == footer)
-        footers->last = NULL;
-    oto_parquet_close(footer->reader);
-    close_file(footer);
-    free(footer->path);
-    free(footer);
-    footers->items[index] = footers->items[--footers->count];
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->is_kept)
+        atomic_fetch_sub(&known->open_count, 1);
+    file->fd = -1;
+    file->is_kept = 0;
 }
 
-static void forget_oldest(struct query_footers *footers)
+static void free_file(struct query_known *known, struct query_known_file *file)
 {
-    size_t oldest = 0;
-    for (size_t i = 1; i < footers->count; i++)
-        if (footers->items[i]->used < footers->items[oldest]->used)
-            oldest = i;
-    forget(footers, oldest);
+    close_file(known, file);
+    query_facts_free(file->facts);
+    free(file->path);
+    free(file);
 }
 
-static int is_unchanged(const struct query_footer *footer, const struct stat *now)
+// The place of a path in the index: of its item, or where it would be.
+static size_t place_of(const struct query_known *known, const char *path, uint64_t hash)
 {
-    return footer->device == now->st_dev && footer->inode == now->st_ino &&
-           footer->size == now->st_size && footer->changed.tv_sec == now->st_mtim.tv_sec &&
-           footer->changed.tv_nsec == now->st_mtim.tv_nsec;
+    size_t mask = 2 * known->capacity - 1, place = (size_t)hash & mask;
+    for (; known->index[place]; place = (place + 1) & mask) {
+        const struct query_known_file *file = known->items[known->index[place] - 1];
+        if (file->hash == hash && strcmp(file->path, path) == 0)
+            break;
+    }
+    return place;
 }
 
-// The index of a path's footer, or count.
-static size_t find(const struct query_footers *footers, const char *path, uint64_t hash)
+static struct query_known_file *find(const struct query_known *known, const char *path,
+                                     uint64_t hash)
 {
-    size_t i = 0;
-    while (i < footers->count &&
-           (footers->items[i]->hash != hash || strcmp(footers->items[i]->path, path) != 0))
-        i++;
-    return i;
+    uint32_t number = known->index[place_of(known, path, hash)];
+    return number ? known->items[number - 1] : NULL;
+}
+
+static void index_all(struct query_known *known)
+{
+    memset(known->index, 0, 2 * known->capacity * sizeof(*known->index));
+    for (size_t i = 0; i < known->count; i++) {
+        const struct query_known_file *file = known->items[i];
+        known->index[place_of(known, file->path, file->hash)] = (uint32_t)i + 1;
+    }
+}
+
+static int make_room(struct query_known *known, size_t capacity)
+{
+    struct query_known_file **items = realloc(known->items, capacity * sizeof(*items));
+    uint32_t *index = items ? malloc(2 * capacity * sizeof(*index)) : NULL;
+    known->items = items ? items : known->items;
+    if (!index)
+        return 0;
+    free(known->index);
+    known->index = index;
+    known->capacity = capacity;
+    index_all(known);
+    return 1;
+}
+
+enum oto_status query_known_init(struct query_known *known)
+{
+    *known = (struct query_known){.codec = oto_codec_new(&oto_allocator_heap)};
+    return known->codec && make_room(known, FIRST_CAPACITY) ? OTO_OK : OTO_NO_MEMORY;
+}
+
+// Forgets what the present visit is not about.
+static void forget_others(struct query_known *known)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < known->count; i++) {
+        struct query_known_file *file = known->items[i];
+        if (file->visited == known->visits) {
+            known->items[count++] = file;
+            continue;
+        }
+        known->bytes -= bytes_of(file);
+        free_file(known, file);
+    }
+    known->count = count;
+    index_all(known);
+}
+
+// Most files have the same columns: one of those that are known has them, too.
+static void share_shape(struct query_known *known, struct query_known_file *file)
+{
+    for (size_t i = known->count; i > 0 && i + 4 > known->count; i--)
+        if (query_facts_share(file->facts, known->items[i - 1]->facts->shape))
+            return;
+}
+
+// 0: there is no room for it.
+static int keep_new(struct query_known *known, struct query_known_file *file, size_t bytes)
+{
+    if (known->bytes + bytes > KNOWN_BYTES_MAX && known->full_visit != known->visits) {
+        forget_others(known);
+        known->full_visit = known->bytes + bytes > KNOWN_BYTES_MAX ? known->visits : 0;
+    }
+    if (known->bytes + bytes > KNOWN_BYTES_MAX ||
+        (known->count == known->capacity && !make_room(known, 2 * known->capacity)))
+        return 0;
+    known->items[known->count++] = file;
+    known->index[place_of(known, file->path, file->hash)] = (uint32_t)known->count;
+    known->bytes += bytes;
+    return 1;
+}
+
+// Takes a file that was looked at, in the place of another of its path.
+static void keep(struct query_known *known, struct query_known_file *file)
+{
+    uint32_t number = known->index[place_of(known, file->path, file->hash)];
+    struct query_known_file *old = number ? known->items[number - 1] : NULL;
+    file->visited = known->visits;
+    if (old == file)
+        return;
+    share_shape(known, file);
+    if (old) {
+        known->bytes += bytes_of(file) - bytes_of(old);
+        known->items[number - 1] = file;
+        free_file(known, old);
+    } else if (!keep_new(known, file, bytes_of(file)))
+        free_file(known, file);
+}
+
+// --- a file ---
+
+static int is_unchanged(const struct query_known_file *file, const struct stat *now)
+{
+    return file->device == now->st_dev && file->inode == now->st_ino &&
+           file->size == now->st_size && file->changed.tv_sec == now->st_mtim.tv_sec &&
+           file->changed.tv_nsec == now->st_mtim.tv_nsec;
 }
 
 // Opening a file in a sandbox takes longer than asking whether it is still the same.
-static void keep_open(struct query_footer *footer)
+static void keep_open(struct query_known *known, struct query_known_file *file)
 {
-    int kept = fcntl(footer->fd, F_DUPFD_CLOEXEC, FIRST_KEPT);
-    if (kept < 0)
+    int kept = -1;
+    if (atomic_fetch_add(&known->open_count, 1) < OPEN_MAX)
+        kept = fcntl(file->fd, F_DUPFD_CLOEXEC, FIRST_KEPT);
+    if (kept < 0) {
+        atomic_fetch_sub(&known->open_count, 1);
         return;
-    close(footer->fd);
-    footer->fd = kept;
-    footer->is_kept = 1;
+    }
+    close(file->fd);
+    file->fd = kept;
+    file->is_kept = 1;
 }
 
 // Takes fd. NULL: it is no Parquet file, or there is no memory.
-static struct query_footer *make(struct oto_codec *codec, const char *path, uint64_t hash, int fd,
-                                 const struct stat *now)
+static struct query_known_file *make(struct query_known *known, const char *path, uint64_t hash,
+                                     int fd, const struct stat *now)
 {
-    struct query_footer *footer = calloc(1, sizeof(*footer));
-    if (footer)
-        *footer = (struct query_footer){.path = strdup(path),
-                                        .hash = hash,
-                                        .fd = fd,
-                                        .device = now->st_dev,
-                                        .inode = now->st_ino,
-                                        .size = now->st_size,
-                                        .changed = now->st_mtim};
-    if (footer && footer->path)
-        footer->reader = query_footer_open(codec, &footer->fd);
-    if (footer && footer->reader) {
-        footer->columns = query_columns_hash(footer->reader);
-        keep_open(footer);
-        return footer;
+    struct query_known_file *file = calloc(1, sizeof(*file));
+    if (file)
+        *file = (struct query_known_file){.path = strdup(path),
+                                          .hash = hash,
+                                          .fd = fd,
+                                          .device = now->st_dev,
+                                          .inode = now->st_ino,
+                                          .size = now->st_size,
+                                          .changed = now->st_mtim};
+    if (file && file->path)
+        file->facts = read_facts(known->codec, &file->fd);
+    if (file && file->facts) {
+        keep_open(known, file);
+        return file;
     }
     close(fd);
-    free(footer ? footer->path : NULL);
-    free(footer);
+    free(file ? file->path : NULL);
+    free(file);
     return NULL;
 }
 
-// The file as it is now, open: what is known of it, or a footer that is not among the kept ones.
-// NULL: there is none. Any thread, for different files.
-static struct query_footer *look_at(struct oto_codec *codec, const char *path, uint64_t hash,
-                                    struct query_footer *known)
+// The file as it is now, open: what is known of it, or another that is not kept yet. NULL: there is
+// none. Any thread, for different files.
+static struct query_known_file *look_at(struct query_known *known, const char *path, uint64_t hash,
+                                        struct query_known_file *file)
 {
     struct stat now;
-    if (known && known->fd >= 0) {
-        if (fstatat(AT_FDCWD, path, &now, AT_SYMLINK_NOFOLLOW) == 0 && is_unchanged(known, &now))
-            return known;
-        close_file(known);
+    if (file && file->fd >= 0) {
+        if (fstatat(AT_FDCWD, path, &now, AT_SYMLINK_NOFOLLOW) == 0 && is_unchanged(file, &now))
+            return file;
+        close_file(known, file);
     }
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
@@ -178,95 +278,61 @@ static struct query_footer *look_at(struct oto_codec *codec, const char *path, u
         close(fd);
         return NULL;
     }
-    if (!known || !is_unchanged(known, &now))
-        return make(codec, path, hash, fd, &now);
-    known->fd = fd;
-    keep_open(known);
-    return known;
+    if (!file || !is_unchanged(file, &now))
+        return make(known, path, hash, fd, &now);
+    file->fd = fd;
+    keep_open(known, file);
+    return file;
 }
 
-// Keeps a footer in the place of another of its path.
-static void keep(struct query_footers *footers, struct query_footer *footer)
+static struct query_opened opened(const struct query_known_file *file)
 {
-    size_t index = find(footers, footer->path, footer->hash);
-    footer->used = ++footers->uses;
-    if (index < footers->count && footers->items[index] == footer)
-        return;
-    if (index < footers->count)
-        forget(footers, index);
-    if (footers->count == COUNT_MAX)
-        forget_oldest(footers);
-    footers->items[footers->count++] = footer;
-}
-
-static struct query_footer *known_of(const struct query_footers *footers, const char *path,
-                                     uint64_t hash)
-{
-    size_t index = find(footers, path, hash);
-    return index < footers->count ? footers->items[index] : NULL;
-}
-
-struct oto_parquet_reader *query_footer_of(struct query_footers *footers, const char *path)
-{
-    uint64_t hash = oto_xxh64(path, strlen(path), 0);
-    if (footers->last && !footers->last->is_kept)
-        close_file(footers->last);
-    footers->last = NULL;
-    struct query_footer *footer =
-        look_at(footers->codec, path, hash, known_of(footers, path, hash));
-    if (!footer)
-        return NULL;
-    keep(footers, footer);
-    footers->last = footer;
-    return footer->reader;
+    return (struct query_opened){file->facts, (uint64_t)file->size, file->fd};
 }
 
 // --- many files ---
 
 // What threads share: each takes the next file that none has.
 struct visit {
-    struct query_footers *footers;
+    struct query_known *known;
     const char *const *paths;
     size_t first, count;
     query_visitor foresee, visit;
     void *state;
-    struct query_footer *footers_of[VISIT_MAX]; // a file: as it was known, then as it is
+    uint64_t hashes[VISIT_MAX];
+    struct query_known_file *files[VISIT_MAX]; // as they were known, then as they are
     _Atomic size_t next;
 };
-
-static struct query_opened opened(const struct query_footer *footer)
-{
-    return (struct query_opened){footer->reader, footer->columns, (uint64_t)footer->size,
-                                 footer->fd};
-}
 
 static void *visit_files(void *state)
 {
     struct visit *v = state;
     for (size_t i; (i = atomic_fetch_add(&v->next, 1)) < v->count;) {
-        const char *path = v->paths[v->first + i];
-        struct query_footer *footer =
-            look_at(v->footers->codec, path, oto_xxh64(path, strlen(path), 0), v->footers_of[i]);
-        v->footers_of[i] = footer;
-        struct query_opened file = footer ? opened(footer) : (struct query_opened){0};
-        v->visit(v->state, v->first + i, footer ? &file : NULL);
-        if (footer && !footer->is_kept)
-            close_file(footer);
+        struct query_known_file *file =
+            look_at(v->known, v->paths[v->first + i], v->hashes[i], v->files[i]);
+        struct query_opened seen = file ? opened(file) : (struct query_opened){0};
+        v->files[i] = file;
+        v->visit(v->state, v->first + i, file ? &seen : NULL);
+        if (file && !file->is_kept)
+            close_file(v->known, file);
     }
     return NULL;
 }
 
-// How many threads a visit is worth: the disk is waited for together. What is known counts as used
-// before anything new is kept, which could be in its place otherwise.
+// How many threads a visit is worth: the disk is waited for together.
 static size_t prepare_visit(struct visit *v)
 {
     size_t closed = 0;
     for (size_t i = 0; i < v->count; i++) {
         const char *path = v->paths[v->first + i];
-        v->footers_of[i] = known_of(v->footers, path, oto_xxh64(path, strlen(path), 0));
-        closed += !v->footers_of[i] || v->footers_of[i]->fd < 0;
-        if (v->footers_of[i])
-            v->footers_of[i]->used = ++v->footers->uses;
+        v->hashes[i] = oto_xxh64(path, strlen(path), 0);
+        v->files[i] = find(v->known, path, v->hashes[i]);
+        if (!v->files[i] || v->files[i]->fd < 0) {
+            closed++;
+            continue;
+        }
+        struct query_opened seen = opened(v->files[i]);
+        v->foresee(v->state, v->first + i, &seen);
     }
     size_t threads = closed / VISIT_SHARE;
     return threads < VISIT_THREADS ? threads : VISIT_THREADS;
@@ -276,31 +342,28 @@ static void visit_some(struct visit *v)
 {
     struct oto_thread threads[VISIT_THREADS];
     size_t started = 0, count = prepare_visit(v);
-    for (size_t i = 0; i < v->count; i++)
-        if (v->footers_of[i] && v->footers_of[i]->fd >= 0) {
-            struct query_opened file = opened(v->footers_of[i]);
-            v->foresee(v->state, v->first + i, &file);
-        }
     while (started + 1 < count &&
            oto_thread_start(&threads[started], "query-look", visit_files, v, NULL) == OTO_OK)
         started++;
     (void)visit_files(v);
     while (started)
         oto_thread_join(&threads[--started]);
+    // Those that were known first: what is forgotten for a new one is not of this visit.
     for (size_t i = 0; i < v->count; i++)
-        if (v->footers_of[i])
-            keep(v->footers, v->footers_of[i]);
+        if (v->files[i])
+            v->files[i]->visited = v->known->visits;
+    for (size_t i = 0; i < v->count; i++)
+        if (v->files[i])
+            keep(v->known, v->files[i]);
 }
 
-void query_footers_visit(struct query_footers *footers, const char *const *paths, size_t count,
-                         query_visitor foresee, query_visitor visit, void *state)
+void query_known_visit(struct query_known *known, const char *const *paths, size_t count,
+                       query_visitor foresee, query_visitor visit, void *state)
 {
-    if (footers->last && !footers->last->is_kept)
-        close_file(footers->last);
-    footers->last = NULL;
+    known->visits++;
     for (size_t first = 0; first < count; first += VISIT_MAX) {
         size_t rest = count - first;
-        struct visit v = {.footers = footers,
+        struct visit v = {.known = known,
                           .paths = paths,
                           .first = first,
                           .count = rest < VISIT_MAX ? rest : VISIT_MAX,
@@ -311,143 +374,47 @@ void query_footers_visit(struct query_footers *footers, const char *const *paths
     }
 }
 
-void query_footers_close(struct query_footers *footers, int all)
+void query_known_close(struct query_known *known, int all)
 {
     struct stat now;
-    for (size_t i = 0; i < footers->count; i++) {
-        struct query_footer *footer = footers->items[i];
-        int is_used = footer->used > footers->uses_before && !all;
-        if (footer->fd >= 0 && !is_used && (all || fstat(footer->fd, &now) < 0 || !now.st_nlink))
-            close_file(footer);
+    uint64_t now_ns = oto_clock_monotonic_ns();
+    if (!all && now_ns - known->looked_ns < LOOK_NS)
+        return;
+    for (size_t i = 0; i < known->count; i++) {
+        struct query_known_file *file = known->items[i];
+        int was_there = file->visited > known->visits_before;
+        if (file->fd >= 0 && (all || (!was_there && (fstat(file->fd, &now) < 0 || !now.st_nlink))))
+            close_file(known, file);
     }
-    footers->uses_before = footers->uses;
+    known->visits_before = known->visits;
+    known->looked_ns = now_ns;
 }
 
 // --- columns ---
 
-uint64_t query_columns_hash(const struct oto_parquet_reader *reader)
+static void take_columns(void *state, size_t index, const struct query_opened *file)
 {
-    const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
-    uint64_t hash = 0;
-    for (uint32_t i = 1; i < m->node_count; i++) {
-        const struct oto_parquet_node *node = &m->nodes[i];
-        int32_t facts[] = {node->field_id,     node->physical,  node->repetition,
-                           node->logical,      node->time_unit, node->is_utc,
-                           node->integer_bits, node->is_signed, (int32_t)node->child_count};
-        hash = oto_xxh64(node->name.data, node->name.size, hash);
-        hash = oto_xxh64(facts, sizeof(facts), hash);
-    }
-    return hash;
+    (void)index;
+    *(uint64_t *)state = file ? file->facts->shape->columns : 0;
 }
 
-uint64_t query_file_columns(struct query_footers *footers, const struct query_file *file)
+static void foresee_nothing(void *state, size_t index, const struct query_opened *file)
+{
+    (void)state, (void)index, (void)file;
+}
+
+uint64_t query_file_columns(struct query_known *known, const struct query_file *file)
 {
     uint64_t hash = 0;
     int fd = file->info.fd;
-    if (fd < 0)
-        return query_footer_of(footers, file->info.path) ? footers->last->columns : 0;
-    struct oto_parquet_reader *reader = query_footer_open(footers->codec, &fd);
+    if (fd < 0) {
+        const char *path = file->info.path;
+        query_known_visit(known, &path, 1, foresee_nothing, take_columns, &hash);
+        return hash;
+    }
+    struct oto_parquet_reader *reader = query_reader_open(known->codec, &fd);
     if (reader)
         hash = query_columns_hash(reader);
     oto_parquet_close(reader);
     return hash;
-}
-
-// The node of a top-level column; 0.
-static uint32_t find_column(const struct oto_parquet_metadata *m, struct oto_bytes name)
-{
-    for (uint32_t i = 1; i < m->nodes[0].end; i = m->nodes[i].end)
-        if (oto_bytes_equal(m->nodes[i].name, name))
-            return i;
-    return 0;
-}
-
-const struct oto_parquet_node *query_leaf_of(const struct oto_parquet_metadata *m,
-                                             const struct query_condition *c)
-{
-    uint32_t column = find_column(m, c->column);
-    if (!column)
-        return NULL;
-    if (!c->key.data)
-        return m->nodes[column].child_count == 0 ? &m->nodes[column] : NULL;
-    int is_map = m->nodes[column].end == column + 4 && m->nodes[column + 1].child_count == 2 &&
-                 oto_bytes_equal_text(m->nodes[column + 3].name, "value");
-    return is_map ? &m->nodes[column + 3] : NULL;
-}
-
-// --- one condition in one row group ---
-
-static int range_may_match(const struct oto_parquet_node *leaf,
-                           const struct oto_parquet_statistics *s, const struct query_condition *c)
-{
-    int64_t min, max;
-    int is_wide = leaf->physical == TYPE_INT64;
-    int is_plain = (leaf->logical == 0 && leaf->converted < 0) || leaf->is_signed;
-    if (leaf->time_unit && leaf->time_unit != 2)
-        return 1;
-    if (!is_plain || (!is_wide && leaf->physical != TYPE_INT32) || !s->min.data || !s->max.data ||
-        s->min.size != (is_wide ? 8u : 4u) || s->max.size != s->min.size)
-        return 1;
-    min = is_wide ? (int64_t)oto_load64(s->min.data) : (int32_t)oto_load32(s->min.data);
-    max = is_wide ? (int64_t)oto_load64(s->max.data) : (int32_t)oto_load32(s->max.data);
-    return min <= c->max && max >= c->min;
-}
-
-static int compare(struct oto_bytes a, struct oto_bytes b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size ? memcmp(a.data, b.data, size) : 0;
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
-static int value_may_match(struct oto_parquet_reader *reader, uint32_t group,
-                           const struct oto_parquet_node *leaf, struct oto_bytes value)
-{
-    const struct oto_parquet_statistics *s =
-        &oto_parquet_metadata_of(reader)->groups[group].chunks[leaf->leaf].statistics;
-    int may;
-    if (s->min.data && compare(value, s->min) < 0)
-        return 0;
-    if (s->max.data && compare(value, s->max) > 0)
-        return 0;
-    enum oto_status status = oto_parquet_bloom_find(
-        reader, group, leaf->leaf, oto_xxh64(value.data, value.size, 0), &may, NULL);
-    return status != OTO_OK || may;
-}
-
-static int condition_may_match(struct oto_parquet_reader *reader, uint32_t group,
-                               const struct query_condition *c)
-{
-    const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
-    const struct oto_parquet_node *leaf = query_leaf_of(m, c);
-    if (!leaf)
-        return 1;
-    if (c->is_range)
-        return range_may_match(leaf, &m->groups[group].chunks[leaf->leaf].statistics, c);
-    if (leaf->physical != TYPE_BYTE_ARRAY)
-        return 1;
-    for (size_t i = 0; i < c->value_count; i++)
-        if (value_may_match(reader, group, leaf, c->values[i]))
-            return 1;
-    return 0;
-}
-
-// --- files ---
-
-int query_group_may_match(struct oto_parquet_reader *reader, uint32_t group,
-                          const struct query_scan *scan)
-{
-    for (size_t i = 0; i < scan->count; i++)
-        if (!condition_may_match(reader, group, &scan->conditions[i]))
-            return 0;
-    return 1;
-}
-
-int query_file_may_match(struct oto_parquet_reader *reader, const struct query_scan *scan)
-{
-    uint32_t count = oto_parquet_metadata_of(reader)->group_count;
-    for (uint32_t i = 0; i < count; i++)
-        if (query_group_may_match(reader, i, scan))
-            return 1;
-    return 0;
 }

@@ -262,7 +262,7 @@ static void forget_fields(struct query_model *model)
 static enum oto_status learn(struct query_model *model, struct query_views *views,
                              struct query_database *db, const char *table_name)
 {
-    struct oto_parquet_reader *reader = query_footer_open(views->footers->codec, &model->fd);
+    struct oto_parquet_reader *reader = query_reader_open(views->known->codec, &model->fd);
     if (!reader)
         return OTO_INVALID;
     struct columns c = {.model = model, .metadata = oto_parquet_metadata_of(reader), .node = 1};

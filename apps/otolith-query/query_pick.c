@@ -153,10 +153,16 @@ static void unite(struct oto_buffer *rows)
     rows->size = kept * sizeof(*at);
 }
 
+struct picked_file {
+    int fd;
+    struct oto_parquet_reader *reader;
+    struct query_facts *facts;
+};
+
 // The rows of a row group that some scan may want. OTO_TOO_LARGE: too many for this.
-static enum oto_status find(struct picker *p, struct oto_parquet_reader *reader, uint32_t group)
+static enum oto_status find(struct picker *p, const struct picked_file *file, uint32_t group)
 {
-    const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
+    const struct oto_parquet_metadata *m = oto_parquet_metadata_of(file->reader);
     const struct query_job *job = p->job;
     // Without the map, all rows are less work than DuckDB has with it.
     unsigned share = job->constant && job->constant->key.data ? 1 : ROWS_SHARE;
@@ -164,11 +170,11 @@ static enum oto_status find(struct picker *p, struct oto_parquet_reader *reader,
     p->rows.size = 0;
     for (const struct query_scan *scan = job->plan->scans; scan; scan = scan->next) {
         struct oto_parquet_wish wish;
-        if (scan->table != job->table || !query_group_may_match(reader, group, scan))
+        if (scan->table != job->table || !query_group_may_match(file->facts, file->fd, group, scan))
             continue;
         if (job->constant ? !make_wish(m, job->constant, &wish) : !choose_wish(job, m, scan, &wish))
             return OTO_UNSUPPORTED;
-        OTO_TRY(oto_parquet_find_rows(reader, group, &wish, most, &p->rows, NULL));
+        OTO_TRY(oto_parquet_find_rows(file->reader, group, &wish, most, &p->rows, NULL));
         scans++;
     }
     if (scans > 1)
@@ -202,14 +208,15 @@ static int open_file(const struct query_file *file)
 }
 
 // Looks through all row groups before the first row is copied: a file is taken whole or not at all.
-static enum oto_status pick_groups(struct picker *p, struct oto_parquet_reader *reader, int fd)
+static enum oto_status pick_groups(struct picker *p, const struct picked_file *file)
 {
+    struct oto_parquet_reader *reader = file->reader;
     uint32_t count = oto_parquet_metadata_of(reader)->group_count;
     struct oto_buffer *found = calloc((size_t)count + 1, sizeof(*found));
     enum oto_status status = found ? OTO_OK : OTO_NO_MEMORY;
     size_t total = 0;
     for (uint32_t group = 0; group < count && status == OTO_OK; group++) {
-        status = find(p, reader, group);
+        status = find(p, file, group);
         found[group] = p->rows;
         total += p->rows.size / sizeof(uint32_t);
         oto_buffer_init(&p->rows, &oto_allocator_heap, 1u << 30);
@@ -218,7 +225,7 @@ static enum oto_status pick_groups(struct picker *p, struct oto_parquet_reader *
         status = oto_parquet_select(reader, &p->job->schema, NULL);
     for (uint32_t group = 0; group < count && status == OTO_OK; group++)
         if (found[group].size)
-            query_foresee_columns(fd, reader, group, &p->job->schema);
+            query_foresee_columns(file->fd, reader, group, &p->job->schema);
     for (uint32_t group = 0; group < count && status == OTO_OK; group++)
         if (found[group].size)
             status = oto_parquet_read_picked(reader, group, (const void *)found[group].data,
@@ -233,23 +240,36 @@ static enum oto_status pick_groups(struct picker *p, struct oto_parquet_reader *
     return OTO_OK;
 }
 
+static int open_picked(struct picker *p, const struct query_file *file, struct picked_file *ret)
+{
+    ret->fd = open_file(file);
+    ret->reader = ret->fd < 0 ? NULL : query_reader_open(p->codec, &ret->fd);
+    ret->facts = ret->reader ? query_facts_make(ret->reader) : NULL;
+    return ret->facts != NULL;
+}
+
+static void close_picked(const struct query_file *file, struct picked_file *opened)
+{
+    query_facts_free(opened->facts);
+    oto_parquet_close(opened->reader);
+    if (opened->fd >= 0 && opened->fd != file->info.fd)
+        close(opened->fd);
+}
+
 // What was read of a file that failed in between is taken back.
 static enum oto_status pick_file(struct picker *p, struct query_file *file)
 {
-    int fd = open_file(file);
+    struct picked_file opened;
     enum oto_status status = OTO_UNSUPPORTED;
     uint32_t *mark = malloc(oto_builder_mark_size(&p->builder));
-    struct oto_parquet_reader *reader = fd < 0 || !mark ? NULL : query_footer_open(p->codec, &fd);
-    if (reader) {
+    if (open_picked(p, file, &opened) && mark) {
         oto_builder_mark(&p->builder, mark);
-        status = pick_groups(p, reader, fd);
+        status = pick_groups(p, &opened);
         if (status < 0)
             oto_builder_rollback(&p->builder, mark);
     }
-    oto_parquet_close(reader);
+    close_picked(file, &opened);
     free(mark);
-    if (fd >= 0 && fd != file->info.fd)
-        close(fd);
     OTO_TRY(status);
     file->is_dropped = file->is_picked = 1;
     p->file_count++;

@@ -147,8 +147,8 @@ struct query_views {
     char **direct;            // and of those over rows that are here
     struct query_file *files;
     size_t file_count, file_capacity;
-    struct query_model *models; // by table
-    struct query_footers *footers;
+    struct query_model *models;   // by table
+    struct query_known *known;    // files, from one query to the next
     struct oto_query_scan scan;   // what the request reads
     struct oto_buffer *constants; // a table: a column of the picked rows that is one value, as SQL
     const char **constant_names;  // its name, or NULL
@@ -225,7 +225,7 @@ OTO_MUST_CHECK enum oto_status query_model_write(const struct query_views *views
 // --- query_prune.c: files that hold no wanted row ---
 
 struct query_plan;
-struct query_footers;
+struct query_known;
 // Drops files of the wanted tables by what the plan says of their scans.
 void query_prune(struct query_views *views, const struct query_plan *plan, const uint8_t *wanted);
 

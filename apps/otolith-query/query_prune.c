@@ -61,9 +61,9 @@ static void judge(void *state, size_t index, const struct query_opened *opened)
     struct query_file *file = &look->views->files[look->files[index]];
     if (!opened)
         return; // DuckDB says what is wrong with it
-    file->columns = opened->columns;
+    file->columns = opened->facts->shape->columns;
     for (const struct query_scan *scan = look->plan->scans; scan; scan = scan->next) {
-        if (!is_of(look, scan, file) || !query_file_may_match(opened->reader, scan))
+        if (!is_of(look, scan, file) || !query_file_may_match(opened->facts, opened->fd, scan))
             continue;
         if (atomic_fetch_add(&look->foreseen, 1) < FORESEEN_MAX)
             query_foresee_search(opened, scan);
@@ -100,7 +100,7 @@ void query_prune(struct query_views *views, const struct query_plan *plan, const
         if (wanted[file->info.table] && !file->info.is_model && is_known(plan, file->info.table))
             sort_out(&look, i);
     }
-    query_footers_visit(views->footers, look.paths, look.count, foresee, judge, &look);
+    query_known_visit(views->known, look.paths, look.count, foresee, judge, &look);
     free(look.files);
     free(look.paths);
     views->scan = (struct oto_query_scan){0};

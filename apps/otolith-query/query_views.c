@@ -25,16 +25,16 @@ enum oto_status query_views_init(struct query_views *views, const struct query_s
     views->rows = calloc(settings->table_count + 1, sizeof(*views->rows));
     views->constant_names = calloc(settings->table_count + 1, sizeof(*views->constant_names));
     views->models = calloc(settings->table_count + 1, sizeof(*views->models));
-    views->footers = calloc(1, sizeof(*views->footers));
+    views->known = calloc(1, sizeof(*views->known));
     views->constants = calloc(settings->table_count + 1, sizeof(*views->constants));
-    if (!views->made || !views->planned || !views->models || !views->footers || !views->constants ||
+    if (!views->made || !views->planned || !views->models || !views->known || !views->constants ||
         !views->constant_names || !views->direct || !views->rows)
         return OTO_NO_MEMORY;
     for (size_t i = 0; i < settings->table_count; i++) {
         views->models[i].fd = -1;
         oto_buffer_init(&views->constants[i], &oto_allocator_heap, 1u << 20);
     }
-    return query_footers_init(views->footers);
+    return query_known_init(views->known);
 }
 
 enum oto_status query_append_quoted(struct oto_buffer *sql, struct oto_bytes text, char quote)
@@ -190,12 +190,12 @@ void query_views_let_go(struct query_views *views)
     views->files = NULL;
     views->file_count = 0;
     forget_picked(views);
-    query_footers_close(views->footers, 0);
+    query_known_close(views->known, 0);
 }
 
 void query_views_rest(struct query_views *views)
 {
-    query_footers_close(views->footers, 1);
+    query_known_close(views->known, 1);
 }
 
 // --- a table's view ---
@@ -230,7 +230,7 @@ static int have_same_columns(struct query_views *views, size_t table, enum part 
         if (part == MODELS || !is_listed(views, file, table, part))
             continue;
         if (!file->columns && ++looks <= LOOKS_MAX)
-            file->columns = query_file_columns(views->footers, file);
+            file->columns = query_file_columns(views->known, file);
         if (file->columns != views->models[table].columns)
             return 0;
     }

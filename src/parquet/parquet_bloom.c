@@ -3,7 +3,7 @@
 #include "base/processor.h"
 #include "parquet/parquet_read_internal.h"
 
-#define BLOCK_BYTES 32
+#define BLOCK_BYTES OTO_PARQUET_BLOOM_BLOCK_BYTES
 #define PREFETCH_STEPS 8
 #define FILTER_BYTES_MAX (1u << 24)
 // At least, up to twice that: sizes are powers of two. Of absent values 7.5 % pass at 6.5 bits,
@@ -34,6 +34,16 @@ static void write_header(struct oto_thrift_writer *w, uint32_t size)
     oto_thrift_struct_end(w);
 }
 
+static uint64_t block_index(uint64_t hash, uint64_t block_count)
+{
+    return (hash >> 32) * block_count >> 32;
+}
+
+uint32_t oto_parquet_bloom_block(uint64_t hash, uint32_t bytes)
+{
+    return (uint32_t)block_index(hash, bytes / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
 int oto_parquet_bloom_has(const uint8_t block[BLOCK_BYTES], uint64_t hash)
 {
     int has = 1;
@@ -44,7 +54,7 @@ int oto_parquet_bloom_has(const uint8_t block[BLOCK_BYTES], uint64_t hash)
 
 static uint32_t *block_of(uint32_t *filter, uint64_t block_count, uint64_t hash)
 {
-    return filter + ((hash >> 32) * block_count >> 32) * 8;
+    return filter + block_index(hash, block_count) * 8;
 }
 
 void oto_parquet_bloom_insert_plain(const uint64_t *hashes, size_t count, uint32_t *filter,

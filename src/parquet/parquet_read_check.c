@@ -4,7 +4,6 @@
 
 #define PIECE_BYTES 65536u
 #define BLOOM_HEADER_MAX 256u
-#define BLOOM_BLOCK_BYTES 32u
 #define BLOOM_HEADER_REST 14 // of our headers, beside the size
 
 static enum oto_status check_place(const struct oto_parquet_reader *reader, uint32_t group,
@@ -108,9 +107,9 @@ static enum oto_status count_bits(struct oto_parquet_reader *reader, uint64_t of
     return OTO_OK;
 }
 
-// Where the bits of a chunk's filter lie. OTO_END: it has none.
-static enum oto_status bloom_place(struct oto_parquet_reader *reader, uint32_t group, uint32_t leaf,
-                                   uint64_t *ret_offset, uint64_t *ret_size, struct oto_error *err)
+static enum oto_status read_bloom_header(struct oto_parquet_reader *reader, uint32_t group,
+                                         uint32_t leaf, uint64_t *ret_offset, uint64_t *ret_size,
+                                         struct oto_error *err)
 {
     OTO_TRY(check_place(reader, group, leaf, err));
     int64_t at = reader->metadata.groups[group].chunks[leaf].bloom_offset;
@@ -152,7 +151,7 @@ static int bloom_place_told(const struct oto_parquet_reader *reader, uint32_t gr
         return 0;
     for (unsigned digits = 1; digits <= 5; digits++) {
         int64_t size = chunk->bloom_bytes - BLOOM_HEADER_REST - (int64_t)digits;
-        if (size <= 0 || size % BLOOM_BLOCK_BYTES ||
+        if (size <= 0 || size % OTO_PARQUET_BLOOM_BLOCK_BYTES ||
             (unsigned)(70 - __builtin_clzll(2 * (uint64_t)size)) / 7 != digits)
             continue;
         *ret_offset = (uint64_t)(chunk->bloom_offset + chunk->bloom_bytes - size);
@@ -162,40 +161,21 @@ static int bloom_place_told(const struct oto_parquet_reader *reader, uint32_t gr
     return 0;
 }
 
-// Of the bits' first byte.
-static uint64_t bloom_block(uint64_t hash, uint64_t size)
-{
-    return ((hash >> 32) * (size / BLOOM_BLOCK_BYTES) >> 32) * BLOOM_BLOCK_BYTES;
-}
-
-int oto_parquet_bloom_told(const struct oto_parquet_reader *reader, uint32_t group, uint32_t leaf,
-                           uint64_t hash, uint64_t *ret_offset)
+enum oto_status oto_parquet_bloom_place(struct oto_parquet_reader *reader, uint32_t group,
+                                        uint32_t leaf, uint64_t *ret_offset, uint32_t *ret_bytes,
+                                        struct oto_error *err)
 {
     uint64_t offset, size;
-    if (check_place(reader, group, leaf, NULL) < 0 ||
-        !bloom_place_told(reader, group, leaf, &offset, &size) || size > UINT32_MAX)
-        return 0;
-    *ret_offset = offset + bloom_block(hash, size);
-    return 1;
-}
-
-enum oto_status oto_parquet_bloom_find(struct oto_parquet_reader *reader, uint32_t group,
-                                       uint32_t leaf, uint64_t hash, int *ret_found,
-                                       struct oto_error *err)
-{
-    uint64_t offset, size;
-    uint8_t block[BLOOM_BLOCK_BYTES];
     OTO_TRY(check_place(reader, group, leaf, err));
     enum oto_status status = OTO_OK;
     if (!bloom_place_told(reader, group, leaf, &offset, &size))
-        status = bloom_place(reader, group, leaf, &offset, &size, err);
+        status = read_bloom_header(reader, group, leaf, &offset, &size, err);
     if (status != OTO_OK)
         return status;
-    if (size == 0 || size % BLOOM_BLOCK_BYTES || size > UINT32_MAX)
+    if (size == 0 || size % OTO_PARQUET_BLOOM_BLOCK_BYTES || size > UINT32_MAX)
         return OTO_END;
-    offset += bloom_block(hash, size);
-    OTO_TRY(reader->source.read(reader->source.state, offset, block, sizeof block, err));
-    *ret_found = oto_parquet_bloom_has(block, hash);
+    *ret_offset = offset;
+    *ret_bytes = (uint32_t)size;
     return OTO_OK;
 }
 
@@ -204,7 +184,7 @@ enum oto_status oto_parquet_bloom_info(struct oto_parquet_reader *reader, uint32
                                        struct oto_error *err)
 {
     uint64_t offset, size, bits;
-    enum oto_status status = bloom_place(reader, group, leaf, &offset, &size, err);
+    enum oto_status status = read_bloom_header(reader, group, leaf, &offset, &size, err);
     if (status != OTO_OK)
         return status;
     OTO_TRY(count_bits(reader, offset, size, &bits, err));

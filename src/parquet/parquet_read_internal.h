@@ -157,9 +157,6 @@ static inline int oto_parquet_is_dictionary(int32_t encoding)
     return encoding == OTO_PARQUET_PLAIN_DICTIONARY || encoding == OTO_PARQUET_RLE_DICTIONARY;
 }
 
-// 1 when a filter's block of 32 bytes has the bits of a value's hash.
-int oto_parquet_bloom_has(const uint8_t block[32], uint64_t hash);
-
 // Fills reader->metadata from reader->footer.
 OTO_MUST_CHECK enum oto_status oto_parquet_footer_read(struct oto_parquet_reader *reader,
                                                        struct oto_error *err);

@@ -198,13 +198,16 @@ OTO_MUST_CHECK enum oto_status oto_parquet_bloom_info(struct oto_parquet_reader 
                                                       uint32_t group, uint32_t leaf,
                                                       struct oto_parquet_bloom_info *ret_info,
                                                       struct oto_error *err);
-// Whether a value may be in the chunk: hash is its XXH64 (of the plain bytes), *ret_found 0 that it
-// is not. OTO_END: there is no filter.
-OTO_MUST_CHECK enum oto_status oto_parquet_bloom_find(struct oto_parquet_reader *reader,
-                                                      uint32_t group, uint32_t leaf, uint64_t hash,
-                                                      int *ret_found, struct oto_error *err);
-// The 32 bytes of the file that oto_parquet_bloom_find is going to read; 0: more than these.
-int oto_parquet_bloom_told(const struct oto_parquet_reader *reader, uint32_t group, uint32_t leaf,
-                           uint64_t hash, uint64_t *ret_offset);
+// Where the bits of the chunk's filter lie: read where the footer does not tell. OTO_END: there is
+// no filter.
+OTO_MUST_CHECK enum oto_status oto_parquet_bloom_place(struct oto_parquet_reader *reader,
+                                                       uint32_t group, uint32_t leaf,
+                                                       uint64_t *ret_offset, uint32_t *ret_bytes,
+                                                       struct oto_error *err);
+// The block of a filter of so many bytes that tells of a value with that XXH64 (of the plain
+// bytes): where it begins among them. A value whose bits it lacks is not in the chunk.
+#define OTO_PARQUET_BLOOM_BLOCK_BYTES 32u
+uint32_t oto_parquet_bloom_block(uint64_t hash, uint32_t bytes);
+int oto_parquet_bloom_has(const uint8_t block[OTO_PARQUET_BLOOM_BLOCK_BYTES], uint64_t hash);
 
 #endif
