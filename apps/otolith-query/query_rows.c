@@ -1,13 +1,14 @@
 #include "query_rows.h"
 
 #include "base/text.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define CONSTANT (-1)
 
 // A scan of a table's rows.
 struct cursor {
-    const struct query_rows *rows;
+    struct query_rows *rows;
     size_t batch;
     uint32_t row; // of the batch
     idx_t column_count;
@@ -142,6 +143,13 @@ static void fill_constant(duckdb_vector vector, const struct query_constant *con
 
 // --- the function ---
 
+// DuckDB sees to it that a thread has what another one wrote before it. ThreadSanitizer does not
+// see that, but sees this.
+static void hand_over(struct query_rows *rows)
+{
+    atomic_fetch_add(&rows->handed_over, 1);
+}
+
 static void bind(duckdb_bind_info info)
 {
     struct query_views *views = duckdb_bind_get_extra_info(info);
@@ -162,6 +170,7 @@ static void bind(duckdb_bind_info info)
     for (size_t i = 0; i < model->field_count; i++)
         duckdb_bind_add_result_column(info, model->fields[i].name, model->fields[i].type);
     duckdb_bind_set_cardinality(info, count, false);
+    hand_over(rows);
     duckdb_bind_set_bind_data(info, rows, NULL);
 }
 
@@ -179,7 +188,8 @@ static int find_column(const struct query_rows *rows, idx_t column)
 
 static void begin(duckdb_init_info info)
 {
-    const struct query_rows *rows = duckdb_init_get_bind_data(info);
+    struct query_rows *rows = duckdb_init_get_bind_data(info);
+    hand_over(rows);
     idx_t count = duckdb_init_get_column_count(info);
     struct cursor *cursor = calloc(1, sizeof(*cursor) + count * sizeof(cursor->columns[0]));
     if (!cursor) {
@@ -194,12 +204,14 @@ static void begin(duckdb_init_info info)
         if (rows->batch_count && cursor->columns[i] == -2)
             duckdb_init_set_error(info, "a column of picked rows was not read");
     }
+    hand_over(rows);
 }
 
 static void give(duckdb_function_info info, duckdb_data_chunk chunk)
 {
     struct cursor *cursor = duckdb_function_get_init_data(info);
-    const struct query_rows *rows = cursor->rows;
+    struct query_rows *rows = cursor->rows;
+    hand_over(rows);
     uint32_t most = (uint32_t)duckdb_vector_size(), count = 0;
     while (cursor->batch < rows->batch_count &&
            cursor->row == rows->batches[cursor->batch].row_count) {
@@ -220,6 +232,7 @@ static void give(duckdb_function_info info, duckdb_data_chunk chunk)
         cursor->row += count;
     }
     duckdb_data_chunk_set_size(chunk, count);
+    hand_over(rows);
 }
 
 enum oto_status query_rows_register(duckdb_connection connection, struct query_views *views,
@@ -243,6 +256,7 @@ enum oto_status query_rows_register(duckdb_connection connection, struct query_v
 
 void query_rows_clear(struct query_rows *rows)
 {
+    hand_over(rows);
     free(rows->constant.column);
     free(rows->constant.key);
     free(rows->constant.value);

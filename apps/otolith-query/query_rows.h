@@ -20,6 +20,7 @@ struct query_rows {
     struct oto_batch batches[QUERY_PICKED_MAX];
     size_t batch_count;
     struct query_constant constant;
+    _Atomic unsigned handed_over;
 };
 
 // Makes the function known. It looks at views->models and views->rows.
