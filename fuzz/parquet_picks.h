@@ -49,6 +49,8 @@ static void picks_find(const struct picks *p, const struct oto_column *c,
                        const struct oto_parquet_wish *wish)
 {
     struct oto_buffer found;
+    if (!wish->values[0].size || (c->offsets && !wish->key.size))
+        return; // a null may have come as empty; that it is none is known where rows are found
     uint32_t rows_max = (uint32_t)p->rows / 2 + 8;
     oto_buffer_init(&found, p->allocator, 1u << 20);
     if (oto_parquet_find_rows(p->reader, 0, wish, rows_max, &found, NULL) == OTO_OK) {
