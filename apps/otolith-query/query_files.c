@@ -14,7 +14,7 @@
 #define KNOWN_BYTES_MAX (1u << 20)
 #define OPEN_MAX 256
 #else
-#define KNOWN_BYTES_MAX (64u << 20) // some twenty thousand files
+#define KNOWN_BYTES_MAX (64u << 20) // some fifteen thousand files
 #define OPEN_MAX 4096
 #endif
 // Descriptors that stay open have high numbers: views know files in memory by low ones.

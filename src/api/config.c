@@ -82,8 +82,8 @@ const struct oto_config_key oto_config_keys[] = {
     {"query_idle", OTO_CONFIG_DURATION, FIELD(query_idle_ms), "60s", 100, DAY_MS, NULL, "TIME",
      "Time without queries after which the query processes end."},
     {"query_ahead", OTO_CONFIG_COUNT, FIELD(query_ahead), "0", 0, 64, NULL, "N",
-     "Query processes that start with the server, and stay; each takes 5 to 15 MiB of memory of "
-     "its own."},
+     "Query processes that start with the server, and stay; each takes 5 to 10 MiB of memory of "
+     "its own, and 5 KiB a file where these are thousands."},
 };
 const size_t oto_config_key_count = sizeof(oto_config_keys) / sizeof(oto_config_keys[0]);
 
