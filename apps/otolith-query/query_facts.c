@@ -214,14 +214,15 @@ static uint32_t column_of(const struct query_shape *shape, const struct query_co
     return i < shape->count && shape->list[i].kind == wanted ? i : shape->count;
 }
 
-const struct query_condition *query_facts_condition(const struct query_facts *facts,
-                                                    const struct query_scan *scan,
-                                                    uint32_t *ret_column)
+const struct query_condition *query_facts_filtered(const struct query_facts *facts,
+                                                   const struct query_scan *scan,
+                                                   uint32_t *ret_column)
 {
-    for (size_t i = 0; i < scan->count; i++) {
+    for (size_t i = 0; i < scan->count && facts->group_count; i++) {
         const struct query_condition *c = &scan->conditions[i];
-        *ret_column = c->is_range ? facts->shape->count : column_of(facts->shape, c);
-        if (*ret_column < facts->shape->count)
+        uint32_t column = *ret_column = column_of(facts->shape, c);
+        if (!c->is_range && column < facts->shape->count &&
+            query_fact_of(facts, 0, column)->bloom_bytes)
             return c;
     }
     return NULL;

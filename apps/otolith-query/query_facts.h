@@ -60,11 +60,10 @@ int query_facts_share(struct query_facts *facts, struct query_shape *shape);
 // The same for two files with the same columns of the same kinds.
 uint64_t query_columns_hash(const struct oto_parquet_reader *reader);
 
-// The first condition that filters tell of, on this column of the shape; NULL: there is none. Where
-// that fails, no other is looked at.
-const struct query_condition *query_facts_condition(const struct query_facts *facts,
-                                                    const struct query_scan *scan,
-                                                    uint32_t *ret_column);
+// The first condition that filters tell of, on this column of the shape; NULL: there is none.
+const struct query_condition *query_facts_filtered(const struct query_facts *facts,
+                                                   const struct query_scan *scan,
+                                                   uint32_t *ret_column);
 static inline const struct query_fact *query_fact_of(const struct query_facts *facts,
                                                      uint32_t group, uint32_t column)
 {

@@ -23,7 +23,7 @@ static void ask_chunk(int fd, uint64_t offset, uint64_t size)
 void query_foresee_filters(const struct query_opened *file, const struct query_scan *scan)
 {
     uint32_t column;
-    const struct query_condition *c = query_facts_condition(file->facts, scan, &column);
+    const struct query_condition *c = query_facts_filtered(file->facts, scan, &column);
     for (size_t i = 0; c && i < c->value_count && i < VALUES_MAX; i++) {
         uint64_t hash = oto_xxh64(c->values[i].data, c->values[i].size, 0);
         for (uint32_t group = 0; group < file->facts->group_count; group++) {
@@ -39,7 +39,7 @@ void query_foresee_search(const struct query_opened *file, const struct query_sc
 {
     const struct query_facts *facts = file->facts;
     uint32_t column;
-    if (!query_facts_condition(facts, scan, &column))
+    if (!query_facts_filtered(facts, scan, &column))
         return;
     ask(file->fd, 0, 4);
     ask(file->fd, file->size_bytes - facts->footer_bytes, facts->footer_bytes);
