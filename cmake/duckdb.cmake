@@ -27,7 +27,8 @@ else()
   message(STATUS "libduckdb not found in '${OTO_DUCKDB_DIR}': otolith-query is not built (run make)")
 endif()
 
-# What reads its plans knows no DuckDB: tested and fuzzed alone.
-add_library(oto_query_plan STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/apps/otolith-query/query_plan_read.c)
+# What reads its plans, and holds them against files, knows no DuckDB: tested and fuzzed alone.
+add_library(oto_query_plan STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/apps/otolith-query/query_plan_read.c
+            ${CMAKE_SOURCE_DIR}/apps/otolith-query/query_facts.c)
 target_include_directories(oto_query_plan PUBLIC ${CMAKE_SOURCE_DIR}/apps/otolith-query)
-target_link_libraries(oto_query_plan PUBLIC oto_wire)
+target_link_libraries(oto_query_plan PUBLIC oto_wire oto_parquet)

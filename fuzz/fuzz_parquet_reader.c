@@ -1,4 +1,4 @@
-// folders: parquet telemetry
+// folders: parquet query_plan telemetry
 // Any bytes as a Parquet file: its metadata, its pages, its bloom filters, and its rows as each of
 // the seven tables; single rows of one of these, looked for and read alone. Memory is limited,
 // columns must come out whole.

@@ -6,6 +6,7 @@
 #include "../tests/unit/otlp/otlp_rows.h"
 #include "base/hash.h"
 #include "parquet/parquet_pick.h"
+#include "query_facts.h"
 
 #define PICKS_MAX 16
 
@@ -118,6 +119,27 @@ static void picks_ask_filters(const struct picks *p)
     }
 }
 
+// Whatever a file says of itself may be wrong, so only that it can be asked.
+static void picks_ask_facts(const struct picks *p)
+{
+    struct oto_bytes value = OTO_BYTES_LITERAL("value");
+    struct query_facts *facts = query_facts_make(p->reader);
+    for (uint32_t i = 0; facts && i < facts->shape->count; i++) {
+        struct oto_bytes name = oto_bytes_text(facts->shape->list[i].name);
+        struct query_condition conditions[] = {
+            {.column = name, .is_range = 1, .min = -5, .max = 5},
+            {.column = name, .values = &value, .value_count = 1},
+            {.column = name, .key = value, .values = &value, .value_count = 1},
+        };
+        struct query_scan scan = {.conditions = conditions, .count = 3};
+        uint32_t column;
+        (void)query_file_may_match(facts, -1, &scan);
+        if (query_facts_filtered(facts, &scan, &column) && column >= facts->shape->count)
+            abort();
+    }
+    query_facts_free(facts);
+}
+
 static void picks_read(const struct picks *p)
 {
     struct oto_arena arena;
@@ -155,6 +177,7 @@ static void picks_check(struct oto_parquet_reader *reader, const struct oto_sche
         return;
     picks_look_for_all(&p);
     picks_ask_filters(&p);
+    picks_ask_facts(&p);
     picks_read(&p);
 }
 
