@@ -268,6 +268,8 @@ static int split(struct text t, struct pieces *pieces)
         if (quoted)
             continue;
         depth += (*t.at == '(') - (*t.at == ')');
+        if (depth < 0)
+            return 0;
         if (depth || *t.at != ' ')
             continue;
         struct text next = t;
@@ -282,6 +284,18 @@ static int split(struct text t, struct pieces *pieces)
         t.at = next.at - 1;
     }
     return !quoted && !depth && add_piece(pieces, from, t.end);
+}
+
+// "((a = 'x') OR (a = 'y'))", too: parentheses around all of it.
+static int split_filter(struct text t, struct pieces *pieces)
+{
+    struct pieces inner;
+    if (!split(t, pieces))
+        return 0;
+    if (pieces->count == 1 && t.end - t.at >= 2 && t.at[0] == '(' && t.end[-1] == ')' &&
+        split((struct text){t.at + 1, t.end - 1}, &inner) && inner.count > 1)
+        *pieces = inner;
+    return 1;
 }
 
 static int same_column(const struct query_condition *a, const struct query_condition *b)
@@ -398,7 +412,7 @@ static enum oto_status read_filter(struct scan_reader *r, struct oto_bytes line)
     struct pieces pieces;
     while (take_word(&t, "optional: "))
         continue;
-    if (!split(t, &pieces))
+    if (!split_filter(t, &pieces))
         return OTO_INVALID;
     for (size_t i = 0; i < pieces.count; i++)
         if (!take_mark(r, pieces.items[i]) && !add_words(r, pieces.items[i]))

@@ -90,6 +90,7 @@ FEW = [
     f"SELECT * FROM otel_traces WHERE TraceId = '{TRACE}'",
     f"SELECT SpanName FROM traces AS t WHERE t.TraceId IN ('{TRACE}', '{1:032x}') ORDER BY ALL",
     f"SELECT count(*) AS n FROM traces WHERE TraceId = '{TRACE}' OR TraceId = '{2:032x}'",
+    f"SELECT count(*) AS n FROM traces WHERE TraceId IN ('{TRACE}', '{1:032x}') OR TraceId = '{2:032x}'",
     "SELECT count(*) AS n FROM traces WHERE TraceId = 'none'",
     f"SELECT TraceId, upper(TraceId) AS u, length(TraceId) AS l, SpanId FROM traces WHERE TraceId = '{TRACE}' ORDER BY ALL",
     f"SELECT TraceId, count(*) AS n FROM traces WHERE TraceId = '{TRACE}' GROUP BY TraceId",

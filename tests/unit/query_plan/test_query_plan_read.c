@@ -71,6 +71,8 @@ static void one_of_several_texts(void **state)
     (void)state;
     static const char *const filters[] = {"(ServiceName IN ('a', 'b')) OR (ServiceName = 'c')",
                                           "ServiceName='a' OR ServiceName='b' OR ServiceName='c'",
+                                          "((ServiceName IN ('a', 'b')) OR (ServiceName = 'c'))",
+                                          "((ServiceName = 'a') OR (ServiceName IN ('b', 'c')))",
                                           "(ServiceName IN ('a', 'b', 'c'))"};
     for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
         const struct query_condition *c = only_condition(filters[i]);
@@ -142,7 +144,9 @@ static void what_is_not_understood_is_no_condition(void **state)
         "(ServiceName IN ('a', 1))",
         "map_extract_value(LogAttributes, 1)='a'",
         "optional: Dynamic Filter (Timestamp)",
-        "((ServiceName IN ('a', 'b')) OR (ServiceName = 'c'))", // could be, and is not
+        "((ServiceName = 'a') OR (Body = 'b'))",
+        "((ServiceName = 'a' OR ServiceName = 'b') = (ServiceName = 'c' OR ServiceName = 'd'))",
+        "(ServiceName = 'a' OR ServiceName = 'b') = (ServiceName = 'c' OR ServiceName = 'd')",
     };
     for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
         read_filter(filters[i]);
