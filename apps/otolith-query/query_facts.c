@@ -83,6 +83,12 @@ static int fill_shape(struct query_shape *shape, const struct oto_parquet_reader
     return shape->list != NULL;
 }
 
+static void let_go_shape(struct query_shape *shape)
+{
+    if (shape && --shape->users == 0)
+        free_shape(shape);
+}
+
 static struct query_shape *make_shape(const struct oto_parquet_reader *reader)
 {
     struct query_shape *shape = calloc(1, sizeof(*shape));
@@ -126,6 +132,11 @@ static enum oto_status take_fact(struct query_facts *facts, struct oto_parquet_r
     const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
     const struct oto_parquet_chunk_info *chunk = &m->groups[group].chunks[column->leaf];
     uint64_t end;
+    if (column->kind == QUERY_COLUMN_NUMBERS) {
+        int is_wide = m->nodes[m->leaves[column->leaf]].physical == TYPE_INT64;
+        take_numbers(fact, &chunk->statistics, is_wide);
+        return OTO_OK;
+    }
     if (oto_parquet_chunk_range(reader, group, column->leaf, &fact->chunk_offset, &end, NULL) ==
             OTO_OK &&
         end - fact->chunk_offset <= UINT32_MAX)
@@ -133,11 +144,6 @@ static enum oto_status take_fact(struct query_facts *facts, struct oto_parquet_r
     if (oto_parquet_bloom_place(reader, group, column->leaf, &fact->bloom_offset,
                                 &fact->bloom_bytes, NULL) != OTO_OK)
         fact->bloom_bytes = 0;
-    if (column->kind == QUERY_COLUMN_NUMBERS) {
-        int is_wide = m->nodes[m->leaves[column->leaf]].physical == TYPE_INT64;
-        take_numbers(fact, &chunk->statistics, is_wide);
-        return OTO_OK;
-    }
     OTO_TRY(take_bound(facts, chunk->statistics.min, &fact->least_at, &fact->least_size,
                        &fact->has_least));
     return take_bound(facts, chunk->statistics.max, &fact->greatest_at, &fact->greatest_size,
@@ -171,8 +177,7 @@ void query_facts_free(struct query_facts *facts)
 {
     if (!facts)
         return;
-    if (facts->shape && --facts->shape->users == 0)
-        free_shape(facts->shape);
+    let_go_shape(facts->shape);
     oto_buffer_release(&facts->texts);
     free(facts->list);
     free(facts);
@@ -193,8 +198,7 @@ int query_facts_share(struct query_facts *facts, struct query_shape *shape)
         if (own->list[i].leaf != shape->list[i].leaf || own->list[i].kind != shape->list[i].kind ||
             strcmp(own->list[i].name, shape->list[i].name) != 0)
             return 0;
-    if (--facts->shape->users == 0)
-        free_shape(facts->shape);
+    let_go_shape(facts->shape);
     shape->users++;
     facts->shape = shape;
     return 1;
@@ -221,8 +225,7 @@ const struct query_condition *query_facts_filtered(const struct query_facts *fac
     for (size_t i = 0; i < scan->count && facts->group_count; i++) {
         const struct query_condition *c = &scan->conditions[i];
         uint32_t column = *ret_column = column_of(facts->shape, c);
-        if (!c->is_range && column < facts->shape->count &&
-            query_fact_of(facts, 0, column)->bloom_bytes)
+        if (column < facts->shape->count && query_fact_of(facts, 0, column)->bloom_bytes)
             return c;
     }
     return NULL;
@@ -233,6 +236,12 @@ static int compare(struct oto_bytes a, struct oto_bytes b)
     size_t size = a.size < b.size ? a.size : b.size;
     int order = size ? memcmp(a.data, b.data, size) : 0;
     return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+uint64_t query_fact_block(const struct query_fact *fact, struct oto_bytes value, uint64_t *ret_hash)
+{
+    *ret_hash = oto_xxh64(value.data, value.size, 0);
+    return fact->bloom_offset + oto_parquet_bloom_block(*ret_hash, fact->bloom_bytes);
 }
 
 static int value_may_match(const struct query_facts *facts, int fd, const struct query_fact *fact,
@@ -247,9 +256,8 @@ static int value_may_match(const struct query_facts *facts, int fd, const struct
         return 0;
     if (!fact->bloom_bytes)
         return 1;
-    uint64_t hash = oto_xxh64(value.data, value.size, 0);
-    off_t at = (off_t)(fact->bloom_offset + oto_parquet_bloom_block(hash, fact->bloom_bytes));
-    return pread(fd, block, sizeof(block), at) != (ssize_t)sizeof(block) ||
+    uint64_t hash, at = query_fact_block(fact, value, &hash);
+    return pread(fd, block, sizeof(block), (off_t)at) != (ssize_t)sizeof(block) ||
            oto_parquet_bloom_has(block, hash);
 }
 

@@ -29,7 +29,7 @@ struct query_shape {
 // A column in a row group.
 struct query_fact {
     uint64_t chunk_offset, bloom_offset;
-    uint32_t chunk_bytes, bloom_bytes; // 0: not known, none
+    uint32_t chunk_bytes, bloom_bytes; // 0: not known, none; numbers have neither
     union {
         struct {
             int64_t min, max; // all that there are, where nothing is told
@@ -69,6 +69,10 @@ static inline const struct query_fact *query_fact_of(const struct query_facts *f
 {
     return &facts->list[(size_t)group * facts->shape->count + column];
 }
+
+// Where the block of a filter, of which there is one, lies in the file; hash: of the value.
+uint64_t query_fact_block(const struct query_fact *fact, struct oto_bytes value,
+                          uint64_t *ret_hash);
 
 // 0 when no row of the row group, or of the file, meets all conditions of the scan. Reads filters.
 int query_group_may_match(const struct query_facts *facts, int fd, uint32_t group,

@@ -2,7 +2,6 @@
 // hundred files has as many one after the other.
 #include "query_files.h"
 
-#include "base/hash.h"
 #include "os/file.h"
 
 #define VALUES_MAX 8               // of one condition
@@ -24,15 +23,14 @@ void query_foresee_filters(const struct query_opened *file, const struct query_s
 {
     uint32_t column;
     const struct query_condition *c = query_facts_filtered(file->facts, scan, &column);
-    for (size_t i = 0; c && i < c->value_count && i < VALUES_MAX; i++) {
-        uint64_t hash = oto_xxh64(c->values[i].data, c->values[i].size, 0);
+    for (size_t i = 0; c && i < c->value_count && i < VALUES_MAX; i++)
         for (uint32_t group = 0; group < file->facts->group_count; group++) {
             const struct query_fact *fact = query_fact_of(file->facts, group, column);
+            uint64_t hash;
             if (fact->bloom_bytes)
-                ask(file->fd, fact->bloom_offset + oto_parquet_bloom_block(hash, fact->bloom_bytes),
+                ask(file->fd, query_fact_block(fact, c->values[i], &hash),
                     OTO_PARQUET_BLOOM_BLOCK_BYTES);
         }
-    }
 }
 
 void query_foresee_search(const struct query_opened *file, const struct query_scan *scan)

@@ -78,7 +78,7 @@ static void sort_out(struct look *look, size_t index)
     struct query_file *file = &look->views->files[index];
     int some = 0, all = 0;
     for (const struct query_scan *scan = look->plan->scans; scan; scan = scan->next) {
-        if (scan->table != file->info.table || !times_may_match(look->views, file, scan))
+        if (!is_of(look, scan, file))
             continue;
         some = 1;
         all |= scan->count == 0;
