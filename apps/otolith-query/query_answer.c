@@ -227,9 +227,12 @@ static enum oto_status run(struct answer *a, struct oto_error *err)
 static enum oto_status explain_stop(struct answer *a, enum oto_status status, struct oto_error *err)
 {
     enum query_stop stop = query_io_stopped(&a->process->io);
-    if (status == OTO_OK || stop == QUERY_GOES_ON)
+    int lacks_memory = a->process->views.lacks_memory;
+    if (status == OTO_OK || (stop == QUERY_GOES_ON && !lacks_memory))
         return status;
     oto_error_init(err);
+    if (stop == QUERY_GOES_ON)
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     if (stop == QUERY_CANCELLED)
         return oto_error_set(err, OTO_UNAVAILABLE, "the query was cancelled");
     return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms",
@@ -244,11 +247,7 @@ static void send_outcome(struct answer *a, enum oto_status status, const struct 
         (void)!query_io_send(a->process->io.fd, OTO_QUERY_FRAME_END, oto_bytes(rows, 8));
         return;
     }
-    struct oto_buffer payload;
-    oto_buffer_init(&payload, &oto_allocator_heap, OTO_QUERY_DATA_MAX);
-    if (oto_query_error_encode(&payload, err) == OTO_OK)
-        (void)!query_io_send(a->process->io.fd, OTO_QUERY_FRAME_ERROR, oto_buffer_view(&payload));
-    oto_buffer_release(&payload);
+    query_io_send_error(a->process->io.fd, err);
 }
 
 void query_answer(struct query_process *process, struct query_request *request)

@@ -1,5 +1,6 @@
 // DuckDB's errors come as JSON objects (errors_as_json): type, message and the byte where it went
 // wrong.
+#define _GNU_SOURCE
 #include "query_process.h"
 
 #include "wire/json.h"
@@ -89,16 +90,39 @@ static void set_message(struct oto_error *err, enum oto_status status, struct ot
         oto_error_set(err, status, "%s", text);
 }
 
+static int has(struct oto_bytes text, const char *part)
+{
+    return text.size && memmem(text.data, text.size, part, strlen(part)) != NULL;
+}
+
+// No query names a file: what DuckDB says of one is no mistake in the SQL. "Invalid" is its word
+// for what its parts throw that is not its own: Thrift, or the allocator.
+static enum oto_status status_of_files(const struct details *details, enum oto_status otherwise)
+{
+    struct oto_bytes text = details->message;
+    if (oto_bytes_equal_text(details->type, "Invalid"))
+        return has(text, "bad_alloc") ? OTO_NO_MEMORY : OTO_CORRUPT;
+    if (!oto_bytes_equal_text(details->type, "Invalid Input"))
+        return otherwise;
+    return has(text, "No magic bytes found") || has(text, "too small to be a Parquet file") ||
+                   has(text, "Failed to read file")
+               ? OTO_CORRUPT
+               : otherwise;
+}
+
 enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_error_type type,
                                 struct oto_bytes sql)
 {
     struct details details = {{0}, {0}, {0}};
     enum oto_status status = status_of(type);
-    const char *brace = text ? strchr(text, '{') : NULL;
+    if (!text) // it had no memory for words
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    const char *brace = strchr(text, '{');
     if (!brace || read_details(oto_bytes_text(brace), &details) < 0 || !details.message.size) {
-        char *copy = strdup(text ? text : "unknown error");
-        if (copy)
-            set_message(err, status, (struct oto_bytes){0}, copy);
+        char *copy = strdup(text);
+        if (!copy)
+            return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+        set_message(err, status, (struct oto_bytes){0}, copy);
         free(copy);
         return status;
     }
@@ -109,6 +133,10 @@ enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_
         status = OTO_TOO_LARGE;
     else if (oto_bytes_equal_text(details.type, "Permission"))
         status = OTO_DENIED;
+    else if (oto_bytes_equal_text(details.type, "IO"))
+        status = OTO_IO;
+    else
+        status = status_of_files(&details, status);
     if (status == OTO_TOO_LARGE) // DuckDB's advice names settings that are locked
         return oto_error_set(
             err, status,
@@ -119,6 +147,8 @@ enum oto_status query_error_set(struct oto_error *err, const char *text, duckdb_
     message[oto_json_unescape(details.message, (uint8_t *)message)] = 0;
     set_message(err, status, details.type, message);
     free(message);
+    if (status == OTO_CORRUPT)
+        oto_error_context(err, "a file is damaged (otolith verify tells which)");
     if (details.position.size && sql.size)
         query_error_locate(err, sql, strtoul((const char *)details.position.data, NULL, 10));
     return status;

@@ -11,29 +11,45 @@
 
 // --- reading ---
 
-// Reads size bytes and the descriptors that came beside them.
-static void read_bytes(struct query_io *io, void *data, size_t size)
+static void keep_descriptors(struct query_io *io, const int *received, size_t count)
 {
-    uint8_t *at = data;
-    while (size) {
-        int received[OTO_QUERY_DESCRIPTORS_MAX];
-        size_t got, count;
-        if (oto_socket_receive(io->fd, at, size, &got, received, OTO_QUERY_DESCRIPTORS_MAX, &count,
-                               NULL) != OTO_OK)
-            _exit(0);
-        at += got;
-        size -= got;
-        if (!count)
-            continue;
-        struct query_request *request = &io->incoming;
-        int *grown =
-            realloc(request->descriptors, (request->descriptor_count + count) * sizeof(int));
-        if (!grown)
-            _exit(1);
+    struct query_request *request = &io->incoming;
+    int *grown = realloc(request->descriptors, (request->descriptor_count + count) * sizeof(int));
+    if (grown) {
         memcpy(grown + request->descriptor_count, received, count * sizeof(int));
         request->descriptors = grown;
         request->descriptor_count += count;
+        return;
     }
+    io->lacks_memory = 1;
+    for (size_t i = 0; i < count; i++)
+        close(received[i]);
+}
+
+// Reads up to size bytes, and the descriptors that came beside them.
+static size_t read_some(struct query_io *io, void *data, size_t size)
+{
+    int received[OTO_QUERY_DESCRIPTORS_MAX];
+    size_t got, count;
+    if (oto_socket_receive(io->fd, data, size, &got, received, OTO_QUERY_DESCRIPTORS_MAX, &count,
+                           NULL) != OTO_OK)
+        _exit(0);
+    if (count)
+        keep_descriptors(io, received, count);
+    return got;
+}
+
+static void read_bytes(struct query_io *io, uint8_t *data, size_t size)
+{
+    for (size_t got; size; data += got, size -= got)
+        got = read_some(io, data, size);
+}
+
+static void pass_over(struct query_io *io, size_t size)
+{
+    uint8_t bytes[4096];
+    while (size)
+        size -= read_some(io, bytes, size < sizeof(bytes) ? size : sizeof(bytes));
 }
 
 static void clear(struct query_request *request)
@@ -56,6 +72,18 @@ static void hand_over(struct query_io *io)
     oto_condition_signal(&io->came);
     oto_mutex_unlock(&io->lock);
     clear(request);
+}
+
+// Nothing runs, so nobody else sends.
+static void refuse(struct query_io *io)
+{
+    struct oto_error err;
+    oto_error_init(&err);
+    oto_error_set(&err, OTO_NO_MEMORY, "out of memory");
+    query_request_release(&io->incoming);
+    clear(&io->incoming);
+    io->lacks_memory = 0;
+    query_io_send_error(io->fd, &err);
 }
 
 static void stop(struct query_io *io, enum query_stop reason)
@@ -84,11 +112,16 @@ static void read_frame(struct query_io *io)
     }
     struct oto_buffer *payload = &io->incoming.payload;
     payload->size = 0;
-    if (oto_buffer_reserve(payload, size) < 0)
-        _exit(1);
-    read_bytes(io, payload->data, size);
-    payload->size = size;
-    if (type == OTO_QUERY_FRAME_REQUEST)
+    io->lacks_memory |= oto_buffer_reserve(payload, size) < 0;
+    if (io->lacks_memory) {
+        pass_over(io, size);
+    } else {
+        read_bytes(io, payload->data, size);
+        payload->size = size;
+    }
+    if (type == OTO_QUERY_FRAME_REQUEST && io->lacks_memory)
+        refuse(io);
+    else if (type == OTO_QUERY_FRAME_REQUEST)
         hand_over(io);
 }
 
@@ -163,6 +196,12 @@ enum oto_status query_io_send(int fd, enum oto_query_frame type, struct oto_byte
     oto_query_header_encode(header, type, (uint32_t)payload.size);
     OTO_TRY(oto_socket_send(fd, header, sizeof(header), NULL, 0, NULL));
     return payload.size ? oto_socket_send(fd, payload.data, payload.size, NULL, 0, NULL) : OTO_OK;
+}
+
+void query_io_send_error(int fd, const struct oto_error *err)
+{
+    uint8_t payload[OTO_QUERY_ERROR_MAX];
+    (void)!query_io_send(fd, OTO_QUERY_FRAME_ERROR, oto_query_error_encode(payload, err));
 }
 
 void query_request_release(struct query_request *request)

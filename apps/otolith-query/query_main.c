@@ -21,12 +21,15 @@ static int print_usage(void)
     return 2;
 }
 
-static int read_arguments(struct query_settings *settings, int argc, char **argv)
+static enum oto_status make_room(struct query_settings *settings, int argc)
 {
     settings->folders = calloc((size_t)argc, sizeof(*settings->folders));
     settings->tables = calloc((size_t)argc, sizeof(*settings->tables));
-    if (!settings->folders || !settings->tables)
-        return 0;
+    return settings->folders && settings->tables ? OTO_OK : OTO_NO_MEMORY;
+}
+
+static int read_arguments(struct query_settings *settings, int argc, char **argv)
+{
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--memory") == 0)
             settings->memory_bytes = strtoull(argv[i + 1], NULL, 10);
@@ -99,27 +102,21 @@ static enum oto_status start(struct query_process *process, char *text, size_t t
     return query_io_start(&process->io, SOCKET_FD, &process->db, err);
 }
 
-static void refuse_to_start(const struct oto_error *err)
-{
-    struct oto_buffer payload;
-    oto_buffer_init(&payload, &oto_allocator_heap, OTO_QUERY_DATA_MAX);
-    if (oto_query_error_encode(&payload, err) == OTO_OK)
-        (void)!query_io_send(SOCKET_FD, OTO_QUERY_FRAME_ERROR, oto_buffer_view(&payload));
-    oto_buffer_release(&payload);
-}
-
 int main(int argc, char **argv)
 {
     static struct query_process process;
     char text[200];
     struct oto_error err;
     oto_error_init(&err);
-    if (!read_arguments(&process.settings, argc, argv))
+    enum oto_status status = make_room(&process.settings, argc);
+    if (status == OTO_OK && !read_arguments(&process.settings, argc, argv))
         return print_usage();
-    if (start(&process, text, sizeof(text), &err) < 0) {
+    if (status == OTO_OK)
+        status = start(&process, text, sizeof(text), &err);
+    if (status < 0) {
         if (err.status == OTO_OK)
             oto_error_set(&err, OTO_NO_MEMORY, "out of memory");
-        refuse_to_start(&err);
+        query_io_send_error(SOCKET_FD, &err);
         return 1;
     }
     if (query_io_send(SOCKET_FD, OTO_QUERY_FRAME_READY, oto_bytes_text(text)) < 0)

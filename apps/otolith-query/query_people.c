@@ -1,8 +1,6 @@
 // The views for people: logs, traces and metrics, over the tables.
 #include "query_process.h"
 
-#include <stdio.h>
-
 struct people_view {
     const char *name;
     const char *tables; // all whose names begin so have to be there
@@ -175,23 +173,25 @@ static enum oto_status write_view(const struct query_views *views, const struct 
     return oto_buffer_append_byte(sql, 0);
 }
 
-void query_people_update(struct query_views *views, duckdb_connection connection, char **texts,
-                         const uint8_t *wanted, enum query_ground ground)
+enum oto_status query_people_update(struct query_views *views, duckdb_connection connection,
+                                    char **texts, const uint8_t *wanted, enum query_ground ground,
+                                    struct oto_error *err)
 {
-    struct oto_error err;
-    for (size_t i = 0; i < QUERY_PEOPLE_VIEWS; i++) {
+    enum oto_status status = OTO_OK;
+    for (size_t i = 0; i < QUERY_PEOPLE_VIEWS && status == OTO_OK; i++) {
         struct oto_buffer sql;
         if (!are_wanted(views->settings, wanted, people_views[i].tables) ||
             !query_names_have(&views->names, people_views[i].name))
             continue;
-        oto_error_init(&err);
         oto_buffer_init(&sql, &oto_allocator_heap, 1u << 20);
-        enum oto_status status = write_view(views, &people_views[i], ground, &sql);
-        if (status == OTO_OK)
-            status = query_views_make(connection, &texts[i], (const char *)sql.data, &err);
+        status = write_view(views, &people_views[i], ground, &sql);
         if (status < 0)
-            (void)fprintf(stderr, "otolith-query: the view %s: %s\n", people_views[i].name,
-                          err.message);
+            oto_error_set(err, status, "out of memory");
+        else
+            status = query_views_make(connection, &texts[i], (const char *)sql.data, err);
+        if (status < 0)
+            oto_error_context(err, "the view %s", people_views[i].name);
         oto_buffer_release(&sql);
     }
+    return status;
 }

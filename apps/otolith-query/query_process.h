@@ -40,6 +40,7 @@ struct query_io {
     struct oto_thread listener;
     const struct query_database *interrupted; // whose queries a stop interrupts
     struct query_request incoming;            // being read, the listener's
+    int lacks_memory;                         // for it: the rest of it is passed over
     struct query_request request;             // waiting to be taken
     int has_request;
     int running;
@@ -57,6 +58,7 @@ enum query_stop query_io_stopped(struct query_io *io);
 void query_io_done(struct query_io *io);
 OTO_MUST_CHECK enum oto_status query_io_send(int fd, enum oto_query_frame type,
                                              struct oto_bytes payload);
+void query_io_send_error(int fd, const struct oto_error *err);
 void query_request_release(struct query_request *request);
 
 // --- query_database.c: DuckDB, opened and locked ---
@@ -154,6 +156,7 @@ struct query_views {
     const char **constant_names;  // its name, or NULL
     struct query_rows *rows;      // by table: picked rows that DuckDB takes as they are
     int are_rows_here;            // and that is all the query reads
+    int lacks_memory;             // why they could not be given, which DuckDB reports in its way
     struct query_job *jobs;       // whose they are
     int picked_fds[QUERY_PICKED_MAX];
     size_t picked_count;                        // of these in use
@@ -200,8 +203,10 @@ OTO_MUST_CHECK enum oto_status query_views_make(duckdb_connection connection, ch
 // What views stand on: the tables' views, query_rows.h, or tables without rows.
 enum query_ground { QUERY_OVER_TABLES, QUERY_OVER_ROWS, QUERY_OVER_MODELS };
 // Makes the views for people over the wanted tables. texts: what they were made by.
-void query_people_update(struct query_views *views, duckdb_connection connection, char **texts,
-                         const uint8_t *wanted, enum query_ground ground);
+OTO_MUST_CHECK enum oto_status query_people_update(struct query_views *views,
+                                                   duckdb_connection connection, char **texts,
+                                                   const uint8_t *wanted, enum query_ground ground,
+                                                   struct oto_error *err);
 
 // --- query_model.c: tables without rows, in the schema `plan` ---
 

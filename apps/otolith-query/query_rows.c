@@ -188,11 +188,13 @@ static int find_column(const struct query_rows *rows, idx_t column)
 
 static void begin(duckdb_init_info info)
 {
+    struct query_views *views = duckdb_init_get_extra_info(info);
     struct query_rows *rows = duckdb_init_get_bind_data(info);
     hand_over(rows);
     idx_t count = duckdb_init_get_column_count(info);
     struct cursor *cursor = calloc(1, sizeof(*cursor) + count * sizeof(cursor->columns[0]));
     if (!cursor) {
+        views->lacks_memory = 1;
         duckdb_init_set_error(info, "out of memory");
         return;
     }

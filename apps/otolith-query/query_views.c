@@ -59,12 +59,16 @@ static enum oto_status place_descriptor(struct query_file *file, int *descriptor
     if (placed < 0)
         return oto_error_set(err, OTO_TOO_LARGE,
                              "so many files in memory are more than the query process can open");
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", placed);
+    file->info.path = strdup(name);
+    if (!file->info.path) {
+        close(placed);
+        return OTO_NO_MEMORY;
+    }
     close(*descriptor);
     *descriptor = -1;
     file->info.fd = placed;
-    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", placed);
-    file->info.path = strdup(name);
-    return file->info.path ? OTO_OK : OTO_NO_MEMORY;
+    return OTO_OK;
 }
 
 // DuckDB takes a footer that it remembers of a path for that of the file now there when the time of
@@ -127,6 +131,7 @@ enum oto_status query_views_take(struct query_views *views, struct query_databas
     if (request->view.file_count > request->view.files.size)
         return oto_error_set(err, OTO_INTERNAL, "the request's list of files is broken");
     views->file_count = 0;
+    views->lacks_memory = 0;
     views->file_capacity = (size_t)request->view.file_count + QUERY_PICKED_FILES;
     views->files = calloc(views->file_capacity, sizeof(*views->files));
     if (!views->files)
@@ -134,7 +139,9 @@ enum oto_status query_views_take(struct query_views *views, struct query_databas
     oto_error_init(err);
     enum oto_status status = add_files(views, request, err);
     if (status < 0 && err->status == OTO_OK)
-        oto_error_set(err, status, "the request's list of files is broken");
+        oto_error_set(err, status,
+                      status == OTO_NO_MEMORY ? "no memory for the list of files"
+                                              : "the request's list of files is broken");
     for (size_t i = 0; i < views->file_count && status == OTO_OK; i++) {
         const struct oto_query_file *file = &views->files[i].info;
         if (file->is_model && wanted[file->table] && views->models[file->table].fd < 0)
@@ -151,8 +158,6 @@ enum oto_status query_views_add_memory(struct query_views *views, uint32_t table
     *file = (struct query_file){.info = {.table = table, .fd = -1}, .has_picked = 1};
     enum oto_status status = place_picked(views, file, &fd);
     views->file_count += status == OTO_OK;
-    if (status < 0 && file->info.fd >= 0)
-        close(file->info.fd);
     return status;
 }
 
@@ -365,9 +370,8 @@ enum oto_status query_views_update(struct query_views *views, struct query_datab
     for (size_t i = 0; i < views->settings->table_count; i++)
         if (wanted[i])
             OTO_TRY(update_view(views, db, i, err));
-    query_people_update(views, db->own, views->made + views->settings->table_count, wanted,
-                        QUERY_OVER_TABLES);
-    return OTO_OK;
+    return query_people_update(views, db->own, views->made + views->settings->table_count, wanted,
+                               QUERY_OVER_TABLES, err);
 }
 
 // These stay as they are from one query to the next that names the same columns.
@@ -388,18 +392,17 @@ enum oto_status query_views_direct(struct query_views *views, struct query_datab
         oto_buffer_release(&sql);
     }
     OTO_TRY(status);
-    query_people_update(views, db->rows, views->direct + views->settings->table_count, wanted,
-                        QUERY_OVER_ROWS);
-    return OTO_OK;
+    return query_people_update(views, db->rows, views->direct + views->settings->table_count,
+                               wanted, QUERY_OVER_ROWS, err);
 }
 
 // A view that is missing or as it was before means that less is known of the query, or nothing.
 void query_views_plan(struct query_views *views, struct query_database *db, const uint8_t *wanted)
 {
+    struct oto_error err;
     for (size_t i = 0; i < views->settings->table_count; i++) {
         struct query_model *model = &views->models[i];
         struct oto_buffer sql;
-        struct oto_error err;
         if (!wanted[i] || model->fd < 0)
             continue;
         query_model_mark(model, &views->names);
@@ -411,6 +414,7 @@ void query_views_plan(struct query_views *views, struct query_database *db, cons
             (void)!query_views_make(db->plan, &views->planned[i], (const char *)sql.data, &err);
         oto_buffer_release(&sql);
     }
-    query_people_update(views, db->plan, views->planned + views->settings->table_count, wanted,
-                        QUERY_OVER_MODELS);
+    oto_error_init(&err);
+    (void)!query_people_update(views, db->plan, views->planned + views->settings->table_count,
+                               wanted, QUERY_OVER_MODELS, &err);
 }

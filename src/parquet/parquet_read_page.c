@@ -5,6 +5,8 @@
 
 #define HEADER_BYTES_FIRST 256u
 #define HEADER_BYTES_MAX (1u << 20)
+#define HEADER_FIELDS (1u << 1 | 1u << 2 | 1u << 3)          // type and sizes
+#define HEADER_PARTS (1u << 5 | 1u << 6 | 1u << 7 | 1u << 8) // one for each type
 
 #define PATH_BYTES_MAX 160
 
@@ -189,9 +191,11 @@ static enum oto_status read_header_field(struct oto_thrift_reader *r, int16_t id
     }
 }
 
+// Zeros are an empty struct to Thrift: what a page's header must have is asked for.
 static enum oto_status parse_header(struct oto_bytes bytes, struct oto_parquet_page_header *h)
 {
     struct oto_thrift_reader r;
+    uint32_t seen = 0;
     oto_thrift_reader_init(&r, bytes);
     *h = (struct oto_parquet_page_header){.type = -1,
                                           .encoding = -1,
@@ -207,7 +211,10 @@ static enum oto_status parse_header(struct oto_bytes bytes, struct oto_parquet_p
         if (status == OTO_END)
             break;
         OTO_TRY(read_header_field(&r, id, type, h));
+        seen |= id >= 1 && id <= 8 ? 1u << id : 0;
     }
+    if ((seen & HEADER_FIELDS) != HEADER_FIELDS || !(seen & HEADER_PARTS))
+        return OTO_CORRUPT;
     h->header_bytes = (uint32_t)(r.cursor - r.start);
     return OTO_OK;
 }

@@ -51,13 +51,6 @@ enum oto_status oto_query_header_decode(const uint8_t input[OTO_QUERY_HEADER_SIZ
 
 // --- requests ---
 
-static enum oto_status append_u32(struct oto_buffer *output, uint32_t value)
-{
-    uint8_t bytes[4];
-    oto_store32(bytes, value);
-    return oto_buffer_append(output, bytes, 4);
-}
-
 static enum oto_status append_file(struct oto_buffer *output, const struct oto_query_file *file)
 {
     size_t size = file->fd >= 0 ? 0 : strlen(file->path);
@@ -171,12 +164,15 @@ enum oto_status oto_query_scan_decode(struct oto_bytes payload, struct oto_query
 
 // --- errors ---
 
-enum oto_status oto_query_error_encode(struct oto_buffer *output, const struct oto_error *err)
+struct oto_bytes oto_query_error_encode(uint8_t output[OTO_QUERY_ERROR_MAX],
+                                        const struct oto_error *err)
 {
-    OTO_TRY(append_u32(output, (uint32_t)(int32_t)err->status));
-    OTO_TRY(append_u32(output, err->line));
-    OTO_TRY(append_u32(output, err->column));
-    return oto_buffer_append(output, err->message, strlen(err->message));
+    size_t size = strlen(err->message);
+    oto_store32(output, (uint32_t)(int32_t)err->status);
+    oto_store32(output + 4, err->line);
+    oto_store32(output + 8, err->column);
+    memcpy(output + 12, err->message, size);
+    return oto_bytes(output, 12 + size);
 }
 
 enum oto_status oto_query_error_decode(struct oto_bytes payload, struct oto_error *ret_err)

@@ -91,9 +91,11 @@ void oto_query_scan_encode(uint8_t output[OTO_QUERY_SCAN_SIZE], const struct oto
 OTO_MUST_CHECK enum oto_status oto_query_scan_decode(struct oto_bytes payload,
                                                      struct oto_query_scan *ret_scan);
 
-// An ERROR frame's payload from err and back.
-OTO_MUST_CHECK enum oto_status oto_query_error_encode(struct oto_buffer *output,
-                                                      const struct oto_error *err);
+#define OTO_QUERY_ERROR_MAX (12 + OTO_ERROR_MESSAGE_MAX)
+
+// An ERROR frame's payload from err, and back. Takes no memory, which may be what lacks.
+struct oto_bytes oto_query_error_encode(uint8_t output[OTO_QUERY_ERROR_MAX],
+                                        const struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_query_error_decode(struct oto_bytes payload,
                                                       struct oto_error *ret_err);
 

@@ -265,6 +265,48 @@ def test_kill_9_of_the_query_process(server, while_running):
     assert query_pids(one) not in ([], pids)
 
 
+def zeros(content, first, end):
+    return content[:first] + bytes(end - first) + content[end:]
+
+
+def without_pages(content):
+    group = pq.ParquetFile(io.BytesIO(content)).metadata.row_group(0)
+    return zeros(content, 4, 4 + sum(group.column(i).total_compressed_size for i in range(group.num_columns)))
+
+
+@pytest.mark.parametrize("damage, status", [
+    (without_pages, "corrupt"),
+    (lambda content: zeros(content, len(content) - 300, len(content) - 8), "corrupt"),
+    (lambda content: content[:-100], "corrupt"),
+    (lambda content: b"", "corrupt"),
+    (None, "io"),
+], ids=["pages", "footer", "cut off", "empty", "gone"])
+def test_a_damaged_file_is_not_the_fault_of_the_query(server, damage, status):
+    one = server("--flush-rows", "40", "--flush-interval", "1s")
+    for i in range(3):
+        send(one, "/v1/logs", logs(50, start=NOW + 100 * i))
+    one.wait_for(lambda: one.metric("otolith_flushes_total") >= 3, what="files")
+    path = sorted(one.data.glob("logs/**/*.parquet"))[1]
+    content = path.read_bytes()
+    everything = "SELECT count(DISTINCT SpanId), count(Body), count(LogAttributes) FROM otel_logs"
+    some = "SELECT Body FROM otel_logs WHERE LogAttributes['n'] = '7' ORDER BY ALL"
+    whole = [one.sql(everything), one.sql(some)]
+    if damage:
+        path.write_bytes(damage(content))
+    else:
+        path.unlink()
+    for sql, right in zip([everything, some], whole):
+        answer = ask(one, sql, "application/json")
+        if answer.status_code == 200:  # it did not need what is damaged
+            assert damage and answer.json() == right
+            continue
+        error = answer.json()["error"]
+        assert (answer.status_code, error["status"]) == (500, status), answer.text
+        assert status != "corrupt" or "otolith verify" in error["message"]
+    path.write_bytes(content)
+    assert [one.sql(everything), one.sql(some)] == whole
+
+
 def test_a_client_that_goes_away_ends_its_query(server):
     one = server("--query-workers", "1")
     with pytest.raises(httpx.ReadTimeout):

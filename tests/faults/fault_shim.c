@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -46,7 +47,7 @@ struct control {
     _Atomic uint32_t kinds; // 0: off
     uint32_t way;
     int32_t error;
-    uint32_t unused;
+    uint32_t own;         // of memory only what the program itself asks for, not its libraries
     uint64_t first, last; // calls that are hit, counted from 1; 0: none
     _Atomic uint64_t calls, hits;
 };
@@ -56,6 +57,7 @@ static int record_fd = -1;
 static char root[4096];
 static size_t root_size;
 static uint64_t haste = 1, begun_ns;
+static uintptr_t program_first, program_end; // where the program lies, without libraries
 static __thread int inside __attribute__((tls_model("initial-exec"))); // its own calls pass
 
 // --- the real functions ---
@@ -109,11 +111,27 @@ static uint64_t real_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static int find_program(struct dl_phdr_info *info, size_t size, void *state)
+{
+    (void)size, (void)state;
+    program_first = UINTPTR_MAX;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        uintptr_t at = info->dlpi_addr + part->p_vaddr;
+        if (part->p_type != PT_LOAD)
+            continue;
+        program_first = at < program_first ? at : program_first;
+        program_end = at + part->p_memsz > program_end ? at + part->p_memsz : program_end;
+    }
+    return 1; // it is the first of all
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("FAULT_CONTROL"), *record = getenv("FAULT_RECORD");
     const char *below = getenv("FAULT_ROOT"), *factor = getenv("FAULT_HASTE");
     find_real();
+    dl_iterate_phdr(find_program, NULL);
     begun_ns = real_now_ns();
     if (factor)
         haste = strtoull(factor, NULL, 10);
@@ -220,12 +238,19 @@ static void record(enum operation operation, const char *path, const char *other
 
 // --- memory ---
 
+static int memory_fails(const void *caller)
+{
+    uintptr_t at = (uintptr_t)caller;
+    int is_own = at >= program_first && at < program_end;
+    return (is_own || !control->own) && meet(MEMORY);
+}
+
 void *malloc(size_t size)
 {
     find_real();
     if (!real_malloc)
         return early_alloc(size);
-    return meet(MEMORY) ? NULL : real_malloc(size);
+    return memory_fails(__builtin_return_address(0)) ? NULL : real_malloc(size);
 }
 
 void *calloc(size_t count, size_t size)
@@ -233,7 +258,7 @@ void *calloc(size_t count, size_t size)
     find_real();
     if (!real_malloc)
         return early_alloc(count * size); // still zero
-    return meet(MEMORY) ? NULL : real_calloc(count, size);
+    return memory_fails(__builtin_return_address(0)) ? NULL : real_calloc(count, size);
 }
 
 void *realloc(void *block, size_t size)
@@ -241,13 +266,13 @@ void *realloc(void *block, size_t size)
     find_real();
     if (!real_malloc || is_early(block))
         abort();
-    return meet(MEMORY) ? NULL : real_realloc(block, size);
+    return memory_fails(__builtin_return_address(0)) ? NULL : real_realloc(block, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
     find_real();
-    return meet(MEMORY) ? NULL : real_aligned_alloc(alignment, size);
+    return memory_fails(__builtin_return_address(0)) ? NULL : real_aligned_alloc(alignment, size);
 }
 
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)

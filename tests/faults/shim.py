@@ -38,11 +38,12 @@ class Shim:
             self.record = folder / "fault-record"
             self.wrapper += [f"FAULT_RECORD={self.record}", f"FAULT_ROOT={record_below}"]
 
-    def arm(self, kinds, first=0, length=1, way=ONCE, error=0):
-        """Hits calls first … first + length - 1 of these kinds, from now on; first 0: only counts."""
+    def arm(self, kinds, first=0, length=1, way=ONCE, error=0, own=False):
+        """Hits calls first … first + length - 1 of these kinds, from now on; first 0: only counts. own: of memory what the
+        program asks for itself, not its libraries."""
         self.disarm()
         last = first + length - 1 if first else 0
-        self.memory[:] = LAYOUT.pack(0, way, error, 0, first, last, 0, 0)
+        self.memory[:] = LAYOUT.pack(0, way, error, own, first, last, 0, 0)
         self.memory[:4] = struct.pack("<I", kinds)
 
     def disarm(self):

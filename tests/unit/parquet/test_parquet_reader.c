@@ -413,6 +413,27 @@ static void a_wrong_checksum_is_found_and_placed(void **state)
     oto_parquet_close(reader);
 }
 
+// To Thrift a zero is a whole struct, without any field.
+static void zeros_are_no_pages(void **state)
+{
+    (void)state;
+    struct oto_parquet_reader *reader = open_selected();
+    const struct oto_parquet_chunk_info *chunk =
+        &oto_parquet_metadata_of(reader)->groups[1].chunks[4];
+    size_t at = (size_t)chunk->data_offset, size = (size_t)chunk->compressed_bytes;
+    uint8_t *kept = test_malloc(size);
+    struct page_count count = {0};
+    struct oto_error err;
+    memcpy(kept, f.file.data + at, size);
+    memset(f.file.data + at, 0, size);
+    assert_int_equal(oto_parquet_visit_pages(reader, 1, 4, count_page, &count, &err), OTO_CORRUPT);
+    assert_string_equal(err.message, "row group 1, column Body: no page header");
+    memcpy(f.file.data + at, kept, size);
+    ok(oto_parquet_visit_pages(reader, 1, 4, count_page, &count, &err));
+    test_free(kept);
+    oto_parquet_close(reader);
+}
+
 static void cut_files_are_refused(void **state)
 {
     (void)state;
@@ -529,6 +550,7 @@ int main(void)
         cmocka_unit_test(metadata_say_what_was_written),
         cmocka_unit_test(pages_and_bloom_filters_are_seen),
         cmocka_unit_test(a_wrong_checksum_is_found_and_placed),
+        cmocka_unit_test(zeros_are_no_pages),
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(flipped_bytes_do_no_harm),

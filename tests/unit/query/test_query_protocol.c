@@ -76,23 +76,25 @@ static void an_error_comes_back_as_it_was(void **state)
 {
     (void)state;
     struct oto_error err, got;
-    struct oto_buffer payload;
+    uint8_t bytes[OTO_QUERY_ERROR_MAX];
     oto_error_init(&err);
     oto_error_set(&err, OTO_DENIED, "no: %s", "ü");
     err.line = 3;
     err.column = 17;
-    oto_buffer_init(&payload, &oto_allocator_heap, 1 << 20);
-    assert_int_equal(oto_query_error_encode(&payload, &err), OTO_OK);
+    struct oto_bytes payload = oto_query_error_encode(bytes, &err);
     oto_error_init(&got);
-    assert_int_equal(oto_query_error_decode(oto_buffer_view(&payload), &got), OTO_OK);
+    assert_int_equal(oto_query_error_decode(payload, &got), OTO_OK);
     assert_int_equal(got.status, OTO_DENIED);
     assert_int_equal(got.line, 3);
     assert_int_equal(got.column, 17);
     assert_string_equal(got.message, "no: ü");
-    payload.data[0] = 0; // a status that is no failure
-    payload.data[1] = payload.data[2] = payload.data[3] = 0;
-    assert_int_equal(oto_query_error_decode(oto_buffer_view(&payload), &got), OTO_INVALID);
-    oto_buffer_release(&payload);
+    memset(bytes, 0, 4); // a status that is no failure
+    assert_int_equal(oto_query_error_decode(payload, &got), OTO_INVALID);
+    memset(err.message, 'x', sizeof(err.message) - 1); // the longest
+    err.message[sizeof(err.message) - 1] = 0;
+    payload = oto_query_error_encode(bytes, &err);
+    assert_int_equal(oto_query_error_decode(payload, &got), OTO_OK);
+    assert_string_equal(got.message, err.message);
 }
 
 static void formats_have_names(void **state)
