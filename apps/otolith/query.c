@@ -22,13 +22,22 @@ static const struct oto_option options[] = {
 
 // --- the SQL ---
 
+static enum oto_status fail_sql(enum oto_status status, struct oto_error *err)
+{
+    if (status == OTO_NO_MEMORY)
+        return oto_error_set(err, status, "no memory for the SQL");
+    return oto_error_set(err, status, "the SQL is larger than %u bytes", SQL_MAX);
+}
+
 static enum oto_status read_input(struct oto_buffer *sql, struct oto_error *err)
 {
     char block[4096];
     size_t size;
-    while ((size = fread(block, 1, sizeof(block), stdin)) > 0)
-        if (oto_buffer_append(sql, block, size) < 0)
-            return oto_error_set(err, OTO_TOO_LARGE, "the SQL is larger than %u bytes", SQL_MAX);
+    enum oto_status status = OTO_OK;
+    while (status == OTO_OK && (size = fread(block, 1, sizeof(block), stdin)) > 0)
+        status = oto_buffer_append(sql, block, size);
+    if (status < 0)
+        return fail_sql(status, err);
     return ferror(stdin) ? oto_error_set(err, OTO_IO, "standard input cannot be read") : OTO_OK;
 }
 
@@ -39,9 +48,8 @@ static enum oto_status read_sql(struct oto_buffer *sql, int count, char **argume
         return oto_error_set(err, OTO_INVALID, "more than one SQL: put it in quotes");
     if (count == 0 || strcmp(arguments[0], "-") == 0)
         return read_input(sql, err);
-    if (oto_buffer_append(sql, arguments[0], strlen(arguments[0])) < 0)
-        return oto_error_set(err, OTO_TOO_LARGE, "the SQL is larger than %u bytes", SQL_MAX);
-    return OTO_OK;
+    enum oto_status status = oto_buffer_append(sql, arguments[0], strlen(arguments[0]));
+    return status < 0 ? fail_sql(status, err) : OTO_OK;
 }
 
 // The line of the SQL that the error is about, with a caret under the place.

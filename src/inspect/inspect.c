@@ -112,6 +112,7 @@ static enum oto_status add_file(struct oto_inspection *inspection, const char *p
     inspection->json.comma = comma;
     if (inspection->json.status < 0)
         return inspection->json.status;
+    (void)oto_error_ensure(&err, status, "looking at it");
     failed(state, path, &err);
     return OTO_OK;
 }

@@ -82,11 +82,13 @@ void oto_inspect_columns(struct oto_inspection *inspection,
         inspection->json.status = status;
 }
 
+// By size, then by name: qsort keeps the order of equals here and there only.
 static int compare_sums(const void *a, const void *b)
 {
-    int64_t x = ((const struct oto_column_sum *)a)->compressed_bytes;
-    int64_t y = ((const struct oto_column_sum *)b)->compressed_bytes;
-    return (x < y) - (x > y);
+    const struct oto_column_sum *x = a, *y = b;
+    int order =
+        (x->compressed_bytes < y->compressed_bytes) - (x->compressed_bytes > y->compressed_bytes);
+    return order ? order : strcmp(x->name, y->name);
 }
 
 static void write_sum_json(struct oto_inspection *inspection, const struct oto_column_sum *sum)

@@ -193,7 +193,9 @@ static enum oto_status send_request(struct oto_query_worker *worker, const struc
     oto_buffer_init(&frame, &oto_allocator_heap, OTO_QUERY_REQUEST_MAX + OTO_QUERY_HEADER_SIZE);
     enum oto_status status = oto_query_request_encode(&frame, &request, files, count);
     if (status < 0)
-        oto_error_set(err, status, "the query and its files are too large");
+        oto_error_set(err, status,
+                      status == OTO_NO_MEMORY ? "no memory for the query and its files"
+                                              : "the query and its files are too large");
     if (status == OTO_OK)
         status = send_descriptors(worker->child.socket_fd, files, count, err);
     if (status == OTO_OK)
