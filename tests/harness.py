@@ -28,6 +28,15 @@ def binary() -> pathlib.Path:
     return pathlib.Path(os.environ.get("OTOLITH_BIN") or ROOT / "build/otolith")
 
 
+def has_ended(pid):
+    """Nothing of it holds a file any more: gone, or a zombie without threads."""
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state in "ZX" and len(os.listdir(f"/proc/{pid}/task")) == 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 class SqlError(Exception):
     def __init__(self, status: int, body):
         super().__init__(f"HTTP {status}: {body}")

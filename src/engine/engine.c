@@ -491,7 +491,9 @@ static void close_shards(struct oto_engine *engine)
         return;
     for (uint32_t i = 0; i < engine->shard_count; i++) {
         struct oto_error err;
-        if (oto_wal_close(engine->shards[i].wal, &err) < 0)
+        oto_error_init(&err);
+        enum oto_status status = oto_wal_close(engine->shards[i].wal, &err);
+        if (oto_error_ensure(&err, status, "not synced") < 0)
             oto_engine_log(engine, "error", "closing the log: %s", err.message);
         oto_shard_release(&engine->shards[i]);
     }

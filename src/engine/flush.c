@@ -344,7 +344,8 @@ static void note_success(struct oto_engine *engine)
 static void trim(struct oto_engine *engine, struct oto_wal *wal)
 {
     struct oto_error err;
-    if (oto_wal_trim(wal, &err) < 0)
+    oto_error_init(&err);
+    if (oto_error_ensure(&err, oto_wal_trim(wal, &err), "old segments stay") < 0)
         oto_engine_log(engine, "warn", "trimming the log: %s", err.message);
     oto_engine_hook(engine, OTO_FLUSH_TRIMMED);
 }

@@ -358,6 +358,7 @@ static enum oto_status add_record(struct replay *r, const struct oto_wal_record 
     struct oto_error why;
     struct oto_dedup *dedup = record->payload.size ? r->engine->dedup : NULL;
     struct oto_dedup_entry entry = dedup_entry(r, record);
+    oto_error_init(&why);
     // One that was refused after all and came again, perhaps to another shard.
     if (dedup && oto_dedup_begin(dedup, &entry) != OTO_DEDUP_NEW)
         return OTO_OK;
@@ -403,24 +404,30 @@ static enum oto_status visit_record(void *state, const struct oto_wal_record *re
 
 // --- one log ---
 
-static void load_dedup(struct replay *r)
+// Without its file repeated requests may be stored twice: what is damaged is damaged, but a lack of
+// memory passes.
+static enum oto_status load_dedup(struct replay *r, struct oto_error *err)
 {
     char path[OTO_ENGINE_PATH_MAX];
     struct oto_buffer bytes;
-    struct oto_error err;
+    struct oto_error why;
     if (!r->engine->dedup)
-        return;
+        return OTO_OK;
     oto_engine_dedup_path(r->engine, r->shard, path);
+    oto_error_init(&why);
     oto_buffer_init(&bytes, &oto_allocator_heap, SIZE_MAX / 2);
-    enum oto_status status = oto_engine_read_file(path, &bytes, &err);
+    enum oto_status status = oto_engine_read_file(path, &bytes, &why);
     if (status >= 0)
         status = oto_dedup_decode(r->engine->dedup, oto_buffer_view(&bytes), r->shard,
-                                  r->flushed_seq, oto_clock_wall_ns(), &err);
-    if (status < 0 && status != OTO_NOT_FOUND)
+                                  r->flushed_seq, oto_clock_wall_ns(), &why);
+    oto_buffer_release(&bytes);
+    if (status == OTO_NO_MEMORY)
+        return oto_error_set(err, status, "no memory for %s", path);
+    if (oto_error_ensure(&why, status, path) < 0 && status != OTO_NOT_FOUND)
         oto_engine_log(r->engine, "warn",
                        "%s is not used, repeated requests may be stored twice: %s", path,
-                       err.message);
-    oto_buffer_release(&bytes);
+                       why.message);
+    return OTO_OK;
 }
 
 // A log without marks whose shard has files already was lost or removed: it must go on counting
@@ -460,7 +467,7 @@ static enum oto_status replay_log(struct replay *r, struct oto_error *err)
     struct oto_wal_recovery found = {0};
     oto_wal_marks(r->wal, &r->flushed_seq, &r->cut_seq);
     OTO_TRY(adopt_files(r, err));
-    load_dedup(r);
+    OTO_TRY(load_dedup(r, err));
     OTO_TRY(oto_wal_replay(r->wal, visit_record, r, &found, err));
     // A begun flush whose records are all gone is left as it is: its files hold whatever there was.
     if (r->cut_seq > r->flushed_seq && r->segment)
@@ -497,12 +504,13 @@ static void remove_log(struct oto_engine *engine, uint32_t index, char *path)
     struct oto_error err;
     if (engine->shard_count == 0)
         return; // a tool at work: the server comes back
+    oto_error_init(&err);
     if (engine->dedup)
         oto_dedup_adopt(engine->dedup, index, 0);
     enum oto_status status = oto_folder_list(path, remove_entry, path, &err);
     if (status >= 0)
         status = oto_path_remove(path, &err);
-    if (status < 0)
+    if (oto_error_ensure(&err, status, path) < 0)
         oto_engine_log(engine, "warn", "removing an old log: %s", err.message);
 }
 

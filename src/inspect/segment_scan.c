@@ -163,6 +163,7 @@ static enum oto_status read_header(struct scan *s, struct oto_error *err)
 {
     struct oto_bytes bytes;
     struct oto_error why;
+    oto_error_init(&why);
     OTO_TRY(show(s, 0, OTO_WAL_SEGMENT_HEADER_BYTES, &bytes, err));
     enum oto_status status = oto_wal_segment_header_decode(bytes, &s->found->header, &why);
     s->found->is_header_good = status == OTO_OK;

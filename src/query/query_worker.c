@@ -280,6 +280,15 @@ static void pass_on(struct exchange *x, struct oto_bytes bytes)
     }
 }
 
+// After an internal error DuckDB refuses all that comes, and nobody knows what else is wrong.
+static void give_up_process(struct oto_query_worker *worker)
+{
+    oto_query_client_log(worker->client, "warn",
+                         "otolith-query %d had an internal error; another one takes the next query",
+                         worker->child.pid);
+    oto_query_worker_end(worker);
+}
+
 // OTO_AGAIN: there is more to come.
 static enum oto_status take_frame(struct exchange *x, enum oto_query_frame type,
                                   struct oto_bytes payload, struct oto_error *err)
@@ -300,6 +309,8 @@ static enum oto_status take_frame(struct exchange *x, enum oto_query_frame type,
     case OTO_QUERY_FRAME_ERROR:
         if (oto_query_error_decode(payload, err) < 0)
             break;
+        if (err->status == OTO_INTERNAL)
+            give_up_process(x->worker);
         return err->status;
     default:
         break;

@@ -15,7 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-from harness import PLAIN, SqlError
+from harness import PLAIN, SqlError, has_ended
 
 NOW = 1_760_000_000_123_456_789
 
@@ -235,15 +235,6 @@ def test_an_answer_that_grows_too_long_is_cut_off_visibly(server):
     one = server("--query-rows-max", "100000")
     with pytest.raises(httpx.RemoteProtocolError):
         ask(one, "SELECT range, repeat('x', 100) FROM range(1000000)", "application/json")
-
-
-def has_ended(pid):
-    """Nothing of it holds a file any more: gone, or a zombie without threads."""
-    try:
-        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        return state in "ZX" and len(os.listdir(f"/proc/{pid}/task")) == 1
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 @pytest.mark.parametrize("while_running", [True, False])

@@ -7,7 +7,6 @@ for want of memory; and the next query is answered.
 
 import errno
 import os
-import pathlib
 import shlex
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import httpx
 import pytest
 
 import shim as faults
-from harness import PLAIN, Server, binary
+from harness import PLAIN, Server, binary, has_ended
 from lives import ALL
 from otlp import MAKERS, PROTOBUF
 
@@ -25,7 +24,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(14400 if ALL else 300)]
 START = 1_790_000_000_000_000_000
 ROUNDS, COUNT = 5, 40
 REFUSED = (500, 503)
-OF_DUCKDB = (400, 403, 422)  # some of its own parts take a lack of memory for something else; 422: its limit of memory
+# Some parts of DuckDB take a lack of memory for something else, or for its limit (422), or keep a lock (504).
+OF_DUCKDB = (400, 403, 422, 504)
 TRACE = "00112233445566778899aabbccddeeff"
 # Name, SQL, what is accepted, parameters. Together they go through all of otolith-query.
 QUESTIONS = [
@@ -56,7 +56,8 @@ class Asked:
         script = folder / "otolith-query"
         script.write_text(f'#!/bin/sh\nexec {shlex.join(self.shim.wrapper)} {shlex.quote(str(program))} "$@"\n', encoding="ascii")
         script.chmod(0o755)
-        self.server = Server(folder, ("--flush-rows", "60", "--query-workers", "1", "--query-threads", "1", "--query-idle", "1h"),
+        self.server = Server(folder, ("--flush-rows", "60", "--query-workers", "1", "--query-threads", "1", "--query-idle", "1h",
+                                      "--query-timeout", "20s"),
                              env={"OTOLITH_QUERY_PROGRAM": str(script)}).start()
         self.fill()
         self.right = {question[0]: self.ask(question) for question in [*QUESTIONS, OTHER]}
@@ -89,21 +90,13 @@ class Asked:
     def end_process(self):
         """The server notices with the next query, so its end must be complete: all threads."""
         found = subprocess.run(["pgrep", "-P", str(self.server.pid), "otolith-query"], stdout=subprocess.PIPE, text=True)
-        if found.stdout and not is_gone(int(found.stdout)):
+        if found.stdout and not has_ended(int(found.stdout)):
             os.kill(int(found.stdout), signal.SIGKILL)
-            self.server.wait_for(lambda: is_gone(int(found.stdout)), what="its end")
+            self.server.wait_for(lambda: has_ended(int(found.stdout)), what="its end")
 
     @property
     def deaths(self):
         return self.server.log.count(" died with status ") + self.server.log.count(" did not start (exit status")
-
-
-def is_gone(pid):
-    try:
-        state = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0]
-        return state == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1
-    except OSError:
-        return True
 
 
 @pytest.fixture(scope="module")

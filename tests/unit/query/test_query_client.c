@@ -153,6 +153,29 @@ static void a_process_that_speaks_nonsense(void **state)
            OTO_INTERNAL, "protocol");
 }
 
+// DuckDB refuses all that comes after such an error.
+static void a_process_with_an_internal_error_is_replaced(void **state)
+{
+    (void)state;
+    struct oto_query_client *client =
+        client_of(READY "sleep 0.1; printf '\\17\\0\\0\\0\\5\\0\\0\\0"
+                        "\\363\\377\\377\\377\\0\\0\\0\\0\\0\\0\\0\\0bad' >&3; exec sleep 10",
+                  5000, 10);
+    struct oto_query_stats stats;
+    for (uint64_t i = 1; i <= 2; i++) {
+        struct asked asked;
+        asked_init(&asked);
+        oto_query_submit(client, &asked.query);
+        asked_wait(&asked);
+        assert_int_equal(asked.status, OTO_INTERNAL);
+        assert_string_equal(asked.message, "bad");
+        oto_query_client_stats(client, &stats);
+        assert_int_equal(stats.processes_started, i);
+    }
+    oto_query_client_free(client);
+    assert_int_equal(held, 0);
+}
+
 static void a_process_that_never_answers_is_killed(void **state)
 {
     (void)state;
@@ -244,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_program_that_ends_at_once),
         cmocka_unit_test(a_process_that_dies_while_it_runs_a_query),
         cmocka_unit_test(a_process_that_speaks_nonsense),
+        cmocka_unit_test(a_process_with_an_internal_error_is_replaced),
         cmocka_unit_test(a_process_that_never_answers_is_killed),
         cmocka_unit_test(waiting_queries_are_limited_and_cancelled),
         cmocka_unit_test(freeing_ends_what_runs),
