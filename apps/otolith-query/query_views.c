@@ -131,7 +131,6 @@ enum oto_status query_views_take(struct query_views *views, struct query_databas
     if (request->view.file_count > request->view.files.size)
         return oto_error_set(err, OTO_INTERNAL, "the request's list of files is broken");
     views->file_count = 0;
-    views->lacks_memory = 0;
     views->file_capacity = (size_t)request->view.file_count + QUERY_PICKED_FILES;
     views->files = calloc(views->file_capacity, sizeof(*views->files));
     if (!views->files)
@@ -194,6 +193,7 @@ void query_views_let_go(struct query_views *views)
     free(views->files);
     views->files = NULL;
     views->file_count = 0;
+    views->lacks_memory = 0;
     forget_picked(views);
     query_known_close(views->known, 0);
 }

@@ -45,6 +45,8 @@ QUESTIONS = [
 # Asked before each of them: the same views, other columns and files.
 OTHER = ("between", "SELECT t.SpanName, l.Body FROM traces t, logs l, metrics m WHERE t.SpanAttributes['number'] = '1' AND l.LogAttributes['number'] "
          "= '1' AND m.Attributes['number'] = '1' ORDER BY ALL", "text/csv", None)
+# Asked after each of them: refused before any file is looked at, for its own reason.
+WRONG = ("wrong", "SELEC 1", "application/json", None)
 
 
 class Asked:
@@ -128,6 +130,7 @@ def fail_at_each(asked, question, is_first, sample, kinds, refused=REFUSED, may_
         content, refusal = run(n)
         assert content is not None or refusal, f"{what}: refused without a word"
         assert content in (None, asked.right[question[0]][0]), f"{what}: another answer: {content[:2000]}"
+        assert asked.ask(WRONG, (400,))[1], what
         assert may_die or asked.deaths == deaths, f"{what}: {refusal}\n{asked.server.log[-2000:]}"
         again = asked.ask(question)
         assert again == asked.right[question[0]], f"after {what}, {refusal}: {again}"
