@@ -184,7 +184,7 @@ static enum oto_status prepare(struct answer *a, struct oto_error *err)
 static enum oto_status run_streaming(struct answer *a, const struct query_format *format,
                                      struct oto_error *err)
 {
-    struct query_output out = {.fd = a->process->io.fd, .rows_max = a->request->view.rows_max};
+    struct query_output out = {.io = &a->process->io, .rows_max = a->request->view.rows_max};
     duckdb_result result;
     oto_buffer_init(&out.buffer, &oto_allocator_heap, ROW_BYTES_MAX);
     enum oto_status status;

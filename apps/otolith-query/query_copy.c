@@ -25,13 +25,13 @@ enum oto_status query_copy_sql(int fd, const char *select, uint64_t rows_max,
     return oto_buffer_append_byte(sql, 0);
 }
 
-static enum oto_status send_file(int from, int to)
+static enum oto_status send_file(int from, struct query_io *to)
 {
     uint8_t block[16 * 1024];
     off_t offset = 0;
     ssize_t size;
     while ((size = pread(from, block, sizeof(block), offset)) > 0) {
-        OTO_TRY(query_io_send(to, OTO_QUERY_FRAME_DATA, oto_bytes(block, (size_t)size)));
+        OTO_TRY(query_io_send_data(to, oto_bytes(block, (size_t)size)));
         offset += size;
     }
     return size < 0 ? OTO_IO : OTO_OK;
@@ -62,7 +62,7 @@ enum oto_status query_copy_run(int fd, struct query_io *io, duckdb_prepared_stat
         status = oto_error_set(err, OTO_TOO_LARGE,
                                "the answer has more than %llu rows: narrow it or add LIMIT",
                                (unsigned long long)rows_max);
-    if (status == OTO_OK && (status = send_file(fd, io->fd)) < 0)
+    if (status == OTO_OK && (status = send_file(fd, io)) < 0)
         oto_error_set(err, status, "the answer could not be sent");
     if (ftruncate(fd, 0) != 0 && status == OTO_OK)
         status = oto_error_set(err, OTO_IO, "the answer could not be let go: %s", strerror(errno));

@@ -1,5 +1,6 @@
 // Frames in and out. A thread listens: it takes requests in, and while one runs it interrupts when
-// the server cancels or the time is up. When the server is gone, the process ends.
+// the server cancels or the time is up, of which none passes while the answer waits for its reader.
+// When the server is gone, the process ends.
 #include "query_process.h"
 
 #include "os/clock.h"
@@ -131,7 +132,7 @@ static void *listen(void *state)
     for (;;) {
         oto_mutex_lock(&io->lock);
         int running = io->running;
-        int late = running && oto_clock_monotonic_ns() >= io->deadline_ns;
+        int late = running && !io->held_since_ns && oto_clock_monotonic_ns() >= io->deadline_ns;
         int stopped = running && io->stop != QUERY_GOES_ON;
         oto_mutex_unlock(&io->lock);
         if (late || stopped)
@@ -196,6 +197,29 @@ enum oto_status query_io_send(int fd, enum oto_query_frame type, struct oto_byte
     oto_query_header_encode(header, type, (uint32_t)payload.size);
     OTO_TRY(oto_socket_send(fd, header, sizeof(header), NULL, 0, NULL));
     return payload.size ? oto_socket_send(fd, payload.data, payload.size, NULL, 0, NULL) : OTO_OK;
+}
+
+static void hold(struct query_io *io)
+{
+    oto_mutex_lock(&io->lock);
+    io->held_since_ns = oto_clock_monotonic_ns();
+    oto_mutex_unlock(&io->lock);
+}
+
+static void go_on(struct query_io *io)
+{
+    oto_mutex_lock(&io->lock);
+    io->deadline_ns += oto_clock_monotonic_ns() - io->held_since_ns;
+    io->held_since_ns = 0;
+    oto_mutex_unlock(&io->lock);
+}
+
+enum oto_status query_io_send_data(struct query_io *io, struct oto_bytes bytes)
+{
+    hold(io);
+    enum oto_status status = query_io_send(io->fd, OTO_QUERY_FRAME_DATA, bytes);
+    go_on(io);
+    return status;
 }
 
 void query_io_send_error(int fd, const struct oto_error *err)

@@ -11,8 +11,7 @@ enum oto_status query_output_flush(struct query_output *out, int last)
     while (out->buffer.size - at >= OTO_QUERY_DATA_MAX || (last && at < out->buffer.size)) {
         size_t rest = out->buffer.size - at;
         size_t size = rest < OTO_QUERY_DATA_MAX ? rest : OTO_QUERY_DATA_MAX;
-        OTO_TRY(
-            query_io_send(out->fd, OTO_QUERY_FRAME_DATA, oto_bytes(out->buffer.data + at, size)));
+        OTO_TRY(query_io_send_data(out->io, oto_bytes(out->buffer.data + at, size)));
         at += size;
     }
     if (at) {

@@ -45,7 +45,8 @@ struct query_io {
     int has_request;
     int running;
     enum query_stop stop;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns;   // moves on by the time for which the answer is held back
+    uint64_t held_since_ns; // 0: it is not
 };
 
 OTO_MUST_CHECK enum oto_status query_io_start(struct query_io *io, int fd,
@@ -58,6 +59,9 @@ enum query_stop query_io_stopped(struct query_io *io);
 void query_io_done(struct query_io *io);
 OTO_MUST_CHECK enum oto_status query_io_send(int fd, enum oto_query_frame type,
                                              struct oto_bytes payload);
+// The next bytes of the answer, OTO_QUERY_DATA_MAX at most. Waits while the server holds it back,
+// which is not counted as time of the query.
+OTO_MUST_CHECK enum oto_status query_io_send_data(struct query_io *io, struct oto_bytes bytes);
 void query_io_send_error(int fd, const struct oto_error *err);
 void query_request_release(struct query_request *request);
 
@@ -311,7 +315,7 @@ OTO_MUST_CHECK enum oto_status query_value_text(const struct query_column *colum
 // --- query_output.c, query_format_*.c: the answer ---
 
 struct query_output {
-    int fd;
+    struct query_io *io;
     struct oto_buffer buffer;
     uint64_t rows, rows_max;
     struct query_column *columns;

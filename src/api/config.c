@@ -76,7 +76,7 @@ const struct oto_config_key oto_config_keys[] = {
     {"query_memory_limit", OTO_CONFIG_SIZE, FIELD(query_memory_limit), "1GiB", 32 * MIB, 1024 * GIB,
      NULL, "SIZE", "Memory of a query process's engine; a query that needs more fails."},
     {"query_timeout", OTO_CONFIG_DURATION, FIELD(query_timeout_ms), "60s", 10, DAY_MS, NULL, "TIME",
-     "Longest run of a query."},
+     "Longest run of a query. The time that its answer waits for its reader is not counted."},
     {"query_rows_max", OTO_CONFIG_COUNT, FIELD(query_rows_max), "1000000", 1, UINT32_MAX, NULL, "N",
      "Most rows of an answer; a query with more fails."},
     {"query_idle", OTO_CONFIG_DURATION, FIELD(query_idle_ms), "60s", 100, DAY_MS, NULL, "TIME",

@@ -204,6 +204,34 @@ def test_a_query_that_runs_away_is_ended_by_time(server):
     assert one.sql("SELECT 1 AS a") == [{"a": 1}]
 
 
+@pytest.mark.parametrize("accept", ["text/csv", "application/vnd.apache.arrow.stream"])
+def test_the_time_of_a_slow_reader_is_not_the_querys(server, accept):
+    one = server("--query-timeout", "2s")
+    sql = "SELECT repeat('x', 1000) AS x FROM range(30000)"  # more than sockets and the server hold for a reader
+    with httpx.stream("POST", one.http + "/api/v1/sql", headers={"Accept": accept}, json={"sql": sql}, timeout=60,
+                      verify=PLAIN) as answer:
+        parts = answer.iter_raw()
+        begin = next(parts)
+        time.sleep(3)
+        content = begin + b"".join(parts)
+    if accept == "text/csv":
+        assert content == b"x\r\n" + (b"x" * 1000 + b"\r\n") * 30000
+    else:
+        assert pa.ipc.open_stream(content).read_all()["x"].to_pylist() == ["x" * 1000] * 30000
+
+
+def test_a_query_that_runs_away_after_its_first_rows_is_broken_off(server):
+    one = server("--query-timeout", "1s")
+    sql = "FROM range(1000000000000) WHERE range < 500000 OR sin(range) > 2"
+    with pytest.raises(httpx.RemoteProtocolError):
+        with httpx.stream("POST", one.http + "/api/v1/sql", headers={"Accept": "text/csv"}, json={"sql": sql}, timeout=60,
+                          verify=PLAIN) as answer:
+            assert answer.status_code == 200
+            for _ in answer.iter_raw():
+                pass
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+
+
 def test_a_recursive_query_is_ended(server):
     one = server("--query-timeout", "1s", "--query-memory-limit", "64MiB")
     answer = ask(one, "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t", "application/json")
