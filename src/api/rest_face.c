@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "base/timestamp.h"
+#include "net/http_accept.h"
 #include "os/clock.h"
 #include "os/thread.h"
 #include "wire/json.h"
@@ -278,19 +279,11 @@ static int contains(struct oto_bytes text, const char *part)
 
 static enum oto_query_format accepted_format(const struct oto_http_request *request)
 {
-    static const struct {
-        const char *type;
-        enum oto_query_format format;
-    } formats[] = {{"application/x-ndjson", OTO_QUERY_NDJSON},
-                   {"text/csv", OTO_QUERY_CSV},
-                   {"application/vnd.apache.arrow.stream", OTO_QUERY_ARROW},
-                   {"application/vnd.apache.parquet", OTO_QUERY_PARQUET},
-                   {"text/plain", OTO_QUERY_TABLE}};
-    struct oto_bytes accept = oto_http_header(request, "accept");
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-        if (contains(accept, formats[i].type))
-            return formats[i].format;
-    return OTO_QUERY_JSON;
+    const char *types[OTO_QUERY_FORMAT_COUNT];
+    for (int i = 0; i < OTO_QUERY_FORMAT_COUNT; i++)
+        types[i] = oto_query_format_content_type((enum oto_query_format)i);
+    size_t chosen = oto_http_accept_choose(request, types, OTO_QUERY_FORMAT_COUNT);
+    return chosen < OTO_QUERY_FORMAT_COUNT ? (enum oto_query_format)chosen : OTO_QUERY_JSON;
 }
 
 int oto_rest_begin(struct oto_call *call)

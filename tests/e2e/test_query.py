@@ -153,6 +153,21 @@ def test_every_type_as_arrow(server):
     assert row["i8"] == 1 and row["u64"] == 3 and row["fl"] == [1, 2] and row["bo"] is True
 
 
+@pytest.mark.parametrize("accepts, content_type", [
+    ([], "application/json"),
+    (["application/json, text/plain, */*"], "application/json"),
+    (["text/plain;q=0.5, text/csv"], "text/csv; charset=utf-8; header=present"),
+    (["text/html, application/*;q=0.5", "application/json;q=0.1"], "application/x-ndjson"),
+    (["text/csv;q=0"], "application/json"),
+], ids=["none", "in order", "by weight", "by wildcard", "only refused"])
+def test_the_format_is_what_the_client_likes_best(server, accepts, content_type):
+    headers = [("Content-Type", "application/sql"), *[("Accept", accept) for accept in accepts]]
+    with httpx.Client(verify=PLAIN) as client:
+        del client.headers["Accept"]
+        answer = client.post(server().http + "/api/v1/sql", headers=headers, content="SELECT 1 AS a")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, content_type)
+
+
 def test_no_rows_in_every_format(server):
     one = server()
     sql = "SELECT 1 AS a WHERE false"
