@@ -27,13 +27,15 @@ static enum oto_status find_spare(void *state, const struct oto_folder_entry *en
 {
     struct oto_wal *wal = state;
     char *end;
-    if (!entry->is_file || strlen(entry->name) != 16 + 5 || strcmp(entry->name + 16, ".free") != 0)
-        return OTO_OK;
     uint64_t ordinal = strtoull(entry->name, &end, 16);
-    if (end != entry->name + 16)
+    int is_spare = strcmp(end, ".free") == 0;
+    if (!entry->is_file || end != entry->name + 16 ||
+        (!is_spare && strcmp(end, ".wal.corrupt") != 0))
         return OTO_OK;
-    if (ordinal >= wal->next_ordinal)
+    if (ordinal >= wal->next_ordinal) // a number that was used names no other file
         wal->next_ordinal = ordinal + 1;
+    if (!is_spare)
+        return OTO_OK;
     if (wal->spare_count < OTO_WAL_SPARE_MAX) {
         wal->spares[wal->spare_count++] = ordinal;
         return OTO_OK;

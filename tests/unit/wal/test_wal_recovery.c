@@ -92,6 +92,25 @@ static void damage_in_the_middle_costs_one_record_and_keeps_the_file(void **stat
     owner_free(o);
 }
 
+static void a_segment_kept_aside_keeps_its_number(void **state)
+{
+    (void)state;
+    struct owner *o = owner_new();
+    char path[128], kept[160];
+    start(o);
+    append_all(o, 1, 1);
+    stop(o);
+    segment_path(o, 1, path);
+    snprintf(kept, sizeof kept, "%s.corrupt", path);
+    assert_int_equal(rename(path, kept), 0);
+    start(o);
+    append_all(o, 1, 1);
+    stop(o);
+    assert_false(exists(path)); // else it would be renamed over the other, should it be damaged
+    assert_true(exists(kept));
+    owner_free(o);
+}
+
 static void a_lost_header_costs_no_record(void **state)
 {
     (void)state;
@@ -206,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_tail_torn_at_any_byte_loses_only_the_torn_record),
         cmocka_unit_test(a_file_cut_short_at_any_byte_loses_only_the_torn_record),
         cmocka_unit_test(damage_in_the_middle_costs_one_record_and_keeps_the_file),
+        cmocka_unit_test(a_segment_kept_aside_keeps_its_number),
         cmocka_unit_test(a_lost_header_costs_no_record),
         cmocka_unit_test(a_newer_format_is_refused_not_truncated),
         cmocka_unit_test(files_of_the_log_go_while_it_is_read),
