@@ -93,10 +93,16 @@ static void remove_entry(struct oto_dedup *d, struct oto_dedup_entry *entry)
     entry->state = STATE_GONE;
 }
 
+static uint64_t time_between(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns - b_ns : b_ns - a_ns;
+}
+
+// One from the future, too: the clock was set back since.
 static int is_expired(const struct oto_dedup *d, const struct oto_dedup_entry *entry,
                       uint64_t now_ns)
 {
-    return now_ns > entry->received_ns && now_ns - entry->received_ns > d->window_ns;
+    return time_between(now_ns, entry->received_ns) > d->window_ns;
 }
 
 static void drop_oldest(struct oto_dedup *d)
@@ -131,13 +137,19 @@ static int is_crowded(const struct oto_dedup *d)
     return d->count >= (d->slot_mask + 1) / 2 && d->slot_mask < d->slot_mask_max;
 }
 
-static void add_entry(struct oto_dedup *d, const struct oto_dedup_entry *entry)
+#define KEEP_ALL 0u // as the time: records are restored log by log, not in order of their times
+
+static int is_over(const struct oto_dedup *d, const struct oto_dedup_entry *entry, uint64_t now_ns)
+{
+    return entry->state == STATE_GONE || (now_ns != KEEP_ALL && is_expired(d, entry, now_ns));
+}
+
+// What is past its window at now_ns goes.
+static void add_entry(struct oto_dedup *d, const struct oto_dedup_entry *entry, uint64_t now_ns)
 {
     if (is_crowded(d) && !grow_slots(d))
         drop_oldest(d);
-    while (d->count == d->capacity ||
-           (d->count > 0 && (d->entries[d->first].state == STATE_GONE ||
-                             is_expired(d, &d->entries[d->first], entry->received_ns))))
+    while (d->count == d->capacity || (d->count > 0 && is_over(d, &d->entries[d->first], now_ns)))
         drop_oldest(d);
     uint32_t place = (d->first + d->count++) % d->capacity;
     d->entries[place] = *entry;
@@ -166,7 +178,7 @@ enum oto_dedup_state oto_dedup_look(struct oto_dedup *d, struct oto_dedup_entry 
     enum oto_dedup_state state = OTO_DEDUP_NEW;
     oto_mutex_lock(&d->lock);
     const struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
-    if (found) {
+    if (found && found->state != OTO_DEDUP_REFUSED) {
         state = (enum oto_dedup_state)found->state;
         entry->item_count = found->item_count;
     }
@@ -179,12 +191,15 @@ enum oto_dedup_state oto_dedup_begin(struct oto_dedup *d, struct oto_dedup_entry
     enum oto_dedup_state state = OTO_DEDUP_NEW;
     oto_mutex_lock(&d->lock);
     struct oto_dedup_entry *found = find_live(d, entry);
-    if (found) {
+    if (found && found->state != OTO_DEDUP_REFUSED) {
         state = (enum oto_dedup_state)found->state;
         entry->item_count = found->item_count;
     } else {
+        entry->resent = found != NULL;
         entry->state = OTO_DEDUP_PENDING;
-        add_entry(d, entry);
+        if (found)
+            remove_entry(d, found);
+        add_entry(d, entry, entry->received_ns);
     }
     oto_mutex_unlock(&d->lock);
     return state;
@@ -207,21 +222,46 @@ void oto_dedup_forget(struct oto_dedup *d, uint64_t hash_low, uint64_t hash_high
 {
     oto_mutex_lock(&d->lock);
     struct oto_dedup_entry *found = find_entry(d, hash_low, hash_high);
-    if (found)
+    if (found && found->resent)
+        found->state = OTO_DEDUP_REFUSED; // the copy before it may be in a log still
+    else if (found)
         remove_entry(d, found);
     oto_mutex_unlock(&d->lock);
 }
 
-int oto_dedup_restore(struct oto_dedup *d, const struct oto_dedup_entry *entry)
+void oto_dedup_refuse(struct oto_dedup *d, uint64_t hash_low, uint64_t hash_high)
+{
+    oto_mutex_lock(&d->lock);
+    struct oto_dedup_entry *found = find_entry(d, hash_low, hash_high);
+    if (found)
+        found->state = OTO_DEDUP_REFUSED;
+    oto_mutex_unlock(&d->lock);
+}
+
+int oto_dedup_is_copy(struct oto_dedup *d, const struct oto_dedup_entry *entry)
+{
+    oto_mutex_lock(&d->lock);
+    struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
+    // Within one log the refused one is void, as the other has its number or a later file.
+    int is_copy = found && (found->resent || entry->resent) &&
+                  (found->shard != entry->shard || found->seq == 0) &&
+                  time_between(found->received_ns, entry->received_ns) <= d->window_ns;
+    if (is_copy && !entry->resent)
+        found->resent = 0; // it came again once
+    oto_mutex_unlock(&d->lock);
+    return is_copy;
+}
+
+void oto_dedup_restore(struct oto_dedup *d, const struct oto_dedup_entry *entry)
 {
     struct oto_dedup_entry stored = *entry;
     stored.state = OTO_DEDUP_STORED;
     oto_mutex_lock(&d->lock);
-    int known = find_live(d, entry) != NULL;
-    if (!known)
-        add_entry(d, &stored);
+    struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
+    if (found)
+        remove_entry(d, found);
+    add_entry(d, &stored, KEEP_ALL);
     oto_mutex_unlock(&d->lock);
-    return known;
 }
 
 void oto_dedup_adopt(struct oto_dedup *d, uint32_t from_shard, uint32_t to_shard)
@@ -257,7 +297,7 @@ static enum oto_status encode_slice(struct oto_dedup *d, uint32_t from, uint32_t
         oto_store64(out + 24, entry->seq);
         oto_store32(out + 32, entry->item_count);
         oto_store16(out + 36, entry->shard);
-        oto_store16(out + 38, 0);
+        oto_store16(out + 38, entry->resent);
         output->size += ENTRY_BYTES;
     }
     return OTO_OK;
@@ -315,6 +355,7 @@ enum oto_status oto_dedup_decode(struct oto_dedup *d, struct oto_bytes bytes, ui
             .seq = oto_load64(in + 24),
             .item_count = oto_load32(in + 32),
             .shard = (uint16_t)shard,
+            .resent = (uint8_t)oto_load16(in + 38),
         };
         if (entry.seq <= flushed_seq && !is_expired(d, &entry, now_ns))
             oto_dedup_restore(d, &entry);

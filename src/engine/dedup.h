@@ -13,14 +13,15 @@ struct oto_dedup_entry {
     uint64_t seq;         // of the shard's log
     uint32_t item_count;
     uint16_t shard;
-    uint8_t state; // enum oto_dedup_state
-    uint8_t reserved;
+    uint8_t state;  // enum oto_dedup_state
+    uint8_t resent; // a copy was refused before this one, and may be in a log all the same
 };
 
 enum oto_dedup_state {
     OTO_DEDUP_NEW,     // not seen: it is noted as pending now
     OTO_DEDUP_PENDING, // the first one has no outcome yet
     OTO_DEDUP_STORED,
+    OTO_DEDUP_REFUSED, // within: its log failed. Whoever asks is told NEW
 };
 
 // NULL when out of memory.
@@ -28,15 +29,21 @@ struct oto_dedup *oto_dedup_new(uint32_t capacity, uint64_t window_ns);
 void oto_dedup_free(struct oto_dedup *dedup);
 
 // Looks a request up and notes it as pending when it is new. entry: hash, received_ns, shard;
-// item_count is set when it is STORED.
+// item_count is set when it is STORED, resent when it is NEW.
 enum oto_dedup_state oto_dedup_begin(struct oto_dedup *dedup, struct oto_dedup_entry *entry);
 // As it is now, noting nothing: OTO_DEDUP_NEW when it is not known (any more).
 enum oto_dedup_state oto_dedup_look(struct oto_dedup *dedup, struct oto_dedup_entry *entry);
-// Its outcome: stored as record seq, or (forget) as if it had never been.
+// Its outcome: stored as record seq; or (forget) as if it had never been; or (refuse) the same, but
+// its log failed, which may hold it: what comes again is resent.
 void oto_dedup_settle(struct oto_dedup *dedup, const struct oto_dedup_entry *entry);
 void oto_dedup_forget(struct oto_dedup *dedup, uint64_t hash_low, uint64_t hash_high);
-// At replay: notes a stored one. 1 when the same request is there already: the record is a repeat.
-int oto_dedup_restore(struct oto_dedup *dedup, const struct oto_dedup_entry *entry);
+void oto_dedup_refuse(struct oto_dedup *dedup, uint64_t hash_low, uint64_t hash_high);
+
+// At replay. Every record was new to the server that logged it and is to be stored, but for one
+// case: it was refused after all and came again (resent) to another log. 1: the other is stored.
+int oto_dedup_is_copy(struct oto_dedup *dedup, const struct oto_dedup_entry *entry);
+// Notes a stored one, however old, in place of one of the same hash.
+void oto_dedup_restore(struct oto_dedup *dedup, const struct oto_dedup_entry *entry);
 
 // Makes one shard's entries another's, of no particular record: their log is gone, the requests are
 // still known.

@@ -90,6 +90,7 @@ struct oto_ingest {
     uint64_t seq;
     struct oto_ingest *next;
     uint64_t hash_low, hash_high, staged_bytes;
+    int resent; // its log failed when it came before
 };
 // 1: rows and log have the request, `done` comes later. 0: `done` was called, and the ingest may be
 // gone, or this is a repetition whose first has no outcome yet.

@@ -23,6 +23,10 @@
 #define OTO_ENGINE_BASE_BYTES                                                                      \
     (12u << 20) // of the memory limit: code, stacks, connections, what is not counted
 
+// Flag of a logged request: a copy of it was refused before, because its log failed, and may be in
+// that log all the same.
+#define OTO_RECORD_RESENT 1u
+
 // Where a crash may fall in a flush; a test stops the process there.
 enum oto_flush_point {
     OTO_FLUSH_BEGUN,

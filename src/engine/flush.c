@@ -9,6 +9,7 @@
 //   5. the log is trimmed.
 // A crash before 4 does the same again from the log under the same names.
 #include "engine/engine_internal.h"
+#include "engine/flush_note.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -53,25 +54,13 @@ static enum oto_status note_file(struct new_files *files, enum oto_table table,
     return OTO_OK;
 }
 
-// The rows of each table that a flush wrote, in the metadata of each of its files: that a file is
-// missing can be told from any other (`otolith verify`).
-#define FLUSH_NOTE_KEY "otolith.flush"
-#define FLUSH_NOTE_MAX 512
-
-static void flush_note(const struct oto_segment *segment, char note[FLUSH_NOTE_MAX])
+static void flush_note(const struct oto_segment *segment, char text[OTO_FLUSH_NOTE_MAX])
 {
-    const char *comma = "";
-    int size = snprintf(note, FLUSH_NOTE_MAX,
-                        "{\"shard\":%u,\"first\":%" PRIu64 ",\"last\":%" PRIu64 ",\"rows\":{",
-                        segment->shard, segment->first_seq, segment->last_seq);
-    for (int t = 0; t < OTO_TABLE_COUNT; t++) {
-        if (!segment->committed_rows[t])
-            continue;
-        size += snprintf(note + size, FLUSH_NOTE_MAX - (size_t)size, "%s\"%s\":%u", comma,
-                         oto_table_folder((enum oto_table)t), segment->committed_rows[t]);
-        comma = ",";
-    }
-    snprintf(note + size, FLUSH_NOTE_MAX - (size_t)size, "}}");
+    struct oto_flush_note note = {
+        .shard = segment->shard, .first_seq = segment->first_seq, .last_seq = segment->last_seq};
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        note.rows[t] = segment->committed_rows[t];
+    oto_flush_note_print(&note, text);
 }
 
 static enum oto_status encode(struct oto_engine *engine, enum oto_table table,
@@ -81,8 +70,8 @@ static enum oto_status encode(struct oto_engine *engine, enum oto_table table,
                               struct oto_error *err)
 {
     struct oto_parquet_options options;
-    char text[FLUSH_NOTE_MAX];
-    struct oto_parquet_note note = {FLUSH_NOTE_KEY, text};
+    char text[OTO_FLUSH_NOTE_MAX];
+    struct oto_parquet_note note = {OTO_FLUSH_NOTE_KEY, text};
     char created_by[128];
     snprintf(created_by, sizeof created_by, "otolith version %s", engine->version);
     oto_parquet_options_default(&options);

@@ -1,4 +1,5 @@
 // From the logs to files: what a crash left unflushed.
+#include "engine/begun_flush.h"
 #include "engine/engine_internal.h"
 
 #include <inttypes.h>
@@ -33,72 +34,10 @@ struct replay {
     uint64_t cut_seq;     // a begun flush of (flushed_seq, cut_seq] is done again as a whole
     struct oto_segment *segment;
     uint64_t uncounted_bytes;
-    uint64_t poisoned;
+    uint64_t cut_records; // of that flush, that the log gave
+    uint64_t poisoned, copies;
     struct flush_behind behind;
 };
-
-// --- a begun flush ---
-
-// Names of the files that the begun flush left, to remove those that its second run does not write
-// again.
-struct old_files {
-    char **names;
-    enum oto_table *tables;
-    size_t count;
-};
-
-static enum oto_status find_old_files(const struct replay *r, struct old_files *old,
-                                      struct oto_error *err)
-{
-    *old = (struct old_files){0};
-    for (int table = 0; table < OTO_TABLE_COUNT; table++) {
-        const struct oto_catalogue_table *files = &r->engine->tables[table];
-        for (size_t i = 0; i < files->count; i++) {
-            const struct oto_catalogue_file *file = &files->files[i];
-            if (file->shard != r->shard || file->first_seq != r->flushed_seq + 1 ||
-                file->last_seq != r->cut_seq)
-                continue;
-            char **names = realloc(old->names, (old->count + 1) * sizeof *names);
-            if (names)
-                old->names = names;
-            enum oto_table *tables = realloc(old->tables, (old->count + 1) * sizeof *tables);
-            if (tables)
-                old->tables = tables;
-            char *name = names && tables ? strdup(file->name) : NULL;
-            if (!name)
-                return oto_error_set(err, OTO_NO_MEMORY, "no memory to list files");
-            old->names[old->count] = name;
-            old->tables[old->count++] = (enum oto_table)table;
-        }
-    }
-    return OTO_OK;
-}
-
-// A file of the begun flush that was written anew has a known row count; the others hold rows that
-// are elsewhere now.
-static enum oto_status remove_old_files(struct replay *r, const struct old_files *old,
-                                        struct oto_error *err)
-{
-    for (size_t k = 0; k < old->count; k++) {
-        struct oto_catalogue_table *files = &r->engine->tables[old->tables[k]];
-        for (size_t i = 0; i < files->count; i++) {
-            if (strcmp(files->files[i].name, old->names[k]) != 0 || files->files[i].row_count > 0)
-                continue;
-            OTO_TRY(r->engine->store->operations->remove(r->engine->store, old->names[k], err));
-            oto_catalogue_remove(files, i);
-            break;
-        }
-    }
-    return OTO_OK;
-}
-
-static void old_files_release(struct old_files *old)
-{
-    for (size_t i = 0; i < old->count; i++)
-        free(old->names[i]);
-    free(old->names);
-    free(old->tables);
-}
 
 // --- pieces ---
 
@@ -236,22 +175,47 @@ static enum oto_status new_segment(struct replay *r, struct oto_error *err)
     return r->segment ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "no memory to recover rows");
 }
 
+// The begun flush, whose records are acknowledged all. Where the log lacks some of them, files that
+// have all rows stay.
+static enum oto_status flush_again(struct replay *r, const struct oto_begun_flush *begun,
+                                   struct oto_error *err)
+{
+    uint64_t missing = r->cut_seq - r->flushed_seq - r->cut_records;
+    int is_whole = 0;
+    if (missing) {
+        OTO_TRY(oto_begun_flush_is_whole(begun, &is_whole, err));
+        oto_engine_log(r->engine, "error",
+                       "log of shard %u: %" PRIu64 " of the requests %" PRIu64 " to %" PRIu64
+                       " cannot be read any more: %s",
+                       r->shard, missing, r->flushed_seq + 1, r->cut_seq,
+                       is_whole ? "files have their rows" : "their rows are lost");
+    }
+    r->segment->flushed = is_whole; // what follows the files is still to be done
+    OTO_TRY(flush_patiently(r, r->segment, err));
+    return missing ? OTO_OK : oto_begun_flush_remove_rest(begun, err);
+}
+
+static enum oto_status redo_flush(struct replay *r, struct oto_error *err)
+{
+    struct oto_begun_flush begun;
+    enum oto_status status =
+        oto_begun_flush_find(r->engine, r->shard, r->flushed_seq + 1, r->cut_seq, &begun, err);
+    if (status >= 0)
+        status = flush_again(r, &begun, err);
+    oto_begun_flush_release(&begun);
+    return status;
+}
+
 // Everything up to last_seq is in the segment: brings it into files.
 static enum oto_status finish_piece(struct replay *r, uint64_t last_seq, struct oto_error *err)
 {
-    struct old_files old = {0};
-    int again = r->cut_seq > r->flushed_seq;
     OTO_TRY(wait_behind(r, err));
     if (!r->segment)
         OTO_TRY(new_segment(r, err));
     r->segment->last_seq = last_seq;
     oto_segment_seal(r->segment);
-    enum oto_status status = again ? find_old_files(r, &old, err) : OTO_OK;
-    if (status >= 0)
-        status = flush_patiently(r, r->segment, err);
-    if (status >= 0 && again)
-        status = remove_old_files(r, &old, err);
-    old_files_release(&old);
+    enum oto_status status =
+        r->cut_seq > r->flushed_seq ? redo_flush(r, err) : flush_patiently(r, r->segment, err);
     oto_segment_unref(r->segment);
     r->segment = NULL;
     r->flushed_seq = last_seq;
@@ -299,6 +263,7 @@ static struct oto_dedup_entry dedup_entry(const struct replay *r,
         .received_ns = record->received_ns,
         .seq = record->seq,
         .shard = (uint16_t)r->shard,
+        .resent = record->flags & OTO_RECORD_RESENT,
     };
 }
 
@@ -359,21 +324,20 @@ static enum oto_status add_record(struct replay *r, const struct oto_wal_record 
     struct oto_dedup *dedup = record->payload.size ? r->engine->dedup : NULL;
     struct oto_dedup_entry entry = dedup_entry(r, record);
     oto_error_init(&why);
-    // One that was refused after all and came again, perhaps to another shard.
-    if (dedup && oto_dedup_begin(dedup, &entry) != OTO_DEDUP_NEW)
+    if (dedup && oto_dedup_is_copy(dedup, &entry)) {
+        r->copies++;
         return OTO_OK;
+    }
     enum oto_status status = decode_patiently(r, record, &result, &why, err);
     if (oto_status_retryable(status))
         return status; // the log keeps it
     if (status < 0) {
         r->poisoned++;
-        if (dedup)
-            oto_dedup_forget(dedup, entry.hash_low, entry.hash_high);
         return quarantine(r, record, &why, err);
     }
     entry.item_count = (uint32_t)(result.accepted + result.rejected);
     if (dedup)
-        oto_dedup_settle(dedup, &entry);
+        oto_dedup_restore(dedup, &entry);
     add_rows(r, record, &result);
     return OTO_OK;
 }
@@ -396,6 +360,7 @@ static enum oto_status visit_record(void *state, const struct oto_wal_record *re
         return oto_error_set(err, OTO_UNAVAILABLE, "stopped while recovering");
     if (r->cut_seq > r->flushed_seq && record->seq > r->cut_seq)
         OTO_TRY(finish_piece(r, r->cut_seq, err));
+    r->cut_records += record->seq <= r->cut_seq;
     OTO_TRY(add_record(r, record, err));
     if (r->segment && r->cut_seq <= r->flushed_seq && piece_is_full(r))
         OTO_TRY(pass_piece(r, record->seq, err));
@@ -449,28 +414,27 @@ static enum oto_status adopt_files(struct replay *r, struct oto_error *err)
     return oto_wal_checkpoint(r->wal, last_seq, last_seq, err);
 }
 
-static void count_recovery(struct oto_engine *engine, uint32_t shard,
-                           const struct oto_wal_recovery *found, uint64_t poisoned)
+static void count_recovery(const struct replay *r, const struct oto_wal_recovery *found)
 {
+    struct oto_engine *engine = r->engine;
     atomic_fetch_add(&engine->recovered_records, found->records);
     atomic_fetch_add(&engine->recovered_torn_bytes, found->torn_bytes);
     atomic_fetch_add(&engine->recovered_corrupt_segments, found->corrupt_segments);
     if (found->records || found->torn_bytes || found->corrupt_segments)
-        oto_engine_log(engine, found->corrupt_segments || poisoned ? "error" : "info",
+        oto_engine_log(engine, found->corrupt_segments || r->poisoned ? "error" : "info",
                        "log of shard %u: %" PRIu64 " requests recovered, %" PRIu64
-                       " torn bytes cut off, %" PRIu64 " damaged segments, %" PRIu64 " unreadable",
-                       shard, found->records, found->torn_bytes, found->corrupt_segments, poisoned);
+                       " of them in another log, too, %" PRIu64 " torn bytes cut off, %" PRIu64
+                       " damaged segments, %" PRIu64 " unreadable",
+                       r->shard, found->records, r->copies, found->torn_bytes,
+                       found->corrupt_segments, r->poisoned);
 }
 
 static enum oto_status replay_log(struct replay *r, struct oto_error *err)
 {
     struct oto_wal_recovery found = {0};
     oto_wal_marks(r->wal, &r->flushed_seq, &r->cut_seq);
-    OTO_TRY(adopt_files(r, err));
-    OTO_TRY(load_dedup(r, err));
     OTO_TRY(oto_wal_replay(r->wal, visit_record, r, &found, err));
-    // A begun flush whose records are all gone is left as it is: its files hold whatever there was.
-    if (r->cut_seq > r->flushed_seq && r->segment)
+    if (r->cut_seq > r->flushed_seq)
         OTO_TRY(finish_piece(r, r->cut_seq, err));
     uint64_t last_seq = found.last_seq > r->cut_seq ? found.last_seq : r->cut_seq;
     if (r->segment)
@@ -479,7 +443,7 @@ static enum oto_status replay_log(struct replay *r, struct oto_error *err)
     if (last_seq > r->flushed_seq || r->cut_seq > r->flushed_seq)
         OTO_TRY(oto_wal_checkpoint(r->wal, last_seq, last_seq, err));
     r->flushed_seq = last_seq;
-    count_recovery(r->engine, r->shard, &found, r->poisoned);
+    count_recovery(r, &found);
     return oto_wal_trim(r->wal, err);
 }
 
@@ -514,16 +478,36 @@ static void remove_log(struct oto_engine *engine, uint32_t index, char *path)
         oto_engine_log(engine, "warn", "removing an old log: %s", err.message);
 }
 
+static enum oto_status open_log(struct replay *r, struct oto_shard *shard, char *ret_path,
+                                struct oto_error *err)
+{
+    struct oto_wal_options options = r->engine->options.wal;
+    options.committed = oto_shard_committed;
+    options.state = shard;
+    snprintf(ret_path, OTO_ENGINE_PATH_MAX, "%s/wal/%u", r->engine->data_path, r->shard);
+    return oto_wal_open(ret_path, &options, &r->wal, err);
+}
+
+// What is known of a log before any is replayed.
+static enum oto_status prepare_log(struct oto_engine *engine, uint32_t index, struct oto_error *err)
+{
+    char path[OTO_ENGINE_PATH_MAX];
+    struct replay r = {.engine = engine, .shard = index};
+    OTO_TRY(open_log(&r, NULL, path, err));
+    oto_wal_marks(r.wal, &r.flushed_seq, &r.cut_seq);
+    enum oto_status status = adopt_files(&r, err);
+    if (status >= 0)
+        status = load_dedup(&r, err);
+    enum oto_status closed = oto_wal_close(r.wal, status >= 0 ? err : NULL);
+    return status < 0 ? status : closed;
+}
+
 static enum oto_status recover_log(struct oto_engine *engine, uint32_t index, struct oto_error *err)
 {
     char path[OTO_ENGINE_PATH_MAX];
-    struct oto_wal_options options = engine->options.wal;
     struct oto_shard *shard = index < engine->shard_count ? &engine->shards[index] : NULL;
     struct replay r = {.engine = engine, .shard = index};
-    options.committed = oto_shard_committed;
-    options.state = shard;
-    snprintf(path, sizeof path, "%s/wal/%u", engine->data_path, index);
-    OTO_TRY(oto_wal_open(path, &options, &r.wal, err));
+    OTO_TRY(open_log(&r, shard, path, err));
     behind_init(&r);
     enum oto_status status = replay_log(&r, err);
     behind_release(&r);
@@ -571,6 +555,10 @@ static enum oto_status recover_all(struct oto_engine *engine, struct oto_error *
     OTO_TRY(oto_catalogue_load(engine, err));
     snprintf(path, sizeof path, "%s/wal", engine->data_path);
     OTO_TRY(oto_folder_list(path, find_old_log, &logs, err));
+    for (size_t i = 0; i < logs.count; i++)
+        OTO_TRY(prepare_log(engine, logs.indices[i], err));
+    for (uint32_t i = 0; i < engine->shard_count; i++)
+        OTO_TRY(prepare_log(engine, i, err));
     for (size_t i = 0; i < logs.count; i++)
         OTO_TRY(recover_log(engine, logs.indices[i], err));
     for (uint32_t i = 0; i < engine->shard_count; i++)

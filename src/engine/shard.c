@@ -220,6 +220,7 @@ static void answer_repeats(struct oto_shard *shard)
             answer_stored(shard, ingest, entry.item_count);
             break;
         case OTO_DEDUP_NEW:
+        case OTO_DEDUP_REFUSED:
             oto_error_set(&err, OTO_UNAVAILABLE, "the same request was not stored just now");
             ingest->done(ingest, OTO_UNAVAILABLE, &err);
             break;
@@ -353,7 +354,8 @@ static void roll_back(struct oto_shard *shard, uint64_t durable_seq, enum oto_st
             segment->rows[i] -= (uint32_t)ingest->result.rows[i];
         count(&shard->counters.failed[ingest->signal], ingest->result.accepted);
         atomic_fetch_sub(&shard->engine->memory_bytes, ingest->staged_bytes);
-        forget_dedup(shard, ingest);
+        if (shard->engine->dedup)
+            oto_dedup_refuse(shard->engine->dedup, ingest->hash_low, ingest->hash_high);
     }
     shorten_segments(shard, durable_seq);
     shard->pending = NULL;
@@ -604,7 +606,8 @@ static enum oto_status decode(struct oto_shard *shard, struct oto_ingest *ingest
 static enum oto_status append(struct oto_shard *shard, struct oto_ingest *ingest,
                               uint64_t received_ns, struct oto_error *err)
 {
-    enum oto_status status = oto_wal_append(shard->wal, (uint8_t)ingest->signal, 0, received_ns,
+    uint8_t flags = ingest->resent ? OTO_RECORD_RESENT : 0;
+    enum oto_status status = oto_wal_append(shard->wal, (uint8_t)ingest->signal, flags, received_ns,
                                             ingest->payload, &ingest->seq, err);
     if (status < 0) {
         oto_otlp_rollback(shard->open->decoder, ingest->signal,
@@ -681,6 +684,8 @@ static int answer_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uin
                                     .shard = (uint16_t)shard->index};
     switch (oto_dedup_begin(shard->engine->dedup, &entry)) {
     case OTO_DEDUP_NEW:
+    case OTO_DEDUP_REFUSED: // told as NEW
+        ingest->resent = entry.resent;
         return 0;
     case OTO_DEDUP_PENDING:
         decode_repeat(shard, ingest, received_ns);
@@ -709,7 +714,7 @@ int oto_shard_ingest(struct oto_shard *shard, struct oto_ingest *ingest)
     oto_error_init(&err);
     uint64_t received_ns = oto_clock_wall_ns();
     memset(&ingest->result, 0, sizeof ingest->result);
-    ingest->deduplicated = 0;
+    ingest->deduplicated = ingest->resent = 0;
     ingest->hash_low = ingest->hash_high = ingest->seq = 0;
     count(&shard->counters.requests[ingest->signal], 1);
     count(&shard->counters.request_bytes[ingest->signal], ingest->payload.size);

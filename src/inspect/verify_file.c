@@ -9,7 +9,6 @@
 
 #define ROWS_AT_ONCE 8192u
 #define ARENA_BYTES_MAX ((size_t)2 << 30)
-#define FLUSH_NOTE_KEY "otolith.flush"
 #define CHECKSUM_DIGITS 8u
 #define HOUR_US INT64_C(3600000000)
 
@@ -116,14 +115,6 @@ static enum oto_status add_unpaged(struct check *c, uint32_t *crc, struct oto_er
     return OTO_OK;
 }
 
-static const struct oto_parquet_pair *find_pair(const struct check *c, const char *key)
-{
-    for (uint32_t i = 0; i < c->metadata->pair_count; i++)
-        if (oto_bytes_equal_text(c->metadata->pairs[i].key, key))
-            return &c->metadata->pairs[i];
-    return NULL;
-}
-
 // The digits in the metadata: behind the key, and two bytes of Thrift. 0: not there.
 static size_t find_digits(struct oto_bytes footer)
 {
@@ -225,75 +216,20 @@ static void check_name(struct check *c)
                            name);
 }
 
-// --- the note of its flush ---
-
-static enum oto_status note_number(struct oto_json_reader *r, uint64_t *ret)
-{
-    struct oto_bytes text;
-    OTO_TRY(oto_json_number(r, &text));
-    return oto_text_to_u64(text, ret);
-}
-
-static enum oto_status note_rows(struct oto_json_reader *r, struct oto_flush_note *note)
-{
-    OTO_TRY(oto_json_enter(r));
-    for (;;) {
-        enum oto_status status = oto_json_member(r);
-        struct oto_json_string name;
-        uint64_t rows;
-        if (status != OTO_OK)
-            return status == OTO_END ? OTO_OK : status;
-        OTO_TRY(oto_json_name(r, &name));
-        OTO_TRY(note_number(r, &rows));
-        for (int t = 0; t < OTO_TABLE_COUNT; t++)
-            if (oto_bytes_equal_text(name.raw, oto_table_folder((enum oto_table)t)))
-                note->rows[t] = rows;
-    }
-}
-
-static enum oto_status parse_note(struct oto_bytes text, struct oto_flush_note *note)
-{
-    struct oto_json_reader r;
-    oto_json_reader_init(&r, text, 4);
-    if (oto_json_peek(&r) != '{')
-        return OTO_INVALID;
-    OTO_TRY(oto_json_enter(&r));
-    for (;;) {
-        enum oto_status status = oto_json_member(&r);
-        struct oto_json_string name;
-        uint64_t number = 0;
-        if (status != OTO_OK)
-            return status == OTO_END ? OTO_OK : status;
-        OTO_TRY(oto_json_name(&r, &name));
-        if (oto_bytes_equal_text(name.raw, "rows")) {
-            OTO_TRY(note_rows(&r, note));
-            continue;
-        }
-        OTO_TRY(note_number(&r, &number));
-        if (oto_bytes_equal_text(name.raw, "shard"))
-            note->shard = (uint32_t)number;
-        else if (oto_bytes_equal_text(name.raw, "first"))
-            note->first_seq = number;
-        else if (oto_bytes_equal_text(name.raw, "last"))
-            note->last_seq = number;
-    }
-}
-
+// What it says of the flush that wrote it.
 static void read_note(struct check *c)
 {
-    const struct oto_parquet_pair *pair = find_pair(c, FLUSH_NOTE_KEY);
     const struct oto_catalogue_file *parsed = &c->file->parsed;
     struct oto_flush_note *note = &c->file->note;
-    if (!pair || !c->file->is_ours)
+    if (!c->file->is_ours)
         return;
-    if (parse_note(pair->value, note) < 0) {
+    enum oto_status status = oto_flush_note_find(c->metadata, note);
+    c->file->has_note = status >= 0;
+    if (status == OTO_INVALID)
         oto_verify_problem(c->v, c->file->name, OTO_OFFSET_NONE,
                            "what it says of its flush is no JSON");
-        return;
-    }
-    note->is_there = 1;
-    if (note->shard != parsed->shard || note->first_seq != parsed->first_seq ||
-        note->last_seq != parsed->last_seq)
+    else if (status >= 0 && (note->shard != parsed->shard || note->first_seq != parsed->first_seq ||
+                             note->last_seq != parsed->last_seq))
         oto_verify_problem(c->v, c->file->name, OTO_OFFSET_NONE,
                            "it was written for the records %" PRIu64 " to %" PRIu64
                            " of shard %u, its name says another",

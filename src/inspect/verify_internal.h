@@ -3,17 +3,10 @@
 #define OTO_INSPECT_VERIFY_INTERNAL_H
 
 #include "engine/engine_internal.h" // how files are named
+#include "engine/flush_note.h"
 #include "inspect/inspect_internal.h"
 #include "inspect/verify.h"
 #include "telemetry/tables.h"
-
-// What a file says of the flush that wrote it, key "otolith.flush".
-struct oto_flush_note {
-    int is_there;
-    uint32_t shard;
-    uint64_t first_seq, last_seq;
-    uint64_t rows[OTO_TABLE_COUNT];
-};
 
 struct oto_verify_file {
     char *name; // below the data folder
@@ -25,6 +18,7 @@ struct oto_verify_file {
     int is_whole; // rows were read
     uint64_t row_count;
     uint64_t footer_hash_low, footer_hash_high;
+    int has_note;
     struct oto_flush_note note;
 };
 

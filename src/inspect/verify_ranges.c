@@ -81,7 +81,7 @@ static void check_rows(struct oto_verify *v, const struct span *spans, size_t co
         const struct oto_verify_file *file = spans[i].file;
         if (!file->is_whole)
             return; // what it lacks was said
-        if (file->note.is_there && !note)
+        if (file->has_note && !note)
             note = &file->note;
         rows[file->table] += file->row_count;
     }

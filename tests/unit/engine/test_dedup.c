@@ -128,12 +128,48 @@ static void its_file_has_what_is_stored_up_to_a_record(void **state)
     oto_dedup_free(again);
 }
 
+static void a_clock_set_back_does_not_keep_entries(void **state)
+{
+    (void)state;
+    struct oto_dedup *d = oto_dedup_new(CAPACITY, WINDOW_NS);
+    struct oto_dedup_entry early = entry_of(1, 1000 + 10 * WINDOW_NS);
+    assert_int_equal(oto_dedup_begin(d, &early), OTO_DEDUP_NEW);
+    oto_dedup_settle(d, &early);
+    struct oto_dedup_entry within = entry_of(1, 1000 + 9 * WINDOW_NS);
+    assert_int_equal(oto_dedup_begin(d, &within), OTO_DEDUP_STORED);
+    struct oto_dedup_entry later = entry_of(1, 1000);
+    assert_int_equal(oto_dedup_begin(d, &later), OTO_DEDUP_NEW);
+    oto_dedup_free(d);
+}
+
+static void what_was_refused_comes_as_resent_until_it_is_stored(void **state)
+{
+    (void)state;
+    struct oto_dedup *d = oto_dedup_new(CAPACITY, WINDOW_NS);
+    struct oto_dedup_entry entry = entry_of(1, 100), again = entry_of(1, 101);
+    assert_int_equal(oto_dedup_begin(d, &entry), OTO_DEDUP_NEW);
+    assert_int_equal(entry.resent, 0);
+    oto_dedup_refuse(d, entry.hash_low, entry.hash_high);
+    assert_int_equal(oto_dedup_look(d, &again), OTO_DEDUP_NEW);
+    assert_int_equal(oto_dedup_begin(d, &again), OTO_DEDUP_NEW);
+    assert_int_equal(again.resent, 1);
+    oto_dedup_forget(d, entry.hash_low, entry.hash_high); // no memory for it, say
+    again.resent = 0;
+    assert_int_equal(oto_dedup_begin(d, &again), OTO_DEDUP_NEW);
+    assert_int_equal(again.resent, 1);
+    oto_dedup_settle(d, &again);
+    assert_int_equal(oto_dedup_begin(d, &entry), OTO_DEDUP_STORED);
+    oto_dedup_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_knows_what_a_list_would_know),
         cmocka_unit_test(many_requests_are_all_known),
         cmocka_unit_test(a_full_table_forgets_the_oldest),
+        cmocka_unit_test(a_clock_set_back_does_not_keep_entries),
+        cmocka_unit_test(what_was_refused_comes_as_resent_until_it_is_stored),
         cmocka_unit_test(its_file_has_what_is_stored_up_to_a_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

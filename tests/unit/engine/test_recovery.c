@@ -161,6 +161,185 @@ static void a_retry_after_a_death_is_recognised(void **state)
     }
 }
 
+// What one life of the server took for two requests is two in the next.
+static void equal_requests_that_were_stored_twice_stay_two(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct disk_rows disk;
+    f->options.dedup_window_ms = 0;
+    fixture_start(f);
+    assert_int_equal(store(f, 1, 0), OTO_OK);
+    assert_int_equal(store(f, 1, 0), OTO_OK);
+    oto_engine_close(f->engine); // no drain: the rows are in the log only
+    f->options.dedup_window_ms = 600000;
+    recover_and_drain(f);
+    count_disk(f, &disk);
+    assert_int_equal(disk.by_hour[1], 2 * ROWS_A_REQUEST);
+    fixture_free(f);
+}
+
+#define MINUTE_NS UINT64_C(60000000000)
+
+// As a server would have logged it so many minutes ago.
+static void append_record(const struct fixture *f, unsigned shard, unsigned hour, uint8_t flags,
+                          unsigned minutes)
+{
+    char path[128];
+    struct request r;
+    struct oto_wal *wal;
+    uint64_t seq;
+    request_make(&r, hour, 0);
+    snprintf(path, sizeof path, "%s/wal/%u", f->path, shard);
+    assert_int_equal(oto_wal_open(path, &f->options.wal, &wal, NULL), OTO_OK);
+    assert_int_equal(oto_wal_start(wal, NULL), OTO_OK);
+    assert_int_equal(oto_wal_append(wal, OTO_SIGNAL_LOGS, flags,
+                                    oto_clock_wall_ns() - minutes * MINUTE_NS,
+                                    oto_bytes(r.bytes, r.size), &seq, NULL),
+                     OTO_OK);
+    assert_int_equal(oto_wal_close(wal, NULL), OTO_OK);
+}
+
+static void a_copy_that_was_refused_and_came_again_is_stored_once(void **state)
+{
+    (void)state;
+    static const struct {
+        struct {
+            uint8_t flags;
+            unsigned minutes;
+        } records[3]; // of a log each
+        int copies;
+    } cases[] = {
+        {{{0, 2}, {OTO_RECORD_RESENT, 1}, {0, 30}}, 2}, // the last is a request of its own
+        {{{OTO_RECORD_RESENT, 1}, {0, 2}, {0, 30}}, 2},
+        {{{OTO_RECORD_RESENT, 1}, {OTO_RECORD_RESENT, 2}, {0, 3}}, 1}, // refused twice
+        {{{0, 3}, {OTO_RECORD_RESENT, 2}, {OTO_RECORD_RESENT, 1}}, 1},
+        {{{0, 40}, {OTO_RECORD_RESENT, 1}, {0, 20}}, 3}, // the refused copy is gone
+        {{{0, 3}, {0, 2}, {0, 1}}, 3},                   // each was new when it was logged
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture *f = fixture_new();
+        struct disk_rows disk;
+        f->options.shard_count = 3;
+        fixture_start(f);
+        fixture_drain(f);
+        for (unsigned shard = 0; shard < 3; shard++)
+            append_record(f, shard, 1, cases[i].records[shard].flags,
+                          cases[i].records[shard].minutes);
+        recover_and_drain(f);
+        count_disk(f, &disk);
+        assert_int_equal(disk.by_hour[1], cases[i].copies * ROWS_A_REQUEST);
+        fixture_free(f);
+    }
+}
+
+// The log of a shard that failed still has what came again to another, which is in files.
+static void a_copy_of_what_is_in_files_is_not_stored_again(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct disk_rows disk;
+    struct request r;
+    f->options.shard_count = 2;
+    request_make(&r, 1, 0);
+    struct oto_hash128 hash = oto_request_hash(OTO_SIGNAL_LOGS, oto_bytes(r.bytes, r.size));
+    struct oto_dedup_entry refused = {
+        .hash_low = hash.low, .hash_high = hash.high, .received_ns = oto_clock_wall_ns()};
+    fixture_start(f);
+    oto_dedup_begin(f->engine->dedup, &refused);
+    oto_dedup_refuse(f->engine->dedup, hash.low, hash.high);
+    f->shard = oto_engine_shard(f->engine, 1, fixture_wake, f);
+    assert_int_equal(store(f, 1, 0), OTO_OK);
+    fixture_drain(f);
+    append_record(f, 0, 1, 0, 0);
+    recover_and_drain(f);
+    count_disk(f, &disk);
+    assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
+    fixture_free(f);
+}
+
+// Where the file's bytes hold the first of shard 0's log records after a number of others.
+static size_t find_record(const uint8_t *bytes, size_t size, unsigned index)
+{
+    size_t at = 4096;
+    for (; at + 4 <= size; at += 8)
+        if (memcmp(bytes + at, "OTLR", 4) == 0 && index-- == 0)
+            return at;
+    fail_msg("the log has too few records");
+    return 0;
+}
+
+// In a child that dies when the first flush has its files: requests of one hour, so of one file.
+static unsigned store_until_death(struct fixture *f)
+{
+    struct ledger *ledger = ledger_new();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct death death = {.point = OTO_FLUSH_DEDUP_SAVED, .occurrence = 1};
+        fixture_open(f);
+        f->engine->hook = maybe_die;
+        f->engine->hook_state = &death;
+        fixture_recover(f);
+        for (unsigned salt = 0; salt < HOURS; salt++)
+            if (store(f, 1, salt) == OTO_OK)
+                ledger->acknowledged[salt] = 1;
+        _exit(0);
+    }
+    int status;
+    unsigned count = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 77);
+    for (unsigned salt = 0; salt < HOURS; salt++)
+        count += ledger->acknowledged[salt] != 0;
+    munmap(ledger, sizeof *ledger);
+    return count;
+}
+
+// One bit of a record, or (index ALL_RECORDS) all bytes of all.
+#define ALL_RECORDS 4u
+static void damage_log(const struct fixture *f, unsigned index)
+{
+    char path[128];
+    struct oto_file file;
+    uint64_t size;
+    snprintf(path, sizeof path, "%s/wal/0/0000000000000001.wal", f->path);
+    assert_int_equal(oto_file_open(&file, path, OTO_FILE_UPDATE, NULL), OTO_OK);
+    assert_int_equal(oto_file_size(&file, &size, NULL), OTO_OK);
+    uint8_t *bytes = malloc(size);
+    assert_int_equal(oto_file_read_at(&file, 0, bytes, size, NULL, NULL), OTO_OK);
+    size_t at = find_record(bytes, size, index == ALL_RECORDS ? 0 : index);
+    if (index == ALL_RECORDS)
+        memset(bytes + at, 0, size - at);
+    else
+        bytes[at + 60] ^= 1;
+    assert_int_equal(oto_file_write_at(&file, 0, bytes, size, NULL), OTO_OK);
+    free(bytes);
+    assert_int_equal(oto_file_close(&file, NULL), OTO_OK);
+}
+
+// A file that a flush wrote whole before a crash stays, though the log that it would be written
+// from again has lost some of its requests.
+static void a_file_outlives_the_log_that_is_damaged(void **state)
+{
+    (void)state;
+    enum { IN_FILE = 4 };
+    for (unsigned damaged = 0; damaged <= ALL_RECORDS; damaged++) {
+        struct fixture *f = fixture_new();
+        struct disk_rows disk;
+        unsigned acknowledged = store_until_death(f);
+        assert_true(acknowledged >= IN_FILE);
+        damage_log(f, damaged);
+        recover_and_drain(f);
+        count_disk(f, &disk);
+        assert_true(disk.by_hour[1] >=
+                    (damaged == ALL_RECORDS ? IN_FILE : acknowledged) * ROWS_A_REQUEST);
+        assert_true(disk.by_hour[1] <= (acknowledged + 1) * ROWS_A_REQUEST); // the one under way
+        fixture_free(f);
+    }
+}
+
 static void logs_of_shards_that_are_gone_are_recovered_and_removed(void **state)
 {
     (void)state;
@@ -301,6 +480,10 @@ int main(void)
         cmocka_unit_test(a_death_at_any_step_of_a_flush_loses_and_doubles_nothing),
         cmocka_unit_test(a_death_during_recovery_loses_and_doubles_nothing),
         cmocka_unit_test(a_retry_after_a_death_is_recognised),
+        cmocka_unit_test(equal_requests_that_were_stored_twice_stay_two),
+        cmocka_unit_test(a_copy_that_was_refused_and_came_again_is_stored_once),
+        cmocka_unit_test(a_copy_of_what_is_in_files_is_not_stored_again),
+        cmocka_unit_test(a_file_outlives_the_log_that_is_damaged),
         cmocka_unit_test(logs_of_shards_that_are_gone_are_recovered_and_removed),
         cmocka_unit_test(a_log_larger_than_a_flush_is_recovered_in_pieces),
         cmocka_unit_test(a_death_between_pieces_loses_and_doubles_nothing),

@@ -1,0 +1,134 @@
+#include "engine/begun_flush.h"
+
+#include <stdlib.h>
+
+#include "engine/flush_note.h"
+
+enum oto_status oto_begun_flush_find(struct oto_engine *engine, uint32_t shard, uint64_t first_seq,
+                                     uint64_t last_seq, struct oto_begun_flush *ret_flush,
+                                     struct oto_error *err)
+{
+    struct oto_begun_flush *flush = ret_flush;
+    *flush = (struct oto_begun_flush){
+        .engine = engine, .shard = shard, .first_seq = first_seq, .last_seq = last_seq};
+    for (int table = 0; table < OTO_TABLE_COUNT; table++) {
+        const struct oto_catalogue_table *files = &engine->tables[table];
+        for (size_t i = 0; i < files->count; i++) {
+            const struct oto_catalogue_file *file = &files->files[i];
+            if (file->shard != shard || file->first_seq != first_seq || file->last_seq != last_seq)
+                continue;
+            char **names = realloc(flush->names, (flush->count + 1) * sizeof *names);
+            if (names)
+                flush->names = names;
+            enum oto_table *tables = realloc(flush->tables, (flush->count + 1) * sizeof *tables);
+            if (tables)
+                flush->tables = tables;
+            char *name = names && tables ? strdup(file->name) : NULL;
+            if (!name)
+                return oto_error_set(err, OTO_NO_MEMORY, "no memory to list files");
+            flush->names[flush->count] = name;
+            flush->tables[flush->count++] = (enum oto_table)table;
+        }
+    }
+    return OTO_OK;
+}
+
+void oto_begun_flush_release(struct oto_begun_flush *flush)
+{
+    for (size_t i = 0; i < flush->count; i++)
+        free(flush->names[i]);
+    free(flush->names);
+    free(flush->tables);
+}
+
+// --- whether it is whole ---
+
+static struct oto_catalogue_file *find_file(const struct oto_begun_flush *flush, size_t index)
+{
+    const struct oto_catalogue_table *files = &flush->engine->tables[flush->tables[index]];
+    for (size_t i = 0; i < files->count; i++)
+        if (strcmp(files->files[i].name, flush->names[index]) == 0)
+            return &files->files[i];
+    return NULL;
+}
+
+struct stored_file {
+    struct oto_store *store;
+    const char *name;
+};
+
+static enum oto_status read_stored(void *state, uint64_t offset, void *output, size_t size,
+                                   struct oto_error *err)
+{
+    const struct stored_file *file = state;
+    size_t got = 0;
+    OTO_TRY(
+        file->store->operations->read(file->store, file->name, offset, output, size, &got, err));
+    return got == size ? OTO_OK : oto_error_set(err, OTO_CORRUPT, "%s ends early", file->name);
+}
+
+// Its rows, and what it says of its flush.
+static enum oto_status read_footer(const struct oto_begun_flush *flush, size_t index,
+                                   struct oto_codec *codec, uint64_t *ret_rows,
+                                   struct oto_flush_note *ret_note, struct oto_error *err)
+{
+    const struct oto_catalogue_file *file = find_file(flush, index);
+    struct stored_file stored = {flush->engine->store, flush->names[index]};
+    struct oto_source source = {read_stored, &stored, file ? file->size_bytes : 0};
+    struct oto_parquet_reader *reader = NULL;
+    OTO_TRY(oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, err));
+    const struct oto_parquet_metadata *metadata = oto_parquet_metadata_of(reader);
+    *ret_rows = (uint64_t)metadata->row_count;
+    enum oto_status status = oto_flush_note_find(metadata, ret_note);
+    oto_parquet_close(reader);
+    return oto_error_ensure(err, status, "the note of a file's flush");
+}
+
+static enum oto_status count_rows(const struct oto_begun_flush *flush, struct oto_codec *codec,
+                                  int *ret_is_whole, struct oto_error *err)
+{
+    uint64_t rows[OTO_TABLE_COUNT] = {0};
+    struct oto_flush_note note;
+    *ret_is_whole = 0;
+    for (size_t i = 0; i < flush->count; i++) {
+        struct oto_error why;
+        uint64_t file_rows = 0;
+        oto_error_init(&why);
+        enum oto_status status = read_footer(flush, i, codec, &file_rows, &note, &why);
+        if (status == OTO_NO_MEMORY)
+            return oto_error_set(err, status, "no memory to read %s", flush->names[i]);
+        if (status < 0)
+            return OTO_OK; // it has to be written again
+        rows[flush->tables[i]] += file_rows;
+    }
+    *ret_is_whole = flush->count > 0 && memcmp(rows, note.rows, sizeof rows) == 0;
+    return OTO_OK;
+}
+
+enum oto_status oto_begun_flush_is_whole(const struct oto_begun_flush *flush, int *ret_is_whole,
+                                         struct oto_error *err)
+{
+    struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
+    if (!codec)
+        return oto_error_set(err, OTO_NO_MEMORY, "no memory to read files");
+    enum oto_status status = count_rows(flush, codec, ret_is_whole, err);
+    oto_codec_free(codec);
+    return status;
+}
+
+// --- what is left of it ---
+
+enum oto_status oto_begun_flush_remove_rest(const struct oto_begun_flush *flush,
+                                            struct oto_error *err)
+{
+    struct oto_store *store = flush->engine->store;
+    for (size_t i = 0; i < flush->count; i++) {
+        struct oto_catalogue_table *files = &flush->engine->tables[flush->tables[i]];
+        struct oto_catalogue_file *file = find_file(flush, i);
+        if (!file || file->row_count > 0) // known: it was written just now
+            continue;
+        OTO_TRY(store->operations->remove(store, flush->names[i], err));
+        oto_catalogue_remove(files, (size_t)(file - files->files));
+    }
+    return OTO_OK;
+}
