@@ -24,6 +24,7 @@ struct worker_thread {
     struct oto_thread thread;
     struct wake wake;
     struct oto_loop_message drain;
+    atomic_int has_left;
     struct oto_http_stats stats; // copied at each tick, under stats_lock
 };
 
@@ -40,6 +41,7 @@ struct oto_service {
     struct worker_thread *workers;
     uint32_t worker_count;
     uint32_t workers_started;
+    atomic_uint workers_busy; // whose loops have to go on
     struct oto_thread recovery;
     struct oto_mutex stats_lock;
     atomic_int draining;
@@ -175,10 +177,20 @@ static void tick(struct oto_loop_timer *timer)
     (void)!oto_loop_timer_arm(w->worker.loop, timer, 500);
 }
 
+// A worker has nothing left to answer. Its loop goes on until that is so of all: queries of the
+// others ask its shard for rows.
+static void leave(struct worker_thread *w)
+{
+    struct oto_service *service = w->worker.service;
+    if (atomic_exchange(&w->has_left, 1) || atomic_fetch_sub(&service->workers_busy, 1) > 1)
+        return;
+    for (uint32_t i = 0; i < service->worker_count; i++)
+        oto_loop_stop(service->workers[i].worker.loop);
+}
+
 static void drained(void *state)
 {
-    struct worker_thread *w = state;
-    oto_loop_stop(w->worker.loop);
+    leave(state);
 }
 
 static void run_drain(struct oto_loop_message *message)
@@ -199,6 +211,7 @@ static void *run_worker(void *state)
         oto_log_write(&service->log, OTO_LOG_ERROR, "worker %u: %s", w->worker.index, err.message);
         atomic_store(&service->failed, 1);
         oto_stop_signal_raise(&service->stop);
+        leave(w);
     }
     return NULL;
 }
@@ -409,8 +422,13 @@ static enum oto_status start_threads(struct oto_service *service, struct oto_err
     for (uint32_t i = 0; i < service->worker_count; i++) {
         char name[24];
         (void)snprintf(name, sizeof(name), "worker-%u", i);
-        OTO_TRY(oto_thread_start(&service->workers[i].thread, name, run_worker,
-                                 &service->workers[i], err));
+        atomic_fetch_add(&service->workers_busy, 1);
+        enum oto_status status = oto_thread_start(&service->workers[i].thread, name, run_worker,
+                                                  &service->workers[i], err);
+        if (status < 0) {
+            atomic_fetch_sub(&service->workers_busy, 1);
+            return status;
+        }
         service->workers_started++;
     }
     return oto_thread_start(&service->recovery, "recovery", run_recovery, service, err);

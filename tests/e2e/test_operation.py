@@ -1,4 +1,5 @@
 """Operating it: configuration, help, health, metrics, draining, hot and cold rows, a full disk, the memory limit."""
+import http.client
 import json
 import os
 import signal
@@ -313,6 +314,32 @@ def test_sigterm_while_recovering_keeps_the_log(server):
     assert "while recovering" in one.log
     one.start()
     assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": LONG_LOG_ROWS}]
+
+
+def ask(connection, sql, accept):
+    connection.request("POST", "/api/v1/sql", sql, {"Content-Type": "application/sql", "Accept": accept})
+
+
+def test_a_query_that_waits_when_the_server_is_told_to_stop_sees_all_rows(server):
+    one = server("--threads", "2", "--query-workers", "1", "--drain-timeout", "60s")
+    send(one, 100, "hot")
+    connections = []
+    for _ in range(3):  # each to the worker that has the fewest: the first and the last have the same
+        connection = http.client.HTTPConnection(*one.addresses[0].split(":"), timeout=60)
+        connection.request("GET", "/health")
+        assert connection.getresponse().read()
+        connections.append(connection)
+    first, other, second = connections
+    ask(first, "SELECT repeat('x', 100) AS text FROM range(900000)", "text/csv")
+    answer = first.getresponse()
+    assert answer.status == 200  # it has begun, and waits for its reader
+    ask(second, "SELECT count(*) AS n FROM logs", "application/json")
+    one.process.send_signal(signal.SIGTERM)
+    assert other.sock.recv(1) == b""  # the other worker has nothing left to do
+    assert len(answer.read()) > 900000 * 100
+    answer = second.getresponse()
+    assert (answer.status, json.loads(answer.read())) == (200, [{"n": 100}])
+    assert one.process.wait(30) == 0  # nobody is left, though the first answer's head promised more
 
 
 def test_sigterm_ends_with_a_query_running_and_clients_hanging(server):
