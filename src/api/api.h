@@ -27,7 +27,8 @@ struct oto_worker {
     struct oto_buffer transcoded; // JSON rewritten as protobuf; reused
     struct oto_loop_timer tick;
     struct oto_call *parked,
-        **parked_end; // export requests that wait for room, in order of arrival
+        **parked_end;         // export requests that wait for room, in order of arrival
+    struct oto_call *retried; // the first of them while it is tried again, or NULL
     struct oto_loop_timer parked_retry;
     uint64_t waiting_bytes;   // of export bodies that the shard has not been given yet
     struct oto_call *watches; // open Health/Watch calls

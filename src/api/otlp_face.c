@@ -61,9 +61,10 @@ static int refuse_when_not_ready(struct oto_call *call)
 // limit waits, further requests are refused retryably by their head, or by the first bytes that
 // tell their size: what else comes of them is read past.
 
+// Whoever comes first waits for the shard, anyone else for those before it as well.
 static int must_wait(const struct oto_worker *worker)
 {
-    return worker->parked || oto_shard_is_stalled(worker->shard);
+    return (worker->parked && !worker->retried) || oto_shard_is_stalled(worker->shard);
 }
 
 int oto_otlp_await(struct oto_call *call, uint64_t more)
@@ -185,45 +186,70 @@ static int may_wait(struct oto_call *call, enum oto_status status)
     return now_ns < call->parked_until_ns;
 }
 
+static void join(struct oto_call *call)
+{
+    struct oto_worker *worker = call->worker;
+    int was_first = worker->retried == call;
+    struct oto_call **at = was_first ? &worker->parked : worker->parked_end;
+    call->parked = 1;
+    call->parked_next = *at;
+    *at = call;
+    if (!call->parked_next)
+        worker->parked_end = &call->parked_next;
+    if (was_first)
+        worker->retried = NULL;
+}
+
+static void leave(struct oto_call *call)
+{
+    struct oto_call **at = &call->worker->parked;
+    while (*at != call)
+        at = &(*at)->parked_next;
+    *at = call->parked_next;
+    if (!*at)
+        call->worker->parked_end = at;
+    call->parked = 0;
+}
+
 static int park(struct oto_call *call, enum oto_status status)
 {
     struct oto_worker *worker = call->worker;
+    int is_first = !worker->parked || worker->retried == call;
     if (!may_wait(call, status) ||
-        (!worker->parked &&
-         oto_loop_timer_arm(worker->loop, &worker->parked_retry, PARK_RETRY_MS) < 0))
+        (is_first && oto_loop_timer_arm(worker->loop, &worker->parked_retry, PARK_RETRY_MS) < 0))
         return 0;
     if (!call->waiting_bytes) { // it has been with the shard
         call->waiting_bytes = oto_exchange_request(call->exchange)->body.size;
         worker->waiting_bytes += call->waiting_bytes;
     }
-    call->parked = 1;
-    call->parked_next = NULL;
-    *worker->parked_end = call;
-    worker->parked_end = &call->parked_next;
+    join(call);
     return 1;
+}
+
+// 0: it has to wait on, and is the first again. Its answer may end its connection, and so the
+// waiting of any other: the list is the worker's all the time.
+static int retry_first(struct oto_worker *worker)
+{
+    struct oto_call *call = worker->parked;
+    leave(call);
+    worker->retried = call;
+    oto_call_complete(call);
+    int has_left = worker->retried != NULL;
+    worker->retried = NULL;
+    return has_left;
 }
 
 // Tries the waiting requests again, in order, until one has to wait on, or it has been enough for
 // now: those behind keep their places.
 void oto_otlp_retry(struct oto_worker *worker)
 {
-    struct oto_call *waiting = worker->parked, **waiting_end = worker->parked_end;
     uint64_t enough = worker->waiting_bytes > RETRY_BYTES ? worker->waiting_bytes - RETRY_BYTES : 0;
-    worker->parked = NULL;
-    worker->parked_end = &worker->parked;
-    while (waiting && !worker->parked && worker->waiting_bytes >= enough) {
-        struct oto_call *call = waiting;
-        waiting = call->parked_next;
-        call->parked = 0;
-        oto_call_complete(call);
-    }
-    if (!waiting)
-        return;
+    while (worker->parked && worker->waiting_bytes >= enough)
+        if (!retry_first(worker))
+            return;
     // Should there be no memory for the timer, the next commit or request goes on.
-    if (!worker->parked)
+    if (worker->parked)
         (void)!oto_loop_timer_arm(worker->loop, &worker->parked_retry, 0);
-    *worker->parked_end = waiting;
-    worker->parked_end = waiting_end;
 }
 
 static void retry_parked(struct oto_loop_timer *timer)
@@ -239,14 +265,7 @@ void oto_otlp_init_worker(struct oto_worker *worker)
 
 void oto_otlp_closed(struct oto_call *call)
 {
-    struct oto_worker *worker = call->worker;
-    struct oto_call **at = &worker->parked;
-    while (*at != call)
-        at = &(*at)->parked_next;
-    *at = call->parked_next;
-    if (!*at)
-        worker->parked_end = at;
-    call->parked = 0;
+    leave(call);
     oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "the peer is gone"); // frees the exchange
 }
 

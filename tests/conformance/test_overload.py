@@ -2,7 +2,9 @@
 
 import contextlib
 import ctypes
+import os
 import pathlib
+import signal
 import socket
 import threading
 
@@ -12,6 +14,7 @@ from exchange import Http1Reader, Http2, dial, head, http1_request
 from otlp import PROTOBUF, SERVICES, grpc_frame, logs
 
 SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
+WALL = 0x40000000  # of waitpid: threads, too
 LARGE_ROWS = 3000
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
 
@@ -35,7 +38,9 @@ class StoppedFlusher:
         return pathlib.Path(f"/proc/{self.thread}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
     def go(self):
-        assert self._trace(DETACH) == 0
+        if self._trace(DETACH) != 0:  # the server is dead, and its process stays until the tracer has seen that
+            os.waitpid(self.thread, WALL)
+            raise AssertionError("the server died while its flusher stood still")
 
 
 def post(server, body):
@@ -183,3 +188,24 @@ def test_who_waits_is_taken_when_there_is_room(server):
     accepted = outcomes.count(200)
     assert accepted + outcomes.count(503) == 12  # 503 only where this test itself was held up
     assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": 10 * accepted}]
+
+
+def test_exports_of_one_connection_that_wait_when_the_server_ends_are_refused(server):
+    """The answer to the first ends the connection; the second, which waits behind it, must not be lost track of."""
+    one = server("--flush-rows", "10", "--threads", "1")
+    flusher = StoppedFlusher(one)
+    try:
+        number = 0
+        while post(one, logs(10, name=f"first {number}").SerializeToString()):
+            number += 1
+            assert number < 100, "a flusher that stands still has taken everything"
+        with dial(one, 30) as sock:
+            waiting = [http1_request("/v1/logs", logs(1, name=name).SerializeToString()) for name in "ab"]
+            sock.sendall(b"".join(waiting))
+            assert one.is_ready()  # asked of the same thread: it has both by now
+            one.process.send_signal(signal.SIGTERM)
+            reader = Http1Reader(sock)
+            assert reader.answer().status == 503
+    finally:
+        flusher.go()
+    one.stop()
