@@ -6,6 +6,9 @@
 #include "base/text.h"
 #include "net/http1_heads.h"
 
+// Answers that the peer has not taken, before further requests have to wait.
+#define UNREAD_ANSWERS_MAX 256
+
 struct http1 {
     struct oto_http1_parser parser;
     struct http1_kept_head kept;
@@ -398,13 +401,18 @@ static void take_request_end(struct http_connection *c)
         http_exchange_half_closed(e);
 }
 
-// Must the next bytes wait for a handler?
+static int is_unread(const struct http_connection *c)
+{
+    return http_connection_pending(c) >= HTTP_BACKLOG_LOW || c->sent.count >= UNREAD_ANSWERS_MAX;
+}
+
+// Must the next bytes wait for a handler, or a next request for the peer to read its answers?
 static int is_blocked(const struct http_connection *c)
 {
     const struct http1 *h = http1_of(c);
     if (h->reading)
         return h->has_body && h->reading->body_state == HTTP_BODY_WAITING;
-    return !h->discarding && c->open.count >= c->server->limits.pipeline_max;
+    return !h->discarding && (c->open.count >= c->server->limits.pipeline_max || is_unread(c));
 }
 
 // Works off input; returns how much of it is done with.

@@ -252,8 +252,9 @@ void http_connection_flush(struct http_connection *c)
         if (c->is_doomed || http_connection_pending(c) == 0)
             break;
         all_sent = send_some(c);
+        finish_sent(c); // further requests may wait for that
     }
-    finish_sent(c);
+    finish_sent(c); // an answer's end may have had no bytes of its own
     if (!c->is_doomed)
         call_writers(c);
     if (!c->is_doomed && c->close_after && http_connection_pending(c) == 0 && !c->sent.first)

@@ -81,7 +81,8 @@ struct oto_http_limits {
     uint32_t body_bytes_per_s_min; // slowest average rate after 5 s; default 512
     uint32_t idle_timeout_ms;      // keep-alive without a request; default 120000
     uint32_t write_timeout_ms;     // without progress; default 30000
-    uint32_t pipeline_max;         // HTTP/1.1 requests read ahead of their answers; default 16
+    uint32_t pipeline_max;         // HTTP/1.1 requests read ahead of their answers; default 16;
+                                   // none while the peer has 256 KiB or 256 answers to read
     uint32_t age_max_ms;           // of a connection, give or take a tenth: then it is drained like
                                    // all are by oto_http_server_drain; default 0: for ever
     uint32_t age_grace_ms;         // and closed so long after; default 10000

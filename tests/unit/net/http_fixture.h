@@ -255,16 +255,24 @@ static inline void fixture_stop(struct fixture *f)
     assert_int_equal(atomic_load(&f->counted), 0);
 }
 
-static inline int dial(const struct fixture *f)
+// receive_buffer: 0, or its size in bytes, so that answers soon stay with the server.
+static inline int dial_with(const struct fixture *f, int receive_buffer)
 {
     struct sockaddr_in a = {.sin_family = AF_INET,
                             .sin_port = htons((uint16_t)f->port),
                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct timeval patience = {.tv_sec = 10};
+    if (receive_buffer)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return fd;
+}
+
+static inline int dial(const struct fixture *f)
+{
+    return dial_with(f, 0);
 }
 
 // Waits until a counter has a value; fails after 10 s.

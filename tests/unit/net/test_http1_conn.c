@@ -290,6 +290,78 @@ static void reading_ahead_is_bounded(void **state)
     fixture_stop(&f);
 }
 
+// Reads until text has come `times` times, of more than fits into the buffer.
+static void hear_many(int fd, const char *text, size_t times)
+{
+    size_t kept = 0, overlap = strlen(text) - 1;
+    while (times > 0) {
+        ssize_t n = recv(fd, answer + kept, sizeof answer - 1 - kept, 0);
+        if (n <= 0)
+            fail_msg("ended, and \"%s\" was to come %zu times more", text, times);
+        size_t size = kept + (size_t)n;
+        answer[size] = 0;
+        times -= (size_t)count(text);
+        kept = size < overlap ? size : overlap;
+        memmove(answer, answer + size - kept, kept);
+    }
+}
+
+// Sends the same request until the server takes no more, reading nothing; returns how many bytes.
+// Never may more than unread_max answers wait in the server.
+static size_t say_until_refused(struct fixture *f, int fd, const char *request, int unread_max)
+{
+    static char many[1 << 16];
+    size_t one = strlen(request), size = sizeof many / one * one, total = 0;
+    for (size_t i = 0; i < size; i += one)
+        memcpy(many + i, request, one);
+    int other = dial(f);
+    // An answer on another connection: the server has had its turn with the first.
+    for (int idle_turns = 0; idle_turns < 50; idle_turns++) {
+        ssize_t n = send(fd, many + total % one, size - total % one, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n > 0) {
+            total += (size_t)n;
+            idle_turns = 0;
+        }
+        say(other, "GET /refuse HTTP/1.1\r\nHost: a\r\n\r\n");
+        hear(other, "refused", 1);
+        int headers = atomic_load(&f->headers), answered = atomic_load(&f->answered);
+        if (headers - answered > unread_max)
+            fail_msg("%d requests are taken, %d answers are sent", headers, answered);
+    }
+    close(other);
+    return total;
+}
+
+// Whoever does not read the answers is not read from; when the peer does, all of them come.
+// padding: of a request, so that the kernel's buffers do not take too many.
+static void unread_answers_are_bounded(const char *path, int padding, int unread_max)
+{
+    static struct fixture f;
+    static char request[20000];
+    (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\nX: %0*d\r\n\r\n", path,
+                   padding, 0);
+    fixture_start(&f, NULL);
+    int fd = dial_with(&f, 4096);
+    size_t one = strlen(request), total = say_until_refused(&f, fd, request, unread_max);
+    hear_many(fd, "HTTP/1.1 200 OK\r\n", total / one);
+    say(fd, request + total % one);
+    hear_many(fd, "HTTP/1.1 200 OK\r\n", 1);
+    close(fd);
+    fixture_stop(&f);
+}
+
+static void bytes_that_nobody_reads_are_bounded(void **state)
+{
+    (void)state;
+    unread_answers_are_bounded("/stream?1", 16000, 8);
+}
+
+static void answers_that_nobody_reads_are_bounded(void **state)
+{
+    (void)state;
+    unread_answers_are_bounded("/x", 200, 300);
+}
+
 static void post(int fd, const char *path, unsigned size)
 {
     static uint8_t body[100000];
@@ -700,6 +772,8 @@ int main(void)
         cmocka_unit_test(pipelined_answers_keep_their_order),
         cmocka_unit_test(ten_thousand_pipelined_requests),
         cmocka_unit_test(reading_ahead_is_bounded),
+        cmocka_unit_test(bytes_that_nobody_reads_are_bounded),
+        cmocka_unit_test(answers_that_nobody_reads_are_bounded),
         cmocka_unit_test(a_body_that_was_read_is_no_longer_needed),
         cmocka_unit_test(continue_only_when_the_body_is_wanted),
         cmocka_unit_test(refused_body_is_drained_or_the_connection_closed),
