@@ -223,6 +223,7 @@ static void begin(struct oto_exchange *e, int status, const struct oto_http_head
 {
     size_t bound = head_bound(headers, header_count);
     e->is_chunked = e->request.version == OTO_HTTP_1_1;
+    e->ends_by_close = !e->is_chunked && !e->is_head;
     decide_close(e, !e->is_chunked);
     uint8_t *start = room(e, bound), *at = start;
     if (!start)

@@ -336,11 +336,28 @@ void http_connection_tick(struct http_connection *c, uint64_t now_ms)
     }
 }
 
+static int ends_by_close(const struct http_exchanges *list)
+{
+    for (const struct oto_exchange *e = list->first; e; e = e->next)
+        if (e->ends_by_close)
+            return 1;
+    return 0;
+}
+
+// An answer that ends with its connection, and is not all sent, would look whole.
+static void reset_if_cut(struct http_connection *c)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    if (ends_by_close(&c->sent) || ends_by_close(&c->open))
+        (void)setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 void http_connection_close(struct http_connection *c)
 {
     struct oto_http_server *server = c->server;
     c->is_doomed = c->is_dirty = 1; // so that no callback below marks it again
     oto_loop_unwatch(server->loop, &c->watch);
+    reset_if_cut(c);
     close(c->watch.fd);
     while (c->sent.first || c->open.first)
         http_exchange_gone(c->sent.first ? c->sent.first : c->open.first);

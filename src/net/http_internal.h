@@ -77,6 +77,7 @@ struct oto_exchange {
     uint8_t close_after;     // HTTP/1.1: this is the last answer
     uint8_t is_head;         // answers have no body
     uint8_t is_chunked;      // HTTP/1.1: the answer
+    uint8_t ends_by_close;   // HTTP/1.0: the answer, whose end is the connection's
     uint8_t expect_continue; // HTTP/1.1: and not sent yet
     uint8_t deferred;        // HTTP/2: more of the answer is waited for
     uint8_t is_ready;        // HTTP/2: in the queue of those with something to send

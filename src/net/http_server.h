@@ -170,7 +170,8 @@ void oto_exchange_respond_begin(struct oto_exchange *exchange, int status,
 size_t oto_exchange_write(struct oto_exchange *exchange, const void *data, size_t size);
 void oto_exchange_end(struct oto_exchange *exchange, const struct oto_http_header *trailers,
                       size_t trailer_count);
-// Ends a begun answer as broken (HTTP/1.1: connection closed, HTTP/2: RST_STREAM INTERNAL_ERROR).
+// Ends a begun answer as broken (HTTP/1.1: connection closed, HTTP/1.0: reset, HTTP/2: RST_STREAM
+// INTERNAL_ERROR).
 void oto_exchange_abort(struct oto_exchange *exchange);
 
 #endif

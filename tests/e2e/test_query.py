@@ -280,6 +280,16 @@ def test_an_answer_that_grows_too_long_is_cut_off_visibly(server):
         ask(one, "SELECT range, repeat('x', 100) FROM range(1000000)", "application/json")
 
 
+@pytest.mark.parametrize("version", ["--http1.0", "--http1.1", "--http2-prior-knowledge"])
+def test_an_answer_that_fails_midway_does_not_look_whole(server, tmp_path, version):
+    one = server()
+    sql = "SELECT CASE WHEN range = 400000 THEN error('boom') ELSE repeat('x', 50) END AS v FROM range(500000)"
+    done = subprocess.run(["curl", "-s", version, "-o", tmp_path / "part", "-w", "%{http_code}", "-d", sql, "-H",
+                           "Content-Type: application/sql", "-H", "Accept: text/csv", one.http + "/api/v1/sql"],
+                          capture_output=True, text=True)
+    assert done.stdout == "200" and done.returncode != 0
+
+
 @pytest.mark.parametrize("while_running", [True, False])
 def test_kill_9_of_the_query_process(server, while_running):
     one = server()

@@ -750,6 +750,37 @@ static void drain_ends_with_its_grace(void **state)
     fixture_stop(&f);
 }
 
+static int ends_with_reset(int fd)
+{
+    ssize_t n;
+    while ((n = recv(fd, answer, sizeof answer, 0)) > 0)
+        ;
+    return n < 0 && errno == ECONNRESET;
+}
+
+// HTTP/1.0 knows the end of such an answer by the connection's.
+static void half_an_answer_is_never_taken_for_a_whole_one(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    fixture_start(&f, NULL);
+    struct drain drain = {{NULL, start_drain}, &f, 200};
+    int aborted = dial(&f), late = dial(&f), whole = dial(&f);
+    say(whole, "GET /stream?2 HTTP/1.0\r\n\r\n");
+    assert_false(ends_with_reset(whole));
+    say(aborted, "GET /abort HTTP/1.0\r\n\r\n");
+    assert_true(ends_with_reset(aborted));
+    say(late, "GET /stream?2000 HTTP/1.0\r\n\r\n");
+    await(&f.completed, 3);
+    oto_loop_post(f.loop, &drain.message);
+    await(&f.drained, 1);
+    assert_true(ends_with_reset(late));
+    close(aborted);
+    close(late);
+    close(whole);
+    fixture_stop(&f);
+}
+
 static void reflected_bytes_cannot_split_an_answer(void **state)
 {
     (void)state;
@@ -788,6 +819,7 @@ int main(void)
         cmocka_unit_test(too_many_connections_are_closed),
         cmocka_unit_test(drain_finishes_what_has_begun),
         cmocka_unit_test(drain_ends_with_its_grace),
+        cmocka_unit_test(half_an_answer_is_never_taken_for_a_whole_one),
         cmocka_unit_test(reflected_bytes_cannot_split_an_answer),
     };
     return cmocka_run_group_tests_name("http1_conn", tests, NULL, NULL);
