@@ -19,7 +19,8 @@ struct http1 {
     uint64_t discarded;
     uint8_t has_body;   // of reading
     uint8_t discarding; // the rest of a body that is answered already
-    uint8_t stopped;    // no further request is taken
+    uint8_t last_taken; // the connection ends with the requests that have begun
+    uint8_t stopped;    // no further byte is taken
     uint8_t ended;      // the peer sends no more
 };
 
@@ -142,8 +143,8 @@ static uint8_t *put_head(struct oto_exchange *e, uint8_t *at, int status,
 static void decide_close(struct oto_exchange *e, int wanted)
 {
     struct http1 *h = http1_of(e->connection);
-    e->close_after = wanted || !e->keep_alive || e->connection->is_draining || must_close(e) ||
-                     (h->ended && e->connection->open.last == e);
+    e->close_after = wanted || !e->keep_alive || must_close(e) ||
+                     ((h->last_taken || h->ended) && e->connection->open.last == e);
 }
 
 // After the last answer of a connection: what came after it is dropped.
@@ -330,6 +331,7 @@ static void begin_request(struct http_connection *c, struct oto_exchange *e, int
     }
     h->reading = e;
     h->has_body = has_body ? 1 : 0;
+    h->last_taken = !e->keep_alive || c->is_draining;
     http_exchange_headers(e);
 }
 
@@ -407,13 +409,32 @@ static int is_unread(const struct http_connection *c)
     return http_connection_pending(c) >= HTTP_BACKLOG_LOW || c->sent.count >= UNREAD_ANSWERS_MAX;
 }
 
+// HTTP/1.0 knows no pipelining, and an answer whose end is the connection's may come.
+static int is_http_1_0(const struct oto_exchange *e)
+{
+    return e && e->request.version == OTO_HTTP_1_0;
+}
+
 // Must the next bytes wait for a handler, or a next request for the peer to read its answers?
 static int is_blocked(const struct http_connection *c)
 {
     const struct http1 *h = http1_of(c);
     if (h->reading)
         return h->has_body && h->reading->body_state == HTTP_BODY_WAITING;
-    return !h->discarding && (c->open.count >= c->server->limits.pipeline_max || is_unread(c));
+    return !h->discarding && !h->last_taken &&
+           (c->open.count >= c->server->limits.pipeline_max || is_unread(c) ||
+            is_http_1_0(c->open.last));
+}
+
+// What comes behind a connection's last request is not processed: nobody would be told what became
+// of it (RFC 9112 9.6).
+static void stop_behind_last(struct http_connection *c, struct oto_bytes rest)
+{
+    struct http1 *h = http1_of(c);
+    if (!h->last_taken || h->reading || h->discarding || rest.size == 0)
+        return;
+    h->stopped = 1;
+    c->linger_after = 1; // there may be more
 }
 
 // Works off input; returns how much of it is done with.
@@ -424,6 +445,9 @@ static size_t process(struct http_connection *c, struct oto_bytes input)
     size_t used = 0;
     while (!c->is_doomed && !h->stopped && !is_blocked(c)) {
         struct oto_bytes data = {0}, rest = oto_bytes(input.data + used, input.size - used);
+        stop_behind_last(c, rest);
+        if (h->stopped)
+            break;
         size_t consumed = take_repeated_head(c, rest);
         used += consumed;
         if (consumed > 0)
@@ -541,7 +565,7 @@ static void flush(struct http_connection *c)
         first->body_state == HTTP_BODY_READING)
         read_body(first);
     after_input(c);
-    if (h->ended && !c->open.first && !is_blocked(c))
+    if ((h->ended || h->last_taken) && !c->open.first && !is_blocked(c))
         c->close_after = 1;
 }
 
@@ -572,6 +596,8 @@ static void drain(struct http_connection *c, int last)
     struct http1 *h = http1_of(c);
     (void)last;
     c->is_draining = 1;
+    if (h && c->open.first)
+        h->last_taken = 1;
     if (!c->open.first && !c->sent.first && (!h || h->input.size == 0))
         http_connection_doom(c);
 }

@@ -113,9 +113,9 @@ OTO_MUST_CHECK enum oto_status oto_http_server_listen(struct oto_http_server *se
 // same listeners; before their loops run. A loop that has ended must run its rest
 // (oto_loop_run_rest) before its server is freed. Their allocators must be any thread's.
 void oto_http_server_join(struct oto_http_server *server, struct oto_http_server *other);
-// Stops accepting; HTTP/2: GOAWAY, HTTP/1.1: "Connection: close" on the next answer; idle
-// connections are closed. Calls drained once no connection is left, or when grace_ms is over (the
-// rest is then closed).
+// Stops accepting; HTTP/2: GOAWAY, HTTP/1.1: what is under way is answered, the last of it with
+// "Connection: close", or else the next request; idle connections are closed. Calls drained once no
+// connection is left, or when grace_ms is over (the rest is then closed).
 void oto_http_server_drain(struct oto_http_server *server, uint32_t grace_ms,
                            void (*drained)(void *state), void *state);
 const struct oto_http_stats *oto_http_server_stats(const struct oto_http_server *server);

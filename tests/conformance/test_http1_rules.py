@@ -203,6 +203,18 @@ def test_b06_exports_in_one_write_are_all_stored(shared):
     assert shared.sql(f"SELECT count(*) AS n FROM otel_logs WHERE LogAttributes['name'] IN ({listed})") == [{"n": 40}]
 
 
+@pytest.mark.parametrize("first", ["1.1\r\nConnection: close", "1.0"])
+def test_b06_what_is_behind_a_last_request_is_not_stored(shared, first):
+    found = [next(names), next(names)]
+    parts = []
+    for name in found:
+        body = logs(1, name=name).SerializeToString()
+        parts.append(START + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    answers, closed = talk(shared, parts[0].replace(b"1.1", first.encode(), 1) + parts[1])
+    assert [answer.status for answer in answers] == [200] and closed
+    assert [stored(shared, "logs", name) for name in found] == [1, 0]
+
+
 def test_b07_absolute_targets_and_upgrades(shared):
     for target, status in (
         ("http://localhost/health", 200),

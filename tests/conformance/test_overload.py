@@ -191,7 +191,7 @@ def test_who_waits_is_taken_when_there_is_room(server):
 
 
 def test_exports_of_one_connection_that_wait_when_the_server_ends_are_refused(server):
-    """The answer to the first ends the connection; the second, which waits behind it, must not be lost track of."""
+    """Each of them, and the answer to the last ends the connection."""
     one = server("--flush-rows", "10", "--threads", "1")
     flusher = StoppedFlusher(one)
     try:
@@ -205,7 +205,9 @@ def test_exports_of_one_connection_that_wait_when_the_server_ends_are_refused(se
             assert one.is_ready()  # asked of the same thread: it has both by now
             one.process.send_signal(signal.SIGTERM)
             reader = Http1Reader(sock)
-            assert reader.answer().status == 503
+            first, last = reader.answer(), reader.answer()
+            assert first.status == last.status == 503 and reader.at_end()
+            assert "connection" not in first.headers and last.headers["connection"] == "close"
     finally:
         flusher.go()
     one.stop()

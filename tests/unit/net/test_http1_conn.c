@@ -242,6 +242,40 @@ static void pipelined_answers_keep_their_order(void **state)
          *last = strstr(answer, "\r\n\r\n3");
     assert_non_null(first);
     assert_true(first < second && second < third && third < fourth && fourth < last);
+    assert_int_equal(atomic_load(&f.headers), 5);
+    fixture_stop(&f);
+}
+
+// RFC 9112 9.6: what is behind a connection's last request is not processed, as nobody would be
+// told what became of it.
+static void nothing_is_taken_behind_a_last_request(void **state)
+{
+    (void)state;
+    static const char *const last[] = {
+        "GET /later HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "POST /later HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc",
+        "GET /later HTTP/1.0\r\n\r\n",
+        "GET /stream?1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    };
+    static struct fixture f;
+    char text[256];
+    fixture_start(&f, NULL);
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(text, sizeof text, "%sPOST /x HTTP/1.1\r\nHost: a\r\n\r\n", last[i]);
+        ask(&f, text);
+        assert_int_equal(count("HTTP/1.1 200 OK"), 1);
+        assert_int_equal(count("connection: close\r\n"), 1);
+        assert_int_equal(atomic_load(&f.headers), i + 1);
+    }
+    // What comes when the last one has long been taken is not looked at either.
+    int fd = dial(&f);
+    say(fd, last[0]);
+    await(&f.completed, 5);
+    say(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    hear_all(fd);
+    close(fd);
+    assert_int_equal(count("HTTP/1.1 200 OK"), 1);
+    assert_int_equal(atomic_load(&f.headers), 5);
     fixture_stop(&f);
 }
 
@@ -733,6 +767,41 @@ static void drain_finishes_what_has_begun(void **state)
     fixture_stop(&f);
 }
 
+// Requests that were read ahead are answered, the last of them with the end; no further one is
+// taken.
+static void drain_answers_all_that_was_taken(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    fixture_start(&f, NULL);
+    struct drain drain = {{NULL, start_drain}, &f, 5000};
+    int fd = dial(&f), other = dial(&f), answered_before = dial(&f), idle = dial(&f);
+    say(fd, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\nGET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    say(answered_before,
+        "GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    say(other, "POST /release HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+    await(&f.headers, 5);
+    oto_loop_post(f.loop, &drain.message);
+    assert_int_equal(hear_all(idle), 0);
+    say(fd, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    say(other, ".");
+    hear_all(other);
+    assert_int_equal(count("released"), 1);
+    hear_all(fd);
+    assert_int_equal(count("HTTP/1.1 200 OK"), 2);
+    assert_int_equal(count("connection: close\r\n"), 1);
+    assert_true(strstr(answer, "held") < strstr(answer, "connection: close\r\n"));
+    hear_all(answered_before); // the second of them, before the drain
+    assert_int_equal(count("HTTP/1.1 200 OK"), 2);
+    await(&f.drained, 1);
+    assert_int_equal(atomic_load(&f.headers), 5);
+    close(fd);
+    close(other);
+    close(answered_before);
+    close(idle);
+    fixture_stop(&f);
+}
+
 static void drain_ends_with_its_grace(void **state)
 {
     (void)state;
@@ -801,6 +870,7 @@ int main(void)
         cmocka_unit_test(every_byte_alone),
         cmocka_unit_test(large_bodies),
         cmocka_unit_test(pipelined_answers_keep_their_order),
+        cmocka_unit_test(nothing_is_taken_behind_a_last_request),
         cmocka_unit_test(ten_thousand_pipelined_requests),
         cmocka_unit_test(reading_ahead_is_bounded),
         cmocka_unit_test(bytes_that_nobody_reads_are_bounded),
@@ -818,6 +888,7 @@ int main(void)
         cmocka_unit_test(nobody_is_late_while_the_server_does_not_read),
         cmocka_unit_test(too_many_connections_are_closed),
         cmocka_unit_test(drain_finishes_what_has_begun),
+        cmocka_unit_test(drain_answers_all_that_was_taken),
         cmocka_unit_test(drain_ends_with_its_grace),
         cmocka_unit_test(half_an_answer_is_never_taken_for_a_whole_one),
         cmocka_unit_test(reflected_bytes_cannot_split_an_answer),
