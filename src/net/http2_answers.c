@@ -280,6 +280,17 @@ size_t http2_backlog(const struct oto_exchange *e)
     return e->out.size - e->out_start + http_connection_pending(e->connection);
 }
 
+// There is more to send. Time runs against the peer from now on, however long the answer was
+// silent.
+static void go_on(struct oto_exchange *e)
+{
+    if (e->deferred)
+        e->progress_ms = http_now_ms(e->connection->server);
+    e->deferred = 0;
+    http2_make_ready(e);
+    http_connection_mark(e->connection);
+}
+
 size_t http2_write(struct oto_exchange *e, struct oto_bytes data)
 {
     if (e->is_head)
@@ -291,9 +302,7 @@ size_t http2_write(struct oto_exchange *e, struct oto_bytes data)
     }
     if (oto_buffer_append(&e->out, data.data, data.size) != OTO_OK)
         http_connection_doom(e->connection);
-    e->deferred = 0;
-    http2_make_ready(e);
-    http_connection_mark(e->connection);
+    go_on(e);
     return http2_backlog(e);
 }
 
@@ -303,9 +312,7 @@ void http2_end(struct oto_exchange *e, const struct oto_http_header *trailers, s
     if (count > 0 &&
         append_heads(e, &e->trailers, 0, NGHTTP2_FLAG_END_STREAM, trailers, count) != OTO_OK)
         http_connection_doom(e->connection);
-    e->deferred = 0;
-    http2_make_ready(e);
-    http_connection_mark(e->connection);
+    go_on(e);
 }
 
 // In its turn, not under the hands of who calls this.

@@ -30,7 +30,8 @@ struct fixture {
     struct oto_http_server *server;
     struct oto_thread thread;
     int listening, port;
-    struct oto_exchange *held; // of /hold, answered by /release
+    struct oto_exchange *held;  // of /hold, answered by /release
+    struct oto_exchange *begun; // of /begin: the answer has a head and no end
     atomic_int headers, completed, answered, gone, drained, held_alive;
     atomic_int half_closed;
     atomic_long reserved, counted;
@@ -146,6 +147,9 @@ static inline void on_complete(void *state, struct oto_exchange *e)
         oto_exchange_respond_begin(e, 200, NULL, 0, NULL, NULL);
         oto_exchange_write(e, "half", 4);
         oto_exchange_abort(e);
+    } else if (path_is(e, "/begin")) {
+        f->begun = e;
+        oto_exchange_respond_begin(e, 200, NULL, 0, NULL, NULL);
     } else if (path_is(e, "/hold")) {
         f->held = e;
         oto_exchange_release_body(e);
@@ -180,6 +184,10 @@ static inline void on_closed(void *state, struct oto_exchange *e, int answered)
     struct fixture *f = state;
     atomic_fetch_add(answered ? &f->answered : &f->gone, 1);
     atomic_fetch_sub(&f->reserved, (long)(uintptr_t)*oto_exchange_user(e));
+    if (f->begun == e && !answered) {
+        f->begun = NULL;
+        oto_exchange_abort(e);
+    }
     if (f->held == e && !answered) {
         f->held = NULL;
         answer_text(e, 200, "into the void");

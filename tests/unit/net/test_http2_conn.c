@@ -1,6 +1,8 @@
 // HTTP/2 and gRPC over real sockets, against nghttp2's client side.
 #include "http2_client.h"
 
+#include "net/http_internal.h"
+
 static void unary_calls(void **state)
 {
     (void)state;
@@ -261,6 +263,57 @@ static void slow_body_is_timed_out(void **state)
     fixture_stop(&f);
 }
 
+struct word {
+    struct oto_loop_message message;
+    struct fixture *fixture;
+    size_t size; // 0: the answer ends
+    atomic_int said;
+};
+
+// Says something after a silence that is as long as the server runs, and looks for who is late.
+static void speak_after_silence(struct oto_loop_message *message)
+{
+    struct word *word = (struct word *)message;
+    struct oto_exchange *e = word->fixture->begun;
+    struct http_connection *c = e->connection;
+    static const uint8_t bytes[1000];
+    assert_true(e->deferred);
+    e->progress_ms = 0;
+    if (word->size > 0)
+        oto_exchange_write(e, bytes, word->size);
+    else
+        oto_exchange_end(e, NULL, 0);
+    http_connection_tick(c, http_now_ms(c->server));
+    atomic_store(&word->said, 1);
+}
+
+// A stream is as late as its peer is, not as long as it was silent.
+static void a_silent_answer_is_not_late_when_it_goes_on(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    fixture_start(&f, NULL);
+    struct client *c = client_new(&f);
+    nghttp2_settings_entry window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0};
+    nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, &window, 1);
+    int32_t id = submit_all(c, "/begin", PLAIN, (struct oto_bytes){0});
+    while (c->streams[id].status == 0)
+        assert_true(client_turn(c));
+    struct word more = {{NULL, speak_after_silence}, &f, 1000, 0};
+    oto_loop_post(f.loop, &more.message);
+    await(&more.said, 1);
+    nghttp2_submit_window_update(c->session, NGHTTP2_FLAG_NONE, id, 1000);
+    while (c->streams[id].size < 1000 && !c->streams[id].closed)
+        assert_true(client_turn(c));
+    assert_int_equal(c->streams[id].size, 1000);
+    struct word end = {{NULL, speak_after_silence}, &f, 0, 0};
+    oto_loop_post(f.loop, &end.message);
+    client_await_closed(c, 1);
+    assert_int_equal(c->streams[id].code, NGHTTP2_NO_ERROR);
+    client_free(c);
+    fixture_stop(&f);
+}
+
 static void preface_in_single_bytes(void **state)
 {
     (void)state;
@@ -293,6 +346,7 @@ int main(void)
         cmocka_unit_test(peers_that_leave_at_every_stage),
         cmocka_unit_test(drain_says_goaway_twice_and_finishes),
         cmocka_unit_test(slow_body_is_timed_out),
+        cmocka_unit_test(a_silent_answer_is_not_late_when_it_goes_on),
         cmocka_unit_test(preface_in_single_bytes),
     };
     return cmocka_run_group_tests_name("http2_conn", tests, NULL, NULL);
