@@ -178,8 +178,7 @@ static void advance(struct http_connection *c)
 {
     struct oto_exchange *e;
     while ((e = c->open.first) && e->answer_state == HTTP_ANSWER_ENDED && !c->is_doomed) {
-        // An answer that began before the drain says nothing of the end.
-        int last = e->close_after || (c->is_draining && c->open.last == e);
+        int last = e->close_after;
         if (!last)
             start_discarding(c, e);
         http_exchange_sent(e);

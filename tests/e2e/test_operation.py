@@ -342,6 +342,10 @@ def test_a_query_that_waits_when_the_server_is_told_to_stop_sees_all_rows(server
     assert one.process.wait(30) == 0  # nobody is left, though the first answer's head promised more
 
 
+def children(pid):
+    return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
+
+
 def test_sigterm_ends_with_a_query_running_and_clients_hanging(server):
     one = server("--drain-timeout", "1s")
     host, port = one.addresses[0].split(":")
@@ -350,8 +354,8 @@ def test_sigterm_ends_with_a_query_running_and_clients_hanging(server):
     slow = b"SELECT count(*) FROM range(100000000000) AS r WHERE sin(r.range) > 2"
     silent[1].sendall(b"POST /api/v1/sql HTTP/1.1\r\nHost: x\r\nContent-Type: application/sql\r\n"
                       b"Content-Length: %d\r\n\r\n" % len(slow) + slow)
-    one.wait_for(lambda: one.metric("otolith_queries_running") == 1, what="the query")
-    [child] = subprocess.run(["pgrep", "-P", str(one.pid)], capture_output=True, text=True).stdout.split()
+    one.wait_for(lambda: one.metric("otolith_queries_running") == 1 and children(one.pid), what="the query")
+    [child] = children(one.pid)
     send(one, 10, "last")
     begin = time.monotonic()
     one.stop()
