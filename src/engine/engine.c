@@ -322,10 +322,6 @@ static enum oto_status open_all(struct oto_engine *engine, struct oto_error *err
     OTO_TRY(oto_file_lock(&engine->lock_file, path, err));
     OTO_TRY(oto_engine_announce(engine, "", err));
     OTO_TRY(oto_engine_load_promotions(engine, err));
-    engine->schemas =
-        oto_schemas_new(&oto_allocator_heap, engine->promotions, engine->promotion_count, err);
-    if (!engine->schemas)
-        return err->status < 0 ? err->status : OTO_NO_MEMORY;
     OTO_TRY(oto_store_open_disk(engine->data_path, &engine->store, err));
     OTO_TRY(make_dedup(engine, err));
     int complete = 1;
@@ -415,14 +411,45 @@ static enum oto_status write_empty_file(struct oto_engine *engine, enum oto_tabl
     return status;
 }
 
+static int has_column_of(const struct oto_schema *schema, const char *attribute)
+{
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        if (schema->fields[i]->attribute && strcmp(schema->fields[i]->attribute, attribute) == 0)
+            return 1;
+    return 0;
+}
+
+// Older files may have columns that no query can name.
+static void log_left_out(struct oto_engine *engine, const struct oto_schemas *all)
+{
+    for (size_t i = 0; i < engine->known_promotion_count; i++) {
+        const char *attribute = engine->promotions[i].attribute;
+        char tables[160] = "";
+        for (int t = 0; t < OTO_TABLE_COUNT; t++) {
+            size_t size = strlen(tables);
+            if (!has_column_of(oto_schemas_table(all, (enum oto_table)t), attribute))
+                snprintf(tables + size, sizeof tables - size, "%s%s", size ? ", " : "",
+                         oto_table_folder((enum oto_table)t));
+        }
+        if (tables[0])
+            oto_engine_log(engine, "warn",
+                           "promote: attribute %s has no column in queries of %s: one of another "
+                           "has that name, and SQL knows no case",
+                           attribute, tables);
+    }
+}
+
 // With the columns of attributes that were promoted once, too: older files have them. Where two of
-// all these would have one name, with today's.
+// all these would have one name, with today's, or the one of before.
 static enum oto_status write_empty_files(struct oto_engine *engine, struct oto_error *err)
 {
     struct oto_schemas *todays = engine->schemas;
-    struct oto_schemas *all = oto_schemas_new(&oto_allocator_heap, engine->promotions,
-                                              engine->known_promotion_count, NULL);
-    engine->schemas = all ? all : todays;
+    struct oto_schemas *all = oto_schemas_new_known(&oto_allocator_heap, engine->promotions,
+                                                    engine->known_promotion_count, err);
+    if (!all)
+        return err->status;
+    log_left_out(engine, all);
+    engine->schemas = all;
     struct oto_segment *empty = oto_segment_new(engine, 0, 1);
     enum oto_status status =
         empty ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "no memory for a segment");

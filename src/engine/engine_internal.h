@@ -292,7 +292,7 @@ OTO_MUST_CHECK enum oto_status oto_engine_read_file(const char *path, struct oto
                                                     struct oto_error *err);
 void oto_engine_dedup_path(const struct oto_engine *engine, uint32_t shard, char *ret_path);
 // Ids of configured promoted attributes: those that the data folder knows, and new ones, remembered
-// there.
+// there; and the schemas with their columns.
 OTO_MUST_CHECK enum oto_status oto_engine_load_promotions(struct oto_engine *engine,
                                                           struct oto_error *err);
 

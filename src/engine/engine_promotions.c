@@ -106,6 +106,17 @@ static size_t count_lines(const struct known *known)
     return count;
 }
 
+// Where an attribute that is promoted now cannot have its column, that is refused.
+static enum oto_status make_schemas(struct oto_engine *engine, int only_kept, struct oto_error *err)
+{
+    if (only_kept) // a reader that has no configuration of its own
+        engine->promotion_count = engine->known_promotion_count;
+    engine->schemas = (only_kept ? oto_schemas_new_known : oto_schemas_new)(
+        &oto_allocator_heap, engine->promotions, engine->promotion_count, err);
+    return engine->schemas ? OTO_OK : err->status;
+}
+
+// What is refused is not remembered.
 static enum oto_status load(struct oto_engine *engine, struct known *known, const char *path,
                             struct oto_error *err)
 {
@@ -124,8 +135,7 @@ static enum oto_status load(struct oto_engine *engine, struct known *known, cons
         OTO_TRY(promote(engine, known, engine->promote[i], &changed, err));
     engine->promotion_count = engine->known_promotion_count;
     OTO_TRY(promote_kept(engine, known, err));
-    if (only_kept) // a reader that has no configuration of its own
-        engine->promotion_count = engine->known_promotion_count;
+    OTO_TRY(make_schemas(engine, only_kept, err));
     return changed ? oto_engine_write_file(path, oto_buffer_view(&known->text), err) : OTO_OK;
 }
 

@@ -11,6 +11,12 @@ struct oto_schemas {
 // The longest column name made from an attribute, its NUL included.
 #define COLUMN_NAME_MAX 128
 
+// How schemas are made.
+enum {
+    IS_FLAT = 1 << 0,            // all columns are of level 0
+    LEAVES_CLASHES_OUT = 1 << 1, // does not refuse them
+};
+
 const char *oto_table_folder(enum oto_table table)
 {
     return oto_table_definitions[table].folder;
@@ -55,6 +61,11 @@ uint32_t oto_table_time_column(enum oto_table table)
 static int is_letter_or_digit(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static char to_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 size_t oto_column_name_from_attribute(const char *attribute, char *output, size_t output_size)
@@ -122,10 +133,18 @@ static void add_fixed(enum oto_table table, const struct oto_field **fields)
     }
 }
 
+static int is_same_name(const char *a, const char *b)
+{
+    for (; *a && to_lower(*a) == to_lower(*b); a++, b++)
+        ;
+    return *a == *b;
+}
+
+// SQL knows no case in names of columns, so here there is none either.
 static const struct oto_field *find(const struct oto_schema *schema, const char *name)
 {
     for (uint32_t f = 0; f < schema->field_count; f++)
-        if (strcmp(schema->fields[f]->name, name) == 0)
+        if (is_same_name(schema->fields[f]->name, name))
             return schema->fields[f];
     return NULL;
 }
@@ -157,17 +176,29 @@ static enum oto_status add_promotion(enum oto_table table, struct oto_schema *sc
     return OTO_OK;
 }
 
-static enum oto_status fill(struct schema_memory *m, const struct oto_promotion *promotions,
-                            size_t count, struct oto_error *err)
+// A name that cannot be made stays empty.
+static enum oto_status make_names(struct schema_memory *m, const struct oto_promotion *promotions,
+                                  size_t count, int flags, struct oto_error *err)
 {
-    const struct oto_field **fields = m->pointers;
-    struct oto_field *field = m->promoted;
-    for (size_t p = 0; p < count; p++)
-        if (!oto_column_name_from_attribute(promotions[p].attribute, m->names + p * COLUMN_NAME_MAX,
-                                            COLUMN_NAME_MAX))
+    for (size_t p = 0; p < count; p++) {
+        char *name = m->names + p * COLUMN_NAME_MAX;
+        if (oto_column_name_from_attribute(promotions[p].attribute, name, COLUMN_NAME_MAX))
+            continue;
+        if (!(flags & LEAVES_CLASHES_OUT))
             return oto_error_set(err, OTO_INVALID,
                                  "promote: no column can be named after attribute %s",
                                  promotions[p].attribute);
+        name[0] = 0;
+    }
+    return OTO_OK;
+}
+
+static enum oto_status fill(struct schema_memory *m, const struct oto_promotion *promotions,
+                            size_t count, int flags, struct oto_error *err)
+{
+    const struct oto_field **fields = m->pointers;
+    struct oto_field *field = m->promoted;
+    OTO_TRY(make_names(m, promotions, count, flags, err));
     for (int t = 0; t < OTO_TABLE_COUNT; t++) {
         enum oto_table table = (enum oto_table)t;
         struct oto_schema *schema = &m->schemas->tables[t];
@@ -176,9 +207,12 @@ static enum oto_status fill(struct schema_memory *m, const struct oto_promotion 
                                       .field_count = fixed_count(table),
                                       .level_count = oto_table_definitions[t].level_count};
         add_fixed(table, fields);
-        for (size_t p = 0; p < count; p++)
-            OTO_TRY(add_promotion(table, schema, fields, &promotions[p],
-                                  m->names + p * COLUMN_NAME_MAX, field++, err));
+        for (size_t p = 0; p < count; p++) {
+            const char *name = m->names + p * COLUMN_NAME_MAX;
+            if ((flags & LEAVES_CLASHES_OUT) && (!*name || find(schema, name)))
+                continue;
+            OTO_TRY(add_promotion(table, schema, fields, &promotions[p], name, field++, err));
+        }
         fields += schema->field_count;
     }
     return OTO_OK;
@@ -203,20 +237,20 @@ static void flatten(struct schema_memory *m)
 
 static struct oto_schemas *schemas_new(const struct oto_allocator *allocator,
                                        const struct oto_promotion *promotions, size_t count,
-                                       int is_flat, struct oto_error *err)
+                                       int flags, struct oto_error *err)
 {
-    struct schema_memory m = lay_out(allocator, count, is_flat);
+    struct schema_memory m = lay_out(allocator, count, flags & IS_FLAT);
     if (!m.schemas) {
         oto_error_set(err, OTO_NO_MEMORY, "no memory for the table schemas");
         return NULL;
     }
     m.schemas->allocator = allocator;
     m.schemas->memory_size = m.size;
-    if (fill(&m, promotions, count, err) < 0) {
+    if (fill(&m, promotions, count, flags, err) < 0) {
         oto_schemas_free(m.schemas);
         return NULL;
     }
-    if (is_flat)
+    if (flags & IS_FLAT)
         flatten(&m);
     return m.schemas;
 }
@@ -228,11 +262,18 @@ struct oto_schemas *oto_schemas_new(const struct oto_allocator *allocator,
     return schemas_new(allocator, promotions, count, 0, err);
 }
 
+struct oto_schemas *oto_schemas_new_known(const struct oto_allocator *allocator,
+                                          const struct oto_promotion *promotions, size_t count,
+                                          struct oto_error *err)
+{
+    return schemas_new(allocator, promotions, count, LEAVES_CLASHES_OUT, err);
+}
+
 struct oto_schemas *oto_schemas_new_flat(const struct oto_allocator *allocator,
                                          const struct oto_promotion *promotions, size_t count,
                                          struct oto_error *err)
 {
-    return schemas_new(allocator, promotions, count, 1, err);
+    return schemas_new(allocator, promotions, count, IS_FLAT, err);
 }
 
 void oto_schemas_free(struct oto_schemas *schemas)

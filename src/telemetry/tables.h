@@ -15,10 +15,16 @@ struct oto_promotion {
 
 struct oto_schemas; // the seven schemas, immutable once made
 
-// NULL with err on a name clash or no memory.
+// NULL with err on a name clash or no memory. Names that differ only in the case of letters clash:
+// they are one to SQL.
 struct oto_schemas *oto_schemas_new(const struct oto_allocator *allocator,
                                     const struct oto_promotion *promotions, size_t count,
                                     struct oto_error *err);
+// Of promotions that came and went: one whose name a table has already is left out of that table,
+// so of two that clash the first stays. NULL with err when out of memory.
+struct oto_schemas *oto_schemas_new_known(const struct oto_allocator *allocator,
+                                          const struct oto_promotion *promotions, size_t count,
+                                          struct oto_error *err);
 // The same columns, all of level 0: one entry a row in each, as files have them.
 struct oto_schemas *oto_schemas_new_flat(const struct oto_allocator *allocator,
                                          const struct oto_promotion *promotions, size_t count,

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from harness import binary, plain_environment
-from otlp import JSON, MAKERS, PROTOBUF, TABLES, logs, metrics, to_json, traces
+from otlp import JSON, MAKERS, PROTOBUF, TABLES, logs, metrics, set_attributes, to_json, traces
 
 
 def run(*arguments, env=None):
@@ -198,6 +198,57 @@ def test_promoted_attributes(server):
     one.stop()
     one.start()
     assert one.sql(query) == expected
+
+
+@pytest.mark.parametrize("promoted", [["hostname"], ["traceid"], ["user.id", "userid"]])
+def test_a_promotion_that_clashes_but_for_case_is_refused(server, promoted):
+    one = server(*(f"--promote={name}" for name in promoted), start=False)
+    with pytest.raises(RuntimeError, match=f"attribute {promoted[-1]} would be column {promoted[-1].title()}, which logs has"):
+        one.start()
+    assert not (one.data / "promoted").exists()
+
+
+def test_columns_that_clash_but_for_case_are_left_out(server):
+    """Of a folder that an older version wrote, whose files have Hostname beside HostName and Traceid beside TraceId."""
+    one = server("--promote", "hostnamx", "--promote", "traceix", "--promote", "zone")
+    for number, host in enumerate(("alpha", "beta")):
+        request = logs(2, name=host, start=1_790_000_000_000_000_000)
+        set_attributes(request.resource_logs[0].resource, host__name=host)
+        for record in request.resource_logs[0].scope_logs[0].log_records:
+            record.trace_id = bytes([number + 1] * 16)
+            set_attributes(record, hostnamx="zz", traceix="01" * 16, zone=f"z{number}")
+        assert one.post("/v1/logs", request.SerializeToString(), PROTOBUF).status_code == 200
+        one.restart()
+    one.stop()
+    for path in (*parquet_files(one), one.data / "promoted"):
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"ostnamx", b"ostname").replace(b"raceix", b"raceid"))
+        assert path.read_bytes() != content
+    queries = {
+        "SELECT Body FROM otel_logs WHERE TraceId = '" + "01" * 16 + "' ORDER BY Body": ["alpha 0", "alpha 1"],
+        "SELECT Body FROM logs WHERE HostName = 'beta' ORDER BY Body": ["beta 0", "beta 1"],
+        "SELECT Body FROM logs WHERE TraceId < '02' ORDER BY Body": ["alpha 0", "alpha 1"],
+        "SELECT DISTINCT HostName FROM otel_logs ORDER BY HostName": ["alpha", "beta"],
+        "SELECT DISTINCT Hostname FROM otel_logs ORDER BY Hostname": ["alpha", "beta"],
+        "SELECT DISTINCT LogAttributes['hostname'] FROM otel_logs": ["zz"],
+        "SELECT Zone FROM otel_logs WHERE Zone = 'z1'": ["z1", "z1"],
+        "SELECT Body FROM (SELECT * FROM otel_logs) WHERE Severitytext = 'INFO' AND Zone = 'z0' ORDER BY Body": ["alpha 0", "alpha 1"],
+    }
+    one.args = []
+    one.start()
+    for sql, expected in queries.items():
+        assert [value for row in one.sql(sql) for value in row.values()] == expected, sql
+    names = [row["column_name"].lower() for row in one.sql("DESCRIBE otel_logs")]
+    assert len(names) == len(set(names)) and "zone" in names
+    one.stop()
+    assert one.log.count("attribute hostname has no column in queries of logs, traces, metrics/gauge") == 1
+    assert one.log.count("attribute traceid has no column in queries of logs, traces:") == 1
+    for sql, expected in queries.items():
+        done = run("query", "--data", one.data, "--format", "csv", sql)
+        assert done.stdout.splitlines()[1:] == expected, sql
+    one.args = ["--promote", "hostname"]
+    with pytest.raises(RuntimeError, match="attribute hostname would be column Hostname, which logs has for something else"):
+        one.start()
 
 
 SPANS_REFUSED = ("limit=0", "limit=x", "limit=99999999", "service=%zz", "since=yesterday-ish", "since=", "since=5", "since=2000-02-30",

@@ -242,6 +242,43 @@ static void promotions_that_clash_are_refused(void **state)
     assert_int_equal(err.status, OTO_INVALID);
 }
 
+static void a_clash_is_one_whatever_the_case(void **state)
+{
+    (void)state;
+    struct oto_error err;
+    static const char *const attributes[] = {"hostname", "traceid", "http.Route", "severity_TEXT"};
+    for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++) {
+        struct oto_promotion one = {attributes[i], 10000};
+        assert_null(oto_schemas_new(&oto_allocator_heap, &one, 1, &err));
+        assert_int_equal(err.status, OTO_EXISTS);
+    }
+    struct oto_promotion two[] = {{"user.id", 10000}, {"userid", 10001}};
+    assert_null(oto_schemas_new(&oto_allocator_heap, two, 2, &err));
+    assert_int_equal(err.status, OTO_EXISTS);
+}
+
+static void known_promotions_that_clash_are_left_out(void **state)
+{
+    (void)state;
+    struct oto_error err;
+    struct oto_promotion promotions[] = {{"user.id", 10000}, {"userid", 10001},
+                                         {"traceid", 10002}, {"...", 10003},
+                                         {"zone", 10004},    {"http.route", 10005}};
+    struct oto_schemas *schemas = oto_schemas_new_known(&oto_allocator_heap, promotions, 6, &err);
+    assert_non_null(schemas);
+    for (int t = 0; t < OTO_TABLE_COUNT; t++) {
+        enum oto_table table = (enum oto_table)t;
+        int has_trace_id = table == OTO_TABLE_LOGS || table == OTO_TABLE_TRACES;
+        assert_int_equal(field_of(schemas, table, "UserId")->id, 10000);
+        assert_null(field_of(schemas, table, "Userid"));
+        assert_int_equal(field_of(schemas, table, "Traceid") == NULL, has_trace_id);
+        assert_int_equal(field_of(schemas, table, "Zone")->id, 10004);
+    }
+    assert_int_equal(field_of(schemas, OTO_TABLE_TRACES, "HttpRoute")->id, 542);
+    assert_int_equal(field_of(schemas, OTO_TABLE_LOGS, "HttpRoute")->id, 10005);
+    oto_schemas_free(schemas);
+}
+
 static void flat_schemas_have_the_same_columns_at_level_0(void **state)
 {
     (void)state;
@@ -279,6 +316,8 @@ int main(void)
         cmocka_unit_test(attributes_name_columns),
         cmocka_unit_test(promotions_become_columns),
         cmocka_unit_test(promotions_that_clash_are_refused),
+        cmocka_unit_test(a_clash_is_one_whatever_the_case),
+        cmocka_unit_test(known_promotions_that_clash_are_left_out),
         cmocka_unit_test(flat_schemas_have_the_same_columns_at_level_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
