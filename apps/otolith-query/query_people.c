@@ -1,6 +1,8 @@
 // The views for people: logs, traces and metrics, over the tables.
 #include "query_process.h"
 
+#include <strings.h>
+
 struct people_view {
     const char *name;
     const char *tables; // all whose names begin so have to be there
@@ -62,12 +64,15 @@ static int is_hidden(const char *name)
     return 0;
 }
 
-static int leads(const struct people_view *view, const char *name)
+// Whether the view has a column of that name of its own or at its beginning, by SQL's rules: a
+// promoted attribute may have made the table another.
+static int has_already(const struct people_view *view, const char *name)
 {
     for (size_t i = 0; view->lead[i]; i++)
-        if (strcmp(view->lead[i], name) == 0)
+        if (strcasecmp(view->lead[i], name) == 0)
             return 1;
-    return 0;
+    return strcasecmp(name, "TimeUnixNano") == 0 ||
+           (view->has_end && strcasecmp(name, "EndTimeUnixNano") == 0);
 }
 
 struct list {
@@ -147,7 +152,7 @@ static enum oto_status add_others(struct list *list)
         return add_unknown(list);
     for (size_t i = 0; i < model->field_count; i++)
         if (model->fields[i].is_named && !is_hidden(model->fields[i].name) &&
-            !leads(list->view, model->fields[i].name))
+            !has_already(list->view, model->fields[i].name))
             OTO_TRY(add_column(list, model->fields[i].name));
     return OTO_OK;
 }

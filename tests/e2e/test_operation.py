@@ -251,6 +251,26 @@ def test_columns_that_clash_but_for_case_are_left_out(server):
         one.start()
 
 
+def test_columns_of_views_for_people_win_over_promoted_ones(server):
+    one = server("--promote", "time.unix.nano", "--promote", "endtimeunixnano", "--promote", "metrictype")
+    start = 1_790_000_000_000_000_001
+    send(one, 1, "a", "metrics", start=start)
+    for make, path in ((logs, "/v1/logs"), (traces, "/v1/traces")):
+        request = make(1, start=start)
+        blocks = request.resource_logs if make is logs else request.resource_spans
+        set_attributes(blocks[0].resource, time__unix__nano="t", endtimeunixnano="e", metrictype="m")
+        assert one.post(path, request.SerializeToString(), PROTOBUF).status_code == 200
+    assert one.sql("SELECT TimeUnixNano AS t, MetricType AS m FROM metrics") == [{"t": start, "m": "gauge"}]
+    assert one.sql("SELECT TimeUnixNano AS t, Endtimeunixnano AS e FROM logs") == [{"t": start, "e": "e"}]
+    assert one.sql("SELECT TimeUnixNano AS t, EndTimeUnixNano AS e FROM traces") == [{"t": start, "e": start + 1500}]
+    expected = [{"TimeUnixNano": "t", "Endtimeunixnano": "e", "Metrictype": "m"}]
+    for table in ("otel_logs", "otel_traces"):
+        assert one.sql(f"SELECT TimeUnixNano, Endtimeunixnano, Metrictype FROM {table}") == expected
+    for view in ("logs", "traces", "metrics"):
+        names = [row["column_name"].lower() for row in one.sql(f"DESCRIBE {view}")]
+        assert len(names) == len(set(names)), view
+
+
 SPANS_REFUSED = ("limit=0", "limit=x", "limit=99999999", "service=%zz", "since=yesterday-ish", "since=", "since=5", "since=2000-02-30",
                  "since=2000-01-01T25:00:00Z")
 
