@@ -151,6 +151,36 @@ void oto_arena_share(struct oto_arena *arena)
     __atomic_store_n(&arena->is_shared, 1, __ATOMIC_RELAXED);
 }
 
+struct oto_arena_mark oto_arena_mark(const struct oto_arena *arena)
+{
+    return (struct oto_arena_mark){.block = arena->blocks,
+                                   .behind = arena->blocks ? arena->blocks->next : NULL,
+                                   .cursor = arena->cursor,
+                                   .end = arena->end,
+                                   .used_bytes = arena->used_bytes};
+}
+
+static void free_until(struct oto_arena *arena, struct oto_arena_block **link,
+                       const struct oto_arena_block *kept)
+{
+    while (*link != kept) {
+        struct oto_arena_block *block = *link;
+        *link = block->next;
+        oto_free(arena->allocator, block, block->size_bytes);
+    }
+}
+
+// A newer block came before the newest of then, one for a request alone behind it.
+void oto_arena_rollback(struct oto_arena *arena, const struct oto_arena_mark *mark)
+{
+    free_until(arena, &arena->blocks, mark->block);
+    if (mark->block)
+        free_until(arena, &arena->blocks->next, mark->behind);
+    arena->cursor = mark->cursor;
+    arena->end = mark->end;
+    arena->used_bytes = mark->used_bytes;
+}
+
 uint8_t *oto_arena_copy(struct oto_arena *arena, const void *bytes, size_t size_bytes)
 {
     uint8_t *copy = oto_arena_alloc(arena, size_bytes);

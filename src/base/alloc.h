@@ -80,6 +80,16 @@ void oto_arena_free_alone(struct oto_arena *arena, void *memory, size_t size_byt
 // that the owner hands the arena to for the time of the call.
 void oto_arena_share(struct oto_arena *arena);
 
+// What an arena has handed out so far. Rolling back takes back what it handed out since; nothing of
+// before may have been given back meanwhile.
+struct oto_arena_mark {
+    struct oto_arena_block *block, *behind;
+    uint8_t *cursor, *end;
+    size_t used_bytes;
+};
+struct oto_arena_mark oto_arena_mark(const struct oto_arena *arena);
+void oto_arena_rollback(struct oto_arena *arena, const struct oto_arena_mark *mark);
+
 // A copy of bytes in the arena, NULL on exhaustion.
 uint8_t *oto_arena_copy(struct oto_arena *arena, const void *bytes, size_t size_bytes);
 

@@ -82,6 +82,19 @@ int oto_utf8_valid(const void *data, size_t size)
     return oto_utf8_valid_prefix(data, size) == size;
 }
 
+size_t oto_utf8_repaired_size(const void *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    const uint8_t *p = data, *end = p + size;
+    size_t repaired = size, invalid;
+    while ((p = skip_valid(p, end, &invalid)) < end) {
+        repaired += 3 - invalid;
+        p += invalid;
+    }
+    return repaired;
+}
+
 size_t oto_utf8_repair(const void *data, size_t size, uint8_t *output)
 {
     if (size == 0)

@@ -26,8 +26,9 @@ static inline int oto_utf8_is_ascii(const uint8_t *p, size_t size)
 // Length of the longest valid prefix.
 size_t oto_utf8_valid_prefix(const void *data, size_t size);
 
-// Replaces each maximal invalid part by U+FFFD. Output size at most 3 * size. Returns the output
-// size.
+// The size of the text once oto_utf8_repair has been over it: 3 * size at most.
+size_t oto_utf8_repaired_size(const void *data, size_t size);
+// Replaces each maximal invalid part by U+FFFD. Returns the output size.
 size_t oto_utf8_repair(const void *data, size_t size, uint8_t *output);
 
 #endif

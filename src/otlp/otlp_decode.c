@@ -83,6 +83,7 @@ static enum oto_status decoder_init(struct oto_otlp_decoder *d,
                                     struct oto_builder *const builders[OTO_TABLE_COUNT])
 {
     oto_arena_init(&d->arena, d->allocator, ARENA_BLOCK_BYTES, SIZE_MAX);
+    oto_buffer_init(&d->repaired, d->allocator, UINT32_MAX);
     oto_buffer_init(&d->scratch, d->allocator, UINT32_MAX);
     oto_value_writer_init(&d->writer, d->allocator, UINT32_MAX);
     for (int t = 0; t < OTO_TABLE_COUNT; t++)
@@ -140,6 +141,7 @@ void oto_otlp_decoder_free(struct oto_otlp_decoder *d)
     oto_free(d->allocator, d->values, OTO_OTLP_VALUES * sizeof *d->values);
     oto_value_writer_release(&d->writer);
     oto_buffer_release(&d->scratch);
+    oto_buffer_release(&d->repaired);
     oto_arena_release(&d->arena);
     oto_free(d->allocator, d, sizeof *d);
 }
@@ -317,16 +319,23 @@ static enum oto_status collect(struct oto_pb_cursor c, uint32_t wanted, uint8_t 
     return status < 0 ? status : OTO_OK;
 }
 
+// Memory for parts that are to lie together. What nests so deep that it is copied over and over is
+// refused; it is no lack of memory.
+static enum oto_status take_joined(struct oto_otlp_decoder *d, size_t size, uint8_t **ret_joined)
+{
+    if (d->arena.size_bytes_max - d->arena.used_bytes < size + 8)
+        return oto_otlp_malformed(d, "repeated fields nested too deep");
+    *ret_joined = oto_arena_alloc(&d->arena, size);
+    return *ret_joined ? OTO_OK : OTO_NO_MEMORY;
+}
+
 enum oto_status oto_otlp_merge(struct oto_otlp_decoder *d, struct oto_pb_cursor c, uint32_t tag,
                                struct oto_bytes *ret_joined)
 {
     size_t size;
+    uint8_t *joined;
     OTO_TRY(collect(c, tag, NULL, &size));
-    if (d->arena.size_bytes_max - d->arena.used_bytes < size)
-        return oto_otlp_malformed(d, "repeated fields nested too deep");
-    uint8_t *joined = oto_arena_alloc(&d->arena, size);
-    if (!joined)
-        return OTO_NO_MEMORY;
+    OTO_TRY(take_joined(d, size, &joined));
     OTO_TRY(collect(c, tag, joined, &size));
     *ret_joined = oto_bytes(joined, size);
     return OTO_OK;
@@ -350,9 +359,8 @@ enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes mes
     *ret_fields = oto_bytes(first, size);
     if (size == (size_t)(end - first))
         return OTO_OK;
-    uint8_t *copy = oto_arena_alloc(&d->arena, size);
-    if (!copy)
-        return OTO_NO_MEMORY;
+    uint8_t *copy;
+    OTO_TRY(take_joined(d, size, &copy));
     *ret_fields = oto_bytes(copy, size);
     c = (struct oto_pb_cursor){first, end};
     for (start = c.at; oto_pb_tag(&c, &tag) == OTO_OK; start = c.at) {
@@ -370,10 +378,10 @@ enum oto_status oto_otlp_utf8_slow(struct oto_otlp_decoder *d, struct oto_bytes 
 {
     if (oto_utf8_valid(text.data, text.size))
         return OTO_OK;
-    uint8_t *repaired = oto_arena_alloc(&d->arena, 3 * text.size);
-    if (!repaired)
-        return OTO_NO_MEMORY;
-    *ret_text = oto_bytes(repaired, oto_utf8_repair(text.data, text.size, repaired));
+    d->repaired.size = 0;
+    OTO_TRY(oto_buffer_reserve(&d->repaired, oto_utf8_repaired_size(text.data, text.size)));
+    d->repaired.size = oto_utf8_repair(text.data, text.size, d->repaired.data);
+    *ret_text = oto_buffer_view(&d->repaired);
     d->result.utf8_repaired++;
     return OTO_OK;
 }
@@ -453,7 +461,7 @@ static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal,
     d->received_ns = received_ns;
     d->limits = *limits;
     memset(&d->result, 0, offsetof(struct oto_otlp_result, message) + 1);
-    // Merging copies a part once a level at most; repairing makes three bytes of one.
+    // Merging copies a part once a level at most; what is copied in an attribute is let go with it.
     d->arena.size_bytes_max = 8 * message.size + (64u << 10);
     d->failed_at = NULL;
     d->failure = NULL;
@@ -504,6 +512,13 @@ static enum oto_status describe(const struct oto_otlp_decoder *d, enum oto_statu
     return oto_error_at(err, status, offset, "%s%s%s", d->path, d->path[0] ? ": " : "", failure);
 }
 
+static void request_forget(struct oto_otlp_decoder *d)
+{
+    oto_arena_reset(&d->arena);
+    if (d->repaired.capacity > ARENA_BLOCK_BYTES)
+        oto_buffer_release(&d->repaired);
+}
+
 enum oto_status oto_otlp_decode(struct oto_otlp_decoder *d, enum oto_signal signal,
                                 struct oto_bytes message, uint64_t received_ns,
                                 const struct oto_otlp_limits *limits,
@@ -526,6 +541,6 @@ enum oto_status oto_otlp_decode(struct oto_otlp_decoder *d, enum oto_signal sign
     } else {
         put_result(d, ret_result);
     }
-    oto_arena_reset(&d->arena);
+    request_forget(d);
     return status;
 }

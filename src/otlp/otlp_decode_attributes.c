@@ -400,10 +400,12 @@ static inline int pair_read(struct oto_bytes message, struct oto_bytes *ret_key,
     return at[0] == VARINT_TAG(3) && size.at == end;
 }
 
-// Only a value seen for the second time is kept: most that are not are never seen again.
+// Only a value seen for the second time is kept: most that are not are never seen again. Fields of
+// its own that were merged are in columns by the end.
 enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
                                    struct oto_bytes message)
 {
+    struct oto_arena_mark mark = {.used_bytes = d->arena.used_bytes};
     struct oto_pb_cursor c = oto_pb_cursor(message);
     uint32_t slot = s->keys->length - s->start, count = s->values->dictionary->count;
     uint32_t key_code = 0, value_code = 0;
@@ -412,8 +414,10 @@ enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_s
     struct oto_otlp_any any = {.kind = OTO_OTLP_ANY_ABSENT};
     struct oto_bytes key;
     enum oto_status status = OTO_OK;
-    if (!pair_read(message, &key, &any))
+    if (!pair_read(message, &key, &any)) {
+        mark = oto_arena_mark(&d->arena);
         status = oto_otlp_key_value_read(d, &c, &key, &any);
+    }
     if (status == OTO_OK)
         status = add_key(d, s, key, &key_code);
     if (status == OTO_OK)
@@ -424,6 +428,8 @@ enum oto_status oto_otlp_attribute(struct oto_otlp_decoder *d, struct oto_otlp_s
         any.kind <= OTO_OTLP_ANY_DOUBLE && d->result.utf8_repaired == repaired &&
         d->writer.types.size == letters + 1)
         oto_otlp_value_keep(d, s, message, key_code, value_code);
+    if (d->arena.used_bytes != mark.used_bytes)
+        oto_arena_rollback(&d->arena, &mark);
     return OTO_OK;
 }
 

@@ -14,6 +14,13 @@ static const struct {
 
 // --- resource ---
 
+static enum oto_status put_string(struct oto_otlp_decoder *d, struct oto_bytes text,
+                                  struct oto_buffer *json)
+{
+    OTO_TRY(oto_otlp_utf8(d, text, &text));
+    return oto_json_escape(json, text);
+}
+
 static enum oto_status text_list(struct oto_otlp_decoder *d, const char *name,
                                  struct oto_bytes message, uint32_t wanted, struct oto_buffer *json)
 {
@@ -26,10 +33,9 @@ static enum oto_status text_list(struct oto_otlp_decoder *d, const char *name,
             continue;
         }
         OTO_TRY(oto_pb_bytes(&c, &text));
-        OTO_TRY(oto_otlp_utf8(d, text, &text));
         OTO_TRY(count++ ? oto_buffer_append_byte(json, ',')
                         : oto_buffer_append_format(json, ",\"%s\":[", name));
-        OTO_TRY(oto_json_escape(json, text));
+        OTO_TRY(put_string(d, text, json));
     }
     return count ? oto_buffer_append_byte(json, ']') : OTO_OK;
 }
@@ -56,12 +62,10 @@ static enum oto_status entity_ref(struct oto_otlp_decoder *d, struct oto_bytes m
     }
     if (status < 0)
         return oto_otlp_fail(d, status, c.at, NULL, NO_INDEX);
-    OTO_TRY(oto_otlp_utf8(d, schema_url, &schema_url));
-    OTO_TRY(oto_otlp_utf8(d, type, &type));
     OTO_TRY(oto_buffer_append(json, "{\"schemaUrl\":", 13));
-    OTO_TRY(oto_json_escape(json, schema_url));
+    OTO_TRY(put_string(d, schema_url, json));
     OTO_TRY(oto_buffer_append(json, ",\"type\":", 8));
-    OTO_TRY(oto_json_escape(json, type));
+    OTO_TRY(put_string(d, type, json));
     OTO_TRY(text_list(d, "idKeys", message, BYTES_TAG(3), json));
     OTO_TRY(text_list(d, "descriptionKeys", message, BYTES_TAG(4), json));
     return oto_buffer_append_byte(json, '}');

@@ -242,7 +242,8 @@ struct oto_otlp_decoder {
     uint64_t received_ns;
     struct oto_otlp_limits limits;
     struct oto_otlp_result result;
-    struct oto_arena arena; // merged fields, repaired strings
+    struct oto_arena arena;     // merged fields
+    struct oto_buffer repaired; // the latest string that was no UTF-8
     struct oto_buffer scratch;
     struct oto_value_writer writer;
 
@@ -308,7 +309,8 @@ OTO_MUST_CHECK enum oto_status oto_otlp_merge(struct oto_otlp_decoder *d, struct
 OTO_MUST_CHECK enum oto_status oto_otlp_fields(struct oto_otlp_decoder *d, struct oto_bytes message,
                                                uint32_t tag, struct oto_bytes *ret_fields);
 
-// Makes a string UTF-8. Ownership: returns view, of the input or of the request's arena.
+// Makes a string UTF-8. Ownership: returns view, of the input or of what the next repair
+// overwrites.
 OTO_MUST_CHECK enum oto_status oto_otlp_utf8_slow(struct oto_otlp_decoder *d, struct oto_bytes text,
                                                   struct oto_bytes *ret_text);
 OTO_MUST_CHECK static inline enum oto_status

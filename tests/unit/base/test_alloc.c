@@ -98,6 +98,34 @@ static void arena_gives_back_what_lies_alone_until_it_is_shared(void **state)
     assert_int_equal(count.bytes, 0);
 }
 
+static void arena_takes_back_what_came_after_a_mark(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {10, 400, 5000, 300, 300, 300, 5000, 8};
+    for (size_t before = 0; before < 8; before++) {
+        struct counted count = COUNTED_NO_LIMIT;
+        struct oto_allocator a = counted_allocator(&count);
+        struct oto_arena arena;
+        uint8_t *kept[8];
+        oto_arena_init(&arena, &a, 1024, 1 << 20);
+        for (size_t i = 0; i < before; i++)
+            memset(kept[i] = oto_arena_alloc(&arena, sizes[i]), (int)i, sizes[i]);
+        struct oto_arena_mark mark = oto_arena_mark(&arena);
+        size_t used = arena.used_bytes, bytes = count.bytes;
+        for (size_t after = 0; after <= 8; after++) {
+            for (size_t i = 0; i < after; i++)
+                memset(oto_arena_alloc(&arena, sizes[i]), 0xFF, sizes[i]);
+            oto_arena_rollback(&arena, &mark);
+            assert_int_equal(arena.used_bytes, used);
+            assert_int_equal(count.bytes, bytes);
+        }
+        for (size_t i = 0; i < before; i++)
+            assert_true(kept[i][0] == i && kept[i][sizes[i] - 1] == i);
+        oto_arena_release(&arena);
+        assert_int_equal(count.bytes, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +133,7 @@ int main(void)
         cmocka_unit_test(arena_keeps_its_limit),
         cmocka_unit_test(arena_survives_a_failing_allocator),
         cmocka_unit_test(arena_gives_back_what_lies_alone_until_it_is_shared),
+        cmocka_unit_test(arena_takes_back_what_came_after_a_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,7 @@ static void repair_follows_the_maximal_part_rule(void **state)
         }
         size_t size = oto_utf8_repair(cases[i][0], strlen(cases[i][0]), got);
         assert_int_equal(size, want_size);
+        assert_int_equal(oto_utf8_repaired_size(cases[i][0], strlen(cases[i][0])), want_size);
         assert_memory_equal(got, want, size);
         assert_true(oto_utf8_valid(got, size));
     }

@@ -287,6 +287,84 @@ static void resources_are_kept_once(void **state)
     segment_close(&s);
 }
 
+// A metric of each kind, each with a point: five tables that have the resource.
+static void metric_of_each_kind(void)
+{
+    static const uint32_t kinds[] = {5, 7, 9, 10, 11};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        open_(2), put_text(1, "m"), open_(kinds[i]);
+        open_(1), put_f64(3, 1600000000000000000u), close_(3);
+    }
+}
+
+static struct oto_bytes resource_value(const struct segment *s, int table)
+{
+    const struct oto_column *c = column(s, (enum oto_table)table, "ResourceAttributes");
+    assert_int_equal(c->offsets[1] - c->offsets[0], 1);
+    return c->children[1].dictionary->entries[((const uint32_t *)c->children[1].values)[0]];
+}
+
+enum { LONG_TEXT = 300000 }; // a multiple of the few bytes that a request may take anyway
+
+// Each table repairs it anew: what that takes is no matter of how many there are.
+static void a_long_text_is_repaired_for_each_table(void **state)
+{
+    (void)state;
+    char *long_text = malloc(LONG_TEXT);
+    for (int is_bad_throughout = 0; is_bad_throughout < 2; is_bad_throughout++) {
+        struct segment s;
+        segment_open(&s, NULL, 0);
+        memset(long_text, is_bad_throughout ? 0xFF : 'x', LONG_TEXT);
+        long_text[LONG_TEXT - 1] = (char)0xE2;
+        message_begin();
+        open_(1), open_(1), open_(1), put_text(1, "k");
+        open_(2), put_bytes(1, long_text, LONG_TEXT), close_(3);
+        open_(2), open_(1), put_bytes(1, long_text, LONG_TEXT), close_(1);
+        metric_of_each_kind();
+        close_(2);
+        assert_int_equal(decode(&s, OTO_SIGNAL_METRICS, message()), OTO_OK);
+        assert_int_equal(s.result.accepted, 5);
+        assert_int_equal(s.result.utf8_repaired, 10);
+        for (int t = OTO_TABLE_GAUGE; t <= OTO_TABLE_SUMMARY; t++) {
+            struct oto_bytes value = resource_value(&s, t);
+            assert_int_equal(value.size, is_bad_throughout ? 3 * LONG_TEXT : LONG_TEXT + 2);
+            assert_memory_equal(value.data + value.size - 3, "\xEF\xBF\xBD", 3);
+            assert_memory_equal(value.data, is_bad_throughout ? "\xEF\xBF\xBD" : "xxx", 3);
+        }
+        check_builders(&s);
+        segment_close(&s);
+    }
+    free(long_text);
+}
+
+// A value given in two parts that is a list in two parts, for five tables.
+static void repeated_fields_are_joined_for_each_table(void **state)
+{
+    (void)state;
+    struct segment s;
+    char *long_text = malloc(LONG_TEXT);
+    memset(long_text, 'x', LONG_TEXT);
+    segment_open(&s, NULL, 0);
+    message_begin();
+    open_(1), open_(1), open_(1), put_text(1, "k");
+    for (int part = 0; part < 2; part++) // KeyValue.value{array_value{values{string_value}}}
+        open_(2), open_(5), open_(1), put_bytes(1, long_text, LONG_TEXT), close_(3);
+    close_(2);
+    open_(2);
+    metric_of_each_kind();
+    close_(2);
+    assert_int_equal(decode(&s, OTO_SIGNAL_METRICS, message()), OTO_OK);
+    assert_int_equal(s.result.accepted, 5);
+    for (int t = OTO_TABLE_GAUGE; t <= OTO_TABLE_SUMMARY; t++) {
+        struct oto_bytes value = resource_value(&s, t);
+        assert_int_equal(value.size, 2 * LONG_TEXT + sizeof "['','']" - 1);
+        assert_memory_equal(value.data + LONG_TEXT, "xx\",\"xx", 7);
+    }
+    check_builders(&s);
+    segment_close(&s);
+    free(long_text);
+}
+
 static void configured_promotions_take_the_record_then_the_resource(void **state)
 {
     (void)state;
@@ -566,6 +644,8 @@ int main(void)
         cmocka_unit_test(fields_that_come_twice_merge_or_the_last_wins),
         cmocka_unit_test(unknown_fields_and_overlong_tags_are_no_matter),
         cmocka_unit_test(text_that_is_no_utf8_is_repaired_and_counted),
+        cmocka_unit_test(a_long_text_is_repaired_for_each_table),
+        cmocka_unit_test(repeated_fields_are_joined_for_each_table),
         cmocka_unit_test(resources_are_kept_once),
         cmocka_unit_test(configured_promotions_take_the_record_then_the_resource),
         cmocka_unit_test(every_field_of_a_span_is_kept),
