@@ -25,7 +25,9 @@ static struct oto_bytes entry(const struct oto_column *c, uint32_t index)
     return c->dictionary->entries[((const uint32_t *)c->values)[index]];
 }
 
-// The letters of one value: a letter, or a group in brackets.
+#define NAN_DIGITS 16 // behind the letter N
+
+// The letters of one value: a letter, with the digits that belong to it, or a group in brackets.
 static struct oto_bytes next_type(struct oto_bytes *types)
 {
     uint32_t depth = 0;
@@ -34,6 +36,8 @@ static struct oto_bytes next_type(struct oto_bytes *types)
         uint8_t c = types->data[size++];
         depth += c == '[' || c == '{';
         depth -= c == ']' || c == '}';
+        if (c == 'N' && types->size - size >= NAN_DIGITS)
+            size += NAN_DIGITS;
         if (depth == 0)
             break;
     }

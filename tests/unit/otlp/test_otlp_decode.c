@@ -632,6 +632,52 @@ static void series_ids_do_not_depend_on_the_order_of_attributes(void **state)
     segment_close(&s);
 }
 
+// A point with an attribute for each letter: n a NaN of its own bits, N an array with one and a
+// true, s and i a string and an integer that look the same, l a list.
+static void put_odd(char letter)
+{
+    open_(7), put_text(1, letter == 's' || letter == 'i' ? "1" : (char[]){letter, 0}), open_(2);
+    if (letter == 'n')
+        put_f64(4, 0xFFF8000000000000u);
+    else if (letter == 'N')
+        open_(5), open_(1), put_f64(4, 0x7FF80000DEADBEEFu), close_(1), open_(1), put_uint(2, 1),
+            close_(2);
+    else if (letter == 's')
+        put_text(1, "1");
+    else if (letter == 'i')
+        put_uint(3, 1);
+    else
+        open_(6), attribute(1, "k", "v"), close_(1);
+    close_(2);
+}
+
+static void a_nan_of_its_own_is_one_attribute_of_a_series(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"nNsl", "lsNn", "sNln", "nNil", "iNln", "sl", "ls", "il"};
+    struct segment s;
+    char ids[8][64];
+    segment_open(&s, NULL, 0);
+    for (uint32_t i = 0; i < 8; i++) {
+        message_begin();
+        open_(1), open_(2), metric_open("m"), open_(5), open_(1);
+        for (const char *letter = sets[i]; *letter; letter++)
+            put_odd(*letter);
+        close_(5);
+        assert_int_equal(decode(&s, OTO_SIGNAL_METRICS, message()), OTO_OK);
+        snprintf(ids[i], sizeof ids[i], "%s", text(column(&s, OTO_TABLE_GAUGE, "SeriesId"), i));
+    }
+    // The same bytes for ever.
+    assert_string_equal(ids[5], "59885c1a579f92f59a197fc4e18bb8bc");
+    assert_string_equal(ids[0], ids[1]);
+    assert_string_equal(ids[0], ids[2]);
+    assert_string_equal(ids[3], ids[4]);
+    assert_string_not_equal(ids[0], ids[3]);
+    assert_string_equal(ids[5], ids[6]);
+    assert_string_not_equal(ids[5], ids[7]);
+    segment_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -654,6 +700,7 @@ int main(void)
         cmocka_unit_test(too_many_attributes_refuse_what_has_them),
         cmocka_unit_test(every_field_of_points_is_kept),
         cmocka_unit_test(series_ids_do_not_depend_on_the_order_of_attributes),
+        cmocka_unit_test(a_nan_of_its_own_is_one_attribute_of_a_series),
     };
     return cmocka_run_group_tests(tests, NULL, release_out);
 }
