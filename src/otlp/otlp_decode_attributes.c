@@ -160,6 +160,19 @@ static inline uint16_t *next_key(struct oto_otlp_sink *s, const uint32_t *codes,
     return codes[index - 1] < s->key_count ? &s->known[codes[index - 1]].next[s->context] : NULL;
 }
 
+// Makes code the guess for the key at `index`. It is remembered first: that moves the guesses, and
+// what is guessed is looked at without a check.
+static enum oto_status guess_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
+                                 const uint32_t *codes, uint32_t index, uint32_t code)
+{
+    if (code >= s->key_count)
+        OTO_TRY(remember_keys(d, s, code));
+    uint16_t *guess = next_key(s, codes, index);
+    if (guess)
+        *guess = (uint16_t)code;
+    return OTO_OK;
+}
+
 static inline enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otlp_sink *s,
                                       struct oto_bytes text, uint32_t *ret_code)
 {
@@ -170,8 +183,8 @@ static inline enum oto_status add_key(struct oto_otlp_decoder *d, struct oto_otl
     uint32_t code = guess ? *guess : NO_CODE;
     if (!oto_otlp_is_code(keys->dictionary, code, text)) {
         OTO_TRY(oto_otlp_code(d, keys, text, &code));
-        if (guess && code < OTO_OTLP_KEYS_MAX)
-            *guess = (uint16_t)code;
+        if (code < OTO_OTLP_KEYS_MAX)
+            OTO_TRY(guess_key(d, s, codes, keys->length, code));
     }
     codes[keys->length++] = code;
     s->context = (uint32_t)oto_otlp_next_context(s->context, code);
