@@ -19,7 +19,8 @@ void oto_otlp_decoder_free(struct oto_otlp_decoder *decoder);
 struct oto_otlp_limits {
     uint32_t depth_max;      // nesting of AnyValue; default 100
     uint32_t attributes_max; // attributes a record, span, point, scope or resource; default 65536:
-                             // beyond it the item is rejected
+                             // beyond it the item, or all items below, are rejected. Those of what
+                             // an item holds (events, links, exemplars, metadata) are not counted
 };
 void oto_otlp_limits_default(struct oto_otlp_limits *limits);
 

@@ -525,6 +525,43 @@ static void too_many_attributes_refuse_what_has_them(void **state)
     segment_close(&s);
 }
 
+static void three_attributes(uint32_t field)
+{
+    attribute(field, "a", "1"), attribute(field, "b", "2"), attribute(field, "c", "3");
+}
+
+// What an item holds has as many as come: an item is not lost for them.
+static void attributes_of_what_an_item_holds_are_not_limited(void **state)
+{
+    (void)state;
+    struct segment s;
+    segment_open(&s, NULL, 0);
+    s.limits.attributes_max = 2;
+    message_begin();
+    open_(1), open_(2), span_open(trace_id, 16, span_id, 8);
+    open_(11), three_attributes(3), close_(1);
+    open_(13), put_bytes(1, trace_id, 16), put_bytes(2, span_id, 8), three_attributes(4);
+    close_(4);
+    assert_int_equal(decode(&s, OTO_SIGNAL_TRACES, message()), OTO_OK);
+    assert_int_equal(s.result.accepted, 1);
+    assert_string_equal(map(part(column(&s, OTO_TABLE_TRACES, "Events"), "Attributes"), 0),
+                        "a=1,b=2,c=3");
+    assert_string_equal(map(part(column(&s, OTO_TABLE_TRACES, "Links"), "Attributes"), 0),
+                        "a=1,b=2,c=3");
+    message_begin();
+    open_(1), open_(2), open_(2), three_attributes(12), open_(5), open_(1);
+    open_(5), three_attributes(7);
+    close_(6);
+    assert_int_equal(decode(&s, OTO_SIGNAL_METRICS, message()), OTO_OK);
+    assert_int_equal(s.result.accepted, 1);
+    assert_string_equal(map(column(&s, OTO_TABLE_GAUGE, "MetricMetadata"), 0), "a=1,b=2,c=3");
+    assert_string_equal(
+        map(part(column(&s, OTO_TABLE_GAUGE, "Exemplars"), "FilteredAttributes"), 0),
+        "a=1,b=2,c=3");
+    check_builders(&s);
+    segment_close(&s);
+}
+
 // --- metrics ---
 
 static void every_field_of_points_is_kept(void **state)
@@ -698,6 +735,7 @@ int main(void)
         cmocka_unit_test(odd_spans_are_kept_as_they_are),
         cmocka_unit_test(items_with_bad_ids_are_refused_alone),
         cmocka_unit_test(too_many_attributes_refuse_what_has_them),
+        cmocka_unit_test(attributes_of_what_an_item_holds_are_not_limited),
         cmocka_unit_test(every_field_of_points_is_kept),
         cmocka_unit_test(series_ids_do_not_depend_on_the_order_of_attributes),
         cmocka_unit_test(a_nan_of_its_own_is_one_attribute_of_a_series),
