@@ -170,6 +170,9 @@ static enum oto_status send_tables(struct work *work, struct oto_error *err)
     uint64_t rows[OTO_TABLE_COUNT];
     int table = 0;
     enum oto_status status = count_tables(work, rows, err);
+    // Where it cannot be noted that rows were taken, none are sent.
+    if (status == OTO_OK)
+        status = oto_export_state_write(&work->state, err);
     for (; table < OTO_TABLE_COUNT && status == OTO_OK; table++) {
         status = oto_export_send(&work->export, (enum oto_table)table, rows[table], err);
         if (status < 0)

@@ -1,9 +1,10 @@
 // The parts of otolith export: which rows are sent (export_rows.c), how far it came
 // (export_state.c).
 //
-// Rows go out table by table, in windows of event time, oldest first. When all requests of a window
-// are taken, its end is noted in the state file; an export that was interrupted goes on there. So
-// every row is sent at least once, and those of the window that was interrupted may come twice.
+// Rows go out table by table, in windows of event time, oldest first. The state file is there
+// before the first request; when all requests of a window are taken, its end is noted in it, and an
+// export that was interrupted goes on there. So every row is sent at least once, and those of the
+// window that was interrupted may come twice.
 #ifndef OTO_APPS_OTOLITH_EXPORT_H
 #define OTO_APPS_OTOLITH_EXPORT_H
 

@@ -528,13 +528,24 @@ def test_the_endpoint_is_killed_and_comes_back(server, home):
     assert distinct == total and found <= total + 2 * 8192, "what was under way may come twice"
 
 
+def rows_noted(state) -> int:
+    """How many rows a state file says were taken; 0 without one."""
+    try:
+        return int(re.search(r"^rows (\d+)$", state.read_text(), re.MULTILINE)[1])
+    except FileNotFoundError:
+        return 0
+
+
 def test_interrupted_and_resumed(server, home, tmp_path):
     one, two = server(), server()
     total = spread(one)
     line = command(one, two.http, "--in-flight", "1")
     process = subprocess.Popen(line, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     states = tmp_path / "state/otolith"
-    two.wait_for(lambda: process.poll() is not None or list(states.glob("export-*")), what="the first window")
+    two.wait_for(
+        lambda: process.poll() is not None or any(map(rows_noted, states.glob("export-*[!w]"))),
+        what="the first window",
+    )
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and output == "", errors
@@ -553,10 +564,19 @@ def test_the_state_of_another_export_is_not_taken(server, export, home, tmp_path
     send(one, [otlp.logs(10)], "logs")
     state = tmp_path / "mine"
     export(one, f"http://127.0.0.1:{free_port()}", "--give-up", "1ms", "--state", state, status=1)
-    assert not state.exists(), "nothing was taken yet"
+    assert state.read_text().endswith("\n") and "\nrows 0\n" in state.read_text(), "nothing was taken yet"
     state.write_text("otolith export 1\nexport 00\n")
     assert "state of another export" in export(one, two.http, "--state", state, status=1).stderr
     state.write_text("something else\n")
     assert "not the state of an export" in export(one, two.http, "--state", state, status=1).stderr
     export(one, two.http, "--state", state, "--restart")
     assert counts(two) == (10, 10) and not state.exists()
+
+
+def test_where_no_state_can_be_kept_nothing_is_sent(server, export, http_endpoint, tmp_path):
+    one = server()
+    send(one, [otlp.logs(10)], "logs")
+    url, endpoint = http_endpoint([])
+    done = export(one, url, "--state", tmp_path / "missing/mine", status=1)
+    assert "missing/mine" in done.stderr and "goes on" not in done.stderr
+    assert endpoint.headers == [], "a request"
