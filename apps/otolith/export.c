@@ -115,7 +115,7 @@ static void begin_state(const struct values *values, struct oto_export_state *st
 }
 
 static enum oto_status load_state(const struct values *values, struct oto_export_state *state,
-                                  struct oto_error *err)
+                                  int *ret_resumed, struct oto_error *err)
 {
     begin_state(values, state);
     OTO_TRY(make_key(values, state->key, err));
@@ -123,9 +123,13 @@ static enum oto_status load_state(const struct values *values, struct oto_export
         (void)snprintf(state->path, sizeof(state->path), "%s", values->state);
     else
         OTO_TRY(oto_export_state_path(state->key, state->path, sizeof(state->path), err));
-    if (values->restart)
+    // At once: whatever happens from here on, nothing goes on with it.
+    if (values->restart) {
+        oto_export_state_remove(state);
         return OTO_OK;
+    }
     enum oto_status status = oto_export_state_read(state, err);
+    *ret_resumed = status == OTO_OK;
     if (status == OTO_OK)
         (void)fprintf(stderr,
                       "otolith: going on where this export stopped, after %" PRIu64 " rows\n",
@@ -138,6 +142,7 @@ static enum oto_status load_state(const struct values *values, struct oto_export
 struct work {
     const struct values *values;
     struct oto_export_state state;
+    int is_kept; // the state is in its file
     struct oto_progress progress;
     struct oto_export export;
 };
@@ -173,6 +178,7 @@ static enum oto_status send_tables(struct work *work, struct oto_error *err)
     // Where it cannot be noted that rows were taken, none are sent.
     if (status == OTO_OK)
         status = oto_export_state_write(&work->state, err);
+    work->is_kept |= status == OTO_OK;
     for (; table < OTO_TABLE_COUNT && status == OTO_OK; table++) {
         status = oto_export_send(&work->export, (enum oto_table)table, rows[table], err);
         if (status < 0)
@@ -228,7 +234,7 @@ static enum oto_status work_all(struct work *work, int *ret_exit, struct oto_err
 {
     OTO_TRY(open_sender(work, err));
     OTO_TRY(oto_ask_open(oto_ask_folder(work->values->data), &work->export.ask, err));
-    OTO_TRY(load_state(work->values, &work->state, err));
+    OTO_TRY(load_state(work->values, &work->state, &work->is_kept, err));
     OTO_TRY(oto_export_init(&work->export, err));
     oto_signals_install(on_signal);
     enum oto_status status = send_tables(work, err);
@@ -247,9 +253,12 @@ static int fail(const struct work *work, const struct oto_error *err)
         (void)fputs("otolith: interrupted\n", stderr);
     else
         (void)fprintf(stderr, "otolith: %s\n", err->message);
-    if (*work->state.path && oto_path_exists(work->state.path, &exists, NULL) == OTO_OK && exists)
-        (void)fprintf(stderr, "otolith: the same command goes on where this one stopped (%s)\n",
-                      work->state.path);
+    if (work->is_kept)
+        (void)fprintf(stderr, "otolith: the same command%s goes on where this one stopped (%s)\n",
+                      work->values->restart ? " without --restart" : "", work->state.path);
+    // A file that is no state, or another's, is no wrong usage.
+    if (*work->state.path && oto_path_exists(work->state.path, &exists, NULL) < 0)
+        exists = 0;
     return err->status == OTO_INVALID && !exists ? 2 : 1;
 }
 

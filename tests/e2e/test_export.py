@@ -580,3 +580,38 @@ def test_where_no_state_can_be_kept_nothing_is_sent(server, export, http_endpoin
     done = export(one, url, "--state", tmp_path / "missing/mine", status=1)
     assert "missing/mine" in done.stderr and "goes on" not in done.stderr
     assert endpoint.headers == [], "a request"
+
+
+def test_starting_over_forgets_what_was_sent_before(server, export, http_endpoint, tmp_path):
+    """Also when it fails at once: what goes on then is the new export."""
+    one, line = server(), ["--in-flight", "1", "--state", tmp_path / "mine"]
+    total, refused = spread(one, hours=3, requests=8), (400, {}, b"")
+    url, endpoint = http_endpoint([None] * 7 + [refused])  # the second window is under way
+    stopped = export(one, url, *line, status=1)
+    assert rows_noted(tmp_path / "mine") > 0 and "the same command goes on where this one stopped" in stopped.stderr
+    endpoint.received["logs"].clear()  # the endpoint has lost them
+    endpoint.answers = [refused]
+    again = export(one, url, *line, "--restart", status=1)
+    assert "the same command without --restart goes on where" in again.stderr
+    export(one, url, *line)
+    assert row_counts("logs", endpoint.received["logs"]).total() == total
+
+
+def test_a_failing_start_over_leaves_no_state_of_before(server, export, tmp_path):
+    """It does not come as far as its first request."""
+    one, state = server(), tmp_path / "mine"
+    send(one, [otlp.logs(10)], "logs")
+    line = (one, f"http://127.0.0.1:{free_port()}", "--give-up", "1ms", "--state", state)
+    export(*line, status=1)
+    assert state.exists()
+    export(*line, "--where", "Nonsense = 1", "--restart", status=2)
+    assert not state.exists()
+
+
+def test_a_file_that_is_no_state_is_not_gone_on_with(server, export, tmp_path):
+    one, state = server(), tmp_path / "mine"
+    send(one, [otlp.logs(10)], "logs")
+    state.write_text("")
+    done = export(one, f"http://127.0.0.1:{free_port()}", "--state", state, status=1)
+    assert "is not the state of an export" in done.stderr and "goes on" not in done.stderr
+    assert state.read_text() == ""
