@@ -211,7 +211,7 @@ static enum oto_status next_document(struct oto_convert_messages *m, struct oto_
 static enum oto_status json_to_protobuf(struct oto_convert_messages *m, struct oto_bytes *part,
                                         struct oto_error *err)
 {
-    const struct oto_otlp_json_limits limits = {.depth_max = JSON_DEPTH_MAX};
+    const struct oto_otlp_json_limits limits = {.depth_max = JSON_DEPTH_MAX, .one_signal = 1};
     struct oto_error problem;
     oto_error_init(&problem);
     m->protobuf.size = 0;

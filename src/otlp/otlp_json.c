@@ -94,6 +94,30 @@ static const uint8_t *find_name(struct oto_otlp_json *c, const uint8_t *at, int 
     return at;
 }
 
+// At a value that stands for nothing: null or [].
+static int is_empty(const struct oto_otlp_json *c, const uint8_t *at)
+{
+    at = oto_otlp_json_skip_space(c, at);
+    if (at < c->end && *at == '[') {
+        at = oto_otlp_json_skip_space(c, at + 1);
+        return at < c->end && *at == ']';
+    }
+    return at < c->end && *at == 'n';
+}
+
+// An unknown member of the document is nobody's, or another signal's list of resources.
+static enum oto_status check_unknown(struct oto_otlp_json *c, const struct oto_json_string *name,
+                                     const uint8_t *at)
+{
+    struct oto_otlp_json_frame *f = c->top;
+    if (!c->one_signal || f != c->frames + 1 || is_empty(c, c->reader.at))
+        return OTO_OK;
+    for (int signal = 0; signal < OTO_SIGNAL_COUNT && !f->field; signal++)
+        f->field = field_by_string(oto_otlp_request((enum oto_signal)signal), name);
+    return f->field ? oto_json_fail(&c->reader, at, "another signal's, beside the one that is read")
+                    : OTO_OK;
+}
+
 // The next member's value and field (NULL for an unknown one) by any name in any form; behind the
 // closing brace with *ret_left = 1.
 static const uint8_t *next_member(struct oto_otlp_json *c, const uint8_t *at,
@@ -111,6 +135,10 @@ static const uint8_t *next_member(struct oto_otlp_json *c, const uint8_t *at,
         return NULL;
     f->before = ',';
     const struct oto_otlp_field *field = field_by_string(f->message, &name);
+    if (!field)
+        c->status = check_unknown(c, &name, at);
+    if (c->status < 0)
+        return NULL;
     if (field) {
         uint8_t index = (uint8_t)(field - f->message->fields);
         c->guesses[f->message->index][f->slot] = index;
@@ -489,6 +517,7 @@ static void init(struct oto_otlp_json *c, struct oto_buffer *output,
     c->depth_max = limits && limits->depth_max ? limits->depth_max : DEPTH_DEFAULT;
     if (c->depth_max > OTO_OTLP_JSON_FRAMES_MAX)
         c->depth_max = OTO_OTLP_JSON_FRAMES_MAX;
+    c->one_signal = limits && limits->one_signal;
     c->frames_end = c->frames + 1 + c->depth_max;
     memset(c->frames, 0, sizeof c->frames[0]);
     memset(c->guesses, 0, sizeof c->guesses);

@@ -11,6 +11,8 @@
 struct oto_otlp_json_limits {
     uint32_t depth_max; // nesting of objects and arrays, 512 at most; 0: 420 (all values that
                         // oto_otlp_decode takes)
+    int one_signal;     // a document that has resources of another signal too is refused: a server
+                        // ignores them as unknown, but a file's must not get lost
 };
 
 // Appends the protobuf form of one JSON document (Export<Signal>ServiceRequest, or the file

@@ -47,6 +47,7 @@ struct oto_otlp_json {
     struct oto_buffer *output;
     enum oto_status status;
     uint32_t depth_max;
+    int one_signal;                // as the limits say
     struct oto_json_reader reader; // strict; on failure it says where and why
     uint8_t widths[OTO_OTLP_JSON_WIDTHS];
     uint8_t guesses[OTO_OTLP_MESSAGE_COUNT][OTO_OTLP_JSON_SLOTS];

@@ -319,6 +319,9 @@ def test_bad_input_is_named_and_leaves_nothing(convert, tmp_path):
         ("otlp-json", lines[0] + b"\n[]", "message 2 at byte"),
         ("otlp-json", lines[0][:-1], "line 1, column"),
         ("otlp-json", b'{"resourceSpans":[]}\n' + lines[0], "holds logs, not traces"),
+        ("otlp-json", lines[0] + b'\n{"resourceLogs":[],\n "resourceSpans":[{}]}',
+         f"message 2 at byte {second}: line 3, column 2: resourceSpans: another signal's"),
+        ("otlp-json", b'{"resourceMetrics":[{}], "resource\\u004cogs" : [ {} ]}', "column 26: resourceLogs: another signal's"),
         ("otlp-json", b"{}", "give --signal"),
         ("parquet", b"PAR1 but not really", "no"),
         ("parquet", b"", "no Parquet file"),
@@ -334,6 +337,14 @@ def test_bad_input_is_named_and_leaves_nothing(convert, tmp_path):
                 assert str(tmp_path / "in") in told and said in told, (source, target, said, told)
                 assert (tmp_path / "old").read_bytes() == b"as it was"
                 assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "old"], told
+
+
+def test_empty_lists_of_other_signals_are_nothing_lost(convert):
+    document = b'{"resourceSpans":[ ],"resourceLogs":[{}],"resourceMetrics":null}'
+    assert "holds traces" in convert("--from", "otlp-json", "--to", "otlp-json", "--signal", "logs", "-o", "-", "-",
+                                     input=document, status=1)  # its first name says what it is
+    document = b'{"resourceLogs":[{}],"resourceSpans":[ ],"resourceMetrics":null}'
+    assert convert("--from", "otlp-json", "--to", "otlp-json", "-o", "-", "-", input=document) == b'{"resourceLogs":[{}]}\n'
 
 
 def test_wrong_usage(convert, tmp_path):

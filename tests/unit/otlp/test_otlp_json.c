@@ -456,6 +456,25 @@ static void test_depth_is_limited(void **state)
     oto_buffer_release(&back);
 }
 
+static void test_another_signal_is_unknown_or_refused(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"resourceLogs\":[{\"resourceSpans\":[{}]}],\"resourceSpans\":[{}]}";
+    const struct oto_otlp_json_limits limits = {.one_signal = 1};
+    struct oto_bytes json = oto_bytes_text(text);
+    struct oto_buffer output;
+    struct oto_error err;
+    oto_buffer_init(&output, &oto_allocator_heap, 1 << 20);
+    assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, json, NULL, &output, &err), OTO_OK);
+    assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, json, &limits, &output, &err),
+                     OTO_INVALID);
+    assert_string_equal(err.message,
+                        "resourceSpans: another signal's, beside the one that is read");
+    assert_int_equal(err.offset, strstr(text, ",\"resourceSpans\"") + 1 - text);
+    oto_buffer_release(&output);
+}
+
 static void test_lines(void **state)
 {
     (void)state;
@@ -705,6 +724,7 @@ int main(void)
         cmocka_unit_test(test_attributes_of_every_size),
         cmocka_unit_test(test_integers_of_every_size),
         cmocka_unit_test(test_depth_is_limited),
+        cmocka_unit_test(test_another_signal_is_unknown_or_refused),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_output_limit_is_kept_both_ways),
