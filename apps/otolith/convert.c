@@ -2,6 +2,7 @@
 #include "convert/convert.h"
 #include "options.h"
 #include "os/clock.h"
+#include "os/stream.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -139,6 +140,7 @@ static int run(int argc, char **argv, char **environment)
     wanted.progress = show_progress;
     wanted.note = print_note;
     wanted.state = &progress;
+    oto_outputs_drop_on_signals();
     oto_progress_begin(&progress, "bytes", 0);
     status = oto_convert(&wanted, &result, &err);
     oto_progress_end(&progress);
@@ -166,7 +168,7 @@ const struct oto_command oto_command_convert = {
         "folder is all Parquet files below it. Memory stays that of one message and one row group, "
         "however large the files are.\n\n"
         "Bad input ends it with status 1 and the file, message and place; nothing is then left of "
-        "the output.",
+        "the output, and nothing when a signal ends it.",
     .examples =
         "otolith convert --from otlp --signal logs --to parquet -o logs.parquet collector.binpb\n"
         "otolith convert --from parquet --to otlp-json -o - otolith-data/traces\n"

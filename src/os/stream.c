@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,12 +133,69 @@ enum oto_status oto_input_spool(struct oto_input *input, struct oto_error *err)
     return OTO_OK;
 }
 
+// --- outputs under way ---
+
+// Their temporary files, for a signal handler, which may come between any two instructions.
+static _Atomic(char *) unfinished[OTO_OUTPUTS_MAX];
+
+static int note_unfinished(char *temporary)
+{
+    for (size_t i = 0; i < OTO_OUTPUTS_MAX; i++) {
+        char *none = NULL;
+        if (atomic_compare_exchange_strong(&unfinished[i], &none, temporary))
+            return 1;
+    }
+    return 0;
+}
+
+static void forget_unfinished(char *temporary)
+{
+    for (size_t i = 0; i < OTO_OUTPUTS_MAX; i++) {
+        char *same = temporary;
+        if (temporary && atomic_compare_exchange_strong(&unfinished[i], &same, NULL))
+            return;
+    }
+}
+
+// Its signal has its default action again (SA_RESETHAND): raised once more, it ends the process
+// when this returns.
+static void drop_unfinished(int signal)
+{
+    for (size_t i = 0; i < OTO_OUTPUTS_MAX; i++) {
+        char *temporary = atomic_load(&unfinished[i]);
+        if (temporary)
+            unlink(temporary);
+    }
+    raise(signal);
+}
+
+void oto_outputs_drop_on_signals(void)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGXCPU, SIGXFSZ};
+    struct sigaction action = {.sa_handler = drop_unfinished, .sa_flags = (int)SA_RESETHAND};
+    sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        struct sigaction before;
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+    }
+}
+
 // --- output ---
 
 static int is_special(const char *path)
 {
     struct stat about;
     return stat(path, &about) == 0 && !S_ISREG(about.st_mode);
+}
+
+static void forget(struct oto_output *output)
+{
+    forget_unfinished(output->temporary);
+    free(output->temporary);
+    free(output->path);
+    output->path = output->temporary = NULL;
+    output->fd = -1;
 }
 
 enum oto_status oto_output_open(struct oto_output *output, const char *path, struct oto_error *err)
@@ -162,6 +221,11 @@ enum oto_status oto_output_open(struct oto_output *output, const char *path, str
         oto_output_drop(output);
         return oto_error_set(err, OTO_NO_MEMORY, "no memory to open %s", path);
     }
+    if (!note_unfinished(output->temporary)) {
+        forget(output);
+        return oto_error_set(err, OTO_TOO_LARGE, "more than %d files are being written",
+                             OTO_OUTPUTS_MAX);
+    }
     output->fd = open_path(output->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
     if (output->fd >= 0)
         return OTO_OK;
@@ -174,14 +238,6 @@ enum oto_status oto_output_write(struct oto_output *output, const void *data, si
                                  struct oto_error *err)
 {
     return write_all(output->fd, output->name, data, size, err);
-}
-
-static void forget(struct oto_output *output)
-{
-    free(output->temporary);
-    free(output->path);
-    output->path = output->temporary = NULL;
-    output->fd = -1;
 }
 
 enum oto_status oto_output_publish(struct oto_output *output, struct oto_error *err)

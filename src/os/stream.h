@@ -36,7 +36,9 @@ struct oto_output {
     char *temporary;
 };
 
-// path: "-" is standard output. A regular file is written beside its place, as PATH.<pid>.part.
+// path: "-" is standard output. A regular file is written beside its place, as PATH.<pid>.part; of
+// these there are OTO_OUTPUTS_MAX at a time, OTO_TOO_LARGE beyond.
+#define OTO_OUTPUTS_MAX 16
 OTO_MUST_CHECK enum oto_status oto_output_open(struct oto_output *output, const char *path,
                                                struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_output_write(struct oto_output *output, const void *data,
@@ -45,6 +47,9 @@ OTO_MUST_CHECK enum oto_status oto_output_write(struct oto_output *output, const
 OTO_MUST_CHECK enum oto_status oto_output_publish(struct oto_output *output, struct oto_error *err);
 // Removes what was written. Legal on a closed one.
 void oto_output_drop(struct oto_output *output);
+// From now on a signal that ends the process first removes what was written of outputs that are not
+// published. Signals that are ignored stay so.
+void oto_outputs_drop_on_signals(void);
 
 int oto_path_is_folder(const char *path);
 

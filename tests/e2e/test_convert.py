@@ -1,8 +1,10 @@
 """`otolith convert`: what it reads and writes, and a real Collector on both sides of it."""
 
+import contextlib
 import gzip
 import json
 import os
+import signal as signals
 import socket
 import struct
 import subprocess
@@ -345,6 +347,43 @@ def test_empty_lists_of_other_signals_are_nothing_lost(convert):
                                      input=document, status=1)  # its first name says what it is
     document = b'{"resourceLogs":[{}],"resourceSpans":[ ],"resourceMetrics":null}'
     assert convert("--from", "otlp-json", "--to", "otlp-json", "-o", "-", "-", input=document) == b'{"resourceLogs":[{}]}\n'
+
+
+@contextlib.contextmanager
+def halfway(otolith_binary, folder, target, *wrapper):
+    """A conversion of a pipe that has begun to write the only file in the folder."""
+    block = otlp_random.stream(bodies([otlp.metrics(1000)]))
+    command = [otolith_binary, "convert", "--from", "otlp", "--signal", "metrics", *target, "-"]
+    with subprocess.Popen([*wrapper, *command], stdin=-1, stdout=-1, stderr=-1, cwd=folder) as process:
+        for _ in range(130):  # more than a row group
+            process.stdin.write(block)
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while not list(folder.rglob("*.part")):
+            assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+            time.sleep(0.01)
+        yield process
+
+
+TARGETS = {"one file": ["--to", "otlp-json", "-o", "new"], "a folder": ["--to", "parquet", "-o", "m/"]}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", ["HUP", "INT", "PIPE", "TERM"])
+def test_a_signal_ends_it_and_leaves_nothing(otolith_binary, tmp_path, name, target):
+    number = getattr(signals, "SIG" + name)
+    with halfway(otolith_binary, tmp_path, TARGETS[target], "env", f"--default-signal={name}") as process:
+        process.send_signal(number)
+        assert process.wait(60) == -number
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_signal_that_is_ignored_stays_so(otolith_binary, tmp_path):
+    with halfway(otolith_binary, tmp_path, TARGETS["one file"], "env", "--ignore-signal=HUP") as process:
+        process.send_signal(signals.SIGHUP)
+        process.stdin.close()
+        assert process.wait(60) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_wrong_usage(convert, tmp_path):

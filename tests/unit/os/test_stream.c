@@ -82,6 +82,22 @@ static void what_is_dropped_leaves_what_was_there(void **state)
     assert_file(path, "");
 }
 
+static void only_so_many_are_written_at_a_time(void **state)
+{
+    (void)state;
+    struct oto_output outputs[OTO_OUTPUTS_MAX + 1];
+    static char paths[OTO_OUTPUTS_MAX + 1][128];
+    for (int again = 0; again < 2; again++) {
+        for (int i = 0; i <= OTO_OUTPUTS_MAX; i++) {
+            (void)snprintf(paths[i], sizeof paths[i], "%s/%d", folder, i);
+            assert_int_equal(oto_output_open(&outputs[i], paths[i], NULL),
+                             i < OTO_OUTPUTS_MAX ? OTO_OK : OTO_TOO_LARGE);
+        }
+        for (int i = 0; i <= OTO_OUTPUTS_MAX; i++)
+            oto_output_drop(&outputs[i]);
+    }
+}
+
 static void links_are_followed(void **state)
 {
     (void)state;
@@ -140,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_appears_when_it_is_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_dropped_leaves_what_was_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_so_many_are_written_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(links_are_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(devices_are_written_directly, setup, teardown),
         cmocka_unit_test(a_pipe_becomes_a_file_that_can_be_read_anywhere),
