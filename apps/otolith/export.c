@@ -83,6 +83,13 @@ static int has_signal(const struct values *values, enum oto_table table)
     return values->signals.count == 0;
 }
 
+// Half of a header's hash: enough to tell tenants apart, too little to find a secret by.
+static enum oto_status append_header(struct oto_buffer *text, const char *header)
+{
+    uint64_t low = oto_hash128(header, strlen(header)).low;
+    return oto_buffer_append(text, &low, sizeof(low));
+}
+
 // Two exports are the same when these texts are.
 static enum oto_status make_key(const struct values *values, char key[33], struct oto_error *err)
 {
@@ -98,6 +105,8 @@ static enum oto_status make_key(const struct values *values, char key[33], struc
         status = oto_buffer_append(&text, parts[i], strlen(parts[i]) + 1);
     for (int table = 0; table < OTO_TABLE_COUNT && status == OTO_OK; table++)
         status = oto_buffer_append_byte(&text, (uint8_t)has_signal(values, (enum oto_table)table));
+    for (size_t i = 0; i < values->headers.count && status == OTO_OK; i++)
+        status = append_header(&text, values->headers.items[i]);
     struct oto_hash128 hash = oto_hash128(text.data, text.size);
     oto_buffer_release(&text);
     oto_hex_encode(&hash, sizeof(hash), key);

@@ -615,3 +615,17 @@ def test_a_file_that_is_no_state_is_not_gone_on_with(server, export, tmp_path):
     done = export(one, f"http://127.0.0.1:{free_port()}", "--state", state, status=1)
     assert "is not the state of an export" in done.stderr and "goes on" not in done.stderr
     assert state.read_text() == ""
+
+
+def test_exports_with_other_headers_are_others(server, export, http_endpoint, tmp_path):
+    """Two tenants behind one URL."""
+    one = server()
+    send(one, [otlp.logs(10)], "logs")
+    url, endpoint = http_endpoint([(400, {}, b"")])
+    line = (one, url, "--state", tmp_path / "mine")
+    export(*line, "--header", "x-tenant=red", status=1)
+    assert "state of another export" in export(*line, "--header", "x-tenant=blue", status=1).stderr
+    assert "state of another export" in export(*line, status=1).stderr
+    assert b"tenant" not in (tmp_path / "mine").read_bytes()
+    export(*line, "--header", "x-tenant=red")
+    assert [headers["x-tenant"] for headers in endpoint.headers] == ["red", "red"]
