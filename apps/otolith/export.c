@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include "os/process.h"
 
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 struct values {
@@ -114,13 +116,53 @@ static enum oto_status make_key(const struct values *values, char key[33], struc
     return status < 0 ? oto_error_set(err, status, "--where is too long") : OTO_OK;
 }
 
+static struct oto_export_range range_of(const struct values *values)
+{
+    return (struct oto_export_range){values->from.text ? values->from.us : INT64_MIN,
+                                     values->until.text ? values->until.us : INT64_MAX};
+}
+
 static void begin_state(const struct values *values, struct oto_export_state *state)
 {
-    state->range.from_us = values->from.text ? values->from.us : INT64_MIN;
-    state->range.until_us = values->until.text ? values->until.us : INT64_MAX;
+    state->range = range_of(values);
+    state->begun_us = (int64_t)(oto_clock_wall_ns() / 1000);
     state->rows = 0;
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
         state->done_us[table] = has_signal(values, (enum oto_table)table) ? INT64_MIN : INT64_MAX;
+}
+
+// Up to where all rows were there when the range was settled.
+static int64_t settled_until(const struct oto_export_state *state)
+{
+    return state->begun_us < state->range.until_us ? state->begun_us : state->range.until_us;
+}
+
+// An export of relative times goes on up to what they mean now, or the rows that have come since
+// would be no run's: the end moves, and the tables that were sent go on behind what they had. 0:
+// there is nothing more.
+static int catch_up(const struct values *values, struct oto_export_state *state)
+{
+    int64_t now = (int64_t)(oto_clock_wall_ns() / 1000), until = range_of(values).until_us;
+    int64_t taken = settled_until(state);
+    if ((!values->from.is_relative && !values->until.is_relative) || until <= taken)
+        return 0;
+    state->range.until_us = until;
+    state->begun_us = now;
+    for (int table = 0; table < OTO_TABLE_COUNT; table++)
+        if (has_signal(values, (enum oto_table)table) && state->done_us[table] == INT64_MAX)
+            state->done_us[table] = taken;
+    return 1;
+}
+
+static void say_resumed(const struct oto_export_state *state, int to_the_present)
+{
+    char time[64] = "";
+    time_t seconds = (time_t)(settled_until(state) / 1000000);
+    struct tm tm;
+    if (to_the_present && gmtime_r(&seconds, &tm))
+        (void)strftime(time, sizeof(time), ", and on to the present, %Y-%m-%dT%H:%M:%SZ", &tm);
+    (void)fprintf(stderr, "otolith: going on where this export stopped, after %" PRIu64 " rows%s\n",
+                  state->rows, time);
 }
 
 static enum oto_status load_state(const struct values *values, struct oto_export_state *state,
@@ -140,9 +182,7 @@ static enum oto_status load_state(const struct values *values, struct oto_export
     enum oto_status status = oto_export_state_read(state, err);
     *ret_resumed = status == OTO_OK;
     if (status == OTO_OK)
-        (void)fprintf(stderr,
-                      "otolith: going on where this export stopped, after %" PRIu64 " rows\n",
-                      state->rows);
+        say_resumed(state, catch_up(values, state));
     return status < 0 ? status : OTO_OK;
 }
 
@@ -314,7 +354,9 @@ const struct oto_command oto_command_export = {
         "growing pauses. An export that was interrupted, or has failed, goes on when the same "
         "command is run again: a file keeps up to which event time each table's rows were taken. "
         "Every row is sent at least once; the rows of one stretch of time (about 50,000) may come "
-        "twice then. Rows that come in during an export are sent when their event time is still "
+        "twice then. An export of relative times that goes on begins where it began, and ends "
+        "where they say now. Rows that come in during an export are sent when their event time is "
+        "still "
         "ahead of it.",
     .examples =
         "otolith export --to http://collector:4318\n"

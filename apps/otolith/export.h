@@ -24,6 +24,7 @@ struct oto_export_state {
     char path[4096];
     char key[33]; // what export it belongs to
     struct oto_export_range range;
+    int64_t begun_us;                 // when the range was settled
     int64_t done_us[OTO_TABLE_COUNT]; // rows before are taken; INT64_MIN: none, INT64_MAX: all
     uint64_t rows;                    // taken
 };

@@ -59,6 +59,8 @@ static enum oto_status set_line(struct oto_export_state *state, struct oto_bytes
         return oto_text_to_i64(value, &state->range.from_us);
     if (oto_bytes_equal_text(name, "until"))
         return oto_text_to_i64(value, &state->range.until_us);
+    if (oto_bytes_equal_text(name, "begun"))
+        return oto_text_to_i64(value, &state->begun_us);
     if (oto_bytes_equal_text(name, "rows"))
         return oto_text_to_u64(value, &state->rows);
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
@@ -119,10 +121,11 @@ static enum oto_status write_file(const char *path, struct oto_bytes text, struc
 enum oto_status oto_export_state_write(const struct oto_export_state *state, struct oto_error *err)
 {
     char text[FILE_MAX], path[sizeof(state->path) + 8];
-    int size =
-        snprintf(text, sizeof(text),
-                 FIRST_LINE "\nexport %s\nfrom %" PRId64 "\nuntil %" PRId64 "\nrows %" PRIu64 "\n",
-                 state->key, state->range.from_us, state->range.until_us, state->rows);
+    int size = snprintf(text, sizeof(text),
+                        FIRST_LINE "\nexport %s\nfrom %" PRId64 "\nuntil %" PRId64
+                                   "\nbegun %" PRId64 "\nrows %" PRIu64 "\n",
+                        state->key, state->range.from_us, state->range.until_us, state->begun_us,
+                        state->rows);
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
         size += snprintf(text + size, sizeof(text) - (size_t)size, "%s %" PRId64 "\n",
                          oto_table_name((enum oto_table)table), state->done_us[table]);

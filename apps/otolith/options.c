@@ -171,12 +171,6 @@ static enum oto_status add_to_list(const struct oto_option *option, const char *
     return OTO_OK;
 }
 
-static enum oto_status set_time(const char *text, struct oto_option_time *time)
-{
-    time->text = text;
-    return oto_options_parse_time(text, &time->us);
-}
-
 static enum oto_status set_value(const struct parse *p, const struct oto_option *option,
                                  const char *text)
 {
@@ -209,7 +203,7 @@ static enum oto_status set_value(const struct parse *p, const struct oto_option 
             expected = "a time span such as 10s or 5m";
         break;
     case OTO_OPTION_TIME:
-        if (set_time(text, field) < 0)
+        if (oto_options_parse_time(text, field) < 0)
             expected = "a time such as 2026-01-02T03:04:05Z, 2026-01-02, now or -15m";
         break;
     }

@@ -26,6 +26,7 @@ enum oto_option_kind {
 
 struct oto_option_time {
     int64_t us;       // since 1970
+    int is_relative;  // "now", "-15m"
     const char *text; // as it was given; NULL: it was not
 };
 
@@ -108,9 +109,10 @@ OTO_MUST_CHECK enum oto_status oto_options_parse(const struct oto_command *comma
 OTO_MUST_CHECK int oto_options_start(const struct oto_command *command, int argc, char **argv,
                                      void *values, int *ret_count);
 
-// "2026-01-02", "2026-01-02T03:04:05.678Z" (or +01:00), "now", "-15m", "-7d" as microseconds since
-// 1970. OTO_INVALID.
-OTO_MUST_CHECK enum oto_status oto_options_parse_time(const char *text, int64_t *ret_us);
+// "2026-01-02", "2026-01-02T03:04:05.678Z" (or +01:00), "now", "-15m", "-7d". OTO_INVALID.
+// Ownership: ret_time borrows the text.
+OTO_MUST_CHECK enum oto_status oto_options_parse_time(const char *text,
+                                                      struct oto_option_time *ret_time);
 
 // Appends --help of a command, or for NULL the list of commands; a completion script for "bash",
 // "zsh" or "fish" (OTO_INVALID for others); the man page (mdoc).

@@ -629,3 +629,40 @@ def test_exports_with_other_headers_are_others(server, export, http_endpoint, tm
     assert b"tenant" not in (tmp_path / "mine").read_bytes()
     export(*line, "--header", "x-tenant=red")
     assert [headers["x-tenant"] for headers in endpoint.headers] == ["red", "red"]
+
+
+@pytest.mark.parametrize(
+    "times", [["--from", "-1h", "--until", "now"], ["--from", "-1h"], ["--from", "2026-01-01", "--until", "now"]]
+)
+def test_relative_times_mean_the_present_when_it_goes_on(server, export, http_endpoint, tmp_path, times):
+    """What came since the first try is sent too: of the tables that it had sent, and of the others."""
+    one, refused = server(), (400, {}, b"")
+    line = [*times, "--signal", "logs", "--signal", "traces", "--in-flight", "1", "--state", tmp_path / "mine"]
+    url, endpoint = http_endpoint([None, refused, refused])
+
+    def send_some():
+        start = time.time_ns()
+        send(one, [otlp.logs(10, start=start)], "logs")
+        send(one, [otlp.traces(10, start=start)], "traces")
+
+    send_some()
+    export(one, url, *line, status=1)  # it takes the logs
+    send_some()
+    assert "and on to the present" in export(one, url, *line, status=1).stderr  # it takes nothing
+    send_some()
+    done = export(one, url, *line)
+    assert done.stdout.startswith("sent 60 rows")
+    for path in ("logs", "traces"):
+        assert row_counts(path, endpoint.received[path]).total() == 30, path
+
+
+def test_a_range_of_its_own_is_gone_on_with_as_it_was(server, export, http_endpoint, tmp_path):
+    one = server()
+    send(one, [otlp.logs(10, start=NOON)], "logs")
+    send(one, [otlp.traces(10, start=NOON)], "traces")
+    url, endpoint = http_endpoint([None, (400, {}, b"")])
+    line = ["--from", "2026-01-01", "--until", "2026-01-02", "--state", tmp_path / "mine"]
+    export(one, url, *line, status=1)
+    send(one, [otlp.logs(10, start=NOON + 10**9)], "logs")
+    assert "the present" not in export(one, url, *line).stderr
+    assert row_counts("logs", endpoint.received["logs"]).total() == 10, "its logs were sent"
