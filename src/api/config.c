@@ -19,8 +19,8 @@ const struct oto_config_key oto_config_keys[] = {
      "Folder that everything is kept in; created when missing."},
     {"listen", OTO_CONFIG_LIST, FIELD(listen), "127.0.0.1:4317,127.0.0.1:4318", 0, 0, NULL,
      "ADDR[,role…]",
-     "Address to serve on, with any protocol (gRPC, HTTP/1.1, HTTP/2); may be given several times. "
-     "Port 0 "
+     "Address to serve on, with any protocol (gRPC, HTTP/1.1, HTTP/2); several behind commas, or "
+     "given several times. Port 0 "
      "takes a free port. Roles narrow what is served there: ingest, query, admin (default: all)."},
     {"threads", OTO_CONFIG_COUNT, FIELD(threads), "0", 0, 64, NULL, "N",
      "Threads that receive and decode; 0: one a core."},
@@ -42,7 +42,7 @@ const struct oto_config_key oto_config_keys[] = {
      "again; 0: off."},
     {"promote", OTO_CONFIG_LIST, FIELD(promote), "", 0, 0, NULL, "ATTRIBUTE",
      "Attribute to keep in a string column of its own beside the map (acme.tenant becomes "
-     "AcmeTenant); may be given several times."},
+     "AcmeTenant); several behind commas, or given several times."},
     {"request_bytes_max", OTO_CONFIG_SIZE, FIELD(request_bytes_max), "64MiB", 1024, 1 * GIB, NULL,
      "SIZE",
      "Largest request, before and after decompression; never more than a quarter of memory_limit."},
@@ -57,7 +57,7 @@ const struct oto_config_key oto_config_keys[] = {
      "Host name by which browsers and other HTTP clients may call the server, beside IP addresses, "
      "localhost and names without a dot; *.example.com for all below it, * for all. Without it, "
      "listeners that other machines can reach take every name. Guards local servers from web pages "
-     "that have their own name point here; may be given several times."},
+     "that have their own name point here; several behind commas, or given several times."},
     {"disk_free_min", OTO_CONFIG_SIZE, FIELD(disk_free_min), "64MiB", 0, 1024 * GIB, NULL, "SIZE",
      "Free space on the data folder's disk under which requests are refused with a retryable "
      "answer."},
@@ -229,30 +229,58 @@ static enum oto_status set_number(const struct oto_config_key *key, uint64_t *fi
     return OTO_OK;
 }
 
-// An address may carry roles behind a comma ("127.0.0.1:0,ingest"), so lists are never split at
-// commas except by defaults and the environment, where items that are role names belong to the item
-// before them.
-static int is_role(const char *text, size_t size)
+// The next part of a list's text, without the blanks around it.
+static struct oto_bytes next_part(const char **text)
 {
-    static const char *const roles[] = {"ingest", "query", "admin"};
-    for (size_t i = 0; i < 3; i++)
-        if (strlen(roles[i]) == size && strncmp(text, roles[i], size) == 0)
-            return 1;
-    return 0;
+    size_t size = strcspn(*text, ",");
+    const char *begin = *text, *end = begin + size;
+    *text = end + (*end == ',');
+    while (begin < end && isspace((unsigned char)*begin))
+        begin++;
+    while (end > begin && isspace((unsigned char)end[-1]))
+        end--;
+    return oto_bytes(begin, (size_t)(end - begin));
+}
+
+// Addresses carry roles behind commas ("127.0.0.1:4317,ingest"). Every address has a colon, so what
+// has none belongs to the address before it.
+static int is_role(const struct oto_config_key *key, struct oto_bytes part)
+{
+    return key->offset == FIELD(listen) && part.size && !memchr(part.data, ':', part.size);
+}
+
+static enum oto_status list_append(struct oto_config_list *list, struct oto_bytes part,
+                                   struct oto_error *err)
+{
+    char **item = &list->items[list->count - 1], *longer;
+    if (asprintf(&longer, "%s,%.*s", *item, (int)part.size, (const char *)part.data) < 0)
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
+    free(*item);
+    *item = longer;
+    return OTO_OK;
+}
+
+// Adds the items of "a, b, c"; of a text without any, none.
+static enum oto_status list_add_text(const struct oto_config_key *key, struct oto_config_list *list,
+                                     const char *text, struct oto_error *err)
+{
+    size_t before = list->count;
+    int goes_on = text[strspn(text, " \t\r\n")] != 0;
+    while (goes_on) {
+        goes_on = strchr(text, ',') != NULL;
+        struct oto_bytes part = next_part(&text);
+        OTO_TRY(list->count > before && is_role(key, part)
+                    ? list_append(list, part, err)
+                    : list_add(key, list, (const char *)part.data, part.size, err));
+    }
+    return OTO_OK;
 }
 
 static enum oto_status set_list_text(const struct oto_config_key *key, struct oto_config_list *list,
                                      const char *text, struct oto_error *err)
 {
     list_clear(list);
-    while (*text) {
-        size_t size = strcspn(text, ",");
-        while (text[size] == ',' && is_role(text + size + 1, strcspn(text + size + 1, ",")))
-            size += 1 + strcspn(text + size + 1, ",");
-        OTO_TRY(list_add(key, list, text, size, err));
-        text += size + (text[size] == ',');
-    }
-    return OTO_OK;
+    return list_add_text(key, list, text, err);
 }
 
 static enum oto_status set_value(struct oto_config *config, const struct oto_config_key *key,
@@ -344,7 +372,7 @@ enum oto_status oto_config_load_flag(struct oto_config *config, int argc, char *
     if (config->source[key - oto_config_keys] != SOURCE_FLAG)
         list_clear(list);
     config->source[key - oto_config_keys] = SOURCE_FLAG;
-    return list_add(key, list, value, strlen(value), err);
+    return list_add_text(key, list, value, err);
 }
 
 enum oto_status oto_config_load_environment(struct oto_config *config, char *const *environment,

@@ -46,7 +46,7 @@ struct oto_config {
 
 enum oto_config_type {
     OTO_CONFIG_STRING,
-    OTO_CONFIG_LIST,
+    OTO_CONFIG_LIST,     // "a, b", or a sequence of YAML, whose items are taken as they are
     OTO_CONFIG_COUNT,    // a whole number
     OTO_CONFIG_SIZE,     // bytes: 64MiB, 1GB, 4096
     OTO_CONFIG_DURATION, // milliseconds: 500ms, 10s, 5m, 1h
@@ -81,7 +81,7 @@ OTO_MUST_CHECK enum oto_status oto_config_load_environment(struct oto_config *co
                                                            char *const *environment,
                                                            struct oto_error *err);
 // Reads flags "--key value" and "--key=value" from argv[*index…]; stops at the first argument that
-// is none of its keys. Lists: each use adds an item, the first replaces what came before.
+// is none of its keys. Lists: each use adds items, the first replaces what came before.
 OTO_MUST_CHECK enum oto_status oto_config_load_flag(struct oto_config *config, int argc,
                                                     char *const *argv, int *index, int *ret_known,
                                                     struct oto_error *err);

@@ -269,6 +269,16 @@ def test_columns_of_views_for_people_win_over_promoted_ones(server):
     for view in ("logs", "traces", "metrics"):
         names = [row["column_name"].lower() for row in one.sql(f"DESCRIBE {view}")]
         assert len(names) == len(set(names)), view
+def test_items_of_a_flag_stand_behind_commas(server):
+    one = server("--promote", "acme.tenant, acme.user", "--allowed-hosts", "a.example.com,b.example.com")
+    request = logs(1)
+    record = request.resource_logs[0].scope_logs[0].log_records[0]
+    record.attributes.add(key="acme.tenant").value.string_value = "red"
+    record.attributes.add(key="acme.user").value.string_value = "ann"
+    assert one.post("/v1/logs", request.SerializeToString(), PROTOBUF).status_code == 200
+    assert one.sql("SELECT AcmeTenant AS t, AcmeUser AS u FROM otel_logs") == [{"t": "red", "u": "ann"}]
+    answers = [httpx.get(one.http + "/health", headers={"Host": f"{name}.example.com"}).status_code for name in "abc"]
+    assert answers == [200, 200, 403]
 
 
 SPANS_REFUSED = ("limit=0", "limit=x", "limit=99999999", "service=%zz", "since=yesterday-ish", "since=", "since=5", "since=2000-02-30",

@@ -9,7 +9,7 @@
 #include "api/config.h"
 
 static const char text[] = "data: /var/lib/otolith\n"
-                           "listen: [\"127.0.0.1:0,ingest\", \"127.0.0.1:0\"]\n"
+                           "listen: 127.0.0.1:0,ingest, 127.0.0.1:0\n"
                            "memory_limit: 128MiB\n"
                            "promote: [acme.tenant, acme.region]\n"
                            "durability: interval:500\n";
