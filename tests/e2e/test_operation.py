@@ -269,6 +269,8 @@ def test_columns_of_views_for_people_win_over_promoted_ones(server):
     for view in ("logs", "traces", "metrics"):
         names = [row["column_name"].lower() for row in one.sql(f"DESCRIBE {view}")]
         assert len(names) == len(set(names)), view
+
+
 def test_items_of_a_flag_stand_behind_commas(server):
     one = server("--promote", "acme.tenant, acme.user", "--allowed-hosts", "a.example.com,b.example.com")
     request = logs(1)
