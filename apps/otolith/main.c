@@ -1,5 +1,6 @@
 // otolith: finds the subcommand and runs it.
 #include "options.h"
+#include "os/process.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -126,6 +127,12 @@ const struct oto_command oto_command_version = {
 
 int main(int argc, char **argv, char **environment)
 {
+    struct oto_error err;
+    oto_error_init(&err);
+    if (oto_standard_streams_hold(&err) < 0) {
+        (void)fprintf(stderr, "otolith: %s\n", err.message);
+        return 1;
+    }
     if (argc < 2) {
         struct oto_buffer text;
         oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);

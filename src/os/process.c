@@ -63,6 +63,23 @@ void oto_signals_install(void (*handler)(int signal))
     sigaction(SIGXFSZ, &action, NULL);
 }
 
+// Children get them too, so none is O_CLOEXEC.
+enum oto_status oto_standard_streams_hold(struct oto_error *err)
+{
+    // Written to only: a command must not take a closed input for an empty one, nor a closed output
+    // for one that takes everything.
+    static const char *const held[] = {"/dev/null", "/dev/full", "/dev/null"};
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        if (open(held[fd], O_WRONLY) != fd) // the lowest that is free
+            return oto_error_set(err, OTO_IO,
+                                 "descriptor %d is closed, and %s cannot take its place: %s", fd,
+                                 held[fd], strerror(errno));
+    }
+    return OTO_OK;
+}
+
 void oto_memory_tune(void)
 {
     mallopt(M_ARENA_MAX, 2);

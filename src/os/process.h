@@ -17,6 +17,11 @@ void oto_stop_signal_release(struct oto_stop_signal *s);
 // Calls handler on SIGTERM and SIGINT; ignores SIGPIPE and SIGXFSZ.
 void oto_signals_install(void (*handler)(int signal));
 
+// Opens those of the descriptors 0 to 2 that are closed, before a file of ours becomes one of them:
+// reading from 0 and writing to 1 fail then, what is written to 2 is lost. Call it before anything
+// else is opened.
+OTO_MUST_CHECK enum oto_status oto_standard_streams_hold(struct oto_error *err);
+
 // Keeps the C library's heap small: few arenas, memory given back early.
 void oto_memory_tune(void);
 

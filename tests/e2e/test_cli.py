@@ -114,6 +114,46 @@ def test_two_dashes_end_options():
     assert done.returncode == 1 and "--markdown: cannot be read" in done.stderr
 
 
+# Standard streams
+
+
+def run_closed(closing: str, *args, **kwargs) -> subprocess.CompletedProcess:
+    """As run, with streams closed as a shell does it: ">&-"."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$0" "$@" {closing}', binary(), *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=plain_environment(),
+        check=False,
+        **kwargs,
+    )
+
+
+@pytest.fixture
+def archive(server):
+    """A data folder whose server has ended."""
+    one = server()
+    one.stop()
+    return one.data
+
+
+def test_an_answer_is_not_written_into_a_file_that_took_a_closed_streams_place(archive):
+    before = {path: path.read_bytes() for path in archive.rglob("*") if path.is_file() and path.name != "lock"}
+    for closing in (">&-", "<&- >&-"):
+        done = run_closed(closing, "query", "--data", archive, "SELECT 42")
+        assert done.returncode == 1 and "standard output cannot be written" in done.stderr
+    assert run_closed("<&- >&- 2>&-", "query", "--data", archive, "SELECT 42").returncode == 1
+    assert re.fullmatch(r"\d+\n", (archive / "lock").read_text())
+    assert before == {path: path.read_bytes() for path in before}
+    assert run("query", "--data", archive, "--format", "csv", "SELECT count(*) FROM logs").stdout.endswith("\n0\n")
+
+
+def test_a_closed_input_is_not_an_empty_one(tmp_path):
+    done = run_closed("<&-", "convert", "--from", "otlp-json", "--to", "otlp", "-o", tmp_path / "out", "-")
+    assert done.returncode == 1 and "standard input" in done.stderr and not (tmp_path / "out").exists()
+
+
 # Man page
 
 

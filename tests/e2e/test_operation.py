@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import duckdb
 import httpx
 import pytest
 
-from harness import binary, plain_environment
+from harness import DIE_WITH_PARENT, binary, plain_environment
 from otlp import JSON, MAKERS, PROTOBUF, TABLES, logs, metrics, set_attributes, to_json, traces
 
 
@@ -79,6 +80,32 @@ def test_a_second_server_on_the_folder_is_refused(server):
     one = server()
     done = run("serve", "--data", one.data, "--listen", "127.0.0.1:0")
     assert done.returncode == 1 and str(one.pid) in done.stderr
+
+
+@pytest.mark.parametrize("closing", ["<&- >&- 2>&-", ">&- 2>&-"])
+def test_without_standard_streams_it_serves(tmp_path, closing):
+    data = tmp_path / "data"
+    process = subprocess.Popen(
+        [*DIE_WITH_PARENT, "sh", "-c", f'exec "$0" "$@" {closing}', binary(), "serve", "--data", data,
+         "--listen", "127.0.0.1:0"],
+        env=plain_environment(), stdout=subprocess.DEVNULL)
+    try:
+        address = rb"%d\n(127\.0\.0\.1:\d+) \(ingest, query, admin\)\n" % process.pid
+        deadline = time.monotonic() + 60
+        found = None
+        while not found or httpx.get(f"http://{found[1].decode()}/ready").status_code != 200:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+            found = (data / "lock").exists() and re.fullmatch(address, (data / "lock").read_bytes())
+        for table in TABLES:  # nothing that was logged is in the files without rows
+            done = run("query", "--data", data, "--format", "csv", f"SELECT count(*) FROM {table}")
+            assert done.stdout.splitlines()[1:] == ["0"], done.stderr
+        process.terminate()
+        assert process.wait(60) == 0
+        assert re.fullmatch(address, (data / "lock").read_bytes())
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_listener_roles(server):
