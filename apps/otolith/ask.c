@@ -122,25 +122,16 @@ static enum oto_status ask_address(const char *address, struct oto_bytes sql,
 
 // --- finding it ---
 
-// The text of the lock file while a server holds it; 0 when none does.
-static int read_lock(const char *data, char *text, size_t text_size, struct oto_error *err)
+// The text of the lock file while a server holds it; OTO_NOT_FOUND when none does.
+static enum oto_status read_lock(const char *data, char *text, size_t text_size,
+                                 struct oto_error *err)
 {
     char path[4096];
-    struct oto_file lock;
-    size_t size = 0;
     (void)snprintf(path, sizeof(path), "%s/lock", data);
-    if (oto_file_lock(&lock, path, err) !=
-        OTO_EXISTS) { // nobody's, or not to be had: opening the folder will tell
-        if (lock.fd >= 0)
-            (void)oto_file_close(&lock, NULL);
-        return 0;
-    }
-    if (oto_file_open(&lock, path, OTO_FILE_READ, err) < 0)
-        return 0;
-    (void)!oto_file_read_at(&lock, 0, text, text_size - 1, &size, NULL);
-    (void)oto_file_close(&lock, NULL);
-    text[size] = 0;
-    return 1;
+    enum oto_status status = oto_file_lock_holder(path, text, text_size, err);
+    if (status < 0 && status != OTO_NOT_FOUND)
+        oto_error_context(err, "whether a server runs on %s cannot be told", data);
+    return status;
 }
 
 // From a line "127.0.0.1:4317 (ingest, query, admin)" its address, when it has the role.
@@ -162,8 +153,7 @@ enum oto_status oto_ask_address(const char *data, const char *role, unsigned ski
                                 char address[OTO_ASK_ADDRESS_MAX], struct oto_error *err)
 {
     char text[LOCK_TEXT_MAX];
-    if (!read_lock(data, text, sizeof(text), err))
-        return oto_error_set(err, OTO_NOT_FOUND, "no server runs on %s", data);
+    OTO_TRY(read_lock(data, text, sizeof(text), err));
     size_t pid_size = strcspn(text, "\n");
     for (const char *line = text + pid_size; *line;) {
         size_t size = strcspn(++line, "\n");
@@ -291,7 +281,13 @@ static enum oto_status open_files(struct oto_ask *ask, struct oto_error *err)
     options.promote_kept = 1;
     options.version = OTO_VERSION;
     options.log = print_log;
-    OTO_TRY(oto_engine_open(&options, &ask->engine, err));
+    enum oto_status status = oto_engine_open(&options, &ask->engine, err);
+    if (status == OTO_DENIED)
+        oto_error_context(err,
+                          "no server runs on %s, and who reads its files without one must be able "
+                          "to write there, too: be its owner, or take a copy",
+                          ask->data);
+    OTO_TRY(status);
     return start_client(ask, err);
 }
 
@@ -325,9 +321,10 @@ enum oto_status oto_ask_open(const char *data, struct oto_ask **ret_ask, struct 
     if (!ask)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     enum oto_status status = oto_path_absolute(data, ask->data, sizeof(ask->data), err);
-    if (status == OTO_OK && read_lock(ask->data, text, sizeof(text), err))
-        ask->by_server = 1;
-    else if (status == OTO_OK)
+    if (status == OTO_OK)
+        status = read_lock(ask->data, text, sizeof(text), err);
+    ask->by_server = status == OTO_OK;
+    if (status == OTO_NOT_FOUND)
         status = open_files(ask, err);
     if (status < 0)
         oto_ask_close(ask);

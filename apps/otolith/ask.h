@@ -9,8 +9,8 @@
 const char *oto_ask_folder(const char *data);
 
 // The address of the server that holds a data folder and has the role ("ingest", "query", "admin")
-// there. OTO_NOT_FOUND: no server runs, or none of its addresses has the role. skip: how many such
-// addresses to leave out.
+// there. OTO_NOT_FOUND: no server runs, or none of its addresses has the role; OTO_DENIED: that
+// cannot be told. skip: how many such addresses to leave out.
 #define OTO_ASK_ADDRESS_MAX 256
 OTO_MUST_CHECK enum oto_status oto_ask_address(const char *data, const char *role, unsigned skip,
                                                char address[OTO_ASK_ADDRESS_MAX],

@@ -256,18 +256,22 @@ static void url_of_address(const char *address, char *url, size_t url_size)
                    is_any || is_any6 ? port : "");
 }
 
-static void default_url(const char *data, struct connection *connection)
+static enum oto_status default_url(const char *data, struct connection *connection,
+                                   struct oto_error *err)
 {
     char address[OTO_ASK_ADDRESS_MAX];
-    struct oto_error err;
-    oto_error_init(&err);
-    for (unsigned skip = 0; oto_ask_address(data, "ingest", skip, address, &err) == OTO_OK; skip++)
-        if (!oto_text_begins_with(address, "unix:")) {
-            url_of_address(address, connection->url, sizeof(connection->url));
-            return;
-        }
-    (void)snprintf(connection->url, sizeof(connection->url), "http://127.0.0.1:%d",
-                   connection->is_grpc ? 4317 : 4318);
+    enum oto_status status;
+    for (unsigned skip = 0;; skip++) {
+        status = oto_ask_address(data, "ingest", skip, address, err);
+        if (status < 0 || !oto_text_begins_with(address, "unix:"))
+            break;
+    }
+    if (status == OTO_OK)
+        url_of_address(address, connection->url, sizeof(connection->url));
+    if (status == OTO_NOT_FOUND)
+        (void)snprintf(connection->url, sizeof(connection->url), "http://127.0.0.1:%d",
+                       connection->is_grpc ? 4317 : 4318);
+    return status == OTO_NOT_FOUND ? OTO_OK : status;
 }
 
 static int set_url(const char *endpoint, struct connection *connection)
@@ -325,9 +329,13 @@ static int run(int argc, char **argv, char **environment)
         return wrong_use("name one client: collector, python, node, java, go, grafana, "
                          "claude-code or codex");
     connection.is_grpc = strcmp(values.protocol ? values.protocol : client->protocol, "grpc") == 0;
-    if (!values.endpoint)
-        default_url(oto_ask_folder(values.data), &connection);
-    else if (!set_url(values.endpoint, &connection))
+    struct oto_error err;
+    oto_error_init(&err);
+    if (!values.endpoint && default_url(oto_ask_folder(values.data), &connection, &err) < 0) {
+        (void)fprintf(stderr, "otolith: %s; name its address with --endpoint\n", err.message);
+        return 1;
+    }
+    if (values.endpoint && !set_url(values.endpoint, &connection))
         return wrong_use("--endpoint: http://HOST:PORT or https://HOST:PORT is expected");
     print_filled(&connection, client->text);
     if (fflush(stdout) == 0)

@@ -9,9 +9,12 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/errno_status.h"
+
+#define LOCK_TRIES 10
 
 enum oto_status oto_status_of_errno(int error)
 {
@@ -224,13 +227,25 @@ static enum oto_status lock_held(struct oto_file *f, const char *path, struct ot
                          holder[0] ? ": " : "", holder);
 }
 
-enum oto_status oto_file_lock(struct oto_file *f, const char *path, struct oto_error *err)
+static int try_lock(const struct oto_file *f, int kind)
 {
-    OTO_TRY(oto_file_open(f, path, OTO_FILE_UPDATE, err));
     int result;
     do
-        result = flock(f->fd, LOCK_EX | LOCK_NB);
+        result = flock(f->fd, kind | LOCK_NB);
     while (result != 0 && errno == EINTR);
+    return result;
+}
+
+enum oto_status oto_file_lock(struct oto_file *f, const char *path, struct oto_error *err)
+{
+    static const struct timespec a_moment = {.tv_nsec = 2000000};
+    OTO_TRY(oto_file_open(f, path, OTO_FILE_UPDATE, err));
+    int result = try_lock(f, LOCK_EX);
+    // Not held, perhaps: oto_file_lock_holder has it for an instant.
+    for (int i = 0; i < LOCK_TRIES && result != 0 && errno == EWOULDBLOCK; i++) {
+        (void)nanosleep(&a_moment, NULL);
+        result = try_lock(f, LOCK_EX);
+    }
     if (result == 0)
         return OTO_OK;
     if (errno == EWOULDBLOCK)
@@ -238,5 +253,24 @@ enum oto_status oto_file_lock(struct oto_file *f, const char *path, struct oto_e
     enum oto_status status = oto_error_of_errno(err, "lock", path);
     close(f->fd);
     f->fd = -1;
+    return status;
+}
+
+enum oto_status oto_file_lock_holder(const char *path, char *text, size_t size,
+                                     struct oto_error *err)
+{
+    struct oto_file f;
+    OTO_TRY(oto_file_open(&f, path, OTO_FILE_READ, err));
+    enum oto_status status = OTO_OK;
+    size_t got = 0;
+    if (try_lock(&f, LOCK_SH) == 0)
+        status = oto_error_set(err, OTO_NOT_FOUND, "nobody holds %s", path);
+    else if (errno != EWOULDBLOCK)
+        status = oto_error_of_errno(err, "lock", path);
+    else if (oto_file_read_at(&f, 0, text, size - 1, &got, err) < 0)
+        status = OTO_IO;
+    (void)oto_file_close(&f, NULL);
+    if (status == OTO_OK)
+        text[got] = 0;
     return status;
 }

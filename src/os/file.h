@@ -86,6 +86,10 @@ OTO_MUST_CHECK enum oto_status oto_folder_list(const char *path, oto_folder_visi
 // text of the file is the holder's: pid and addresses. OTO_EXISTS when another process holds it.
 OTO_MUST_CHECK enum oto_status oto_file_lock(struct oto_file *f, const char *path,
                                              struct oto_error *err);
+// Fills text (NUL-terminated, cut to size) with what the holder of that lock wrote into the file,
+// which need only be readable and is not created. OTO_NOT_FOUND: nobody holds it.
+OTO_MUST_CHECK enum oto_status oto_file_lock_holder(const char *path, char *text, size_t size,
+                                                    struct oto_error *err);
 
 // Bytes that an ordinary user may still write on the file system of path.
 OTO_MUST_CHECK enum oto_status oto_disk_free(const char *path, uint64_t *ret_bytes,

@@ -154,6 +154,58 @@ def test_a_closed_input_is_not_an_empty_one(tmp_path):
     assert done.returncode == 1 and "standard input" in done.stderr and not (tmp_path / "out").exists()
 
 
+# A data folder of another user
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """read_only(folder) makes it one that may only be read, as if it were another's, until the test ends."""
+    folders = []
+
+    def make(folder):
+        folders.append(folder)
+        subprocess.run(["chmod", "-R", "a-w", folder], check=True)
+
+    yield make
+    for folder in folders:
+        subprocess.run(["chmod", "-R", "u+rwX", folder], check=True)
+
+
+def run_as_other(*args) -> subprocess.CompletedProcess:
+    """As run, without what lets root pass over the modes of files."""
+    plain = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
+    return subprocess.run(
+        [*plain, binary(), *args], capture_output=True, text=True, timeout=60, env=plain_environment(), check=False
+    )
+
+
+def test_who_may_read_a_folder_may_ask_its_server(server, read_only):
+    one = server()
+    read_only(one.data)
+    done = run_as_other("query", "--data", one.data, "--format", "csv", "SELECT 42 AS a")
+    assert (done.returncode, done.stdout) == (0, "a\n42\n"), done.stderr
+    assert f"http://{one.addresses[0]}" in run_as_other("connect", "python", "--data", one.data).stdout
+    (one.data / "lock").chmod(0)
+    for command in (["query", "SELECT 42"], ["connect", "python"]):
+        done = run_as_other(*command, "--data", one.data)
+        assert done.returncode == 1 and done.stdout == ""
+        assert f"whether a server runs on {one.data} cannot be told" in done.stderr
+        assert "lock: Permission denied" in done.stderr and ("--endpoint" in done.stderr) == (command[0] == "connect")
+
+
+def test_looking_for_a_server_makes_no_file(tmp_path):
+    assert run("connect", "collector", "--data", tmp_path).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_may_only_be_read_are_refused_with_advice(archive, read_only):
+    read_only(archive)
+    done = run_as_other("query", "--data", archive, "SELECT 42")
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"no server runs on {archive}" in done.stderr and "be its owner, or take a copy" in done.stderr
+    assert "lock: Permission denied" in done.stderr
+
+
 # Man page
 
 

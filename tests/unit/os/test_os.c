@@ -105,6 +105,24 @@ static void lock_is_exclusive_and_names_its_holder(void **state)
     assert_int_equal(oto_file_close(&second, &err), OTO_OK);
 }
 
+static void a_locks_holder_is_found_by_who_may_only_read(void **state)
+{
+    (void)state;
+    struct oto_error err;
+    struct oto_file held;
+    char path[256], text[8];
+    strcpy(path, in_folder("lock-read-only"));
+    assert_int_equal(oto_file_lock_holder(path, text, sizeof text, &err), OTO_NOT_FOUND);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(oto_file_lock(&held, path, &err), OTO_OK);
+    assert_int_equal(oto_file_write_at(&held, 0, "42\nand more", 11, &err), OTO_OK);
+    assert_int_equal(chmod(path, 0444), 0);
+    assert_int_equal(oto_file_lock_holder(path, text, sizeof text, &err), OTO_OK);
+    assert_string_equal(text, "42\nand ");
+    assert_int_equal(oto_file_close(&held, &err), OTO_OK);
+    assert_int_equal(oto_file_lock_holder(path, text, sizeof text, &err), OTO_NOT_FOUND);
+}
+
 struct listing {
     int files, folders, others;
     uint64_t bytes;
@@ -287,6 +305,7 @@ int main(void)
         cmocka_unit_test(file_reads_back_what_was_written),
         cmocka_unit_test(full_disk_is_no_space),
         cmocka_unit_test(lock_is_exclusive_and_names_its_holder),
+        cmocka_unit_test(a_locks_holder_is_found_by_who_may_only_read),
         cmocka_unit_test(folders_are_made_listed_and_removed),
         cmocka_unit_test(pages_cost_nothing_until_touched),
         cmocka_unit_test(threads_signal_each_other),
