@@ -2,7 +2,10 @@
 #include "ask.h"
 
 #include "api/query_source.h"
+#include "engine/engine.h"
 #include "net/http_client.h"
+#include "options.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "os/thread.h"
@@ -12,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOCK_TEXT_MAX 4096
 #define ADDRESSES_MAX 64
+#define LOOK_AGAIN_MS 50
 
 struct oto_ask {
     char data[4096];
@@ -22,6 +25,7 @@ struct oto_ask {
     struct oto_query_client *client;
     struct oto_query_table tables[OTO_TABLE_COUNT];
     char program[4096 + 32];
+    char tool[64]; // "otolith query"
 };
 
 const char *oto_ask_folder(const char *data)
@@ -122,13 +126,11 @@ static enum oto_status ask_address(const char *address, struct oto_bytes sql,
 
 // --- finding it ---
 
-// The text of the lock file while a server holds it; OTO_NOT_FOUND when none does.
-static enum oto_status read_lock(const char *data, char *text, size_t text_size,
-                                 struct oto_error *err)
+// Who holds the folder; OTO_NOT_FOUND when nobody does.
+static enum oto_status find_holder(const char *data, struct oto_engine_holder *holder,
+                                   struct oto_error *err)
 {
-    char path[4096];
-    (void)snprintf(path, sizeof(path), "%s/lock", data);
-    enum oto_status status = oto_file_lock_holder(path, text, text_size, err);
+    enum oto_status status = oto_engine_find_holder(data, holder, err);
     if (status < 0 && status != OTO_NOT_FOUND)
         oto_error_context(err, "whether a server runs on %s cannot be told", data);
     return status;
@@ -152,17 +154,16 @@ static int address_of_line(const char *line, size_t size, const char *role, char
 enum oto_status oto_ask_address(const char *data, const char *role, unsigned skip,
                                 char address[OTO_ASK_ADDRESS_MAX], struct oto_error *err)
 {
-    char text[LOCK_TEXT_MAX];
-    OTO_TRY(read_lock(data, text, sizeof(text), err));
-    size_t pid_size = strcspn(text, "\n");
-    for (const char *line = text + pid_size; *line;) {
-        size_t size = strcspn(++line, "\n");
+    struct oto_engine_holder holder;
+    OTO_TRY(find_holder(data, &holder, err));
+    for (const char *line = holder.addresses; *line;) {
+        size_t size = strcspn(line, "\n");
         if (address_of_line(line, size, role, address) && skip-- == 0)
             return OTO_OK;
-        line += size;
+        line += size + (line[size] == '\n');
     }
-    return oto_error_set(err, OTO_NOT_FOUND, "process %.*s holds %s, and has the role %s nowhere",
-                         (int)pid_size, text, data, role);
+    return oto_error_set(err, OTO_NOT_FOUND, "process %s holds %s, and has the role %s nowhere",
+                         holder.pid, data, role);
 }
 
 static enum oto_status ask_server(const struct oto_ask *ask, struct oto_bytes sql,
@@ -280,6 +281,7 @@ static enum oto_status open_files(struct oto_ask *ask, struct oto_error *err)
     options.shard_count = 0; // only what the logs still hold becomes files; nothing is taken in
     options.promote_kept = 1;
     options.version = OTO_VERSION;
+    options.tool = ask->tool;
     options.log = print_log;
     enum oto_status status = oto_engine_open(&options, &ask->engine, err);
     if (status == OTO_DENIED)
@@ -287,8 +289,36 @@ static enum oto_status open_files(struct oto_ask *ask, struct oto_error *err)
                           "no server runs on %s, and who reads its files without one must be able "
                           "to write there, too: be its owner, or take a copy",
                           ask->data);
-    OTO_TRY(status);
-    return start_client(ask, err);
+    return status;
+}
+
+// Another tool is waited for, as it ends by itself.
+static enum oto_status wait_for_holder(const struct oto_ask *ask, struct oto_engine_holder *holder,
+                                       struct oto_error *err)
+{
+    char told[32] = "";
+    enum oto_status status;
+    while ((status = find_holder(ask->data, holder, err)) == OTO_OK && holder->tool) {
+        if (strcmp(told, holder->pid) != 0)
+            (void)fprintf(stderr, "otolith: %s, process %s, reads %s: waiting for it\n",
+                          holder->tool, holder->pid, ask->data);
+        (void)snprintf(told, sizeof(told), "%s", holder->pid);
+        oto_clock_sleep_ms(LOOK_AGAIN_MS);
+    }
+    return status;
+}
+
+static enum oto_status open_either(struct oto_ask *ask, struct oto_error *err)
+{
+    struct oto_engine_holder holder;
+    enum oto_status status;
+    do { // again when somebody else was quicker
+        status = wait_for_holder(ask, &holder, err);
+        ask->by_server = status == OTO_OK;
+        if (status == OTO_NOT_FOUND)
+            status = open_files(ask, err);
+    } while (status == OTO_EXISTS);
+    return status == OTO_OK && !ask->by_server ? start_client(ask, err) : status;
 }
 
 // --- the object ---
@@ -314,18 +344,15 @@ static enum oto_status check_folder(const char *data, struct oto_error *err)
 
 enum oto_status oto_ask_open(const char *data, struct oto_ask **ret_ask, struct oto_error *err)
 {
-    char text[LOCK_TEXT_MAX];
     OTO_TRY(check_folder(data, err));
     oto_memory_tune();
     struct oto_ask *ask = calloc(1, sizeof(*ask));
     if (!ask)
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     enum oto_status status = oto_path_absolute(data, ask->data, sizeof(ask->data), err);
+    (void)snprintf(ask->tool, sizeof(ask->tool), "otolith %s", oto_command_running());
     if (status == OTO_OK)
-        status = read_lock(ask->data, text, sizeof(text), err);
-    ask->by_server = status == OTO_OK;
-    if (status == OTO_NOT_FOUND)
-        status = open_files(ask, err);
+        status = open_either(ask, err);
     if (status < 0)
         oto_ask_close(ask);
     else

@@ -18,7 +18,8 @@ OTO_MUST_CHECK enum oto_status oto_ask_address(const char *data, const char *rol
 
 struct oto_ask;
 // Opens the folder: OTO_NOT_FOUND when it is none. What a crashed server left in its log is put
-// into files first.
+// into files first. While another command reads the folder, this says so on standard error and
+// waits.
 OTO_MUST_CHECK enum oto_status oto_ask_open(const char *data, struct oto_ask **ret_ask,
                                             struct oto_error *err);
 void oto_ask_close(struct oto_ask *ask); // NULL is legal

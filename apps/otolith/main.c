@@ -8,6 +8,13 @@
 #define ENTRY(name) &oto_command_##name,
 const struct oto_command *const oto_commands[] = {OTO_COMMANDS(ENTRY) NULL};
 
+static const char *running = "";
+
+const char *oto_command_running(void)
+{
+    return running;
+}
+
 // --- what prints text ---
 
 static int print_text(enum oto_status status, struct oto_buffer *text)
@@ -147,5 +154,8 @@ int main(int argc, char **argv, char **environment)
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         name = "version";
     const struct oto_command *command = oto_command_find(name);
-    return command ? command->run(argc - 2, argv + 2, environment) : unknown_command(name);
+    if (!command)
+        return unknown_command(name);
+    running = command->name;
+    return command->run(argc - 2, argv + 2, environment);
 }

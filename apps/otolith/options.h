@@ -89,6 +89,7 @@ OTO_COMMANDS(OTO_COMMAND_DECLARE)
 extern const struct oto_command *const oto_commands[]; // ends with NULL
 
 const struct oto_command *oto_command_find(const char *name); // NULL: none
+const char *oto_command_running(void); // the name of the one that main runs; "" before
 // The command or, in the second, option whose name is nearest to a mistyped one; NULL: none is
 // near.
 const char *oto_command_nearest(const char *name);

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define MEMORY_LIMIT_MIN (32u << 20)
 #define POOL_LARGE_BUDGET_MIN (128u << 20)
@@ -316,11 +315,8 @@ static enum oto_status make_folders(struct oto_engine *engine, struct oto_error 
 
 static enum oto_status open_all(struct oto_engine *engine, struct oto_error *err)
 {
-    char path[OTO_ENGINE_PATH_MAX];
     OTO_TRY(make_folders(engine, err));
-    snprintf(path, sizeof path, "%s/lock", engine->data_path);
-    OTO_TRY(oto_file_lock(&engine->lock_file, path, err));
-    OTO_TRY(oto_engine_announce(engine, "", err));
+    OTO_TRY(oto_engine_lock_folder(engine, err));
     OTO_TRY(oto_engine_load_promotions(engine, err));
     OTO_TRY(oto_store_open_disk(engine->data_path, &engine->store, err));
     OTO_TRY(make_dedup(engine, err));
@@ -366,18 +362,6 @@ void oto_engine_cancel_recovery(struct oto_engine *engine)
     atomic_store(&engine->recovery_cancelled, 1);
     oto_condition_broadcast(&engine->flush_changed);
     oto_mutex_unlock(&engine->flush_lock);
-}
-
-enum oto_status oto_engine_announce(struct oto_engine *engine, const char *addresses,
-                                    struct oto_error *err)
-{
-    char text[2048];
-    int size = snprintf(text, sizeof text, "%ld\n%s%s", (long)getpid(), addresses,
-                        addresses[0] && addresses[strlen(addresses) - 1] != '\n' ? "\n" : "");
-    if (size < 0 || (size_t)size >= sizeof text)
-        return oto_error_set(err, OTO_TOO_LARGE, "too many addresses for the lock file");
-    OTO_TRY(oto_file_write_at(&engine->lock_file, 0, text, (size_t)size, err));
-    return oto_file_truncate(&engine->lock_file, (uint64_t)size, err);
 }
 
 // --- files without rows ---

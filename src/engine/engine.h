@@ -26,6 +26,8 @@ struct oto_engine_options {
     size_t promote_count;
     int promote_kept; // 1: promote what the folder's `promoted` file names, not the list above
     const char *version;
+    const char *tool; // "otolith query": what has the folder, for others who want it; borrowed.
+                      // NULL: a server
     struct oto_wal_options wal; // durability etc.; committed/state are the engine's own
     struct oto_otlp_limits otlp;
     // Log lines ("info", "warn", "error"); may be NULL. Any thread.
@@ -42,7 +44,8 @@ enum oto_engine_state {
     OTO_ENGINE_DRAINING,
 };
 
-// Takes the data folder's lock ("lock" file; OTO_EXISTS names the holder's pid), makes folders.
+// Takes the data folder's lock ("lock" file; OTO_EXISTS names the holder, and means nothing
+// else), makes folders.
 // Rows are not accepted yet.
 OTO_MUST_CHECK enum oto_status oto_engine_open(const struct oto_engine_options *options,
                                                struct oto_engine **ret_engine,
@@ -59,6 +62,16 @@ enum oto_engine_state oto_engine_status(struct oto_engine *engine, char *ret_tex
 // What a client finds the server by: written into the lock file. addresses: one a line.
 OTO_MUST_CHECK enum oto_status oto_engine_announce(struct oto_engine *engine, const char *addresses,
                                                    struct oto_error *err);
+// Who holds a data folder, as it announced itself; reads only. OTO_NOT_FOUND: nobody.
+struct oto_engine_holder {
+    const char *pid;
+    const char *tool;      // "otolith query"; NULL: a server
+    const char *addresses; // one a line; "" while it starts
+    char text[4096];       // what these point into
+};
+OTO_MUST_CHECK enum oto_status oto_engine_find_holder(const char *data_path,
+                                                      struct oto_engine_holder *ret_holder,
+                                                      struct oto_error *err);
 
 // --- memory admission, any thread ---
 // 1 when `bytes` more of request memory fit the budget now (they are then counted); 0 when the

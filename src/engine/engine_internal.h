@@ -284,6 +284,9 @@ static inline void oto_engine_hook(struct oto_engine *engine, enum oto_flush_poi
     if (engine->hook)
         engine->hook(engine->hook_state, point);
 }
+// The first step of opening: OTO_EXISTS says who has the folder.
+OTO_MUST_CHECK enum oto_status oto_engine_lock_folder(struct oto_engine *engine,
+                                                      struct oto_error *err);
 // Writes a whole file of the data folder atomically and durably.
 OTO_MUST_CHECK enum oto_status oto_engine_write_file(const char *path, struct oto_bytes content,
                                                      struct oto_error *err);

@@ -113,6 +113,8 @@ static enum oto_status make_schemas(struct oto_engine *engine, int only_kept, st
         engine->promotion_count = engine->known_promotion_count;
     engine->schemas = (only_kept ? oto_schemas_new_known : oto_schemas_new)(
         &oto_allocator_heap, engine->promotions, engine->promotion_count, err);
+    if (!engine->schemas && err->status == OTO_EXISTS) // a name; only a folder that is held is so
+        err->status = OTO_INVALID;
     return engine->schemas ? OTO_OK : err->status;
 }
 

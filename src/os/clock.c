@@ -23,3 +23,9 @@ uint64_t oto_clock_cpu_ns(void)
 {
     return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
+
+void oto_clock_sleep_ms(uint32_t ms)
+{
+    struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    (void)nanosleep(&span, NULL);
+}

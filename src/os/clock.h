@@ -9,5 +9,7 @@ uint64_t oto_clock_monotonic_ns(void);
 uint64_t oto_clock_wall_ns(void);
 // CPU time (user + system, all threads) that this process has used.
 uint64_t oto_clock_cpu_ns(void);
+// Blocks for about that long; a signal may end it early.
+void oto_clock_sleep_ms(uint32_t ms);
 
 #endif

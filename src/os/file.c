@@ -9,9 +9,9 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "os/clock.h"
 #include "os/errno_status.h"
 
 #define LOCK_TRIES 10
@@ -238,12 +238,11 @@ static int try_lock(const struct oto_file *f, int kind)
 
 enum oto_status oto_file_lock(struct oto_file *f, const char *path, struct oto_error *err)
 {
-    static const struct timespec a_moment = {.tv_nsec = 2000000};
     OTO_TRY(oto_file_open(f, path, OTO_FILE_UPDATE, err));
     int result = try_lock(f, LOCK_EX);
     // Not held, perhaps: oto_file_lock_holder has it for an instant.
     for (int i = 0; i < LOCK_TRIES && result != 0 && errno == EWOULDBLOCK; i++) {
-        (void)nanosleep(&a_moment, NULL);
+        oto_clock_sleep_ms(2);
         result = try_lock(f, LOCK_EX);
     }
     if (result == 0)

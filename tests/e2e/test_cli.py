@@ -144,7 +144,7 @@ def test_an_answer_is_not_written_into_a_file_that_took_a_closed_streams_place(a
         done = run_closed(closing, "query", "--data", archive, "SELECT 42")
         assert done.returncode == 1 and "standard output cannot be written" in done.stderr
     assert run_closed("<&- >&- 2>&-", "query", "--data", archive, "SELECT 42").returncode == 1
-    assert re.fullmatch(r"\d+\n", (archive / "lock").read_text())
+    assert re.fullmatch(r"\d+ otolith query\n", (archive / "lock").read_text())
     assert before == {path: path.read_bytes() for path in before}
     assert run("query", "--data", archive, "--format", "csv", "SELECT count(*) FROM logs").stdout.endswith("\n0\n")
 

@@ -15,7 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-from harness import PLAIN, SqlError, has_ended
+from harness import PLAIN, SqlError, has_ended, plain_environment
 
 NOW = 1_760_000_000_123_456_789
 
@@ -429,6 +429,35 @@ def test_command_without_a_server_sees_what_a_crash_left(server, otolith_binary)
         assert done.returncode == 0 and json.loads(done.stdout) == {"n": 5}, done.stderr
     one.start()
     assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": 5}]
+
+
+def test_a_folder_that_cannot_be_opened_is_not_waited_for(otolith_binary, tmp_path):
+    (tmp_path / "wal").mkdir()
+    (tmp_path / "promoted").write_text("10000\tacme.tenant\n10001\tacme_tenant\n")
+    done = command(otolith_binary, "--data", tmp_path, "SELECT 1")
+    assert done.returncode == 1 and b"attribute acme_tenant would be column AcmeTenant" in done.stderr
+
+
+def test_who_wants_a_folder_that_a_command_reads_is_told_and_a_command_waits(server, otolith_binary):
+    one = server()
+    one.stop()
+
+    def start(*args):
+        return subprocess.Popen([otolith_binary, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=plain_environment())
+
+    # It cannot end before its answer is read.
+    first = start("query", "--data", one.data, "--format", "ndjson", "SELECT * FROM range(1000000)")
+    assert first.stdout.readline() == b'{"range":0}\n'
+    at_work = f"otolith: otolith query, process {first.pid}, reads {one.data}: "
+    refused = start("serve", "--data", one.data, "--listen", "127.0.0.1:0")
+    said = refused.communicate(timeout=60)
+    assert (refused.returncode, said) == (1, (b"", (at_work + "wait for it or stop it\n").encode()))
+    second = start("query", "--data", one.data, "--format", "ndjson", "SELECT 42 AS a")
+    assert second.stderr.readline() == (at_work + "waiting for it\n").encode()
+    assert second.poll() is None
+    assert first.stdout.read().endswith(b'{"range":999999}\n') and first.wait(60) == 0
+    assert second.communicate(timeout=60) == (b'{"a":42}\n', b"") and second.returncode == 0
+    one.start()
 
 
 @pytest.mark.parametrize("running", [True, False])

@@ -469,6 +469,21 @@ static void a_second_owner_is_refused(void **state)
     char pid[32];
     snprintf(pid, sizeof pid, "%ld", (long)getpid());
     assert_non_null(strstr(err.message, pid));
+    struct oto_engine_holder holder;
+    assert_int_equal(oto_engine_find_holder(f->path, &holder, &err), OTO_OK);
+    assert_string_equal(holder.pid, pid);
+    assert_null(holder.tool);
+    assert_string_equal(holder.addresses, "127.0.0.1:4317\n127.0.0.1:4318\n");
+    oto_engine_close(f->engine);
+    assert_int_equal(oto_engine_find_holder(f->path, &holder, &err), OTO_NOT_FOUND);
+    f->options.tool = "a tool";
+    fixture_open(f);
+    assert_int_equal(oto_engine_find_holder(f->path, &holder, &err), OTO_OK);
+    assert_string_equal(holder.pid, pid);
+    assert_string_equal(holder.tool, "a tool");
+    assert_string_equal(holder.addresses, "");
+    assert_int_equal(oto_engine_open(&f->options, &second, &err), OTO_EXISTS);
+    assert_non_null(strstr(err.message, "a tool, process"));
     oto_engine_close(f->engine);
     fixture_free(f);
 }
