@@ -151,19 +151,54 @@ static int address_of_line(const char *line, size_t size, const char *role, char
     return 1;
 }
 
-enum oto_status oto_ask_address(const char *data, const char *role, unsigned skip,
-                                char address[OTO_ASK_ADDRESS_MAX], struct oto_error *err)
+int oto_ask_pick_address(const char *addresses, const char *role, unsigned skip,
+                         char address[OTO_ASK_ADDRESS_MAX])
+{
+    for (const char *line = addresses; *line;) {
+        size_t size = strcspn(line, "\n");
+        if (address_of_line(line, size, role, address) && skip-- == 0)
+            return 1;
+        line += size + (line[size] == '\n');
+    }
+    return 0;
+}
+
+// "0.0.0.0:4317" and "[::]:4317" are reached by loopback.
+static void url_of_address(const char *address, char url[OTO_ASK_URL_MAX])
+{
+    const char *port = strrchr(address, ':');
+    int is_any = oto_text_begins_with(address, "0.0.0.0:");
+    int is_any6 = oto_text_begins_with(address, "[::]:");
+    (void)snprintf(url, OTO_ASK_URL_MAX, "http://%s%s",
+                   is_any    ? "127.0.0.1"
+                   : is_any6 ? "[::1]"
+                             : address,
+                   is_any || is_any6 ? port : "");
+}
+
+int oto_ask_pick_url(const char *addresses, const char *role, char url[OTO_ASK_URL_MAX])
+{
+    char address[OTO_ASK_ADDRESS_MAX];
+    for (unsigned skip = 0; oto_ask_pick_address(addresses, role, skip, address); skip++)
+        if (!oto_text_begins_with(address, "unix:")) {
+            url_of_address(address, url);
+            return 1;
+        }
+    return 0;
+}
+
+enum oto_status oto_ask_url(const char *data, const char *role, char url[OTO_ASK_URL_MAX],
+                            struct oto_error *err)
 {
     struct oto_engine_holder holder;
     OTO_TRY(find_holder(data, &holder, err));
-    for (const char *line = holder.addresses; *line;) {
-        size_t size = strcspn(line, "\n");
-        if (address_of_line(line, size, role, address) && skip-- == 0)
-            return OTO_OK;
-        line += size + (line[size] == '\n');
-    }
-    return oto_error_set(err, OTO_NOT_FOUND, "process %s holds %s, and has the role %s nowhere",
-                         holder.pid, data, role);
+    if (holder.tool)
+        return oto_error_set(err, OTO_NOT_FOUND, "no server runs on %s", data);
+    if (oto_ask_pick_url(holder.addresses, role, url))
+        return OTO_OK;
+    return oto_error_set(err, OTO_UNSUPPORTED,
+                         "the server on %s has no address of host and port with the role %s", data,
+                         role);
 }
 
 static enum oto_status ask_server(const struct oto_ask *ask, struct oto_bytes sql,
@@ -171,16 +206,18 @@ static enum oto_status ask_server(const struct oto_ask *ask, struct oto_bytes sq
                                   enum oto_status (*data)(void *state, struct oto_bytes bytes),
                                   void *state, struct oto_error *err)
 {
+    struct oto_engine_holder holder;
     char address[OTO_ASK_ADDRESS_MAX];
-    OTO_TRY(oto_ask_address(ask->data, "query", 0, address, err));
+    OTO_TRY(find_holder(ask->data, &holder, err));
+    if (!oto_ask_pick_address(holder.addresses, "query", 0, address))
+        return oto_error_set(err, OTO_NOT_FOUND,
+                             "process %s holds %s, and has the role query nowhere", holder.pid,
+                             ask->data);
     enum oto_status status = ask_address(address, sql, format, data, state, err);
-    for (unsigned skip = 1; status == OTO_UNAVAILABLE && skip < ADDRESSES_MAX; skip++) {
-        struct oto_error other;
-        oto_error_init(&other);
-        if (oto_ask_address(ask->data, "query", skip, address, &other) < 0)
-            break;
+    for (unsigned skip = 1; status == OTO_UNAVAILABLE && skip < ADDRESSES_MAX &&
+                            oto_ask_pick_address(holder.addresses, "query", skip, address);
+         skip++)
         status = ask_address(address, sql, format, data, state, err);
-    }
     return status;
 }
 

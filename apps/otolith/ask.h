@@ -8,13 +8,18 @@
 // The folder that --data names, else OTOLITH_DATA, else ./otolith-data.
 const char *oto_ask_folder(const char *data);
 
-// The address of the server that holds a data folder and has the role ("ingest", "query", "admin")
-// there. OTO_NOT_FOUND: no server runs, or none of its addresses has the role; OTO_DENIED: that
-// cannot be told. skip: how many such addresses to leave out.
+// Of a server's addresses, "127.0.0.1:4317 (ingest, query)" one a line, the first that has the role
+// ("ingest", "query", "admin") after `skip` such. 0: there is none.
 #define OTO_ASK_ADDRESS_MAX 256
-OTO_MUST_CHECK enum oto_status oto_ask_address(const char *data, const char *role, unsigned skip,
-                                               char address[OTO_ASK_ADDRESS_MAX],
-                                               struct oto_error *err);
+int oto_ask_pick_address(const char *addresses, const char *role, unsigned skip,
+                         char address[OTO_ASK_ADDRESS_MAX]);
+// The first that a URL can name, as the URL that clients on this machine can use. 0: there is none.
+#define OTO_ASK_URL_MAX (OTO_ASK_ADDRESS_MAX + 16)
+int oto_ask_pick_url(const char *addresses, const char *role, char url[OTO_ASK_URL_MAX]);
+// That of the server that holds a data folder. OTO_NOT_FOUND: no server runs; OTO_UNSUPPORTED: none
+// of its addresses will do; OTO_DENIED: that cannot be told.
+OTO_MUST_CHECK enum oto_status oto_ask_url(const char *data, const char *role,
+                                           char url[OTO_ASK_URL_MAX], struct oto_error *err);
 
 struct oto_ask;
 // Opens the folder: OTO_NOT_FOUND when it is none. What a crashed server left in its log is put

@@ -167,23 +167,24 @@ static const char codex_text[] =
 struct client {
     const char *name;
     const char *protocol; // where none is asked for
+    const char *role;     // what it needs of the server
     const char *text;
 };
 static const struct client clients[] = {
-    {"collector", "grpc", collector_text},
-    {"python", "http", python_text},
-    {"node", "http", node_text},
-    {"java", "http", java_text},
-    {"go", "http", go_text},
-    {"grafana", "http", grafana_text},
-    {"claude-code", "http", claude_code_text},
-    {"codex", "http", codex_text},
+    {"collector", "grpc", "ingest", collector_text},
+    {"python", "http", "ingest", python_text},
+    {"node", "http", "ingest", node_text},
+    {"java", "http", "ingest", java_text},
+    {"go", "http", "ingest", go_text},
+    {"grafana", "http", "query", grafana_text},
+    {"claude-code", "http", "ingest", claude_code_text},
+    {"codex", "http", "ingest", codex_text},
 };
 
 // --- filling in ---
 
 struct connection {
-    char url[OTO_ASK_ADDRESS_MAX + 16]; // without a slash at its end
+    char url[OTO_ASK_URL_MAX]; // without a slash at its end
     int is_grpc;
 };
 
@@ -243,35 +244,15 @@ static void print_filled(const struct connection *connection, const char *text)
 
 // --- where to ---
 
-// "0.0.0.0:4317" and "[::]:4317" are reached by loopback.
-static void url_of_address(const char *address, char *url, size_t url_size)
+static enum oto_status default_url(const char *data, const char *role,
+                                   struct connection *connection, struct oto_error *err)
 {
-    const char *port = strrchr(address, ':');
-    int is_any = oto_text_begins_with(address, "0.0.0.0:");
-    int is_any6 = oto_text_begins_with(address, "[::]:");
-    (void)snprintf(url, url_size, "http://%s%s",
-                   is_any    ? "127.0.0.1"
-                   : is_any6 ? "[::1]"
-                             : address,
-                   is_any || is_any6 ? port : "");
-}
-
-static enum oto_status default_url(const char *data, struct connection *connection,
-                                   struct oto_error *err)
-{
-    char address[OTO_ASK_ADDRESS_MAX];
-    enum oto_status status;
-    for (unsigned skip = 0;; skip++) {
-        status = oto_ask_address(data, "ingest", skip, address, err);
-        if (status < 0 || !oto_text_begins_with(address, "unix:"))
-            break;
-    }
-    if (status == OTO_OK)
-        url_of_address(address, connection->url, sizeof(connection->url));
-    if (status == OTO_NOT_FOUND)
-        (void)snprintf(connection->url, sizeof(connection->url), "http://127.0.0.1:%d",
-                       connection->is_grpc ? 4317 : 4318);
-    return status == OTO_NOT_FOUND ? OTO_OK : status;
+    enum oto_status status = oto_ask_url(data, role, connection->url, err);
+    if (status != OTO_NOT_FOUND)
+        return status;
+    (void)snprintf(connection->url, sizeof(connection->url), "http://127.0.0.1:%d",
+                   connection->is_grpc ? 4317 : 4318);
+    return OTO_OK;
 }
 
 static int set_url(const char *endpoint, struct connection *connection)
@@ -298,7 +279,8 @@ struct values {
 static const struct oto_option options[] = {
     {"endpoint", 0, OTO_OPTION_TEXT, offsetof(struct values, endpoint), "URL", NULL,
      "Where the clients reach the server: http://HOST:PORT or https://HOST:PORT. Default: the "
-     "address of the server that runs on the data folder, else http://127.0.0.1:4317 for grpc and "
+     "address of the server that runs on the data folder, where it serves what the client needs, "
+     "else http://127.0.0.1:4317 for grpc and "
      "http://127.0.0.1:4318 for http."},
     {"protocol", 0, OTO_OPTION_CHOICE, offsetof(struct values, protocol), "PROTOCOL", "grpc|http",
      "OTLP over gRPC or over HTTP. Default: grpc for the collector, http for the others. Every "
@@ -331,7 +313,8 @@ static int run(int argc, char **argv, char **environment)
     connection.is_grpc = strcmp(values.protocol ? values.protocol : client->protocol, "grpc") == 0;
     struct oto_error err;
     oto_error_init(&err);
-    if (!values.endpoint && default_url(oto_ask_folder(values.data), &connection, &err) < 0) {
+    if (!values.endpoint &&
+        default_url(oto_ask_folder(values.data), client->role, &connection, &err) < 0) {
         (void)fprintf(stderr, "otolith: %s; name its address with --endpoint\n", err.message);
         return 1;
     }

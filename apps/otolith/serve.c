@@ -1,6 +1,7 @@
 // otolith serve and otolith check-config.
 #define _GNU_SOURCE
 #include "api/service.h"
+#include "ask.h"
 #include "options.h"
 #include "os/process.h"
 
@@ -47,7 +48,38 @@ static enum oto_status load(struct oto_config *config, const char *path, int cou
     return oto_config_check(config, err);
 }
 
-// What to do next, with the address that was really bound.
+// A word for a shell, in quotes where it needs them.
+static void print_word(const char *text)
+{
+    if (!text[strcspn(text, " \t\n\"'\\$`!#&*;<>?[](){}|~")] && *text) {
+        (void)fputs(text, stdout);
+        return;
+    }
+    (void)putchar('\'');
+    for (; *text; text++)
+        if (*text == '\'')
+            (void)fputs("'\\''", stdout);
+        else
+            (void)putchar(*text);
+    (void)putchar('\'');
+}
+
+// What can be done with these addresses.
+static void print_first_steps(const char *addresses, const char *data)
+{
+    char url[OTO_ASK_URL_MAX], address[OTO_ASK_ADDRESS_MAX];
+    if (oto_ask_pick_url(addresses, "ingest", url))
+        (void)printf("send OTLP (gRPC or HTTP):  export OTEL_EXPORTER_OTLP_ENDPOINT=%s\n", url);
+    if (!oto_ask_pick_address(addresses, "query", 0, address))
+        return;
+    (void)fputs("ask:                       ", stdout);
+    print_word(program_invocation_name);
+    (void)fputs(" query --data ", stdout);
+    print_word(data);
+    (void)fputs(" \"SELECT * FROM logs LIMIT 10\"\n", stdout);
+}
+
+// What to do next, with the addresses that were really bound.
 static void print_welcome(const struct oto_service *service, const struct oto_config *config)
 {
     const char *addresses = oto_service_addresses(service);
@@ -57,10 +89,7 @@ static void print_welcome(const struct oto_service *service, const struct oto_co
         (void)printf("listening on %.*s\n", (int)size, line);
         line += size + (line[size] == '\n');
     }
-    int size = (int)strcspn(addresses, " ");
-    (void)printf("send OTLP (gRPC or HTTP):  export OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s\n"
-                 "ask:                       %s query --data %s \"SELECT * FROM logs LIMIT 10\"\n",
-                 size, addresses, program_invocation_name, config->data);
+    print_first_steps(addresses, config->data);
     (void)fflush(stdout);
 }
 

@@ -73,6 +73,22 @@ def test_the_address_is_that_of_the_running_server(server, tmp_path):
     assert f"ENDPOINT=http://127.0.0.1:{port}\n" in connect(
         "node", data=ports.data
     ), "where ingest is served, by loopback"
+    port = ports.addresses[0].rsplit(":", 1)[1]
+    assert f"    url: http://127.0.0.1:{port}\n" in connect("grafana", data=ports.data), "where queries are answered"
+
+
+def test_a_server_without_what_the_client_needs_is_no_address(server, tmp_path):
+    one = server("--listen", f"unix:{tmp_path}/s", listen=("127.0.0.1:0,query",))
+    for client, status in (("python", 1), ("grafana", 0)):
+        done = subprocess.run(
+            [binary(), "connect", client, "--data", one.data],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=plain_environment(),
+        )
+        assert done.returncode == status and bool(done.stdout) == (status == 0)
+        assert ("with the role ingest; name its address with --endpoint" in done.stderr) == (status == 1)
 
 
 def test_an_endpoint_of_ones_own():

@@ -118,6 +118,26 @@ def test_listener_roles(server):
     assert one.sql("SELECT 1 AS one") == [{"one": 1}]
 
 
+def first_steps(server):
+    """Of what it prints when it starts: the lines that say what to do."""
+    return dict(re.findall(r"^(send OTLP|ask)\b[^:]*: +(.*)$", server.log, re.MULTILINE))
+
+
+def test_what_it_says_to_do_can_be_done(server, tmp_path):
+    one = server("--listen", f"unix:{tmp_path}/s", data=tmp_path / "it's a folder",
+                 listen=["0.0.0.0:0,query", "0.0.0.0:0,ingest"])
+    steps = first_steps(one)
+    port = one.addresses[1].rsplit(":", 1)[1]
+    assert steps["send OTLP"] == f"export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:{port}"
+    done = subprocess.run(["sh", "-c", steps["ask"]], capture_output=True, text=True, env=plain_environment())
+    assert done.returncode == 0 and "(0 rows)" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("role, steps", [("ingest", {"send OTLP"}), ("query", {"ask"}), ("admin", set())])
+def test_what_is_not_served_is_not_advised(server, role, steps):
+    assert set(first_steps(server(listen=[f"127.0.0.1:0,{role}"]))) == steps
+
+
 # --- health and numbers ---
 
 def test_health_ready_and_index(server):
