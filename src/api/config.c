@@ -546,17 +546,6 @@ enum oto_status oto_config_load_file(struct oto_config *config, const char *path
     return status;
 }
 
-enum oto_status oto_config_check(const struct oto_config *config, struct oto_error *err)
-{
-    if (config->listen.count == 0)
-        return oto_error_set(err, OTO_INVALID, "listen: at least one address is needed");
-    if (config->request_bytes_max > config->memory_limit)
-        return oto_error_set(
-            err, OTO_INVALID,
-            "request_bytes_max is larger than memory_limit: lower it or raise the limit");
-    return OTO_OK;
-}
-
 // --- showing ---
 
 static enum oto_status number_text(const struct oto_config_key *key, uint64_t value,

@@ -85,9 +85,19 @@ OTO_MUST_CHECK enum oto_status oto_config_load_environment(struct oto_config *co
 OTO_MUST_CHECK enum oto_status oto_config_load_flag(struct oto_config *config, int argc,
                                                     char *const *argv, int *index, int *ret_known,
                                                     struct oto_error *err);
-// Checks what spans several keys.
-OTO_MUST_CHECK enum oto_status oto_config_check(const struct oto_config *config,
-                                                struct oto_error *err);
+// The last step: checks what a key's text alone does not tell (addresses, columns of promoted
+// attributes, what spans several keys), and puts limits that follow from others in place. What
+// passes here the server can start with, as far as the configuration goes.
+OTO_MUST_CHECK enum oto_status oto_config_check(struct oto_config *config, struct oto_error *err);
+// The enum oto_role of "ingest", "query" or "admin"; 0: none of these.
+uint32_t oto_config_role(const char *name, size_t size);
+// From an item of listen, "127.0.0.1:4317,ingest,admin", its address and roles (without any: all).
+// OTO_INVALID.
+#define OTO_CONFIG_ADDRESS_MAX 256
+OTO_MUST_CHECK enum oto_status oto_config_parse_listener(const char *text,
+                                                         char address[OTO_CONFIG_ADDRESS_MAX],
+                                                         uint32_t *ret_roles,
+                                                         struct oto_error *err);
 // Appends the text of a key's present value.
 OTO_MUST_CHECK enum oto_status oto_config_value_text(const struct oto_config *config,
                                                      const struct oto_config_key *key,

@@ -81,8 +81,7 @@ uint32_t oto_service_roles(struct oto_service *service, uint32_t listener)
 }
 size_t oto_service_request_bytes_max(const struct oto_service *service)
 {
-    uint64_t fits = service->config->memory_limit / 4, wanted = service->config->request_bytes_max;
-    return (size_t)(wanted < fits ? wanted : fits);
+    return (size_t)service->config->request_bytes_max;
 }
 int oto_service_listener_is_local(struct oto_service *service, uint32_t listener)
 {
@@ -264,42 +263,6 @@ static enum oto_status init_worker(struct oto_service *service, uint32_t index,
 
 // --- listeners ---
 
-static uint32_t role_of(const char *name, size_t size)
-{
-    static const struct {
-        const char *name;
-        uint32_t role;
-    } roles[] = {{"ingest", OTO_ROLE_INGEST}, {"query", OTO_ROLE_QUERY}, {"admin", OTO_ROLE_ADMIN}};
-    for (size_t i = 0; i < 3; i++)
-        if (strlen(roles[i].name) == size && strncmp(roles[i].name, name, size) == 0)
-            return roles[i].role;
-    return 0;
-}
-
-// "127.0.0.1:4317,ingest,admin" -> address and roles.
-static enum oto_status parse_listener(const char *text, char *address, size_t address_size,
-                                      uint32_t *ret_roles, struct oto_error *err)
-{
-    size_t size = strcspn(text, ",");
-    if (size >= address_size)
-        return oto_error_set(err, OTO_INVALID, "listen: the address is too long");
-    memcpy(address, text, size);
-    address[size] = 0;
-    uint32_t roles = 0;
-    for (text += size; *text == ','; text += size) {
-        text++;
-        size = strcspn(text, ",");
-        uint32_t role = role_of(text, size);
-        if (!role)
-            return oto_error_set(err, OTO_INVALID,
-                                 "listen: '%.*s' is not a role (ingest, query, admin)", (int)size,
-                                 text);
-        roles |= role;
-    }
-    *ret_roles = roles ? roles : (uint32_t)OTO_ROLE_ALL;
-    return OTO_OK;
-}
-
 static enum oto_status add_address_line(struct oto_service *service, int fd, uint32_t roles)
 {
     char name[256];
@@ -315,9 +278,9 @@ static enum oto_status open_listeners(struct oto_service *service, struct oto_er
 {
     const struct oto_config_list *list = &service->config->listen;
     for (size_t i = 0; i < list->count; i++) {
-        char address[256];
+        char address[OTO_CONFIG_ADDRESS_MAX];
         uint32_t roles = 0;
-        OTO_TRY(parse_listener(list->items[i], address, sizeof(address), &roles, err));
+        OTO_TRY(oto_config_parse_listener(list->items[i], address, &roles, err));
         int fd;
         OTO_TRY(oto_socket_listen(address, &fd, err));
         service->listener_local[service->listener_count] = oto_socket_is_local(address);

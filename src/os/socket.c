@@ -100,6 +100,13 @@ static const char *parse_address(const char *address, struct socket_address *a)
     return parse_v6(host + 1, port, a);
 }
 
+enum oto_status oto_socket_check_address(const char *address, struct oto_error *err)
+{
+    struct socket_address a;
+    const char *wrong = parse_address(address, &a);
+    return wrong ? oto_error_set(err, OTO_INVALID, "%s: %s", address, wrong) : OTO_OK;
+}
+
 // Removes a unix socket that nobody listens on any more.
 static void remove_stale(const struct socket_address *a)
 {

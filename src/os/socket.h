@@ -9,6 +9,8 @@
 // (in use; the message says by what option to change it), OTO_DENIED, OTO_IO.
 OTO_MUST_CHECK enum oto_status oto_socket_listen(const char *address, int *ret_fd,
                                                  struct oto_error *err);
+// Whether address has one of these forms: OTO_INVALID, with what is wrong. Opens nothing.
+OTO_MUST_CHECK enum oto_status oto_socket_check_address(const char *address, struct oto_error *err);
 // The bound address with its real port, NUL-terminated.
 void oto_socket_name(int fd, char *output, size_t output_size);
 // Accepts one connection, non-blocking, CLOEXEC, TCP_NODELAY. OTO_AGAIN when none waits;

@@ -65,6 +65,44 @@ def test_bad_configuration_is_refused_with_file_line_and_key(tmp_path, text, mes
         assert message in done.stderr and str(path) in done.stderr
 
 
+@pytest.mark.parametrize("text, message", [
+    ("listen: ['127.0.0.1:4317,nonsense']", "listen: 'nonsense' is not a role"),
+    ("listen: ['example.com:4317']", "listen: example.com:4317: the host is neither"),
+    ("listen: ['127.0.0.1']", "listen: 127.0.0.1: the port is missing"),
+    ("promote: [Timestamp]", "promote: attribute Timestamp would be column Timestamp"),
+    ("promote: ['...']", "promote: no column can be named after attribute ..."),
+    ('promote: ["a\\tb"]', "promote: 'a?b' is not an attribute key"),
+    ("request_bytes_max: 300MiB", "request_bytes_max is larger than memory_limit"),
+])
+def test_what_cannot_be_served_is_refused_before_anything_is_opened(tmp_path, text, message):
+    path = tmp_path / "otolith.yaml"
+    path.write_text(text + f"\ndata: {tmp_path}/data\n")
+    checked = run("check-config", path)
+    assert checked.returncode == 1 and checked.stdout == "" and f"{path}: {message}" in checked.stderr
+    served = run("serve", "--config", path)
+    assert served.returncode == 2 and message in served.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("text, most", [
+    ("", "64MiB  # default"),
+    ("memory_limit: 48MiB", "12MiB  # default"),
+    ("request_bytes_max: 200MiB", "64MiB  # file"),
+    ("memory_limit: 1GiB\nrequest_bytes_max: 200MiB", "200MiB  # file"),
+])
+def test_the_largest_request_is_shown_as_it_applies(tmp_path, text, most):
+    path = tmp_path / "otolith.yaml"
+    path.write_text(text)
+    assert f"\nrequest_bytes_max: {most}\n" in run("check-config", path).stdout
+
+
+def test_the_least_memory_limit_is_enough_to_start(server):
+    one = server("--memory-limit", "48MiB")
+    send(one, 10, "a")
+    over = (12 << 20) + 1
+    assert one.post("/v1/logs", bytes(over), PROTOBUF).status_code == 413
+
+
 def test_flags_win_over_environment_over_file(server, tmp_path):
     path = tmp_path / "otolith.yaml"
     path.write_text("log_format: json\nflush_rows: 5\npromote:\n  - acme.tenant\n")
