@@ -89,8 +89,6 @@ OTO_MUST_CHECK enum oto_status oto_config_load_flag(struct oto_config *config, i
 // attributes, what spans several keys), and puts limits that follow from others in place. What
 // passes here the server can start with, as far as the configuration goes.
 OTO_MUST_CHECK enum oto_status oto_config_check(struct oto_config *config, struct oto_error *err);
-// The enum oto_role of "ingest", "query" or "admin"; 0: none of these.
-uint32_t oto_config_role(const char *name, size_t size);
 // From an item of listen, "127.0.0.1:4317,ingest,admin", its address and roles (without any: all).
 // OTO_INVALID.
 #define OTO_CONFIG_ADDRESS_MAX 256

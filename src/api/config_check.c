@@ -8,7 +8,8 @@
 
 // --- listen ---
 
-uint32_t oto_config_role(const char *name, size_t size)
+// The enum oto_role of "ingest", "query" or "admin"; 0: none of these.
+static uint32_t role_of(const char *name, size_t size)
 {
     static const struct {
         const char *name;
@@ -32,7 +33,7 @@ enum oto_status oto_config_parse_listener(const char *text, char address[OTO_CON
     for (text += size; *text == ','; text += size) {
         text++;
         size = strcspn(text, ",");
-        uint32_t role = oto_config_role(text, size);
+        uint32_t role = role_of(text, size);
         if (!role)
             return oto_error_set(err, OTO_INVALID,
                                  "listen: '%.*s' is not a role (ingest, query, admin)", (int)size,
