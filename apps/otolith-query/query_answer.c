@@ -256,6 +256,7 @@ void query_answer(struct query_process *process, struct query_request *request)
     struct oto_error err;
     oto_error_init(&err);
     oto_buffer_init(&a.rewritten, &oto_allocator_heap, 1u << 30);
+    query_clock_set(&process->clock);
     enum oto_status status = prepare(&a, &err);
     if (status == OTO_OK)
         status = run(&a, &err);

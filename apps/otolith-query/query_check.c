@@ -117,7 +117,9 @@ struct walk {
 };
 
 struct object {
-    struct oto_bytes type, function_name, table_name, schema_name, catalog_name, key;
+    struct oto_bytes type, key;
+    struct oto_bytes function_name, schema, catalog; // of a function
+    struct oto_bytes table_name, schema_name, catalog_name;
     uint64_t location;
 };
 
@@ -169,6 +171,10 @@ static struct oto_bytes *string_slot(struct object *o, struct oto_bytes name)
         return &o->type;
     if (oto_bytes_equal_text(name, "function_name"))
         return &o->function_name;
+    if (oto_bytes_equal_text(name, "schema"))
+        return &o->schema;
+    if (oto_bytes_equal_text(name, "catalog"))
+        return &o->catalog;
     if (oto_bytes_equal_text(name, "table_name"))
         return &o->table_name;
     if (oto_bytes_equal_text(name, "schema_name"))
@@ -226,16 +232,27 @@ static enum oto_status check_schema(struct walk *w, const struct object *o)
     return OTO_OK;
 }
 
-static enum oto_status check_object(struct walk *w, enum role role, const struct object *o)
+// system.now() would be DuckDB's own, which is not the time by which files are chosen.
+static enum oto_status check_function(struct walk *w, enum role role, const struct object *o)
 {
-    if (role == WITH_ENTRIES && o->key.size)
-        OTO_TRY(keep_named(w, &w->withs, &w->with_count, o->key, o->location));
     if (role == TABLE_FUNCTION && !query_table_function_is_allowed(o->function_name))
         return deny(w, OTO_DENIED, o->location, "function ", o->function_name,
                     " is not allowed: it could read what is not telemetry");
     if (role != TABLE_FUNCTION && o->function_name.size &&
         query_function_is_denied(o->function_name))
         return deny(w, OTO_DENIED, o->location, "function ", o->function_name, " is not allowed");
+    if ((matches(o->catalog, "system") || matches(o->schema, "system")) &&
+        query_clock_has(o->function_name))
+        return deny(w, OTO_DENIED, o->location, "function ", o->function_name,
+                    " of the schema system is not allowed: name it alone");
+    return OTO_OK;
+}
+
+static enum oto_status check_object(struct walk *w, enum role role, const struct object *o)
+{
+    if (role == WITH_ENTRIES && o->key.size)
+        OTO_TRY(keep_named(w, &w->withs, &w->with_count, o->key, o->location));
+    OTO_TRY(check_function(w, role, o));
     if (oto_bytes_equal_text(o->type, "SHOW_REF"))
         return o->table_name.size ? check_show(w, o) : OTO_OK;
     if (!o->table_name.size)

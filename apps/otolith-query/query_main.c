@@ -99,6 +99,7 @@ static enum oto_status start(struct query_process *process, char *text, size_t t
     OTO_TRY(query_database_lock(&process->db, &process->settings, err));
     OTO_TRY(query_views_init(&process->views, &process->settings));
     OTO_TRY(query_rows_register(process->db.own, &process->views, err));
+    OTO_TRY(query_clock_register(&process->db, &process->clock, err));
     return query_io_start(&process->io, SOCKET_FD, &process->db, err);
 }
 

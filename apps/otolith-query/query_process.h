@@ -94,6 +94,17 @@ OTO_MUST_CHECK enum oto_status query_database_text(duckdb_prepared_statement sta
                                                    struct oto_buffer *output,
                                                    struct oto_error *err);
 
+// --- query_clock.c: the time that a request has ---
+
+typedef _Atomic int64_t query_clock; // microseconds since 1970
+// Makes now(), and all that tells the time, that of the clock in every connection.
+OTO_MUST_CHECK enum oto_status query_clock_register(struct query_database *db, query_clock *clock,
+                                                    struct oto_error *err);
+// From now on it is what it is now.
+void query_clock_set(query_clock *clock);
+// Whether it is one of these functions.
+int query_clock_has(struct oto_bytes function);
+
 // --- query_columns.c: what columns views have ---
 
 // What a query's text names.
@@ -368,6 +379,7 @@ struct query_process {
     struct query_database db;
     struct query_views views;
     struct query_io io;
+    query_clock clock;
     int copy_fd; // a file in memory for answers in Parquet
 };
 void query_answer(struct query_process *process, struct query_request *request);

@@ -4,7 +4,8 @@
 // runs: the n-th call of the chosen kinds fails, or the process dies there. FAULT_RECORD names a
 // file that gets every change of the file system below FAULT_ROOT, in order
 // (tests/faults/power_cut.py reads it). FAULT_HASTE divides what the program waits for and
-// multiplies its monotonic clock.
+// multiplies its monotonic clock. FAULT_CLOCK, "FIRST STEP STEPS" in nanoseconds, is what the wall
+// clock shows: FIRST, then STEP more each time that it is asked, and FIRST again after STEPS times.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -57,6 +58,9 @@ static int record_fd = -1;
 static char root[4096];
 static size_t root_size;
 static uint64_t haste = 1, begun_ns;
+static unsigned long long wall_first, wall_step,
+    wall_steps; // steps 0: the wall clock is left alone
+static _Atomic uint64_t wall_asked;
 static uintptr_t program_first, program_end; // where the program lies, without libraries
 static __thread int inside __attribute__((tls_model("initial-exec"))); // its own calls pass
 
@@ -130,11 +134,14 @@ __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("FAULT_CONTROL"), *record = getenv("FAULT_RECORD");
     const char *below = getenv("FAULT_ROOT"), *factor = getenv("FAULT_HASTE");
+    const char *wall = getenv("FAULT_CLOCK");
     find_real();
     dl_iterate_phdr(find_program, NULL);
     begun_ns = real_now_ns();
     if (factor)
         haste = strtoull(factor, NULL, 10);
+    if (!wall || sscanf(wall, "%llu %llu %llu", &wall_first, &wall_step, &wall_steps) != 3)
+        wall_steps = 0;
     if (below) {
         root_size = strlen(below) < sizeof root ? strlen(below) : 0;
         memcpy(root, below, root_size);
@@ -457,15 +464,21 @@ int close(int fd)
 
 // --- time ---
 
+static void set_time(struct timespec *time, uint64_t ns)
+{
+    time->tv_sec = (time_t)(ns / 1000000000u);
+    time->tv_nsec = (long)(ns % 1000000000u);
+}
+
 int clock_gettime(clockid_t id, struct timespec *time)
 {
     int result = (int)syscall(SYS_clock_gettime, id, time);
     if (result == 0 && haste > 1 && id == CLOCK_MONOTONIC) {
         uint64_t now = (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_nsec;
-        now = begun_ns + (now - begun_ns) * haste;
-        time->tv_sec = (time_t)(now / 1000000000u);
-        time->tv_nsec = (long)(now % 1000000000u);
+        set_time(time, begun_ns + (now - begun_ns) * haste);
     }
+    if (result == 0 && wall_steps && id == CLOCK_REALTIME)
+        set_time(time, wall_first + wall_step * (wall_asked++ % wall_steps));
     return result;
 }
 
