@@ -17,10 +17,13 @@ struct columns {
     uint32_t node; // of the next column
 };
 
-static enum oto_status write_field(struct oto_buffer *sql, int32_t id, struct oto_bytes name,
+// By name, as everything else here looks for a column: files that other writers made of ours may
+// have no field ids, or others.
+static enum oto_status write_field(struct oto_buffer *sql, struct oto_bytes name,
                                    struct oto_bytes type)
 {
-    OTO_TRY(oto_buffer_append_format(sql, "%d: {name: ", id));
+    OTO_TRY(query_append_quoted(sql, name, '\''));
+    OTO_TRY(oto_buffer_append_format(sql, ": {name: "));
     OTO_TRY(query_append_quoted(sql, name, '\''));
     OTO_TRY(oto_buffer_append_format(sql, ", type: "));
     OTO_TRY(query_append_quoted(sql, type, '\''));
@@ -34,11 +37,10 @@ static enum oto_status add_column(struct columns *c, struct oto_bytes name, stru
     struct query_field *field = &c->model->fields[c->model->field_count];
     struct oto_buffer sql;
     if (c->node >= c->metadata->node_count ||
-        !oto_bytes_equal(c->metadata->nodes[c->node].name, name) ||
-        c->metadata->nodes[c->node].field_id < 0)
+        !oto_bytes_equal(c->metadata->nodes[c->node].name, name))
         return OTO_INVALID;
     oto_buffer_init(&sql, &oto_allocator_heap, 1 << 20);
-    OTO_TRY(write_field(&sql, c->metadata->nodes[c->node].field_id, name, type));
+    OTO_TRY(write_field(&sql, name, type));
     field->sql = (char *)sql.data;
     field->name = oto_bytes_copy_text(&oto_allocator_heap, name);
     if (!field->name)
@@ -57,7 +59,7 @@ static struct oto_bytes text_at(duckdb_data_chunk chunk, idx_t column, idx_t row
     return oto_bytes(duckdb_string_t_data(&texts[row]), duckdb_string_t_length(texts[row]));
 }
 
-// Names and types as DuckDB says them, field ids as the file does.
+// Names and types as DuckDB says them.
 static enum oto_status describe(struct columns *c, duckdb_connection connection, const char *path)
 {
     char sql[160];

@@ -5,7 +5,9 @@ import random
 import shutil
 import subprocess
 
+import duckdb
 import httpx
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -203,6 +205,36 @@ def test_a_file_that_is_replaced_is_read_anew(filled):
         now = json.loads(check(filled, sql)[0][0])["n"]
         assert now < count
         count = now
+
+
+def rewrite(path, how):
+    """As another writer has it: without field ids, or with ids of its own."""
+    made = f"{path}.new"
+    if how == "ids of its own":
+        table = pq.read_table(path, partitioning=None)
+        ids = [field.with_metadata({"PARQUET:field_id": str(700 - i)}) for i, field in enumerate(table.schema)]
+        pq.write_table(table.cast(pa.schema(ids)), made)
+    else:
+        duckdb.execute(f"COPY (SELECT * FROM read_parquet('{path}', hive_partitioning=false)) TO '{made}' (FORMAT parquet)")
+    os.replace(made, path)
+
+
+@pytest.mark.parametrize("how", ["no ids", "ids of its own"])
+def test_files_that_another_writer_rewrote_hold_the_same_rows(server, how):
+    one = server("--flush-rows", "50", "--promote", "request")
+    for first in range(0, 150, 50):
+        send(one, first, 50)
+    one.restart()
+    files = sorted(one.data.glob("traces/**/*.parquet"))
+    assert len(files) >= 3
+    questions = ["SELECT * FROM otel_traces ", "SELECT SpanId, Request, Events FROM traces ", "SELECT count(Request) AS n FROM traces WHERE ServiceName = 'cart'",
+                 "SELECT count(*) AS n, count(SpanName) AS s, min(Timestamp) AS t FROM traces ", f"SELECT * FROM traces WHERE TraceId = '{3:032x}'",
+                 "SELECT Request, SpanId FROM traces WHERE SpanAttributes['request'] = 'r7'", "SELECT SpanId FROM traces WHERE Request = 'r7'"]
+    before = [ask(one, sql)[0] for sql in questions]
+    assert all(before)
+    for path in files:  # each of them beside ours, and at last none of ours
+        rewrite(path, how)
+        assert [check(one, sql)[0] for sql in questions] == before
 
 
 def test_columns_of_older_files_stay(server):
