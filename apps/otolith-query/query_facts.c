@@ -28,6 +28,20 @@ uint64_t query_columns_hash(const struct oto_parquet_reader *reader)
     return hash;
 }
 
+int32_t query_time_id(const struct oto_parquet_reader *reader)
+{
+    const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
+    int32_t id = -1;
+    for (uint32_t i = 1; i < m->nodes[0].end; i = m->nodes[i].end) {
+        if (m->nodes[i].field_id < 0)
+            return -1;
+        if (oto_bytes_equal_text(m->nodes[i].name, "Timestamp") ||
+            oto_bytes_equal_text(m->nodes[i].name, "TimeUnix"))
+            id = m->nodes[i].field_id;
+    }
+    return id;
+}
+
 static int is_plain_number(const struct oto_parquet_node *leaf)
 {
     int is_plain = (leaf->logical == 0 && leaf->converted < 0) || leaf->is_signed;
@@ -67,6 +81,7 @@ static int fill_shape(struct query_shape *shape, const struct oto_parquet_reader
 {
     const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
     shape->columns = query_columns_hash(reader);
+    shape->time_id = query_time_id(reader);
     shape->users = 1;
     shape->list = calloc(m->node_count, sizeof(*shape->list));
     for (uint32_t i = 1, leaf; shape->list && i < m->nodes[0].end; i = m->nodes[i].end) {

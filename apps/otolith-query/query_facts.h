@@ -17,6 +17,7 @@ enum query_column_kind {
 // The columns, the same for most files.
 struct query_shape {
     uint64_t columns; // query_columns_hash
+    int32_t time_id;  // query_time_id
     uint32_t users;   // facts
     uint32_t count;
     struct query_shape_column {
@@ -59,6 +60,9 @@ int query_facts_share(struct query_facts *facts, struct query_shape *shape);
 
 // The same for two files with the same columns of the same kinds.
 uint64_t query_columns_hash(const struct oto_parquet_reader *reader);
+// The field id of the column of times, by which files are known whose ids are ours; -1 where there
+// is none, or some column has no id.
+int32_t query_time_id(const struct oto_parquet_reader *reader);
 
 // The first condition that filters tell of, on this column of the shape; NULL: there is none.
 const struct query_condition *query_facts_filtered(const struct query_facts *facts,

@@ -392,10 +392,14 @@ void query_known_close(struct query_known *known, int all)
 
 // --- columns ---
 
-static void take_columns(void *state, size_t index, const struct query_opened *file)
+static void take_columns(void *state, size_t index, const struct query_opened *opened)
 {
+    struct query_file *file = state;
     (void)index;
-    *(uint64_t *)state = file ? file->facts->shape->columns : 0;
+    if (!opened)
+        return;
+    file->columns = opened->facts->shape->columns;
+    file->time_id = opened->facts->shape->time_id;
 }
 
 static void foresee_nothing(void *state, size_t index, const struct query_opened *file)
@@ -403,18 +407,18 @@ static void foresee_nothing(void *state, size_t index, const struct query_opened
     (void)state, (void)index, (void)file;
 }
 
-uint64_t query_file_columns(struct query_known *known, const struct query_file *file)
+void query_file_look(struct query_known *known, struct query_file *file)
 {
-    uint64_t hash = 0;
     int fd = file->info.fd;
     if (fd < 0) {
         const char *path = file->info.path;
-        query_known_visit(known, &path, 1, foresee_nothing, take_columns, &hash);
-        return hash;
+        query_known_visit(known, &path, 1, foresee_nothing, take_columns, file);
+        return;
     }
     struct oto_parquet_reader *reader = query_reader_open(known->codec, &fd);
-    if (reader)
-        hash = query_columns_hash(reader);
+    if (reader) {
+        file->columns = query_columns_hash(reader);
+        file->time_id = query_time_id(reader);
+    }
     oto_parquet_close(reader);
-    return hash;
 }

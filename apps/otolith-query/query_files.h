@@ -42,8 +42,8 @@ void query_known_close(struct query_known *known, int all);
 // The reader of an open file; to be closed, before codec and *fd go.
 struct oto_parquet_reader *query_reader_open(struct oto_codec *codec, int *fd);
 
-// The query_columns_hash of one of a request's files; 0 where it cannot be read.
-uint64_t query_file_columns(struct query_known *known, const struct query_file *file);
+// Learns the columns of one of a request's files, unless it cannot be read.
+void query_file_look(struct query_known *known, struct query_file *file);
 
 // --- query_foresee.c: the disk is asked for all that will be read before any of it is waited for
 

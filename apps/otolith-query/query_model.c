@@ -17,13 +17,10 @@ struct columns {
     uint32_t node; // of the next column
 };
 
-// By name, as everything else here looks for a column: files that other writers made of ours may
-// have no field ids, or others.
 static enum oto_status write_field(struct oto_buffer *sql, struct oto_bytes name,
                                    struct oto_bytes type)
 {
-    OTO_TRY(query_append_quoted(sql, name, '\''));
-    OTO_TRY(oto_buffer_append_format(sql, ": {name: "));
+    OTO_TRY(oto_buffer_append_format(sql, "{name: "));
     OTO_TRY(query_append_quoted(sql, name, '\''));
     OTO_TRY(oto_buffer_append_format(sql, ", type: "));
     OTO_TRY(query_append_quoted(sql, type, '\''));
@@ -37,11 +34,13 @@ static enum oto_status add_column(struct columns *c, struct oto_bytes name, stru
     struct query_field *field = &c->model->fields[c->model->field_count];
     struct oto_buffer sql;
     if (c->node >= c->metadata->node_count ||
-        !oto_bytes_equal(c->metadata->nodes[c->node].name, name))
+        !oto_bytes_equal(c->metadata->nodes[c->node].name, name) ||
+        c->metadata->nodes[c->node].field_id < 0)
         return OTO_INVALID;
     oto_buffer_init(&sql, &oto_allocator_heap, 1 << 20);
     OTO_TRY(write_field(&sql, name, type));
     field->sql = (char *)sql.data;
+    field->id = c->metadata->nodes[c->node].field_id;
     field->name = oto_bytes_copy_text(&oto_allocator_heap, name);
     if (!field->name)
         return OTO_NO_MEMORY;
@@ -59,7 +58,7 @@ static struct oto_bytes text_at(duckdb_data_chunk chunk, idx_t column, idx_t row
     return oto_bytes(duckdb_string_t_data(&texts[row]), duckdb_string_t_length(texts[row]));
 }
 
-// Names and types as DuckDB says them.
+// Names and types as DuckDB says them, field ids as the file does.
 static enum oto_status describe(struct columns *c, duckdb_connection connection, const char *path)
 {
     char sql[160];
@@ -80,8 +79,6 @@ static enum oto_status describe(struct columns *c, duckdb_connection connection,
 
 // --- the same as a schema ---
 
-#define FIRST_PROMOTED 10000 // field ids of configured columns
-
 static int table_named(const char *name)
 {
     int table = 0;
@@ -91,18 +88,19 @@ static int table_named(const char *name)
 }
 
 // A column's name stands for the attribute that it was made from: it gives the same name again.
-static enum oto_status list_promotions(const struct oto_parquet_metadata *m,
+// Without an id, columns of that name are taken whatever theirs is.
+static enum oto_status list_promotions(const struct oto_parquet_metadata *m, int by_id,
                                        struct oto_promotion *promotions, size_t *ret_count)
 {
     *ret_count = 0;
     for (uint32_t i = 1; i < m->nodes[0].end; i = m->nodes[i].end) {
-        if (m->nodes[i].field_id < FIRST_PROMOTED || m->nodes[i].field_id > UINT16_MAX)
+        if (m->nodes[i].field_id < OTO_FIELD_ID_CONFIGURED || m->nodes[i].field_id > UINT16_MAX)
             continue;
         char *name = oto_bytes_copy_text(&oto_allocator_heap, m->nodes[i].name);
         if (!name)
             return OTO_NO_MEMORY;
-        promotions[(*ret_count)++] =
-            (struct oto_promotion){.attribute = name, .field_id = (uint16_t)m->nodes[i].field_id};
+        promotions[(*ret_count)++] = (struct oto_promotion){
+            .attribute = name, .field_id = by_id ? (uint16_t)m->nodes[i].field_id : 0};
     }
     return OTO_OK;
 }
@@ -126,7 +124,8 @@ static void make_schema(struct query_model *model, const char *name,
     int table = table_named(name);
     size_t count = 0;
     struct oto_promotion *promotions = calloc(m->node_count + 1, sizeof(*promotions));
-    if (promotions && table < OTO_TABLE_COUNT && list_promotions(m, promotions, &count) == OTO_OK)
+    if (promotions && table < OTO_TABLE_COUNT &&
+        list_promotions(m, model->by_id, promotions, &count) == OTO_OK)
         model->schemas = oto_schemas_new_flat(&oto_allocator_heap, promotions, count, NULL);
     if (model->schemas)
         model->schema = oto_schemas_table(model->schemas, (enum oto_table)table);
@@ -271,6 +270,7 @@ static enum oto_status learn(struct query_model *model, struct query_views *view
     model->fields = calloc(c.metadata->node_count, sizeof(*model->fields));
     enum oto_status status = model->fields ? OTO_OK : OTO_NO_MEMORY;
     model->columns = query_columns_hash(reader);
+    model->time_id = query_time_id(reader);
     make_schema(model, table_name, c.metadata);
     if (status == OTO_OK)
         status = model->schema ? describe_schema(&c) : describe(&c, db->own, model->path);
@@ -278,11 +278,13 @@ static enum oto_status learn(struct query_model *model, struct query_views *view
     return status;
 }
 
-enum oto_status query_model_take(struct query_views *views, struct query_database *db, size_t table,
-                                 int fd, struct oto_error *err)
+enum oto_status query_model_take(struct query_views *views, struct query_database *db,
+                                 const struct oto_query_file *file, struct oto_error *err)
 {
+    size_t table = file->table;
     struct query_model *model = &views->models[table];
-    model->fd = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    model->by_id = file->by_id;
+    model->fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 10);
     if (model->fd < 0)
         return oto_error_set(err, OTO_NO_MEMORY, "no descriptor for an empty table");
     (void)snprintf(model->path, sizeof(model->path), "/proc/self/fd/%d", model->fd);

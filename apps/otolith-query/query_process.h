@@ -124,6 +124,7 @@ int query_names_have(const struct query_names *names, const char *name);
 struct query_file {
     struct oto_query_file info; // info.path: what DuckDB reads, owned; info.fd: of a file in memory
     uint64_t columns;           // query_columns_hash; 0: not known
+    int32_t time_id;            // query_time_id
     int is_dropped;             // holds no row that is wanted, or
     int is_picked;              // what it held was copied
     const void *picker;         // by whom
@@ -133,6 +134,7 @@ struct query_file {
 // A column of a table.
 struct query_field {
     char *name;
+    int32_t id;               // field id
     char *sql;                // what read_parquet's `schema` says of it
     int is_named;             // by the request
     int is_spare;             // named only so that a view has a column
@@ -147,6 +149,8 @@ struct query_model {
     size_t field_count;
     const char *time_name; // column that times of files are about
     uint64_t columns;      // query_columns_hash
+    int32_t time_id;       // query_time_id
+    int by_id;             // columns of files go by their ids, where these are ours
     struct oto_schemas *schemas;
     const struct oto_schema *schema; // the same columns, for reading files; NULL: there is none
     int is_typed;                    // its columns have types
@@ -227,7 +231,8 @@ OTO_MUST_CHECK enum oto_status query_people_update(struct query_views *views,
 
 // Keeps a copy of the model's descriptor.
 OTO_MUST_CHECK enum oto_status query_model_take(struct query_views *views,
-                                                struct query_database *db, size_t table, int fd,
+                                                struct query_database *db,
+                                                const struct oto_query_file *file,
                                                 struct oto_error *err);
 // Marks the columns that the names have, and those that others are made of.
 void query_model_mark(struct query_model *model, const struct query_names *names);

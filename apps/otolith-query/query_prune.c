@@ -62,6 +62,7 @@ static void judge(void *state, size_t index, const struct query_opened *opened)
     if (!opened)
         return; // DuckDB says what is wrong with it
     file->columns = opened->facts->shape->columns;
+    file->time_id = opened->facts->shape->time_id;
     for (const struct query_scan *scan = look->plan->scans; scan; scan = scan->next) {
         if (!is_of(look, scan, file) || !query_file_may_match(opened->facts, opened->fd, scan))
             continue;

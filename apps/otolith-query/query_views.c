@@ -144,7 +144,7 @@ enum oto_status query_views_take(struct query_views *views, struct query_databas
     for (size_t i = 0; i < views->file_count && status == OTO_OK; i++) {
         const struct oto_query_file *file = &views->files[i].info;
         if (file->is_model && wanted[file->table] && views->models[file->table].fd < 0)
-            status = query_model_take(views, db, file->table, file->fd, err);
+            status = query_model_take(views, db, file, err);
     }
     return status;
 }
@@ -205,8 +205,15 @@ void query_views_rest(struct query_views *views)
 
 // --- a table's view ---
 
-// Which of a table's files are meant.
-enum part { ROWS, PICKED, MODELS };
+// Which of a table's files are meant. NAMED: those that other writers made of ours, with other
+// field ids or none, where the rest goes by ids.
+enum part { ROWS, NAMED, PICKED, MODELS };
+
+static int is_named(const struct query_views *views, const struct query_file *file)
+{
+    const struct query_model *model = &views->models[file->info.table];
+    return model->by_id && file->columns && file->time_id != model->time_id;
+}
 
 static int is_listed(const struct query_views *views, const struct query_file *file, size_t table,
                      enum part part)
@@ -215,7 +222,9 @@ static int is_listed(const struct query_views *views, const struct query_file *f
         return 0;
     if (views->models[table].fd < 0)
         return part == ROWS;
-    return part == (file->info.is_model ? MODELS : file->has_picked ? PICKED : ROWS);
+    if (file->info.is_model || file->has_picked)
+        return part == (file->info.is_model ? MODELS : PICKED);
+    return part == (is_named(views, file) ? NAMED : ROWS);
 }
 
 static int has_part(const struct query_views *views, size_t table, enum part part)
@@ -235,24 +244,32 @@ static int have_same_columns(struct query_views *views, size_t table, enum part 
         if (part == MODELS || !is_listed(views, file, table, part))
             continue;
         if (!file->columns && ++looks <= LOOKS_MAX)
-            file->columns = query_file_columns(views->known, file);
+            query_file_look(views->known, file);
         if (file->columns != views->models[table].columns)
             return 0;
     }
     return 1;
 }
 
-// What the files' columns are taken for: those that are read, but for the one that is no column.
-static enum oto_status write_schema(const struct query_views *views, size_t table,
+// What the files' columns are taken for: those that are read, but for the one that is no column. By
+// name, as everything else here looks for a column: other writers give files other ids, or none.
+static enum oto_status write_schema(const struct query_views *views, size_t table, enum part part,
                                     struct oto_buffer *sql)
 {
     const struct query_model *model = &views->models[table];
-    size_t count = 0;
-    OTO_TRY(oto_buffer_append_format(sql, ", schema=MAP {"));
-    for (size_t i = 0; i < model->field_count; i++)
-        if (model->fields[i].is_named)
-            OTO_TRY(
-                oto_buffer_append_format(sql, "%s%s", count++ ? ", " : "", model->fields[i].sql));
+    const char *before = ", schema=MAP {";
+    for (size_t i = 0; i < model->field_count; i++) {
+        const struct query_field *field = &model->fields[i];
+        if (!field->is_named)
+            continue;
+        OTO_TRY(oto_buffer_append_format(sql, "%s", before));
+        if (model->by_id && part == ROWS)
+            OTO_TRY(oto_buffer_append_format(sql, "%d", field->id));
+        else
+            OTO_TRY(query_append_quoted(sql, oto_bytes_text(field->name), '\''));
+        OTO_TRY(oto_buffer_append_format(sql, ": %s", field->sql));
+        before = ", ";
+    }
     return oto_buffer_append_byte(sql, '}');
 }
 
@@ -308,24 +325,36 @@ static enum oto_status write_part(struct query_views *views, size_t table, enum 
     if (model->fd < 0)
         OTO_TRY(oto_buffer_append_format(sql, ", union_by_name=true"));
     else if (part == PICKED ? lacks_columns(views, table) : !have_same_columns(views, table, part))
-        OTO_TRY(write_schema(views, table, sql));
+        OTO_TRY(write_schema(views, table, part, sql));
     return oto_buffer_append_format(sql, ", hive_partitioning=false)");
+}
+
+// Of which files the ids are ours, only the files can tell.
+static void look_at_all(struct query_views *views, size_t table)
+{
+    for (size_t i = 0; i < views->file_count && views->models[table].by_id; i++) {
+        struct query_file *file = &views->files[i];
+        if (!file->columns && is_listed(views, file, table, ROWS))
+            query_file_look(views->known, file);
+    }
 }
 
 static enum oto_status write_view(struct query_views *views, size_t table, struct oto_buffer *sql)
 {
-    int has_rows = has_part(views, table, ROWS), has_picked = has_part(views, table, PICKED);
+    static const enum part parts[] = {PICKED, NAMED, ROWS}; // LIMIT may need no more than the first
+    size_t count = 0;
     OTO_TRY(oto_buffer_append_format(sql, "CREATE OR REPLACE VIEW "));
     OTO_TRY(query_append_quoted(sql, oto_bytes_text(views->settings->tables[table]), '"'));
     OTO_TRY(oto_buffer_append_format(sql, " AS "));
-    if (!has_rows && !has_picked)
+    look_at_all(views, table);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (!has_part(views, table, parts[i]))
+            continue;
+        OTO_TRY(oto_buffer_append_format(sql, count++ ? " UNION ALL " : ""));
+        OTO_TRY(write_part(views, table, parts[i], sql));
+    }
+    if (!count)
         OTO_TRY(write_part(views, table, views->models[table].fd < 0 ? ROWS : MODELS, sql));
-    if (has_picked) // first: a query with LIMIT may need no more
-        OTO_TRY(write_part(views, table, PICKED, sql));
-    if (has_rows && has_picked)
-        OTO_TRY(oto_buffer_append_format(sql, " UNION ALL "));
-    if (has_rows)
-        OTO_TRY(write_part(views, table, ROWS, sql));
     return oto_buffer_append_byte(sql, 0);
 }
 

@@ -14,8 +14,11 @@ static enum oto_status list_files(struct oto_engine *engine, struct query_files 
     if (!token->files)
         return OTO_NO_MEMORY;
     for (uint32_t t = 0; t < OTO_TABLE_COUNT; t++)
-        token->files[t] = (struct oto_query_file){
-            .table = t, .fd = oto_engine_empty_file(engine, (enum oto_table)t), .is_model = 1};
+        token->files[t] =
+            (struct oto_query_file){.table = t,
+                                    .fd = oto_engine_empty_file(engine, (enum oto_table)t),
+                                    .is_model = 1,
+                                    .by_id = oto_engine_reuses_names(engine)};
     for (size_t i = 0; i < token->snapshot.file_count; i++) {
         const struct oto_snapshot_file *file = &token->snapshot.files[i];
         token->files[OTO_TABLE_COUNT + i] =

@@ -98,6 +98,10 @@ struct oto_level {
     struct oto_dictionary identity; // levels above 0: identity bytes -> index
 };
 
+// The first field id of columns from configured attributes. An id is never given to another
+// attribute of the same data folder; a name may be.
+#define OTO_FIELD_ID_CONFIGURED 10000
+
 // The columns of one table: names, types and levels, ready for a builder.
 struct oto_schema {
     const char *name; // "logs", "metrics/gauge": the folder of the table

@@ -423,8 +423,7 @@ static void log_left_out(struct oto_engine *engine, const struct oto_schemas *al
     }
 }
 
-// With the columns of attributes that were promoted once, too: older files have them. Where two of
-// all these would have one name, with today's, or the one of before.
+// With the columns of attributes that were promoted once, too: older files have them.
 static enum oto_status write_empty_files(struct oto_engine *engine, struct oto_error *err)
 {
     struct oto_schemas *todays = engine->schemas;
@@ -448,6 +447,11 @@ static enum oto_status write_empty_files(struct oto_engine *engine, struct oto_e
 int oto_engine_empty_file(struct oto_engine *engine, enum oto_table table)
 {
     return engine->empty_files[table].fd;
+}
+
+int oto_engine_reuses_names(const struct oto_engine *engine)
+{
+    return engine->reuses_names;
 }
 
 // --- the end ---

@@ -149,6 +149,8 @@ void oto_snapshot_release(struct oto_snapshot *snapshot);
 // An empty Parquet file of a table with today's columns (a memfd of the engine's): what a query
 // reads when there is no other file. Borrowed.
 int oto_engine_empty_file(struct oto_engine *engine, enum oto_table table);
+// Whether files may have a column of that name from another attribute: then ids tell them apart.
+int oto_engine_reuses_names(const struct oto_engine *engine);
 
 // --- the end ---
 // Seals and flushes everything; the shards' threads must have ended: calls `done` for what was

@@ -231,6 +231,7 @@ struct oto_engine {
     struct oto_promotion *promotions;
     size_t promotion_count;
     size_t known_promotion_count; // with those behind them that only older files may have
+    int reuses_names; // some column of older files has the name of another that there is now
     struct oto_schemas *schemas;
     struct oto_file lock_file;
     struct oto_store *store;

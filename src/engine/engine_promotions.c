@@ -1,14 +1,17 @@
 // Promoted attributes: "id<TAB>attribute" lines in <data>/promoted. An id is given once and never
-// to another attribute.
+// to another attribute. Two attributes may have one name for their column (user.id, user_id), at
+// different times: then the one of today has it.
 #include "engine/engine_internal.h"
 
 #include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
-#define FIRST_ID 10000u
+#define FIRST_ID ((uint32_t)OTO_FIELD_ID_CONFIGURED)
 #define LAST_ID 59999u
+#define COLUMN_NAME_MAX 128
 
 struct known {
     struct oto_buffer text; // the file
@@ -80,6 +83,54 @@ static int is_promoted(const struct oto_engine *engine, const char *attribute)
     return 0;
 }
 
+// The promotion whose column has the attribute's name for it, too; the count: there is none.
+static size_t find_namesake(const struct oto_engine *engine, const char *attribute)
+{
+    char wanted[COLUMN_NAME_MAX], name[COLUMN_NAME_MAX];
+    size_t i = engine->known_promotion_count;
+    if (!oto_column_name_from_attribute(attribute, wanted, sizeof wanted))
+        return i;
+    for (i = 0; i < engine->known_promotion_count; i++)
+        if (oto_column_name_from_attribute(engine->promotions[i].attribute, name, sizeof name) &&
+            strcasecmp(name, wanted) == 0)
+            break;
+    return i;
+}
+
+// Whether a table has a column of this name without any configuration, or nothing can be named so.
+static enum oto_status check_fixed(const char *attribute, int *ret_clashes, struct oto_error *err)
+{
+    struct oto_promotion promotion = {.attribute = attribute, .field_id = FIRST_ID};
+    struct oto_schemas *schemas = oto_schemas_new(&oto_allocator_heap, &promotion, 1, err);
+    oto_schemas_free(schemas);
+    *ret_clashes = !schemas && err->status != OTO_NO_MEMORY;
+    if (*ret_clashes)
+        oto_error_init(err);
+    return schemas || *ret_clashes
+               ? OTO_OK
+               : oto_error_ensure(err, OTO_NO_MEMORY, "no memory for promoted attributes");
+}
+
+// A name is today's attribute's, else that of the one that comes last. What it held before stays in
+// the files, told apart by its id, and in the maps.
+static enum oto_status promote_one_kept(struct oto_engine *engine, struct known *known,
+                                        const char *attribute, struct oto_error *err)
+{
+    int is_new = 0, clashes = 0;
+    size_t namesake = find_namesake(engine, attribute);
+    if (namesake == engine->known_promotion_count) {
+        OTO_TRY(check_fixed(attribute, &clashes, err));
+        engine->reuses_names |= clashes; // its table leaves it out
+        return promote(engine, known, attribute, &is_new, err);
+    }
+    engine->reuses_names = 1;
+    if (namesake < engine->promotion_count)
+        return OTO_OK;
+    free((char *)(uintptr_t)engine->promotions[namesake].attribute);
+    engine->promotions[namesake] = engine->promotions[--engine->known_promotion_count];
+    return promote(engine, known, attribute, &is_new, err);
+}
+
 // Every other attribute that was ever promoted in this folder: columns that its files may have.
 static enum oto_status promote_kept(struct oto_engine *engine, struct known *known,
                                     struct oto_error *err)
@@ -89,13 +140,49 @@ static enum oto_status promote_kept(struct oto_engine *engine, struct known *kno
     char *rest = NULL;
     for (char *line = lines; status == OTO_OK && (line = strtok_r(line, "\n", &rest));
          line = NULL) {
-        int is_new = 0;
         const char *attribute = strchr(line, '\t') + 1;
         if (!is_promoted(engine, attribute))
-            status = promote(engine, known, attribute, &is_new, err);
+            status = promote_one_kept(engine, known, attribute, err);
     }
     free(lines);
     return status;
+}
+
+static enum oto_status append_lines(const struct oto_engine *engine, const struct known *known,
+                                    int todays, struct oto_buffer *output)
+{
+    const char *line = (const char *)known->text.data, *end = line + known->text.size;
+    while (line < end) {
+        const char *stop = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1;
+        const char *tab = memchr(line, '\t', (size_t)(stop - line));
+        int is_todays = 0;
+        for (size_t i = 0; i < engine->promotion_count; i++)
+            is_todays |= oto_bytes_equal_text(oto_bytes(tab + 1, (size_t)(stop - tab - 2)),
+                                              engine->promotions[i].attribute);
+        if (is_todays == todays)
+            OTO_TRY(oto_buffer_append(output, line, (size_t)(stop - line)));
+        line = stop;
+    }
+    return OTO_OK;
+}
+
+// Today's come last: so a reader without a configuration knows who has the names now.
+static enum oto_status put_todays_last(struct oto_engine *engine, struct known *known,
+                                       int *ret_changed, struct oto_error *err)
+{
+    struct oto_buffer text;
+    oto_buffer_init(&text, &oto_allocator_heap, known->text.size);
+    enum oto_status status = append_lines(engine, known, 0, &text);
+    if (status == OTO_OK)
+        status = append_lines(engine, known, 1, &text);
+    if (status < 0) {
+        oto_buffer_release(&text);
+        return oto_error_set(err, status, "no memory for promoted attributes");
+    }
+    *ret_changed |= !oto_bytes_equal(oto_buffer_view(&text), oto_buffer_view(&known->text));
+    oto_buffer_release(&known->text);
+    known->text = text;
+    return OTO_OK;
 }
 
 static size_t count_lines(const struct known *known)
@@ -138,6 +225,8 @@ static enum oto_status load(struct oto_engine *engine, struct known *known, cons
     engine->promotion_count = engine->known_promotion_count;
     OTO_TRY(promote_kept(engine, known, err));
     OTO_TRY(make_schemas(engine, only_kept, err));
+    if (!only_kept && engine->reuses_names)
+        OTO_TRY(put_todays_last(engine, known, &changed, err));
     return changed ? oto_engine_write_file(path, oto_buffer_view(&known->text), err) : OTO_OK;
 }
 

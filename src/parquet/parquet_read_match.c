@@ -59,13 +59,22 @@ static int is_named(struct oto_bytes name, const char *prefix, const char *field
            oto_bytes_equal_text(oto_bytes(name.data + size + 1, name.size - size - 1), field);
 }
 
+// Whether the node is a configured column of another attribute that had the name before.
+static int is_anothers(const struct oto_parquet_node *node, const struct oto_field *field)
+{
+    return field->id >= OTO_FIELD_ID_CONFIGURED && node->field_id >= OTO_FIELD_ID_CONFIGURED &&
+           node->field_id != field->id;
+}
+
 // A column of no type holds nulls only: the same as none.
 static const struct oto_parquet_node *find_node(const struct match *m, const struct siblings *s,
                                                 const struct oto_field *field)
 {
     for (uint32_t i = s->parent + 1; i < m->nodes[s->parent].end; i = m->nodes[i].end)
         if (is_named(m->nodes[i].name, s->prefix, field->name))
-            return m->nodes[i].logical == LOGICAL_UNKNOWN ? NULL : &m->nodes[i];
+            return m->nodes[i].logical == LOGICAL_UNKNOWN || is_anothers(&m->nodes[i], field)
+                       ? NULL
+                       : &m->nodes[i];
     return NULL;
 }
 

@@ -4,6 +4,7 @@
 #define FILE_FIXED_SIZE 28
 #define FILE_IS_MODEL 1u
 #define FILE_HAS_TIMES 2u
+#define FILE_BY_ID 4u
 
 static const struct {
     const char *name, *content_type;
@@ -56,8 +57,9 @@ static enum oto_status append_file(struct oto_buffer *output, const struct oto_q
     size_t size = file->fd >= 0 ? 0 : strlen(file->path);
     uint8_t fixed[FILE_FIXED_SIZE];
     oto_store32(fixed, file->table);
-    oto_store32(fixed + 4,
-                (file->is_model ? FILE_IS_MODEL : 0) | (file->has_times ? FILE_HAS_TIMES : 0));
+    oto_store32(fixed + 4, (file->is_model ? FILE_IS_MODEL : 0) |
+                               (file->has_times ? FILE_HAS_TIMES : 0) |
+                               (file->by_id ? FILE_BY_ID : 0));
     oto_store64(fixed + 8, (uint64_t)file->time_min_us);
     oto_store64(fixed + 16, (uint64_t)file->time_max_us);
     oto_store32(fixed + 24, (uint32_t)size);
@@ -136,6 +138,7 @@ enum oto_status oto_query_file_next(struct oto_bytes *files, struct oto_query_fi
                                         .fd = -1,
                                         .is_model = (flags & FILE_IS_MODEL) != 0,
                                         .has_times = (flags & FILE_HAS_TIMES) != 0,
+                                        .by_id = (flags & FILE_BY_ID) != 0,
                                         .time_min_us = (int64_t)oto_load64(fixed.data + 8),
                                         .time_max_us = (int64_t)oto_load64(fixed.data + 16)};
     return OTO_OK;

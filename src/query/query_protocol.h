@@ -50,13 +50,15 @@ struct oto_query_file {
     int fd;           // >= 0: a Parquet file in memory
     const char *path; // else a path
     int is_model;     // has no rows, and every column that the table may have
+    int by_id;        // of a model: names are of others in some files, told apart by field ids
     int has_times;    // 1: all of its rows lie in
     int64_t time_min_us, time_max_us;
 };
 
 // Payload: u32 format, u32 timeout_ms, u64 rows_max, u32 sql size, u32 parameters size, u32 file
-// count, the SQL, the parameters, then a file: u32 table, u32 flags (1: model, 2: times), u64 least
-// and u64 greatest time, u32 path size, path. A path of no bytes: the next descriptor.
+// count, the SQL, the parameters, then a file: u32 table, u32 flags (1: model, 2: times, 4: by
+// id), u64 least and u64 greatest time, u32 path size, path. A path of no bytes: the next
+// descriptor.
 struct oto_query_request {
     enum oto_query_format format;
     uint32_t timeout_ms;

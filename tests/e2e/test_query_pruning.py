@@ -255,6 +255,71 @@ def test_columns_of_older_files_stay(server):
         assert rows, sql
 
 
+def names(number: int) -> dict:
+    """A record whose attributes user.id and user_id would both have the column UserId."""
+    attributes = [attribute("tenant", "acme"), attribute("user.id", f"dot{number}"), attribute("user_id", f"line{number}")]
+    return {"timeUnixNano": str(START + number), "traceId": f"{number:032x}", "attributes": attributes}
+
+
+def send_names(server, number):
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [names(number)]}]}]}
+    assert server.post("/v1/logs", json.dumps(body).encode(), "application/json").status_code == 200
+
+
+def values(server, column, numbers):
+    """The column's cells, the same for every way to a row: all rows read, and rows picked by an id and by an attribute."""
+    where = ["TraceId = '{0:032x}'", "LogAttributes['user_id'] = 'line{0}'", "LogAttributes['user.id'] = 'dot{0}'"]
+    found = {row["TraceId"]: row[column] for row in server.sql(f"SELECT * FROM logs WHERE {column} IS NOT NULL OR {column} IS NULL")}
+    for number in numbers:
+        for condition in where:
+            sql = f"SELECT {column} AS v FROM otel_logs WHERE {condition.format(number)}"
+            assert server.sql(sql) == [{"v": found[f"{number:032x}"]}], sql
+    for value in set(found.values()) - {None}:
+        assert server.sql(f"SELECT count(*) AS n FROM logs WHERE {column} = '{value}'") == [{"n": list(found.values()).count(value)}]
+    assert len(found) == len(numbers)
+    return [found[f"{number:032x}"] for number in numbers]
+
+
+def alone(otolith_binary, server, sql):
+    done = subprocess.run([otolith_binary, "query", "--data", server.data, "--format", "json", sql], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def test_a_promotion_takes_the_column_name_of_an_older_one(server, otolith_binary):
+    one = server("--promote", "tenant", "--promote", "user.id")
+    send_names(one, 1)
+    one.args[-4:] = ["--promote", "user_id"]
+    one.restart()
+    send_names(one, 2)
+    for _ in range(2):  # rows in memory, then in a file
+        assert values(one, "UserId", [1, 2]) == [None, "line2"]
+        assert values(one, "Tenant", [1, 2]) == ["acme", None], "another promotion that is no more stays as it was"
+        one.restart()
+    one.stop()
+    both = "SELECT UserId, Tenant FROM logs ORDER BY Timestamp, TraceId"
+    assert alone(otolith_binary, one, both) == [{"UserId": None, "Tenant": "acme"}, {"UserId": "line2", "Tenant": None}]
+    one.args[-1:] = ["user.id"]
+    one.start()
+    assert values(one, "UserId", [1, 2]) == ["dot1", None]
+    one.stop()
+    assert [row["UserId"] for row in alone(otolith_binary, one, both)] == ["dot1", None], "the name is its who had it last"
+
+
+def test_a_name_with_two_attributes_in_files_that_another_writer_rewrote(server):
+    one = server("--promote", "user.id")
+    send_names(one, 1)
+    one.args[-1:] = ["user_id"]
+    one.restart()
+    send_names(one, 2)
+    one.restart()
+    first, second = sorted(one.data.glob("logs/**/*.parquet"), key=lambda path: pq.read_table(path, partitioning=None)["TraceId"][0].as_py())
+    rewrite(first, "no ids")
+    assert values(one, "UserId", [1, 2]) == ["dot1", "line2"], "there the name is all there is"
+    rewrite(second, "ids of its own")
+    assert values(one, "UserId", [1, 2]) == ["dot1", "line2"]
+
+
 @pytest.mark.parametrize("sql", [
     "SELECT t FROM traces t WHERE SpanId = '000000000000000f'",
     "SELECT traces FROM traces WHERE SpanId = '000000000000000f'",

@@ -526,6 +526,65 @@ static void a_promoted_attribute_keeps_its_id(void **state)
     fixture_free(f);
 }
 
+static void promote_and_open(struct fixture *f, const char *const *promote, size_t count)
+{
+    f->options.promote = promote;
+    f->options.promote_count = count;
+    f->options.promote_kept = promote == NULL;
+    fixture_open(f);
+}
+
+static void assert_promoted(const struct fixture *f, size_t index, const char *attribute, int id)
+{
+    assert_string_equal(f->engine->promotions[index].attribute, attribute);
+    assert_int_equal(f->engine->promotions[index].field_id, id);
+}
+
+static void a_column_name_is_that_of_todays_attribute(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    const char *const first[] = {"user.id", "acme.tenant"}, *const second[] = {"user_id"};
+    promote_and_open(f, first, 2);
+    assert_false(oto_engine_reuses_names(f->engine));
+    oto_engine_close(f->engine);
+    promote_and_open(f, second, 1);
+    assert_true(oto_engine_reuses_names(f->engine));
+    assert_int_equal(f->engine->known_promotion_count, 2);
+    assert_promoted(f, 0, "user_id", 10002);
+    assert_promoted(f, 1, "acme.tenant", 10001);
+    oto_engine_close(f->engine);
+    promote_and_open(f, first, 1);
+    assert_promoted(f, 0, "user.id", 10000);
+    oto_engine_close(f->engine);
+    promote_and_open(f, NULL, 0); // no configuration: who had it last has it
+    assert_true(oto_engine_reuses_names(f->engine));
+    assert_int_equal(f->engine->promotion_count, 2);
+    assert_promoted(f, 0, "acme.tenant", 10001);
+    assert_promoted(f, 1, "user.id", 10000);
+    oto_engine_close(f->engine);
+    fixture_free(f);
+}
+
+static void an_attribute_whose_name_became_a_columns_leaves_the_others(void **state)
+{
+    (void)state;
+    static const char lines[] = "10000\tbody\n10001\tacme.tenant\n";
+    struct fixture *f = fixture_new();
+    char path[OTO_ENGINE_PATH_MAX];
+    struct oto_error err;
+    snprintf(path, sizeof path, "%s/promoted", f->path);
+    assert_int_equal(
+        oto_engine_write_file(path, oto_bytes((const uint8_t *)lines, sizeof lines - 1), &err),
+        OTO_OK);
+    promote_and_open(f, NULL, 0);
+    assert_true(oto_engine_reuses_names(f->engine));
+    assert_int_equal(f->engine->known_promotion_count, 1);
+    assert_promoted(f, 0, "acme.tenant", 10001);
+    oto_engine_close(f->engine);
+    fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +603,8 @@ int main(void)
         cmocka_unit_test(a_recovery_that_waits_for_a_full_disk_can_be_cancelled),
         cmocka_unit_test(what_a_segment_outgrew_is_forgotten_when_rows_come_slowly),
         cmocka_unit_test(a_promoted_attribute_keeps_its_id),
+        cmocka_unit_test(a_column_name_is_that_of_todays_attribute),
+        cmocka_unit_test(an_attribute_whose_name_became_a_columns_leaves_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

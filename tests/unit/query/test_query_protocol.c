@@ -5,7 +5,7 @@
 static void a_request_comes_back_as_it_was(void **state)
 {
     (void)state;
-    const struct oto_query_file files[] = {{.table = 0, .fd = 7, .is_model = 1},
+    const struct oto_query_file files[] = {{.table = 0, .fd = 7, .is_model = 1, .by_id = 1},
                                            {.table = 3,
                                             .fd = -1,
                                             .path = "/data/logs/a.parquet",
@@ -40,11 +40,11 @@ static void a_request_comes_back_as_it_was(void **state)
     assert_true(oto_bytes_equal(got.parameters_json, request.parameters_json));
     assert_int_equal(oto_query_file_next(&got.files, &file, &path), OTO_OK);
     assert_int_equal(file.table, 0);
-    assert_true(file.is_model && !file.has_times);
+    assert_true(file.is_model && file.by_id && !file.has_times);
     assert_int_equal(path.size, 0);
     assert_int_equal(oto_query_file_next(&got.files, &file, &path), OTO_OK);
     assert_int_equal(file.table, 3);
-    assert_true(!file.is_model && file.has_times);
+    assert_true(!file.is_model && !file.by_id && file.has_times);
     assert_int_equal(file.time_min_us, -5);
     assert_int_equal(file.time_max_us, 1ll << 60);
     assert_true(oto_bytes_equal_text(path, "/data/logs/a.parquet"));
