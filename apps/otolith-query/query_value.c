@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BIGNUM_HEADER_BYTES 3
+
 // --- types ---
 
 static enum oto_status add_children(struct query_column *column, uint32_t count,
@@ -73,6 +75,27 @@ static enum oto_status init_map(struct query_column *column, duckdb_logical_type
     return init_child(&column->children[1], NULL, duckdb_map_type_value_type(type), err);
 }
 
+// Types without parts that are written here. Others, such as VARIANT and what a newer DuckDB adds,
+// are refused: of what it cannot write, DuckDB's C interface throws.
+static int has_text(duckdb_type type)
+{
+    static const duckdb_type known[] = {
+        DUCKDB_TYPE_BOOLEAN,      DUCKDB_TYPE_TINYINT,      DUCKDB_TYPE_SMALLINT,
+        DUCKDB_TYPE_INTEGER,      DUCKDB_TYPE_BIGINT,       DUCKDB_TYPE_UTINYINT,
+        DUCKDB_TYPE_USMALLINT,    DUCKDB_TYPE_UINTEGER,     DUCKDB_TYPE_UBIGINT,
+        DUCKDB_TYPE_HUGEINT,      DUCKDB_TYPE_UHUGEINT,     DUCKDB_TYPE_BIGNUM,
+        DUCKDB_TYPE_FLOAT,        DUCKDB_TYPE_DOUBLE,       DUCKDB_TYPE_DATE,
+        DUCKDB_TYPE_TIME,         DUCKDB_TYPE_TIME_NS,      DUCKDB_TYPE_TIME_TZ,
+        DUCKDB_TYPE_TIMESTAMP,    DUCKDB_TYPE_TIMESTAMP_S,  DUCKDB_TYPE_TIMESTAMP_MS,
+        DUCKDB_TYPE_TIMESTAMP_NS, DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_INTERVAL,
+        DUCKDB_TYPE_VARCHAR,      DUCKDB_TYPE_BLOB,         DUCKDB_TYPE_BIT,
+        DUCKDB_TYPE_UUID,         DUCKDB_TYPE_SQLNULL};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (known[i] == type)
+            return 1;
+    return 0;
+}
+
 static enum oto_status init_nested(struct query_column *column, duckdb_logical_type type,
                                    struct oto_error *err)
 {
@@ -96,13 +119,11 @@ static enum oto_status init_nested(struct query_column *column, duckdb_logical_t
         column->internal = duckdb_decimal_internal_type(type);
         column->scale = duckdb_decimal_scale(type);
         return OTO_OK;
-    case DUCKDB_TYPE_VARIANT:
-    case DUCKDB_TYPE_GEOMETRY:
-    case DUCKDB_TYPE_INVALID:
+    default:
+        if (has_text(column->type))
+            return OTO_OK;
         return oto_error_set(err, OTO_UNSUPPORTED,
                              "a column has a type without a text form: cast it to VARCHAR");
-    default:
-        return OTO_OK;
     }
 }
 
@@ -249,6 +270,40 @@ static enum oto_status append_decimal(const struct query_column *column, idx_t r
     }
 }
 
+static struct oto_bytes string_at(const struct query_column *c, idx_t row)
+{
+    duckdb_string_t *strings = (duckdb_string_t *)(uintptr_t)c->data;
+    return oto_bytes(duckdb_string_t_data(&strings[row]), duckdb_string_t_length(strings[row]));
+}
+
+// Rare types: DuckDB's own text. Takes the value.
+static enum oto_status append_value(struct oto_buffer *output, duckdb_value value)
+{
+    char *text = duckdb_get_varchar(value);
+    enum oto_status status = text ? oto_buffer_append(output, text, strlen(text)) : OTO_NO_MEMORY;
+    duckdb_free(text);
+    duckdb_destroy_value(&value);
+    return status;
+}
+
+// Of any size: three bytes of its sign and length, then the digits to the base of 256, the highest
+// first; all bits are turned over when it is negative.
+static enum oto_status append_bignum(struct oto_buffer *output, struct oto_bytes stored)
+{
+    if (stored.size < BIGNUM_HEADER_BYTES + 1)
+        return OTO_INTERNAL;
+    uint8_t turned = stored.data[0] & 0x80 ? 0 : 0xff;
+    size_t size = stored.size - BIGNUM_HEADER_BYTES;
+    uint8_t *digits = malloc(size);
+    if (!digits)
+        return OTO_NO_MEMORY;
+    for (size_t i = 0; i < size; i++)
+        digits[i] = stored.data[BIGNUM_HEADER_BYTES + i] ^ turned;
+    duckdb_value value = duckdb_create_bignum((duckdb_bignum){digits, size, turned != 0});
+    free(digits);
+    return append_value(output, value);
+}
+
 // 1 when the type is a number; *ret_status then tells how it went.
 static int append_number(const struct query_column *c, idx_t row, struct oto_buffer *output,
                          int json, enum oto_status *ret_status)
@@ -285,6 +340,9 @@ static int append_number(const struct query_column *c, idx_t row, struct oto_buf
         break;
     case DUCKDB_TYPE_UHUGEINT:
         status = append_unsigned_huge(output, ((const duckdb_uhugeint *)c->data)[row]);
+        break;
+    case DUCKDB_TYPE_BIGNUM:
+        status = append_bignum(output, string_at(c, row));
         break;
     case DUCKDB_TYPE_DECIMAL:
         status = append_decimal(c, row, output);
@@ -338,16 +396,6 @@ static enum oto_status append_date(struct oto_buffer *output, int32_t days)
     return oto_buffer_append_format(output, "%04d-%02d-%02d", date.year, date.month, date.day);
 }
 
-// Rare types: DuckDB's own text. Takes the value.
-static enum oto_status append_value(struct oto_buffer *output, duckdb_value value)
-{
-    char *text = duckdb_get_varchar(value);
-    enum oto_status status = text ? oto_buffer_append(output, text, strlen(text)) : OTO_NO_MEMORY;
-    duckdb_free(text);
-    duckdb_destroy_value(&value);
-    return status;
-}
-
 static duckdb_value rare_value(const struct query_column *c, idx_t row)
 {
     duckdb_string_t *strings = (duckdb_string_t *)(uintptr_t)c->data;
@@ -379,12 +427,6 @@ static enum oto_status append_blob(struct oto_buffer *output, struct oto_bytes b
     OTO_TRY(oto_buffer_reserve(output, oto_base64_size(bytes.size)));
     output->size += oto_base64_encode(bytes.data, bytes.size, (char *)output->data + output->size);
     return OTO_OK;
-}
-
-static struct oto_bytes string_at(const struct query_column *c, idx_t row)
-{
-    duckdb_string_t *strings = (duckdb_string_t *)(uintptr_t)c->data;
-    return oto_bytes(duckdb_string_t_data(&strings[row]), duckdb_string_t_length(strings[row]));
 }
 
 static const char *word_at(const struct query_column *c, idx_t row)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+import duckdb
 import httpx
 import pyarrow as pa
 import pyarrow.ipc
@@ -166,6 +167,38 @@ def test_the_format_is_what_the_client_likes_best(server, accepts, content_type)
         del client.headers["Accept"]
         answer = client.post(server().http + "/api/v1/sql", headers=headers, content="SELECT 1 AS a")
     assert (answer.status_code, answer.headers["content-type"]) == (200, content_type)
+BIG = ["0", "7", "-7", "255", "-256", "65536", "18446744073709551616", "-1" + "0" * 60, "12345678901234567890" * 20]
+
+
+def test_numbers_of_any_size(server):
+    one = server()
+    sql = f"SELECT unnest({BIG})::BIGNUM AS n, [n, NULL] AS l, MAP {{n: 1}} AS m"
+    rows = ask(one, sql, "application/json").json()
+    assert [row["n"] for row in rows] == [int(number) for number in BIG]
+    assert rows[-1] == {"n": int(BIG[-1]), "l": [int(BIG[-1]), None], "m": {BIG[-1]: 1}}
+    assert ask(one, f"SELECT unnest({BIG})::BIGNUM AS n", "text/csv").text.split() == ["n", *BIG]
+    assert BIG[2] in ask(one, sql, "text/plain").text
+    assert ask(one, "SELECT NULL::BIGNUM AS n", "application/json").json() == [{"n": None}]
+
+
+# Of every type that DuckDB has, of all its functions and casts: a row that answers, or a reason, and the process lives.
+def test_every_type_of_duckdb_is_written_or_refused(server):
+    one = server("--query-workers", "1", "--query-idle", "1h")
+    one.sql("SELECT 1")
+    pids = query_pids(one)
+    names = {name for (name,) in duckdb.execute("SELECT DISTINCT logical_type FROM duckdb_types() WHERE database_name = 'system'").fetchall()}
+    kinds = {"DECIMAL": "DECIMAL(30, 3)", "ENUM": "ENUM('a', 'b')", "LIST": "BIGNUM[]", "MAP": "MAP(BIT, TIME_NS)", "ARRAY": "BIGNUM[1]",
+             "STRUCT": "STRUCT(a BIGNUM)", "UNION": "UNION(a BIGNUM, b BIT)", "NULL": '"NULL"'}
+    refused = set()
+    for name in sorted(names):
+        for value in ("NULL", "'1'", "1", "[1]", "{'a': 1}", "'12:00:00'", "'2026-01-01'", "'POINT(1 2)'"):
+            for accept in ("application/json", "text/csv"):
+                answer = ask(one, f"SELECT TRY_CAST({value} AS {kinds.get(name, name)}) AS v", accept)
+                if answer.status_code != 200 and "cast it to VARCHAR" in answer.text:
+                    refused.add(name)
+                assert answer.status_code in (200, 400) or name in refused, answer.text
+    assert query_pids(one) == pids, "the process that was there"
+    assert refused == {"GEOMETRY", "TYPE", "VARIANT"}
 
 
 def test_no_rows_in_every_format(server):
