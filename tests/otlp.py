@@ -49,6 +49,28 @@ def logs(count=1, name="m", service="shop", start=None):
     return request
 
 
+def shared_attributes(attributes, count, service="shop"):
+    """Log records without anything of their own, of a resource with so many attributes."""
+    request = logs(0, service=service)
+    [resource_logs] = request.resource_logs
+    for i in range(attributes):
+        resource_logs.resource.attributes.add(key=f"k{i:x}").value.string_value = "v"
+    for i in range(count):
+        resource_logs.scope_logs[0].log_records.add(time_unix_nano=1767261600 * 10**9 + i)
+    return request
+
+
+def shared_metadata(attributes, count):
+    """Points without anything of their own, of a metric with so many attributes."""
+    request = metrics(0)
+    [metric] = request.resource_metrics[0].scope_metrics[0].metrics
+    for i in range(attributes):
+        metric.metadata.add(key=f"k{i:x}").value.string_value = "v"
+    for i in range(count):
+        metric.gauge.data_points.add(time_unix_nano=1767261600 * 10**9 + i, as_double=1.0)
+    return request
+
+
 def traces(count=1, name="m", service="shop", start=None):
     request = trace_service_pb2.ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()

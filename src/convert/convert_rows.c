@@ -44,6 +44,7 @@ static enum oto_status decode(struct oto_convert_rows *r, struct oto_bytes messa
 {
     struct oto_otlp_limits limits;
     oto_otlp_limits_default(&limits);
+    limits.shared_values_max = 0; // nothing waits in memory here: row groups are cut
     return oto_otlp_decode(r->decoder, r->c->signal, message, r->c->options->received_ns, &limits,
                            result, err);
 }

@@ -2,9 +2,10 @@
 // nothing acknowledged is lost and nothing is there twice.
 //
 // One shard a loop thread: its own log, its own rows, nothing shared on the way in. A shard's open
-// *segment* (builders of all tables in one arena) is sealed by size, age or request and handed to
-// the flusher thread, which writes files, records them in the catalogue and trims the log. Thread
-// rules: oto_shard_* only on the shard's thread; oto_engine_* from any thread.
+// *segment* (builders of all tables in one arena) is sealed by size, by what its rows share, by age
+// or request and handed to the flusher thread, which writes files, records them in the catalogue
+// and trims the log. Thread rules: oto_shard_* only on the shard's thread; oto_engine_* from any
+// thread.
 #ifndef OTO_ENGINE_ENGINE_H
 #define OTO_ENGINE_ENGINE_H
 

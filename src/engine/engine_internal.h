@@ -27,6 +27,10 @@
 // that log all the same.
 #define OTO_RECORD_RESENT 1u
 
+// A segment is full with so many values that rows share: they take next to no memory in it, but
+// some bytes each where queries look at its rows, and in its files.
+#define OTO_ENGINE_SHARED_VALUES_MAX ((uint64_t)1 << 26)
+
 // Where a crash may fall in a flush; a test stops the process there.
 enum oto_flush_point {
     OTO_FLUSH_BEGUN,
@@ -102,6 +106,7 @@ struct oto_segment {
     uint32_t rows[OTO_TABLE_COUNT];           // appended; the shard's own
     uint32_t committed_rows[OTO_TABLE_COUNT]; // of them durable in the log; the shard's own, then
                                               // constant
+    uint64_t shared_values;   // of the rows appended (otlp/otlp_decode.h); the shard's own
     uint64_t counted_bytes;   // in the engine's budget; the shard's own, then constant
     uint64_t uncounted_bytes; // of payload since then
     int flushed;              // catalogue_lock: the catalogue has its files

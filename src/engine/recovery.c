@@ -272,10 +272,12 @@ static enum oto_status decode(struct replay *r, const struct oto_wal_record *rec
 {
     if (record->kind >= OTO_SIGNAL_COUNT)
         return oto_error_set(err, OTO_INVALID, "unknown kind %u", record->kind);
+    struct oto_otlp_limits limits = r->engine->options.otlp;
+    limits.shared_values_max = 0; // what was acknowledged may be from before there was a limit
     if (!r->segment)
         OTO_TRY(new_segment(r, err));
     return oto_otlp_decode(r->segment->decoder, (enum oto_signal)record->kind, record->payload,
-                           record->received_ns, &r->engine->options.otlp, ret_result, err);
+                           record->received_ns, &limits, ret_result, err);
 }
 
 static void add_rows(struct replay *r, const struct oto_wal_record *record,
@@ -283,6 +285,7 @@ static void add_rows(struct replay *r, const struct oto_wal_record *record,
 {
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
         r->segment->committed_rows[i] = r->segment->rows[i] += (uint32_t)result->rows[i];
+    r->segment->shared_values += result->shared_values;
     r->uncounted_bytes += record->payload.size;
     if (r->uncounted_bytes >= SEGMENT_BYTES_STEP) {
         oto_segment_count_bytes(r->segment);
@@ -346,7 +349,8 @@ static int piece_is_full(const struct replay *r)
 {
     const struct oto_engine_options *options = &r->engine->options;
     const struct oto_segment *piece = r->segment;
-    int full = piece->counted_bytes >= options->flush_bytes;
+    int full = piece->counted_bytes >= options->flush_bytes ||
+               piece->shared_values >= OTO_ENGINE_SHARED_VALUES_MAX;
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
         full |= piece->rows[i] / PIECE_SEGMENTS >= options->flush_rows;
     return full;

@@ -110,7 +110,8 @@ void oto_segment_count_bytes(struct oto_segment *segment)
 int oto_segment_is_full(const struct oto_segment *segment)
 {
     const struct oto_engine_options *options = &segment->engine->options;
-    int full = segment->counted_bytes >= options->flush_bytes;
+    int full = segment->counted_bytes >= options->flush_bytes ||
+               segment->shared_values >= OTO_ENGINE_SHARED_VALUES_MAX;
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
         full |= segment->rows[i] >= options->flush_rows;
     return full;

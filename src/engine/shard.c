@@ -352,6 +352,7 @@ static void roll_back(struct oto_shard *shard, uint64_t durable_seq, enum oto_st
         struct oto_segment *segment = segment_of(shard, ingest->seq);
         for (int i = 0; i < OTO_TABLE_COUNT; i++)
             segment->rows[i] -= (uint32_t)ingest->result.rows[i];
+        segment->shared_values -= ingest->result.shared_values;
         count(&shard->counters.failed[ingest->signal], ingest->result.accepted);
         atomic_fetch_sub(&shard->engine->memory_bytes, ingest->staged_bytes);
         if (shard->engine->dedup)
@@ -632,6 +633,7 @@ static void add_pending(struct oto_shard *shard, struct oto_ingest *ingest)
     }
     for (int i = 0; i < OTO_TABLE_COUNT; i++)
         segment->rows[i] += (uint32_t)ingest->result.rows[i];
+    segment->shared_values += ingest->result.shared_values;
     segment->last_seq = ingest->seq;
     ingest->staged_bytes = ingest->payload.size; // the log's copy, until it is written
     atomic_fetch_add(&shard->engine->memory_bytes, ingest->staged_bytes);

@@ -22,16 +22,28 @@ void oto_hot_piece_unref(struct oto_hot_piece *piece)
 }
 
 struct memory_sink {
-    struct oto_file *file;
-    uint64_t written;
+    struct oto_hot_piece *piece;
     size_t buffered;
     uint8_t *buffer;
 };
 
+// What rows share is in the file for each of them, so it may be far larger than they are: memory
+// is asked for as it is written. Where there is none, rows are about to go to files.
+static enum oto_status sink_put(struct memory_sink *sink, const void *data, size_t size,
+                                struct oto_error *err)
+{
+    struct oto_hot_piece *piece = sink->piece;
+    if (!oto_engine_reserve(piece->engine, size))
+        return oto_error_set(err, OTO_NO_MEMORY,
+                             "no memory to show the rows that are in no file yet; they will be in "
+                             "one soon: ask again");
+    piece->size_bytes += size;
+    return oto_file_write_at(&piece->file, piece->size_bytes - size, data, size, err);
+}
+
 static enum oto_status sink_flush(struct memory_sink *sink, struct oto_error *err)
 {
-    OTO_TRY(oto_file_write_at(sink->file, sink->written, sink->buffer, sink->buffered, err));
-    sink->written += sink->buffered;
+    OTO_TRY(sink_put(sink, sink->buffer, sink->buffered, err));
     sink->buffered = 0;
     return OTO_OK;
 }
@@ -41,11 +53,8 @@ static enum oto_status sink_write(void *state, const void *data, size_t size, st
     struct memory_sink *sink = state;
     if (size > SINK_BYTES - sink->buffered)
         OTO_TRY(sink_flush(sink, err));
-    if (size > SINK_BYTES) {
-        OTO_TRY(oto_file_write_at(sink->file, sink->written, data, size, err));
-        sink->written += size;
-        return OTO_OK;
-    }
+    if (size > SINK_BYTES)
+        return sink_put(sink, data, size, err);
     if (size)
         memcpy(sink->buffer + sink->buffered, data, size);
     sink->buffered += size;
@@ -57,7 +66,7 @@ static enum oto_status encode_rows(struct oto_engine *engine, enum oto_table tab
                                    uint32_t count, struct oto_hot_piece *piece,
                                    struct oto_error *err)
 {
-    struct memory_sink memory = {.file = &piece->file};
+    struct memory_sink memory = {.piece = piece};
     struct oto_sink sink = {.write = sink_write, .state = &memory};
     struct oto_parquet_result result;
     OTO_TRY(oto_file_open_memory(&piece->file, "otolith-hot", err));
@@ -69,8 +78,6 @@ static enum oto_status encode_rows(struct oto_engine *engine, enum oto_table tab
     if (status >= 0)
         status = sink_flush(&memory, err);
     oto_free(&engine->counted_allocator, memory.buffer, SINK_BYTES);
-    piece->size_bytes = memory.written;
-    atomic_fetch_add(&engine->memory_bytes, piece->size_bytes);
     return status;
 }
 

@@ -148,7 +148,8 @@ void oto_otlp_decoder_free(struct oto_otlp_decoder *d)
 
 void oto_otlp_limits_default(struct oto_otlp_limits *limits)
 {
-    *limits = (struct oto_otlp_limits){.depth_max = 100, .attributes_max = 65536};
+    *limits = (struct oto_otlp_limits){
+        .depth_max = 100, .attributes_max = 65536, .shared_values_max = 1u << 26};
 }
 
 // --- marks ---
@@ -471,7 +472,34 @@ static void request_begin(struct oto_otlp_decoder *d, enum oto_signal signal,
     d->later_failed = 0;
     oto_otlp_mark(d, signal, d->mark);
     for (uint32_t t = range.first; t < range.end; t++)
-        d->result.rows[t] = d->tables[t].builder->levels[0].count;
+        d->result.rows[t] = d->tables[t].scope_first_row = d->tables[t].builder->levels[0].count;
+}
+
+void oto_otlp_count_shared(struct oto_otlp_decoder *d, struct oto_otlp_table *t)
+{
+    uint32_t rows = t->builder->levels[0].count;
+    d->result.shared_values += (uint64_t)(rows - t->scope_first_row) * t->scope_attributes;
+    t->scope_first_row = rows;
+}
+
+// Metrics with metadata are few: their rows are gone through again.
+static void count_metadata(struct oto_otlp_decoder *d, const struct oto_otlp_table *t,
+                           uint32_t first_row)
+{
+    const struct oto_otlp_sink *s = &t->sinks[OTO_OTLP_SINK_METADATA];
+    const struct oto_level *levels = t->builder->levels;
+    if (!s->map || !s->keys->length)
+        return;
+    for (uint32_t row = first_row; row < levels[0].count; row++) {
+        const uint32_t *offsets = s->map->offsets + levels[1].link[levels[0].link[row]];
+        d->result.shared_values += offsets[1] - offsets[0];
+    }
+}
+
+static int has_too_many_values(const struct oto_otlp_decoder *d)
+{
+    uint64_t most = d->limits.shared_values_max;
+    return most && d->result.shared_values > most;
 }
 
 static enum oto_status request_end(struct oto_otlp_decoder *d)
@@ -483,10 +511,12 @@ static enum oto_status request_end(struct oto_otlp_decoder *d)
             OTO_TRY(oto_otlp_promote_end(&table->sinks[OTO_OTLP_SINK_RESOURCE]));
         if (table->sinks[OTO_OTLP_SINK_RECORD].sets)
             OTO_TRY(oto_otlp_promote_end(&table->sinks[OTO_OTLP_SINK_RECORD]));
+        oto_otlp_count_shared(d, table);
+        count_metadata(d, table, (uint32_t)d->result.rows[t]);
         d->result.rows[t] = table->builder->levels[0].count - d->result.rows[t];
         d->result.accepted += d->result.rows[t];
     }
-    return OTO_OK;
+    return has_too_many_values(d) ? OTO_INVALID : OTO_OK;
 }
 
 // The message is long, and nearly always empty.
@@ -505,6 +535,13 @@ static enum oto_status describe(const struct oto_otlp_decoder *d, enum oto_statu
     const char *failure = d->failure;
     if (status == OTO_NO_MEMORY || status == OTO_TOO_LARGE)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for the request's rows");
+    if (has_too_many_values(d))
+        return oto_error_set(err, status,
+                             "attributes of resources, scopes and metrics count for each record: "
+                             "%llu of them, the limit of a request is %llu; send fewer records or "
+                             "attributes at once",
+                             (unsigned long long)d->result.shared_values,
+                             (unsigned long long)d->limits.shared_values_max);
     if (d->failed_at >= message.data && d->failed_at <= message.data + message.size)
         offset = (uint64_t)(d->failed_at - message.data);
     if (!failure)

@@ -21,6 +21,9 @@ struct oto_otlp_limits {
     uint32_t attributes_max; // attributes a record, span, point, scope or resource; default 65536:
                              // beyond it the item, or all items below, are rejected. Those of what
                              // an item holds (events, links, exemplars, metadata) are not counted
+    uint64_t shared_values_max; // attributes of resources, scopes and metrics, once for each row
+                                // that has them; default 2^26, 0: any number. A request with more
+                                // is refused: a megabyte of it could take gigabytes
 };
 void oto_otlp_limits_default(struct oto_otlp_limits *limits);
 
@@ -28,6 +31,7 @@ struct oto_otlp_result {
     uint64_t accepted; // log records, spans or data points stored
     uint64_t rejected; // of them refused (partial success)
     uint64_t rows[OTO_TABLE_COUNT];
+    uint64_t shared_values; // as limits count them
     uint64_t utf8_repaired; // strings that were not UTF-8
     char message[256]; // why the first was refused, English, no bytes of the request; empty when
                        // none was
@@ -41,8 +45,8 @@ struct oto_otlp_result {
 // with U+FFFD (counted in utf8_repaired). Deterministic: replaying the same bytes and received_ns
 // gives the same rows.
 // OTO_INVALID (err: byte offset in the message and the path
-// "resource_logs[0].scope_logs[1].log_records[7].attributes[2]: …"), OTO_NO_MEMORY; on failure the
-// builders are as before. Ownership: borrows.
+// "resource_logs[0].scope_logs[1].log_records[7].attributes[2]: …"; or that its rows share too many
+// values), OTO_NO_MEMORY; on failure the builders are as before. Ownership: borrows.
 OTO_MUST_CHECK enum oto_status
 oto_otlp_decode(struct oto_otlp_decoder *decoder, enum oto_signal signal, struct oto_bytes message,
                 uint64_t received_ns, const struct oto_otlp_limits *limits,

@@ -270,12 +270,18 @@ static enum oto_status fail_above(struct oto_otlp_decoder *d, enum oto_status st
     return status;
 }
 
+static uint32_t attribute_count(const struct oto_otlp_sink *s, uint32_t index)
+{
+    return s->map->offsets[index + 1] - s->map->offsets[index];
+}
+
 enum oto_status oto_otlp_scope_enter(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
                                      uint32_t frames)
 {
     int is_new;
     if (t->scope_group == d->scope_group)
         return OTO_OK;
+    oto_otlp_count_shared(d, t);
     enum oto_status status = resource_enter(d, t);
     if (status < 0)
         return fail_above(d, status, frames + 1);
@@ -288,6 +294,8 @@ enum oto_status oto_otlp_scope_enter(struct oto_otlp_decoder *d, struct oto_otlp
     status = is_new ? scope_append(d, t, t->scope_index) : OTO_OK;
     if (status < 0)
         return fail_above(d, status, frames);
+    t->scope_attributes = attribute_count(&t->sinks[OTO_OTLP_SINK_RESOURCE], t->resource_index) +
+                          attribute_count(&t->sinks[OTO_OTLP_SINK_SCOPE], t->scope_index);
     t->scope_group = d->scope_group;
     d->entered_scope_group = d->scope_group;
     return OTO_OK;

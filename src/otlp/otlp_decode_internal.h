@@ -169,6 +169,8 @@ struct oto_otlp_table {
     uint64_t scope_group;                            // that scope_index belongs to
     uint32_t resource_index;
     uint32_t scope_index;
+    uint32_t scope_attributes; // with those of its resource: of all rows from here on
+    uint32_t scope_first_row;
     uint32_t resource_guesses[OTO_OTLP_ENTRY_GUESSES]; // by a few of their bytes
     uint32_t scope_guesses[OTO_OTLP_ENTRY_GUESSES];
     uint32_t metric_hint; // the metric, and
@@ -287,6 +289,9 @@ static inline enum oto_status oto_otlp_malformed(struct oto_otlp_decoder *d, con
     d->failure = failure;
     return OTO_INVALID;
 }
+
+// Counts what a table's rows share with others, up to the latest.
+void oto_otlp_count_shared(struct oto_otlp_decoder *d, struct oto_otlp_table *t);
 
 // Counts refused items; the first reason is kept.
 void oto_otlp_reject(struct oto_otlp_decoder *d, uint64_t count, const char *reason);

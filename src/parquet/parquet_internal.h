@@ -1,6 +1,7 @@
 // What the files of this folder share. A file is written row group by row group, a row group leaf
 // by leaf:
 //   parquet_schema.c  the table's columns as leaves with levels, and the schema of the footer
+//   parquet_cut.c     how many rows a row group has
 //   parquet_rows.c    how many rows a page has, and which values of a leaf
 //   parquet_levels.c  their levels
 //   parquet_survey.c  what a chunk's values are like: the encoding, the dictionary
@@ -290,6 +291,11 @@ OTO_MUST_CHECK enum oto_status oto_parquet_sink_write(struct oto_parquet_file *f
 // The same for bytes that are of no page.
 OTO_MUST_CHECK enum oto_status oto_parquet_unpaged_write(struct oto_parquet_file *file,
                                                          struct oto_bytes bytes);
+
+// 1 when some row group of `count` rows may have more values than the options allow.
+int oto_parquet_may_be_cut(const struct oto_parquet_file *file, uint32_t count);
+// How many of the `count` rows from `first` on, one at least, have no more.
+uint32_t oto_parquet_cut(const struct oto_parquet_file *file, uint32_t first, uint32_t count);
 
 // Entries of the rows in a level, and (levels above 0) the entries in use: made once a row group.
 // OTO_NO_MEMORY.

@@ -10,6 +10,7 @@ void oto_parquet_options_default(struct oto_parquet_options *options)
         .compression = OTO_COMPRESSION_ZSTD,
         .compression_level = 1,
         .row_group_rows = 122880,
+        .row_group_values = 1u << 26,
         .page_rows = 20480,
         .page_bytes = 1u << 20,
         .dictionary_bytes_max = 16u << 20,
@@ -120,8 +121,10 @@ static enum oto_status begin(struct oto_parquet_file *file)
 {
     oto_error_init(file->err);
     file_init(file);
-    if (!file->options->row_group_rows || !file->options->page_rows)
-        return oto_error_set(file->err, OTO_INVALID, "row groups and pages need at least one row");
+    if (!file->options->row_group_rows || !file->options->row_group_values ||
+        !file->options->page_rows)
+        return oto_error_set(file->err, OTO_INVALID,
+                             "row groups and pages need at least one row and value");
     return oto_parquet_sink_write(file, "PAR1", 4);
 }
 
@@ -129,15 +132,19 @@ static enum oto_status begin(struct oto_parquet_file *file)
 static enum oto_status append(struct oto_parquet_file *file, const struct oto_batch *batch,
                               const uint32_t *order, uint32_t count)
 {
-    uint32_t rows = file->options->row_group_rows;
+    uint32_t rows;
     file->batch = batch;
     file->schema = batch->schema;
     file->order = order;
     file->leaves.size = 0;
     OTO_TRY(oto_parquet_leaves(batch, &file->leaves, file->err));
     file->leaf_count = (uint32_t)(file->leaves.size / sizeof(struct oto_parquet_leaf));
+    int may_be_cut = oto_parquet_may_be_cut(file, count);
     for (uint32_t first = 0; first < count; first += rows) {
+        rows = file->options->row_group_rows;
         rows = count - first < rows ? count - first : rows;
+        if (may_be_cut)
+            rows = oto_parquet_cut(file, first, rows);
         OTO_TRY(write_row_group(file, first, rows));
     }
     return OTO_OK;

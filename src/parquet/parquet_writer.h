@@ -20,8 +20,11 @@ struct oto_sink {
 struct oto_parquet_options {
     enum oto_compression compression; // NONE or ZSTD
     int compression_level;            // 0: 1
-    uint32_t row_group_rows;          // default 122880
-    uint32_t page_rows;               // default 20480, and
+    uint32_t row_group_rows;          // default 122880, and
+    // so many values of each leaf, but at least one row; default 2^26. What rows share counts for
+    // each of them, and a reader that takes a row group whole needs some bytes for each.
+    uint32_t row_group_values;
+    uint32_t page_rows;  // default 20480, and
     uint32_t page_bytes; // default 1 MiB before compression; a sixteenth for integers and ids
     uint32_t dictionary_bytes_max; // default 16 MiB: larger dictionaries are not used for a chunk
     int page_index;                // default 1: column and offset index

@@ -9,11 +9,12 @@ import zlib
 
 import httpx
 import psutil
+import pyarrow.parquet
 import pytest
 import zstandard
 
 from exchange import CODINGS, Http2, RawHttp2, counts, dial, export, frame, grpc_call, http1, http1_request, part
-from otlp import MAKERS, PROTOBUF, SERVICES, grpc_frame, logs
+from otlp import MAKERS, PROTOBUF, SERVICES, grpc_frame, logs, shared_attributes, shared_metadata
 from otlp_official import REQUESTS
 
 MIB = 1 << 20
@@ -221,6 +222,29 @@ def test_bombs_leave_memory_within_the_limit(server, bomb):
             thread.join()
     assert highest.bytes < limit, f"{highest.bytes >> 20} MiB"
     assert post(one, logs(1).SerializeToString()).status == 200
+
+# --- attributes that records share: some bytes of a request, and values of each of its rows ---
+
+
+def test_attributes_shared_by_too_many_records_are_refused(server):
+    one = server()
+    bodies = [
+        ("logs", shared_attributes(35999, 61440).SerializeToString(), 36000 * 61440),
+        ("metrics", shared_metadata(2000, 50000).SerializeToString(), 2001 * 50000),
+    ]
+    for transport in ("http/1.1", "http/2", "grpc"):
+        for signal, body, values in bodies:
+            answer = export(one, transport, signal, body)
+            assert answer.code == 3, (transport, answer)
+            assert f"{values} of them, the limit of a request is {1 << 26};" in answer.error.message
+    assert sum(counts(one).values()) == 0
+    # What a large batch of a well described resource has, it may have.
+    body = shared_attributes(199, 100_000).SerializeToString()
+    assert export(one, "grpc", "logs", body).code == 0
+    one.stop()
+    [path] = one.data.rglob("*.parquet")
+    assert pyarrow.parquet.read_metadata(path).num_rows == 100_000
+
 
 
 @pytest.mark.release

@@ -34,6 +34,7 @@ SHAPES = {
     "reverse order": (3000, ["row_group=1000", "page_rows=400", "reverse=1", "batch=4000"]),
     "no dictionaries": (3000, ["dictionary_bytes=0", "page_rows=1000"]),
     "not compressed": (2000, ["zstd=0", "page_rows=1000"]),
+    "few values a row group": (2000, ["row_group_values=700", "page_rows=100"]),
 }
 LARGE = {
     "large dictionary": (15000, ["row_group=15000", "page_rows=4000"])

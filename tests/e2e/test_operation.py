@@ -11,10 +11,11 @@ import time
 
 import duckdb
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
-from harness import DIE_WITH_PARENT, binary, plain_environment
-from otlp import JSON, MAKERS, PROTOBUF, TABLES, logs, metrics, set_attributes, to_json, traces
+from harness import DIE_WITH_PARENT, SqlError, binary, plain_environment
+from otlp import JSON, MAKERS, PROTOBUF, TABLES, logs, metrics, set_attributes, shared_attributes, to_json, traces
 
 
 def run(*arguments, env=None):
@@ -542,6 +543,28 @@ def test_idle_memory(server):
     one = server()
     time.sleep(1)
     assert resident(one.pid) < 10 << 20
+
+
+def test_a_segment_is_full_by_what_its_rows_share(server):
+    """Attributes of a resource take no memory a row, but some bytes a row in files and before queries."""
+    one = server("--threads", "1", "--flush-interval", "1h")
+    for i in range(3):
+        body = shared_attributes(2000, 17000, service=f"s{i}").SerializeToString()
+        assert one.post("/v1/logs", body, PROTOBUF).status_code == 200
+    one.wait_for(lambda: parquet_files(one), what="a file of the first two requests")
+    assert [pq.read_metadata(path).num_rows for path in parquet_files(one)] == [34000]
+
+
+def test_rows_that_do_not_fit_before_queries_are_asked_for_again(server):
+    """60 million values of 300 KB in memory: more than the memory limit in the form that queries read."""
+    one = server("--memory-limit", "64MiB", "--threads", "1", "--flush-interval", "1h")
+    body = shared_attributes(1000, 60000).SerializeToString()
+    assert one.post("/v1/logs", body, PROTOBUF).status_code == 200
+    with pytest.raises(SqlError) as refused:
+        one.sql("SELECT count(*) AS n FROM otel_logs")
+    assert refused.value.status == 503 and "in no file yet" in str(refused.value)
+    one.wait_for(lambda: parquet_files(one), what="the rows that were asked for in a file")
+    assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 60000}]
 
 
 @pytest.mark.release

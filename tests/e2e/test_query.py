@@ -167,6 +167,8 @@ def test_the_format_is_what_the_client_likes_best(server, accepts, content_type)
         del client.headers["Accept"]
         answer = client.post(server().http + "/api/v1/sql", headers=headers, content="SELECT 1 AS a")
     assert (answer.status_code, answer.headers["content-type"]) == (200, content_type)
+
+
 BIG = ["0", "7", "-7", "255", "-256", "65536", "18446744073709551616", "-1" + "0" * 60, "12345678901234567890" * 20]
 
 

@@ -444,6 +444,7 @@ static void read_argument(const char *text, struct arguments *a)
         const char *name;
         uint32_t *target;
     } known[] = {{"row_group", &a->options.row_group_rows},
+                 {"row_group_values", &a->options.row_group_values},
                  {"page_rows", &a->options.page_rows},
                  {"page_bytes", &a->options.page_bytes},
                  {"dictionary_bytes", &a->options.dictionary_bytes_max},

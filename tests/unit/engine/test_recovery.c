@@ -456,6 +456,44 @@ static void an_unreadable_record_is_kept_aside(void **state)
     fixture_free(f);
 }
 
+// Gives the request's records a resource with an attribute.
+static void share_attribute(struct request *r)
+{
+    static const uint8_t resource[] = "\x0a\x0a\x0a\x08\x0a\x01k\x12\x03\x0a\x01v";
+    uint8_t group[sizeof r->bytes];
+    size_t head = r->bytes[1] & 128 ? 3 : 2, size = sizeof resource - 1;
+    memcpy(group, resource, size);
+    memcpy(group + size, r->bytes + head, r->size - head);
+    r->size = put_message(r->bytes, 1, group, size + r->size - head);
+}
+
+// Limits are for what comes; what came and was acknowledged is kept.
+static void a_record_past_a_later_limit_is_recovered(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct request r;
+    struct disk_rows disk;
+    fixture_start(f);
+    request_make(&r, 1, 0);
+    share_attribute(&r);
+    request_send(f, &r);
+    assert_int_equal(request_wait(f, &r), OTO_OK);
+    assert_int_equal(r.ingest.result.shared_values, ROWS_A_REQUEST);
+    oto_engine_close(f->engine);
+    f->options.otlp.shared_values_max = 1;
+    fixture_start(f);
+    request_make(&r, 2, 0);
+    share_attribute(&r);
+    request_send(f, &r);
+    assert_int_equal(request_wait(f, &r), OTO_INVALID);
+    fixture_drain(f);
+    count_disk(f, &disk);
+    assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
+    assert_int_equal(disk.by_hour[2], 0);
+    fixture_free(f);
+}
+
 static void a_second_owner_is_refused(void **state)
 {
     (void)state;
@@ -503,6 +541,7 @@ int main(void)
         cmocka_unit_test(a_log_larger_than_a_flush_is_recovered_in_pieces),
         cmocka_unit_test(a_death_between_pieces_loses_and_doubles_nothing),
         cmocka_unit_test(an_unreadable_record_is_kept_aside),
+        cmocka_unit_test(a_record_past_a_later_limit_is_recovered),
         cmocka_unit_test(a_second_owner_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

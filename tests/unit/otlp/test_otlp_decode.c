@@ -562,6 +562,54 @@ static void attributes_of_what_an_item_holds_are_not_limited(void **state)
     segment_close(&s);
 }
 
+// Of a resource with two attributes: three rows, two of a scope with one; a row of none.
+static void shared_logs(void)
+{
+    message_begin();
+    open_(1);
+    open_(1), attribute(1, "a", "1"), attribute(1, "b", "1"), close_(1);
+    open_(2), open_(1), attribute(3, "x", "1"), close_(1);
+    open_(2), close_(1), open_(2), attribute(6, "own", "1"), close_(2);
+    open_(2), open_(2), close_(3);
+    open_(1), open_(2), open_(2), close_(3);
+}
+
+// Three points of a metric with two attributes and a resource with one; that of their own is not
+// shared.
+static void shared_points(void)
+{
+    message_begin();
+    open_(1), open_(1), attribute(1, "a", "1"), close_(1);
+    open_(2), open_(2), attribute(12, "m", "1"), attribute(12, "n", "1"), open_(5);
+    for (int i = 0; i < 3; i++)
+        open_(1), attribute(7, "s", "1"), close_(1);
+    close_(4);
+}
+
+static void what_rows_share_is_counted_for_each_and_limited(void **state)
+{
+    (void)state;
+    struct segment s;
+    segment_open(&s, NULL, 0);
+    for (int again = 0; again < 2; again++) {
+        shared_logs();
+        s.limits.shared_values_max = 7;
+        assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_INVALID);
+        assert_non_null(strstr(s.err.message, ": 8 of them, the limit of a request is 7;"));
+        assert_int_equal(s.builders[OTO_TABLE_LOGS].levels[0].count, 4 * again);
+        s.limits.shared_values_max = 8;
+        assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_OK);
+        assert_int_equal(s.result.shared_values, 2 * (2 + 1) + 2);
+        shared_points();
+        assert_int_equal(decode(&s, OTO_SIGNAL_METRICS, message()), OTO_INVALID);
+        s.limits.shared_values_max = 0;
+        assert_int_equal(decode(&s, OTO_SIGNAL_METRICS, message()), OTO_OK);
+        assert_int_equal(s.result.shared_values, 3 * (2 + 1));
+        check_builders(&s);
+    }
+    segment_close(&s);
+}
+
 // --- metrics ---
 
 static void every_field_of_points_is_kept(void **state)
@@ -736,6 +784,7 @@ int main(void)
         cmocka_unit_test(items_with_bad_ids_are_refused_alone),
         cmocka_unit_test(too_many_attributes_refuse_what_has_them),
         cmocka_unit_test(attributes_of_what_an_item_holds_are_not_limited),
+        cmocka_unit_test(what_rows_share_is_counted_for_each_and_limited),
         cmocka_unit_test(every_field_of_points_is_kept),
         cmocka_unit_test(series_ids_do_not_depend_on_the_order_of_attributes),
         cmocka_unit_test(a_nan_of_its_own_is_one_attribute_of_a_series),

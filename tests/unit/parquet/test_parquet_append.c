@@ -176,6 +176,93 @@ static void one_batch_gives_the_bytes_of_a_whole_write(void **state)
     oto_buffer_release(&whole);
 }
 
+// --- lists that many rows share ---
+
+static const struct oto_field shared = {
+    .name = "shared", .id = 10, .type = OTO_TYPE_MAP, .level = 1};
+static const struct oto_field *const shared_fields[] = {&id, &shared};
+static const struct oto_schema shared_schema = {
+    .name = "s", .fields = shared_fields, .field_count = 2, .level_count = 2};
+static const uint32_t shared_sizes[] = {1, 30, 0, 150};
+
+// Row i has the list i % 4.
+static void shared_make(struct table *t, uint32_t count)
+{
+    struct oto_builder *b = &t->builder;
+    oto_arena_init(&t->arena, &oto_allocator_heap, 1 << 16, SIZE_MAX);
+    assert_int_equal(oto_builder_init(b, &shared_schema, &t->arena, 1, 16, NULL), OTO_OK);
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t index;
+        int is_new;
+        assert_int_equal(oto_builder_entry(b, 1, oto_bytes(&i, sizeof i), 0, &index, &is_new), 0);
+        for (uint32_t k = 0; k < shared_sizes[i]; k++) {
+            append_text(b, &b->columns[1].children[0], "k", (int)k);
+            append_text(b, &b->columns[1].children[1], "v", (int)i);
+        }
+        assert_int_equal(oto_column_append_end(b, &b->columns[1]), OTO_OK);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(oto_builder_row(b, i % 4), OTO_OK);
+        assert_int_equal(oto_column_reserve(b, &b->columns[0], 1), OTO_OK);
+        oto_column_append_i64(&b->columns[0], i);
+    }
+    assert_int_equal(oto_builder_view(b, &oto_allocator_heap, &t->batch), OTO_OK);
+}
+
+// As many of the rows order[0..count) as have 100 values together, or one.
+static uint32_t rows_of_group(const uint32_t *order, uint32_t count)
+{
+    uint32_t values = 0, rows = 0;
+    for (; rows < count && rows < 20; rows++) {
+        values += shared_sizes[order[rows] % 4];
+        if (values > 100)
+            break;
+    }
+    return rows ? rows : 1;
+}
+
+static void row_groups_end_by_the_values_that_rows_share(void **state)
+{
+    (void)state;
+    enum { COUNT = 200 };
+    struct oto_parquet_options options = options_of(20);
+    struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
+    struct oto_parquet_result result;
+    struct oto_parquet_reader *reader;
+    struct oto_buffer file;
+    struct oto_sink sink = {to_buffer, &file};
+    struct oto_error err;
+    struct table t;
+    uint32_t order[COUNT], row = 0;
+    options.row_group_values = 100;
+    shared_make(&t, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++)
+        order[i] = i < 40 ? i : i < 120 ? 40 + (i - 40) * 37 % 80 : COUNT - 1 - (i - 120);
+    oto_buffer_init(&file, &oto_allocator_heap, 1 << 24);
+    assert_int_equal(oto_parquet_write(&t.batch, order, COUNT, &options, codec, &oto_allocator_heap,
+                                       &sink, &result, &err),
+                     OTO_OK);
+    struct oto_bytes bytes = oto_buffer_view(&file);
+    struct oto_source source = oto_source_of_bytes(&bytes);
+    assert_int_equal(oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, &err), 0);
+    const struct oto_parquet_metadata *m = oto_parquet_metadata_of(reader);
+    for (uint32_t g = 0; g < m->group_count; g++) {
+        uint32_t rows = rows_of_group(order + row, COUNT - row), entries = 0;
+        for (uint32_t i = row; i < row + rows; i++)
+            entries += shared_sizes[order[i] % 4] ? shared_sizes[order[i] % 4] : 1;
+        assert_int_equal(m->groups[g].row_count, rows);
+        assert_int_equal(m->groups[g].chunks[1].value_count, entries);
+        assert_int_equal(m->groups[g].chunks[2].value_count, entries);
+        row += rows;
+    }
+    assert_int_equal(row, COUNT);
+    assert_int_equal(result.row_group_count, m->group_count);
+    oto_parquet_close(reader);
+    table_release(&t);
+    oto_codec_free(codec);
+    oto_buffer_release(&file);
+}
+
 // Whoever wants one row reads a page of each column: of numbers, less than one of text may be.
 static void pages_of_numbers_are_small(void **state)
 {
@@ -251,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_all_batches_are_read_back),
         cmocka_unit_test(one_batch_gives_the_bytes_of_a_whole_write),
+        cmocka_unit_test(row_groups_end_by_the_values_that_rows_share),
         cmocka_unit_test(pages_of_numbers_are_small),
         cmocka_unit_test(a_file_without_rows_is_a_legal_one),
         cmocka_unit_test(a_sink_that_fails_ends_it),
