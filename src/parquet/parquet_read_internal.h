@@ -161,6 +161,9 @@ static inline int oto_parquet_is_dictionary(int32_t encoding)
 OTO_MUST_CHECK enum oto_status oto_parquet_footer_read(struct oto_parquet_reader *reader,
                                                        struct oto_error *err);
 
+// 1: by its type in the file the node is text, not merely bytes that may be.
+int oto_parquet_node_says_text(const struct oto_parquet_node *node);
+
 // Steps and streams (their number, their leaves) for reader->schema. OTO_INVALID, OTO_UNSUPPORTED,
 // OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status oto_parquet_match(struct oto_parquet_reader *reader,

@@ -184,11 +184,13 @@ static int is_all_zero(struct oto_bytes bytes)
     return 1;
 }
 
-// Hex or raw bytes; none, or a fixed text of zero bytes, is the empty id. is_empty in
-// window->lengths.
+// Hex, or raw bytes where the file does not say that they are text: sixteen digits may be an id of
+// 64 bits, for which there is no place. None, or a fixed text of zero bytes, is the empty id.
+// is_empty in window->lengths.
 static enum oto_status convert_ids(const struct run *run, uint32_t count)
 {
     size_t width = oto_field_width(run->target->field);
+    int may_be_raw = !oto_parquet_node_says_text(run->stream->node);
     for (uint32_t i = 0; i < count; i++) {
         struct oto_bytes value = run->window->bytes[i];
         uint8_t *to = run->window->raw + i * width;
@@ -197,7 +199,7 @@ static enum oto_status convert_ids(const struct run *run, uint32_t count)
         run->window->lengths[i] = is_empty;
         if (is_empty)
             continue;
-        if (value.size == width)
+        if (value.size == width && may_be_raw)
             memcpy(to, value.data, width);
         else if (!is_hex || oto_hex_decode(value, to) != OTO_OK)
             return oto_parquet_stream_failed(run->reader, run->stream, OTO_CORRUPT, run->err,

@@ -115,6 +115,11 @@ static int is_text(const struct oto_parquet_node *node)
                         node->physical == OTO_PARQUET_FIXED_LEN_BYTE_ARRAY);
 }
 
+int oto_parquet_node_says_text(const struct oto_parquet_node *node)
+{
+    return is_text(node) && (node->logical || node->converted != CONVERTED_NONE);
+}
+
 static int is_bytes(const struct oto_parquet_node *node)
 {
     return is_text(node) || (node->physical >= OTO_PARQUET_BYTE_ARRAY &&

@@ -140,8 +140,9 @@ void oto_parquet_leaf_path(const struct oto_parquet_metadata *metadata, uint32_t
 // without loss: any integer width or unsignedness that fits (checked value by value; unsigned
 // 64-bit numbers keep their bits, as the tables have them), timestamps in milliseconds,
 // microseconds, nanoseconds or INT96, strings from BYTE_ARRAY or FIXED_LEN_BYTE_ARRAY, ids from
-// these as hex or raw, required or optional, lists and maps in the three-level and legacy forms,
-// maps also as lists of two-field structs, lists of structs also as lists side by side
+// these as hex, or raw where they are not said to be text, required or optional, lists and maps in
+// the three-level and legacy forms, maps also as lists of two-field structs, lists of structs also
+// as lists side by side
 // ("Events.Name" and so on: ClickHouse's Nested). A null in a column that is not nullable comes as
 // empty. Where a time has a NanoOfMicro column in the table and none in the file, that gets the
 // nanoseconds past the microsecond (0 where the file has none, null where the time is null); else

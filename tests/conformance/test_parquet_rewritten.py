@@ -281,6 +281,17 @@ def test_values_that_do_not_fit_are_refused(table, tmp_path):
         assert "no id of 16 hex digits" in refused(path)
 
 
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_text_of_as_many_bytes_as_an_id_has_is_none(table, tmp_path, dictionary):
+    """Ids of traces were 64 bits once: 16 digits are not 16 bytes."""
+    path = tmp_path / "a.parquet"
+    for name, text in (("TraceId", "00f067aa0ba902b7"), ("SpanId", "0ba902b7")):
+        index = table.schema.get_field_index(name)
+        short = pyarrow.array([text if i == 9 else "" for i in range(ROWS)])
+        pyarrow.parquet.write_table(table.set_column(index, name, short), path, use_dictionary=dictionary)
+        assert f"{len(text)} bytes that are no id of {2 * len(text)} hex digits" in refused(path)
+
+
 def test_brotli_is_refused_by_name(table, tmp_path):
     path = tmp_path / "a.parquet"
     pyarrow.parquet.write_table(table, path, compression="brotli")
