@@ -321,10 +321,7 @@ static int run(int argc, char **argv, char **environment)
     if (values.endpoint && !set_url(values.endpoint, &connection))
         return wrong_use("--endpoint: http://HOST:PORT or https://HOST:PORT is expected");
     print_filled(&connection, client->text);
-    if (fflush(stdout) == 0)
-        return 0;
-    (void)fputs("otolith: standard output cannot be written\n", stderr);
-    return 1;
+    return oto_options_end_output();
 }
 
 const struct oto_command oto_command_connect = {

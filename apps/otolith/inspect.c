@@ -36,6 +36,8 @@ static void print_failure(void *state, const char *path, const struct oto_error 
 static int inspect(const struct oto_inspect_options *wanted, char **paths, int count)
 {
     struct failures failures = {0};
+    struct oto_error end;
+    oto_error_init(&end);
     struct oto_inspection *inspection = oto_inspection_new(wanted);
     enum oto_status status = inspection ? OTO_OK : OTO_NO_MEMORY;
     for (int i = 0; i < count && status >= 0; i++) {
@@ -48,16 +50,15 @@ static int inspect(const struct oto_inspect_options *wanted, char **paths, int c
         }
     }
     if (status >= 0)
-        status = oto_inspection_finish(inspection);
+        status = oto_inspection_finish(inspection, &end);
     if (status < 0) {
-        (void)fprintf(stderr, "otolith: %s\n", oto_status_name(status));
+        (void)fprintf(stderr, "otolith: %s\n",
+                      status == end.status ? end.message : oto_status_name(status));
         failures.count++;
     } else {
         struct oto_bytes text = oto_inspection_text(inspection);
-        if (fwrite(text.data, 1, text.size, stdout) != text.size || fflush(stdout) != 0) {
-            (void)fprintf(stderr, "otolith: standard output cannot be written\n");
-            failures.count++;
-        }
+        (void)fwrite(text.data, 1, text.size, stdout);
+        failures.count += oto_options_end_output();
     }
     oto_inspection_free(inspection);
     return failures.count > 0;

@@ -19,13 +19,12 @@ const char *oto_command_running(void)
 
 static int print_text(enum oto_status status, struct oto_buffer *text)
 {
-    int failed = status < 0 || fwrite(text->data, 1, text->size, stdout) != text->size ||
-                 fflush(stdout) != 0;
-    if (failed)
-        (void)fprintf(stderr, "otolith: %s\n",
-                      status < 0 ? oto_status_name(status) : "standard output cannot be written");
+    if (status == OTO_OK)
+        (void)fwrite(text->data, 1, text->size, stdout);
+    else
+        (void)fprintf(stderr, "otolith: %s\n", oto_status_name(status));
     oto_buffer_release(text);
-    return failed;
+    return status == OTO_OK ? oto_options_end_output() : 1;
 }
 
 static int unknown_command(const char *name)
@@ -89,7 +88,7 @@ static int run_version(int argc, char **argv, char **environment)
     if (status >= 0)
         return status;
     (void)printf("otolith %s\n", OTO_VERSION);
-    return 0;
+    return oto_options_end_output();
 }
 
 const struct oto_command oto_command_help = {

@@ -3,7 +3,9 @@
 
 #include "api/config.h"
 #include "base/text.h"
+#include "os/process.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -316,6 +318,15 @@ static int wants_help(int argc, char **argv)
     return 0;
 }
 
+// SQL that begins with a comment: no option has a blank behind its dashes or a line's end in its
+// name.
+static int is_comment(const struct oto_command *command, const char *argument)
+{
+    const char *name = argument + 2;
+    return command->argument == OTO_ARGUMENT_TEXT && strncmp(argument, "--", 2) == 0 &&
+           (*name == ' ' || *name == '\t' || name[strcspn(name, "=\n")] == '\n');
+}
+
 enum oto_status oto_options_parse(const struct oto_command *command, int argc, char **argv,
                                   void *values, int *ret_count, int *ret_help,
                                   struct oto_error *err)
@@ -328,7 +339,7 @@ enum oto_status oto_options_parse(const struct oto_command *command, int argc, c
     int is_plain = 0;
     for (; p.at < argc; p.at++) {
         const char *argument = argv[p.at];
-        if (is_plain || argument[0] != '-' || argument[1] == 0)
+        if (is_plain || argument[0] != '-' || argument[1] == 0 || is_comment(command, argument))
             OTO_TRY(parse_argument(&p));
         else if (strcmp(argument, "--") == 0)
             is_plain = 1;
@@ -341,16 +352,33 @@ enum oto_status oto_options_parse(const struct oto_command *command, int argc, c
     return OTO_OK;
 }
 
+void oto_options_complain_output(int error)
+{
+    if (error == EPIPE)
+        oto_broken_pipe_raise();
+    (void)fputs("otolith: standard output cannot be written\n", stderr);
+}
+
+int oto_options_end_output(void)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    oto_options_complain_output(errno);
+    return 1;
+}
+
 static int print_help(const struct oto_command *command)
 {
     struct oto_buffer text;
     oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
-    int status = oto_options_write_help(command, &text) == OTO_OK &&
-                         fwrite(text.data, 1, text.size, stdout) == text.size
-                     ? 0
-                     : 1;
+    enum oto_status status = oto_options_write_help(command, &text);
+    if (status == OTO_OK)
+        (void)fwrite(text.data, 1, text.size, stdout);
+    else
+        (void)fprintf(stderr, "otolith: %s\n", oto_status_name(status));
     oto_buffer_release(&text);
-    return status;
+    return status == OTO_OK ? oto_options_end_output() : 1;
 }
 
 int oto_options_start(const struct oto_command *command, int argc, char **argv, void *values,

@@ -110,6 +110,12 @@ OTO_MUST_CHECK enum oto_status oto_options_parse(const struct oto_command *comma
 OTO_MUST_CHECK int oto_options_start(const struct oto_command *command, int argc, char **argv,
                                      void *values, int *ret_count);
 
+// What every command that printed ends with: 0; 1 when standard output did not take all of it,
+// which is said then. A reader that went away ends the process without a word, as everywhere.
+OTO_MUST_CHECK int oto_options_end_output(void);
+// The same for what failed to be written already, with its errno.
+void oto_options_complain_output(int error);
+
 // "2026-01-02", "2026-01-02T03:04:05.678Z" (or +01:00), "now", "-15m", "-7d". OTO_INVALID.
 // Ownership: ret_time borrows the text.
 OTO_MUST_CHECK enum oto_status oto_options_parse_time(const char *text,

@@ -2,6 +2,7 @@
 #include "ask.h"
 #include "options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,26 +79,42 @@ static void print_error(const struct oto_buffer *sql, const struct oto_error *er
 
 // --- the command ---
 
-static enum oto_status print_piece(void *is_broken, struct oto_bytes bytes)
+struct printed {
+    int is_broken, error; // error: the errno of that
+};
+
+static enum oto_status print_piece(void *state, struct oto_bytes bytes)
 {
-    *(int *)is_broken |= fwrite(bytes.data, 1, bytes.size, stdout) != bytes.size;
-    return *(int *)is_broken ? OTO_IO : OTO_OK;
+    struct printed *printed = state;
+    if (!printed->is_broken && fwrite(bytes.data, 1, bytes.size, stdout) != bytes.size)
+        *printed = (struct printed){1, errno};
+    return printed->is_broken ? OTO_IO : OTO_OK;
 }
 
-static enum oto_status answer(const struct values *values, struct oto_bytes sql,
-                              struct oto_error *err)
+static enum oto_status ask(const struct values *values, struct oto_bytes sql,
+                           struct printed *printed, struct oto_error *err)
 {
     enum oto_query_format format = OTO_QUERY_TABLE;
     struct oto_ask *ask = NULL;
-    int is_broken = 0;
     if (values->format)
         OTO_TRY(oto_query_format_from_name(values->format, &format));
     OTO_TRY(oto_ask_open(oto_ask_folder(values->data), &ask, err));
-    enum oto_status status = oto_ask_run(ask, sql, format, print_piece, &is_broken, err);
-    if (is_broken || (status == OTO_OK && fflush(stdout) != 0))
-        status = oto_error_set(err, OTO_IO, "standard output cannot be written");
+    enum oto_status status = oto_ask_run(ask, sql, format, print_piece, printed, err);
     oto_ask_close(ask);
     return status;
+}
+
+static int answer(const struct values *values, const struct oto_buffer *sql, struct oto_error *err)
+{
+    struct printed printed = {0};
+    enum oto_status status = ask(values, oto_buffer_view(sql), &printed, err);
+    if (printed.is_broken)
+        oto_options_complain_output(printed.error);
+    else if (status < 0)
+        print_error(sql, err);
+    else
+        return oto_options_end_output();
+    return 1;
 }
 
 static int run(int argc, char **argv, char **environment)
@@ -111,14 +128,11 @@ static int run(int argc, char **argv, char **environment)
         return status;
     oto_error_init(&err);
     oto_buffer_init(&sql, &oto_allocator_heap, SQL_MAX);
-    status = 0;
     if (read_sql(&sql, count, argv, &err) < 0) {
         (void)fprintf(stderr, "otolith: %s\n", err.message);
         status = 2;
-    } else if (answer(&values, oto_buffer_view(&sql), &err) < 0) {
-        print_error(&sql, &err);
-        status = 1;
-    }
+    } else
+        status = answer(&values, &sql, &err);
     oto_buffer_release(&sql);
     return status;
 }

@@ -39,7 +39,9 @@ static enum oto_status load_flags(struct oto_config *config, int count, char **s
 static enum oto_status load(struct oto_config *config, const char *path, int count, char **settings,
                             char **environment, struct oto_error *err)
 {
-    path = path ? path : getenv("OTOLITH_CONFIG");
+    const char *named = getenv("OTOLITH_CONFIG");
+    if (!path && named && *named)
+        path = named;
     OTO_TRY(oto_config_init(config, err));
     if (path)
         OTO_TRY(oto_config_load_file(config, path, err));
@@ -151,7 +153,7 @@ const struct oto_command oto_command_serve = {
 
 // --- check-config ---
 
-static void print_effective(const struct oto_config *config)
+static int print_effective(const struct oto_config *config)
 {
     static const char *const sources[] = {"default", "file", "environment", "flag"};
     for (size_t i = 0; i < oto_config_key_count; i++) {
@@ -162,16 +164,18 @@ static void print_effective(const struct oto_config *config)
                          (const char *)text.data, sources[config->source[i]]);
         oto_buffer_release(&text);
     }
+    return oto_options_end_output();
 }
 
 static int print_markdown(void)
 {
     struct oto_buffer text;
     oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
-    int failed = oto_config_write_markdown(&text) < 0 ||
-                 fwrite(text.data, 1, text.size, stdout) != text.size;
+    enum oto_status status = oto_config_write_markdown(&text);
+    if (status == OTO_OK)
+        (void)fwrite(text.data, 1, text.size, stdout);
     oto_buffer_release(&text);
-    return failed;
+    return status == OTO_OK ? oto_options_end_output() : 1;
 }
 
 static int check_file(const char *path)
@@ -186,7 +190,7 @@ static int check_file(const char *path)
         oto_error_context(&err, "%s", path);
         status = fail(&err, 1);
     } else
-        print_effective(&config);
+        status = print_effective(&config);
     oto_config_release(&config);
     return status;
 }

@@ -132,11 +132,7 @@ static int finish(struct output *o, enum oto_status status, const struct oto_ver
     } else {
         print_sum(result);
     }
-    if (fflush(stdout) != 0) {
-        (void)fprintf(stderr, "otolith: standard output cannot be written\n");
-        return 1;
-    }
-    return result->problems > 0;
+    return oto_options_end_output() || result->problems > 0;
 }
 
 static int run(int argc, char **argv, char **environment)

@@ -2,6 +2,7 @@
 #include "inspect/inspect_internal.h"
 #include "os/file.h"
 #include "os/file_list.h"
+#include "os/process.h"
 #include "os/stream.h"
 
 #include <stdio.h>
@@ -86,13 +87,17 @@ static enum oto_status look_at(struct oto_inspection *inspection, const char *pa
                                struct oto_error *err)
 {
     uint8_t magic[8];
-    OTO_TRY(read_magic(path, magic, err));
+    char behind_links[OTO_INSPECT_PATH_MAX];
+    struct oto_inspected file = {.name = path, .path = path};
+    if (oto_path_absolute(path, behind_links, sizeof behind_links, NULL) == OTO_OK)
+        file.path = behind_links;
+    OTO_TRY(read_magic(file.path, magic, err));
     if (memcmp(magic, "OTOWAL\r\n", 8) == 0)
-        return oto_inspect_segment(inspection, path, err);
+        return oto_inspect_segment(inspection, &file, err);
     if (memcmp(magic, "OTOCKP\r\n", 8) == 0)
-        return oto_inspect_checkpoint(inspection, path, err);
+        return oto_inspect_checkpoint(inspection, &file, err);
     if (memcmp(magic, "PAR1", 4) == 0)
-        return oto_inspect_parquet(inspection, path, err);
+        return oto_inspect_parquet(inspection, &file, err);
     return oto_error_set(err, OTO_INVALID, "neither a Parquet file nor a log segment");
 }
 
@@ -168,9 +173,11 @@ static void write_totals_json(struct oto_inspection *inspection)
     oto_json_object_end(w);
 }
 
-enum oto_status oto_inspection_finish(struct oto_inspection *inspection)
+enum oto_status oto_inspection_finish(struct oto_inspection *inspection, struct oto_error *err)
 {
     char size[OTO_TEXT_NUMBER_MAX], rows[OTO_TEXT_NUMBER_MAX];
+    if (inspection->options.column && inspection->parquet_files && !inspection->has_column)
+        return oto_error_set(err, OTO_NOT_FOUND, "no such column: %s", inspection->options.column);
     if (inspection->options.json) {
         write_totals_json(inspection);
         oto_inspect_put(inspection, "\n");

@@ -20,14 +20,16 @@ struct oto_inspection *oto_inspection_new(const struct oto_inspect_options *opti
 void oto_inspection_free(struct oto_inspection *inspection);
 
 // Looks at a file, or at all Parquet files and log segments below a folder, in the order of their
-// names. A file that cannot be read is passed to `failed` and the others go on. OTO_NOT_FOUND: no
-// such path, or nothing in the folder. OTO_NO_MEMORY.
+// names; path itself may be a link. A file that cannot be read is passed to `failed` and the others
+// go on. OTO_NOT_FOUND: no such path, or nothing in the folder. OTO_NO_MEMORY.
 OTO_MUST_CHECK enum oto_status
 oto_inspection_add(struct oto_inspection *inspection, const char *path,
                    void (*failed)(void *state, const char *path, const struct oto_error *err),
                    void *state, struct oto_error *err);
-// Sums over all files, where there are several. OTO_NO_MEMORY.
-OTO_MUST_CHECK enum oto_status oto_inspection_finish(struct oto_inspection *inspection);
+// Sums over all files, where there are several. OTO_NO_MEMORY; OTO_NOT_FOUND: no Parquet file had
+// the column that was asked for.
+OTO_MUST_CHECK enum oto_status oto_inspection_finish(struct oto_inspection *inspection,
+                                                     struct oto_error *err);
 // The text or document. Ownership: returns view, until the next call.
 struct oto_bytes oto_inspection_text(const struct oto_inspection *inspection);
 

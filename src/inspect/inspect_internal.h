@@ -30,6 +30,12 @@ struct oto_inspection {
     struct oto_codec *codec;
     struct oto_buffer totals; // struct oto_column_sum
     uint64_t parquet_files, segment_files, file_bytes, rows, records, damages;
+    int has_column; // one of the Parquet files has options.column
+};
+
+struct oto_inspected {
+    const char *name; // as it was given: what is shown
+    const char *path; // to open: no link
 };
 
 // Text; errors stay in the writer's status, as the JSON writer's do.
@@ -37,11 +43,14 @@ void oto_inspect_put(struct oto_inspection *inspection, const char *format, ...)
 void oto_inspect_name(struct oto_inspection *inspection, const char *name); // of a JSON value
 
 OTO_MUST_CHECK enum oto_status oto_inspect_parquet(struct oto_inspection *inspection,
-                                                   const char *path, struct oto_error *err);
+                                                   const struct oto_inspected *file,
+                                                   struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_inspect_segment(struct oto_inspection *inspection,
-                                                   const char *path, struct oto_error *err);
+                                                   const struct oto_inspected *file,
+                                                   struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_inspect_checkpoint(struct oto_inspection *inspection,
-                                                      const char *path, struct oto_error *err);
+                                                      const struct oto_inspected *file,
+                                                      struct oto_error *err);
 // The table of columns: text.
 void oto_inspect_columns(struct oto_inspection *inspection,
                          const struct oto_parquet_metadata *metadata,

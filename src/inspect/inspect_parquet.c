@@ -523,6 +523,8 @@ static enum oto_status show(struct view *v, const char *path)
     struct oto_column_sum *sums = calloc(count + 1, sizeof *sums);
     if (!sums)
         return oto_error_set(v->err, OTO_NO_MEMORY, "no memory for its columns");
+    for (uint32_t leaf = 0; leaf < count; leaf++)
+        v->inspection->has_column |= is_wanted(v, leaf);
     enum oto_status status = add_groups(v, 0, v->metadata->group_count, sums);
     if (status >= 0 && v->inspection->options.json) {
         status = write_json(v, path);
@@ -535,18 +537,18 @@ static enum oto_status show(struct view *v, const char *path)
     return status;
 }
 
-enum oto_status oto_inspect_parquet(struct oto_inspection *inspection, const char *path,
-                                    struct oto_error *err)
+enum oto_status oto_inspect_parquet(struct oto_inspection *inspection,
+                                    const struct oto_inspected *inspected, struct oto_error *err)
 {
     struct oto_file_source file;
     struct view v = {.inspection = inspection, .w = &inspection->json, .err = err};
-    OTO_TRY(oto_file_source_open(&file, path, err));
+    OTO_TRY(oto_file_source_open(&file, inspected->path, err));
     enum oto_status status = oto_parquet_open(&file.source, NULL, inspection->codec,
                                               &oto_allocator_heap, &v.reader, err);
     if (status >= 0) {
         v.metadata = oto_parquet_metadata_of(v.reader);
         v.file_bytes = file.source.size_bytes;
-        status = show(&v, path);
+        status = show(&v, inspected->name);
     }
     oto_parquet_close(v.reader);
     oto_file_source_close(&file);

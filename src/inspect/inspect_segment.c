@@ -157,24 +157,24 @@ static void put_summary(struct view *v, const char *path, const struct oto_segme
                         scan->damage_count);
 }
 
-enum oto_status oto_inspect_segment(struct oto_inspection *inspection, const char *path,
-                                    struct oto_error *err)
+enum oto_status oto_inspect_segment(struct oto_inspection *inspection,
+                                    const struct oto_inspected *file, struct oto_error *err)
 {
     struct view v = {.inspection = inspection, .w = &inspection->json};
     struct oto_segment_scan scan;
     oto_text_table_init(&v.table, ">offset|>record|signal|>payload|received");
     if (inspection->options.json) {
         oto_json_object_begin(v.w);
-        write_text(&v, "path", path);
+        write_text(&v, "path", file->name);
         write_text(&v, "kind", "log segment");
         oto_inspect_name(inspection, "records");
         oto_json_array_begin(v.w);
     }
-    enum oto_status status = oto_segment_scan(path, UINT64_MAX, see_record, &v, &scan, err);
+    enum oto_status status = oto_segment_scan(file->path, UINT64_MAX, see_record, &v, &scan, err);
     if (status >= 0 && inspection->options.json) {
         write_end_json(&v, &scan);
     } else if (status >= 0) {
-        put_summary(&v, path, &scan);
+        put_summary(&v, file->name, &scan);
         if (!inspection->options.records)
             v.table.cell_count = 0;
         status = oto_text_table_finish(&v.table, 2, &inspection->output);
@@ -188,29 +188,29 @@ enum oto_status oto_inspect_segment(struct oto_inspection *inspection, const cha
     return v.w->status;
 }
 
-enum oto_status oto_inspect_checkpoint(struct oto_inspection *inspection, const char *path,
-                                       struct oto_error *err)
+enum oto_status oto_inspect_checkpoint(struct oto_inspection *inspection,
+                                       const struct oto_inspected *inspected, struct oto_error *err)
 {
     struct view v = {.inspection = inspection, .w = &inspection->json};
     struct oto_file file;
     struct oto_wal_marks marks;
     uint8_t bytes[OTO_WAL_CHECKPOINT_BYTES];
     size_t got = 0;
-    OTO_TRY(oto_file_open(&file, path, OTO_FILE_READ, err));
+    OTO_TRY(oto_file_open(&file, inspected->path, OTO_FILE_READ, err));
     enum oto_status status = oto_file_read_at(&file, 0, bytes, sizeof bytes, &got, err);
     oto_file_close(&file, NULL);
     OTO_TRY(status);
     OTO_TRY(oto_wal_checkpoint_decode(oto_bytes(bytes, got), &marks, err));
     if (inspection->options.json) {
         oto_json_object_begin(v.w);
-        write_text(&v, "path", path);
+        write_text(&v, "path", inspected->name);
         write_text(&v, "kind", "log checkpoint");
         write_u64(&v, "flushed", marks.flushed_seq);
         write_u64(&v, "cut", marks.cut_seq);
         oto_json_object_end(v.w);
     } else {
         oto_inspect_put(inspection, "%s\n  log checkpoint: files hold the records up to %" PRIu64,
-                        path, marks.flushed_seq);
+                        inspected->name, marks.flushed_seq);
         if (marks.cut_seq > marks.flushed_seq)
             oto_inspect_put(inspection, "; a flush up to %" PRIu64 " was begun", marks.cut_seq);
         oto_inspect_put(inspection, "\n\n");

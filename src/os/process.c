@@ -80,6 +80,11 @@ enum oto_status oto_standard_streams_hold(struct oto_error *err)
     return OTO_OK;
 }
 
+void oto_broken_pipe_raise(void)
+{
+    (void)raise(SIGPIPE);
+}
+
 void oto_memory_tune(void)
 {
     mallopt(M_ARENA_MAX, 2);

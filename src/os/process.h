@@ -22,6 +22,10 @@ void oto_signals_install(void (*handler)(int signal));
 // else is opened.
 OTO_MUST_CHECK enum oto_status oto_standard_streams_hold(struct oto_error *err);
 
+// Does what writing to a pipe without a reader did, had it not been on a thread with signals
+// blocked: ends the process, unless SIGPIPE is ignored.
+void oto_broken_pipe_raise(void);
+
 // Keeps the C library's heap small: few arenas, memory given back early.
 void oto_memory_tune(void);
 

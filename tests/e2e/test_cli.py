@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 
@@ -154,6 +155,44 @@ def test_a_closed_input_is_not_an_empty_one(tmp_path):
     assert done.returncode == 1 and "standard input" in done.stderr and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("closing", [">/dev/full", ">&-"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["version"],
+        ["--version"],
+        ["help"],
+        ["help", "query"],
+        ["query", "--help"],
+        ["man"],
+        ["completions", "bash"],
+        ["check-config", os.devnull],
+        ["check-config", "--markdown"],
+        ["connect", "go", "--endpoint", "http://localhost:4317"],
+    ],
+)
+def test_what_cannot_be_printed_is_a_failure(args, closing):
+    done = run_closed(closing, *args)
+    assert (done.returncode, done.stderr) == (1, "otolith: standard output cannot be written\n")
+
+
+def test_an_answer_that_cannot_be_printed_is_a_failure(archive):
+    for args in (["query", "SELECT 42"], ["verify"], ["verify", "--json"]):
+        done = run_closed(">/dev/full", *args, "--data", archive)
+        assert (done.returncode, done.stderr) == (1, "otolith: standard output cannot be written\n")
+
+
+def test_a_reader_that_goes_away_ends_the_answer_without_a_word(archive):
+    query = [binary(), "query", "--data", archive, "--format", "ndjson", "SELECT * FROM range(1000000)"]
+    plainly = ["env", "--default-signal=PIPE"]  # which a library of the tests may have blocked
+    process = subprocess.Popen(
+        [*plainly, *query], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=plain_environment()
+    )
+    assert process.stdout.readline() == b'{"range":0}\n'
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait(60) == -signal.SIGPIPE
+
+
 # A data folder of another user
 
 
@@ -204,6 +243,19 @@ def test_files_that_may_only_be_read_are_refused_with_advice(archive, read_only)
     assert done.returncode == 1 and done.stdout == ""
     assert f"no server runs on {archive}" in done.stderr and "be its owner, or take a copy" in done.stderr
     assert "lock: Permission denied" in done.stderr
+
+
+def test_an_empty_name_of_a_file_of_settings_is_none(tmp_path):
+    environment = plain_environment(OTOLITH_CONFIG="")
+    args = [binary(), "serve", "--data", tmp_path / "data", "--listen", "nowhere"]
+    done = subprocess.run(args, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert done.returncode == 2 and "nowhere: the port is missing" in done.stderr
+
+
+@pytest.mark.parametrize("sql", ["-- hello\nSELECT 42 AS a", "--hello\nSELECT 42 AS a", "--\nSELECT 42 AS a"])
+def test_sql_may_begin_with_a_comment(archive, sql):
+    done = run("query", "--data", archive, "--format", "csv", sql)
+    assert (done.returncode, done.stdout) == (0, "a\n42\n"), done.stderr
 
 
 # Man page

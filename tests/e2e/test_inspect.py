@@ -230,6 +230,27 @@ def test_inspect_says_what_it_cannot_read(otolith_binary, whole, tmp_path):
     assert run(otolith_binary, "inspect").returncode == 2
 
 
+def test_inspect_follows_the_link_it_is_given(otolith_binary, whole, tmp_path):
+    for number, file in enumerate([one_file(whole, "logs"), next(whole.glob("wal/*/*.wal")), next(whole.glob("wal/*/checkpoint"))]):
+        link = tmp_path / str(number)
+        link.symlink_to(file)
+        done = run(otolith_binary, "inspect", link)
+        assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith(str(link))
+        assert done.stdout.replace(str(link), str(file)) == run(otolith_binary, "inspect", file).stdout
+    (tmp_path / "folder").symlink_to(whole / "logs")
+    assert run(otolith_binary, "inspect", tmp_path / "folder").returncode == 0
+
+
+def test_inspect_says_that_there_is_no_such_column(otolith_binary, whole):
+    for more in ([], ["--json"]):
+        done = run(otolith_binary, "inspect", "--column", "Nope", *more, whole)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", "otolith: no such column: Nope\n")
+    # Of one table only; a column with others below it; beside a log.
+    for column in ("SeverityNumber", "Events"):
+        assert run(otolith_binary, "inspect", "--column", column, whole).returncode == 0
+    assert run(otolith_binary, "inspect", "--column", "Nope", whole / "wal").returncode == 0
+
+
 # --- verify ---
 
 
