@@ -10,6 +10,7 @@
 #define ROWS_AT_ONCE 8192u
 #define ARENA_BYTES_MAX ((size_t)2 << 30)
 #define CHECKSUM_DIGITS 8u
+#define TAIL_BYTES 8u // behind the metadata
 #define HOUR_US INT64_C(3600000000)
 
 // A file being checked.
@@ -22,7 +23,65 @@ struct check {
     uint32_t group, leaf; // at work
     uint32_t wrong;       // problems of this file
     int64_t time_min_us, time_max_us;
+    const struct oto_parquet_pair *checksum; // of what no page's covers; NULL: it has none
+    uint64_t summed;                         // bytes of the file up to which it is known,
+    uint32_t crc;                            // and what it is
+    int is_scattered;                        // pages do not follow each other as their columns do
+    struct oto_error *page_err;
 };
+
+static const struct oto_parquet_pair *find_pair(const struct check *c, const char *key)
+{
+    for (uint32_t i = 0; i < c->metadata->pair_count; i++)
+        if (oto_bytes_equal_text(c->metadata->pairs[i].key, key))
+            return &c->metadata->pairs[i];
+    return NULL;
+}
+
+// --- what is in no page ---
+
+// Adds bytes of the file to a checksum.
+static enum oto_status add_bytes(const struct check *c, uint64_t offset, uint64_t size,
+                                 uint32_t *crc, struct oto_error *err)
+{
+    uint8_t piece[16384];
+    if (offset > c->source.source.size_bytes || size > c->source.source.size_bytes - offset)
+        return oto_error_at(err, OTO_CORRUPT, offset, "the metadata points past the file's end");
+    while (size) {
+        size_t some = size < sizeof piece ? (size_t)size : sizeof piece;
+        OTO_TRY(c->source.source.read(c->source.source.state, offset, piece, some, err));
+        *crc = oto_crc32c(*crc, piece, some);
+        offset += some;
+        size -= some;
+    }
+    return OTO_OK;
+}
+
+// Adds all from where the last page ended.
+static enum oto_status add_until(struct check *c, uint64_t offset, struct oto_error *err)
+{
+    if (offset < c->summed) {
+        c->is_scattered = 1;
+        return OTO_OK;
+    }
+    OTO_TRY(add_bytes(c, c->summed, offset - c->summed, &c->crc, err));
+    c->summed = offset;
+    return OTO_OK;
+}
+
+static enum oto_status add_footer(const struct check *c, const struct oto_parquet_pair *pair,
+                                  uint32_t *crc)
+{
+    static const uint8_t zeros[CHECKSUM_DIGITS] = {'0', '0', '0', '0', '0', '0', '0', '0'};
+    struct oto_bytes footer = c->metadata->footer;
+    if (pair->value.size != CHECKSUM_DIGITS)
+        return OTO_CORRUPT;
+    size_t digits = (size_t)(pair->value.data - footer.data), end = digits + CHECKSUM_DIGITS;
+    *crc = oto_crc32c(*crc, footer.data, digits);
+    *crc = oto_crc32c(*crc, zeros, sizeof zeros);
+    *crc = oto_crc32c(*crc, footer.data + end, footer.size - end);
+    return OTO_OK;
+}
 
 // What the reader found is a problem of the file; what the machine could not do is a failure.
 static enum oto_status judge(struct check *c, enum oto_status status, const struct oto_error *err)
@@ -43,6 +102,10 @@ static enum oto_status see_page(void *state, const struct oto_parquet_page_info 
     struct check *c = state;
     char column[OTO_PARQUET_TEXT_MAX];
     c->v->result->pages++;
+    if (c->checksum && page->has_crc) {
+        OTO_TRY(add_until(c, page->offset + page->header_bytes, c->page_err));
+        c->summed += page->compressed_bytes;
+    }
     if (page->crc_right)
         return OTO_OK;
     oto_parquet_leaf_path(c->metadata, c->leaf, column, sizeof column);
@@ -63,6 +126,7 @@ static void progress(struct check *c, uint64_t bytes)
 static enum oto_status check_pages(struct check *c)
 {
     struct oto_error err;
+    c->page_err = &err;
     for (c->group = 0; c->group < c->metadata->group_count; c->group++) {
         for (c->leaf = 0; c->leaf < c->metadata->leaf_count; c->leaf++) {
             struct oto_parquet_bloom_info bloom;
@@ -77,26 +141,7 @@ static enum oto_status check_pages(struct check *c)
     return OTO_OK;
 }
 
-// --- what is in no page ---
-
-// Adds bytes of the file to the checksum.
-static enum oto_status add_bytes(struct check *c, uint64_t offset, uint64_t size, uint32_t *crc,
-                                 struct oto_error *err)
-{
-    uint8_t piece[16384];
-    if (offset > c->source.source.size_bytes || size > c->source.source.size_bytes - offset)
-        return oto_error_at(err, OTO_CORRUPT, offset, "the metadata points past the file's end");
-    while (size) {
-        size_t some = size < sizeof piece ? (size_t)size : sizeof piece;
-        OTO_TRY(c->source.source.read(c->source.source.state, offset, piece, some, err));
-        *crc = oto_crc32c(*crc, piece, some);
-        offset += some;
-        size -= some;
-    }
-    return OTO_OK;
-}
-
-static enum oto_status add_unpaged(struct check *c, uint32_t *crc, struct oto_error *err)
+static enum oto_status add_unpaged(const struct check *c, uint32_t *crc, struct oto_error *err)
 {
     const struct oto_parquet_metadata *m = c->metadata;
     for (int part = 0; part < 3; part++)
@@ -115,46 +160,59 @@ static enum oto_status add_unpaged(struct check *c, uint32_t *crc, struct oto_er
     return OTO_OK;
 }
 
-// The digits in the metadata: behind the key, and two bytes of Thrift. 0: not there.
-static size_t find_digits(struct oto_bytes footer)
+// What older files have the checksum of.
+static enum oto_status sum_old(const struct check *c, const struct oto_parquet_pair *pair,
+                               uint32_t *ret_crc, struct oto_error *err)
 {
-    static const char key[] = OTO_PARQUET_CHECKSUM_KEY;
-    size_t size = sizeof key - 1;
-    for (size_t at = 0; at + size + 2 + CHECKSUM_DIGITS <= footer.size; at++)
-        if (memcmp(footer.data + at, key, size) == 0)
-            return at + size + 2;
-    return 0;
+    *ret_crc = 0;
+    OTO_TRY(add_unpaged(c, ret_crc, err));
+    return add_footer(c, pair, ret_crc);
 }
 
-static enum oto_status check_metadata(struct check *c, struct oto_buffer *footer,
-                                      struct oto_error *err)
+static enum oto_status sum(struct check *c, uint32_t *ret_crc, struct oto_error *err)
 {
-    uint64_t size = c->metadata->footer_bytes - 8;
+    uint64_t size = c->source.source.size_bytes;
+    OTO_TRY(add_until(c, size - c->metadata->footer_bytes, err));
+    *ret_crc = c->crc;
+    OTO_TRY(c->is_scattered ? OTO_CORRUPT : add_footer(c, c->checksum, ret_crc));
+    return add_bytes(c, size - TAIL_BYTES, TAIL_BYTES, ret_crc, err);
+}
+
+static int is_made_by_us(const struct check *c)
+{
+    static const char ours[] = "otolith version ";
+    struct oto_bytes by = c->metadata->created_by;
+    return by.size >= sizeof ours - 1 && memcmp(by.data, ours, sizeof ours - 1) == 0;
+}
+
+// After the pages. Ours by name, by who made it or by its flush: each may be damaged. What others
+// made of a file of ours has its keys, too, under another name most likely.
+static enum oto_status check_checksum(struct check *c, struct oto_error *err)
+{
+    const struct oto_parquet_pair *old = find_pair(c, OTO_PARQUET_OLD_CHECKSUM_KEY);
+    const struct oto_parquet_pair *pair = c->checksum ? c->checksum : old;
+    uint64_t begin = c->source.source.size_bytes - c->metadata->footer_bytes;
+    int is_ours = is_made_by_us(c) || c->file->is_ours;
     uint32_t crc = 0;
     uint8_t said[4];
-    if (oto_buffer_reserve(footer, (size_t)size + 1) < 0)
-        return oto_error_set(err, OTO_NO_MEMORY, "no memory for its metadata");
-    uint64_t begin = c->source.source.size_bytes - c->metadata->footer_bytes;
-    OTO_TRY(c->source.source.read(c->source.source.state, begin, footer->data, (size_t)size, err));
-    footer->size = (size_t)size;
-    struct oto_hash128 hash = oto_hash128(footer->data, footer->size);
-    c->file->footer_hash_low = hash.low;
-    c->file->footer_hash_high = hash.high;
-    size_t digits = find_digits(oto_buffer_view(footer));
-    // Files of others, and of ours before there was one, have none; copies by others a wrong one.
-    static const char ours[] = "otolith version ";
-    if (!digits || c->metadata->created_by.size < sizeof ours - 1 ||
-        memcmp(c->metadata->created_by.data, ours, sizeof ours - 1) != 0)
+    if (!pair) {
+        if (is_ours || find_pair(c, OTO_FLUSH_NOTE_KEY))
+            return oto_error_at(err, OTO_CORRUPT, begin, "the metadata has lost its checksum");
         return OTO_OK;
-    int is_legible =
-        oto_hex_decode(oto_bytes(footer->data + digits, CHECKSUM_DIGITS), said) == OTO_OK;
-    memset(footer->data + digits, '0', CHECKSUM_DIGITS);
-    OTO_TRY(add_unpaged(c, &crc, err));
-    crc = oto_crc32c(crc, footer->data, footer->size);
-    if (is_legible && oto_load32_big(said) == crc)
+    }
+    enum oto_status status = c->checksum ? sum(c, &crc, err) : sum_old(c, old, &crc, err);
+    if (status < 0 && status != OTO_CORRUPT)
+        return status;
+    if (status >= 0 && oto_hex_decode(pair->value, said) == OTO_OK && oto_load32_big(said) == crc)
         return OTO_OK;
-    return oto_error_at(err, OTO_CORRUPT, begin,
-                        "the checksum of metadata, indexes and bloom filters is wrong");
+    if (is_ours)
+        return oto_error_at(err, OTO_CORRUPT, begin,
+                            "the checksum of page headers, indexes, bloom filters and metadata is "
+                            "wrong");
+    oto_verify_note(c->v, c->file->name, begin,
+                    "its checksum is that of a file of ours: another program made this of it, or "
+                    "it is damaged");
+    return OTO_OK;
 }
 
 // --- rows ---
@@ -241,16 +299,17 @@ static void read_note(struct check *c)
 static enum oto_status check_open_file(struct check *c)
 {
     struct oto_error err;
-    struct oto_buffer footer;
     c->metadata = oto_parquet_metadata_of(c->reader);
-    oto_error_init(&err);
-    oto_buffer_init(&footer, &oto_allocator_heap, SIZE_MAX / 2);
-    enum oto_status status = judge(c, check_metadata(c, &footer, &err), &err);
-    oto_buffer_release(&footer);
-    OTO_TRY(status);
+    c->checksum = find_pair(c, OTO_PARQUET_CHECKSUM_KEY);
+    struct oto_hash128 hash = oto_hash128(c->metadata->footer.data, c->metadata->footer.size);
+    c->file->footer_hash_low = hash.low;
+    c->file->footer_hash_high = hash.high;
     oto_verify_schema(c->v, c->file, c->metadata);
     read_note(c);
     OTO_TRY(check_pages(c));
+    oto_error_init(&err);
+    if (!c->wrong)
+        OTO_TRY(judge(c, check_checksum(c, &err), &err));
     if (c->wrong)
         return OTO_OK; // its rows would tell the same again
     oto_error_init(&err);

@@ -124,8 +124,9 @@ static enum oto_status emit_page(struct writing *c, int type, uint32_t count, si
     write_page_header(c, &w, type, count, raw_size, body);
     OTO_TRY(w.status);
     c->chunk.uncompressed_bytes += header->size + raw_size;
-    OTO_TRY(oto_parquet_sink_write(c->file, header->data, header->size));
-    return oto_parquet_sink_write(c->file, body.data, body.size);
+    OTO_TRY(oto_parquet_unpaged_write(c->file, oto_buffer_view(header)));
+    return c->file->options->crc ? oto_parquet_sink_write(c->file, body.data, body.size)
+                                 : oto_parquet_unpaged_write(c->file, body);
 }
 
 static enum oto_status emit_dictionary(struct writing *c, struct oto_bytes body)

@@ -150,8 +150,8 @@ static uint64_t row_count(const struct oto_parquet_file *file)
     return count;
 }
 
-// Parquet has checksums for pages only. Files of ours have one of all else: bloom filters, column
-// indexes, offset indexes and the metadata, in this order, its own digits taken as zeros.
+// Parquet has checksums for what is in pages only. Files of ours have one of all else, headers of
+// pages among it, its own digits taken as zeros.
 #define CHECKSUM_DIGITS 8
 #define CHECKSUM_ZEROS "00000000"
 
@@ -210,21 +210,18 @@ static void write_checksum(uint8_t *digits, uint32_t crc)
 }
 
 static enum oto_status append_metadata(const struct oto_parquet_file *file,
-                                       const struct places *places, struct oto_buffer *footer)
+                                       const struct places *places, struct oto_buffer *footer,
+                                       size_t *ret_digits)
 {
     struct oto_buffer arrow_schema;
     struct oto_thrift_writer w;
-    size_t digits = 0;
     oto_buffer_init(&arrow_schema, file->allocator, INT32_MAX);
     enum oto_status status = oto_arrow_schema_base64(file->schema, &arrow_schema);
     if (status == OTO_OK) {
         oto_thrift_writer_init(&w, footer);
-        write_metadata(&w, file, places, oto_buffer_view(&arrow_schema), &digits);
+        write_metadata(&w, file, places, oto_buffer_view(&arrow_schema), ret_digits);
         status = w.status;
     }
-    if (status == OTO_OK)
-        write_checksum(footer->data + digits,
-                       oto_crc32c(file->unpaged_crc, footer->data, footer->size));
     oto_buffer_release(&arrow_schema);
     return status;
 }
@@ -243,10 +240,13 @@ enum oto_status oto_parquet_footer_write(struct oto_parquet_file *file)
     OTO_TRY(oto_parquet_unpaged_write(file, oto_buffer_view(&file->column_indexes)));
     places.offset_indexes = file->offset;
     OTO_TRY(oto_parquet_unpaged_write(file, oto_buffer_view(&file->offset_indexes)));
+    size_t digits = 0;
     footer->size = 0;
-    OTO_TRY(append_metadata(file, &places, footer));
+    OTO_TRY(append_metadata(file, &places, footer, &digits));
     uint32_t size = (uint32_t)footer->size;
     OTO_TRY(oto_buffer_append(footer, &size, sizeof size));
     OTO_TRY(oto_buffer_append(footer, "PAR1", 4));
+    write_checksum(footer->data + digits,
+                   oto_crc32c(file->unpaged_crc, footer->data, footer->size));
     return oto_parquet_sink_write(file, footer->data, footer->size);
 }

@@ -262,7 +262,7 @@ struct oto_parquet_file {
     struct oto_buffer chunks; // struct oto_parquet_chunk, leaf_count a row group
     struct oto_buffer groups; // struct oto_parquet_row_group
     uint32_t group_count;
-    uint32_t unpaged_crc;     // of what was written beside pages
+    uint32_t unpaged_crc;     // of what no page's checksum covers
     struct oto_buffer blooms; // to be written after the row groups
     struct oto_buffer column_indexes;
     struct oto_buffer offset_indexes;
@@ -288,7 +288,7 @@ void *oto_parquet_scratch_take(struct oto_buffer *buffer, size_t count, size_t e
 OTO_MUST_CHECK enum oto_status oto_parquet_sink_write(struct oto_parquet_file *file,
                                                       const void *data, size_t size);
 
-// The same for bytes that are of no page.
+// The same for bytes that no page's checksum covers.
 OTO_MUST_CHECK enum oto_status oto_parquet_unpaged_write(struct oto_parquet_file *file,
                                                          struct oto_bytes bytes);
 

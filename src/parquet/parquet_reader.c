@@ -70,6 +70,7 @@ static enum oto_status read_footer(struct oto_parquet_reader *reader, struct oto
     OTO_TRY(read_at(reader, reader->source.size_bytes - reader->metadata.footer_bytes,
                     reader->footer.data, size, err));
     reader->footer.size = size;
+    reader->metadata.footer = oto_buffer_view(&reader->footer);
     oto_arena_init(&reader->arena, reader->allocator, 1 << 16,
                    (size_t)METADATA_RATIO * size + (1 << 16));
     return oto_parquet_footer_read(reader, err);

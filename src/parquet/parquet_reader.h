@@ -101,7 +101,8 @@ struct oto_parquet_metadata {
         struct oto_bytes key;
         struct oto_bytes value;
     } * pairs;
-    uint64_t footer_bytes; // metadata and the eight bytes behind it
+    uint64_t footer_bytes;   // metadata and the eight bytes behind it
+    struct oto_bytes footer; // the metadata as stored: what is text above lies in it
 };
 
 struct oto_parquet_reader;
@@ -142,12 +143,12 @@ void oto_parquet_leaf_path(const struct oto_parquet_metadata *metadata, uint32_t
 // microseconds, nanoseconds or INT96, strings from BYTE_ARRAY or FIXED_LEN_BYTE_ARRAY, ids from
 // these as hex, or raw where they are not said to be text, required or optional, lists and maps in
 // the three-level and legacy forms, maps also as lists of two-field structs, lists of structs also
-// as lists side by side
-// ("Events.Name" and so on: ClickHouse's Nested). A null in a column that is not nullable comes as
-// empty. Where a time has a NanoOfMicro column in the table and none in the file, that gets the
-// nanoseconds past the microsecond (0 where the file has none, null where the time is null); else
-// such nanoseconds must be zero (OTO_UNSUPPORTED). OTO_INVALID: a column is of another kind (err
-// names it). May be called again: reading starts over. schema must live as long as it is selected.
+// as lists side by side ("Events.Name" and so on: ClickHouse's Nested). A null in a column that is
+// not nullable comes as empty. Where a time has a NanoOfMicro column in the table and none in the
+// file, that gets the nanoseconds past the microsecond (0 where the file has none, null where the
+// time is null); else such nanoseconds must be zero (OTO_UNSUPPORTED). OTO_INVALID: a column is of
+// another kind (err names it). May be called again: reading starts over. schema must live as long
+// as it is selected.
 OTO_MUST_CHECK enum oto_status oto_parquet_select(struct oto_parquet_reader *reader,
                                                   const struct oto_schema *schema,
                                                   struct oto_error *err);

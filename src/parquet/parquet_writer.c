@@ -125,7 +125,7 @@ static enum oto_status begin(struct oto_parquet_file *file)
         !file->options->page_rows)
         return oto_error_set(file->err, OTO_INVALID,
                              "row groups and pages need at least one row and value");
-    return oto_parquet_sink_write(file, "PAR1", 4);
+    return oto_parquet_unpaged_write(file, OTO_BYTES_LITERAL("PAR1"));
 }
 
 // The leaves point into the batch, so each batch makes them anew.

@@ -8,9 +8,12 @@
 #include "codec/compress.h"
 #include "columns/column.h"
 
-// Key of the checksum (CRC-32C, eight hex digits) of what no page's checksum covers: bloom filters,
-// column indexes, offset indexes and the metadata with these digits as zeros, in this order.
-#define OTO_PARQUET_CHECKSUM_KEY "otolith.crc32c"
+// Key of the checksum (CRC-32C, eight hex digits) of all that no page's checksum covers, in the
+// order of the file, with these digits as zeros: magic, page headers, bloom filters, indexes,
+// metadata.
+#define OTO_PARQUET_CHECKSUM_KEY "otolith.checksum"
+// Older files': of bloom filters, column indexes, offset indexes and the metadata alone.
+#define OTO_PARQUET_OLD_CHECKSUM_KEY "otolith.crc32c"
 
 struct oto_sink {
     enum oto_status (*write)(void *state, const void *data, size_t size, struct oto_error *err);

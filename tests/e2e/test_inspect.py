@@ -324,6 +324,96 @@ def test_every_flipped_byte_of_a_file_is_found(otolith_binary, folder):
         flip(path, at)
 
 
+def alone(folder, table="metrics/summary"):
+    """The first file of a table, the only one there is."""
+    path = one_file(folder, table)
+    for other in folder.rglob("*.parquet"):
+        if other != path:
+            other.unlink()
+    return path
+
+
+def pages_of(otolith_binary, path):
+    document = json.loads(run(otolith_binary, "inspect", "--json", "--pages", path).stdout)
+    return [page for group in document["files"][0]["row_groups"] for column in group["columns"]
+            for page in column["pages"]]
+
+
+def test_every_changed_byte_of_page_headers_is_found(otolith_binary, folder):
+    """Among them what our reader takes for the same and others do not: types of numbers, fields that are not known."""
+    path = alone(folder)
+    content = path.read_bytes()
+    pages = pages_of(otolith_binary, path)
+    places = [at for page in pages[:4] for at in range(page["offset"], page["offset"] + page["header_bytes"])]
+    assert len(places) > 60
+    for at in places:
+        for mask in (1, 3, 0x80):
+            path.write_bytes(content[:at] + bytes([content[at] ^ mask]) + content[at + 1 :])
+            found, _ = verify(otolith_binary, folder, "--allow-missing")
+            assert found and found[0][0] == str(path.relative_to(folder)), (at, mask)
+
+
+@pytest.mark.parametrize("text", [b"otolith version ", b"otolith.checksum"])
+def test_what_says_that_a_file_is_ours_may_be_damaged_too(otolith_binary, folder, text):
+    path = alone(folder)
+    content = path.read_bytes()
+    assert content.count(text) == 1
+    for at in range(content.index(text), content.index(text) + len(text)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+        [(name, _, message)] = verify(otolith_binary, folder, "--allow-missing")[0]
+        assert name == str(path.relative_to(folder)) and "checksum" in message, at
+
+
+def with_old_checksum(path):
+    """The file as older versions wrote it: a checksum of filters, indexes and metadata under another key."""
+    content = path.read_bytes()
+    columns = pyarrow.parquet.read_metadata(path).row_group(0)
+    end = max((c.dictionary_page_offset or c.data_page_offset) + c.total_compressed_size
+              for c in (columns.column(i) for i in range(columns.num_columns)))
+    begin = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    key, old = b"\x18\x10otolith.checksum\x18\x08", b"\x18\x0eotolith.crc32c\x18\x08"
+    footer = content[begin:-8]
+    at = footer.index(key)
+    zeroed = footer[:at] + old + b"00000000" + footer[at + len(key) + 8 :]
+    digits = b"%08x" % crc32c(content[end:begin] + zeroed)
+    footer = zeroed.replace(old + b"00000000", old + digits)
+    path.write_bytes(content[:begin] + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    return end
+
+
+def test_checksums_of_older_files_are_checked(otolith_binary, folder):
+    path = alone(folder)
+    filters = with_old_checksum(path)
+    assert verify(otolith_binary, folder, "--allow-missing")[0] == []
+    size = path.stat().st_size
+    for at in [*range(filters + 20, size - 8, 1 + (size - filters) // 20)]:
+        flip(path, at)
+        found, _ = verify(otolith_binary, folder, "--allow-missing")
+        assert found and found[0][0] == str(path.relative_to(folder)), at
+        flip(path, at)
+
+
+def test_what_another_program_made_of_a_file_is_only_noted(otolith_binary, folder):
+    path = alone(folder, "logs")
+    copy = path.with_name("rewritten.parquet")
+    keys = {k: v for k, v in pyarrow.parquet.read_metadata(path).metadata.items() if k.startswith(b"otolith.")}
+    assert b"otolith.checksum" in keys
+    pyarrow.parquet.write_table(pyarrow.parquet.read_table(path).replace_schema_metadata(keys), copy)
+    path.unlink()
+    found, document = verify(otolith_binary, folder, "--allow-missing")
+    assert found == []
+    assert any("another program made this of it" in note["message"] for note in document["findings"])
+
+
+@pytest.mark.parametrize("text", ["otolith.checksum is wrong", "otolith.crc32c", "otolith version 7"])
+def test_values_that_look_like_the_checksums_key_are_no_damage(otolith_binary, server, text):
+    one = server()
+    post(one, "logs", otlp.logs(3, name=text, service=text))
+    one.stop()
+    found, document = verify(otolith_binary, one.data)
+    assert found == [] and document["notes"] == 0 and document["files"] == 1
+
+
 def test_a_flipped_byte_of_a_record_is_named(otolith_binary, folder):
     document = json.loads(run(otolith_binary, "inspect", "--json", folder / "wal").stdout)
     segment = [f for f in document["files"] if f.get("record_count")][-1]

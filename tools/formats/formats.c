@@ -91,8 +91,9 @@ static const char introduction[] =
     "from the resource.\n"
     "- **Metadata of a file**: `ARROW:schema`; `otolith.flush`, which records of which log its "
     "flush wrote and how many rows\n"
-    "  of each table; `otolith.crc32c`, the checksum of what no page's checksum covers. `otolith "
-    "verify` reads them.\n"
+    "  of each table; `otolith.checksum`, the CRC-32C of all bytes that no page's checksum covers, "
+    "page headers among them\n"
+    "  (older files: `otolith.crc32c`, without these). `otolith verify` reads them.\n"
     "  Queries do not, ours as little as other engines': a filter or a bound that a disk changed "
     "can "
     "hide rows until `verify` finds it; a page that it changed is an error.\n";
