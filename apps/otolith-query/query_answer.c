@@ -239,6 +239,20 @@ static enum oto_status explain_stop(struct answer *a, enum oto_status status, st
                          a->request->view.timeout_ms);
 }
 
+// Queries name no files. Where one is named, it is to blame, whatever kind of error DuckDB makes of
+// it: a column that cannot be converted, say.
+static enum oto_status blame_file(struct answer *a, enum oto_status status, struct oto_error *err)
+{
+    const struct query_views *views = &a->process->views;
+    for (size_t i = 0; i < views->file_count && status == OTO_INVALID; i++) {
+        if (!strstr(err->message, views->files[i].info.path))
+            continue;
+        status = err->status = OTO_CORRUPT;
+        oto_error_context(err, "a file is damaged, or of another table (otolith verify tells which)");
+    }
+    return status;
+}
+
 static void send_outcome(struct answer *a, enum oto_status status, const struct oto_error *err)
 {
     if (status == OTO_OK) {
@@ -260,7 +274,7 @@ void query_answer(struct query_process *process, struct query_request *request)
     enum oto_status status = prepare(&a, &err);
     if (status == OTO_OK)
         status = run(&a, &err);
-    status = explain_stop(&a, status, &err);
+    status = blame_file(&a, explain_stop(&a, status, &err), &err);
     duckdb_destroy_prepare(&a.statement);
     query_views_let_go(&process->views);
     oto_buffer_release(&a.rewritten);

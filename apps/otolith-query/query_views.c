@@ -390,7 +390,9 @@ static enum oto_status update_view(struct query_views *views, struct query_datab
                   query_views_make(db->own, &views->made[table], (const char *)sql.data, err)) < 0)
         oto_error_context(err, "the files of %s", views->settings->tables[table]);
     oto_buffer_release(&sql);
-    return status == OTO_INVALID ? OTO_CORRUPT : status;
+    if (status == OTO_INVALID) // the SQL is ours
+        status = err->status = OTO_CORRUPT;
+    return status;
 }
 
 enum oto_status query_views_update(struct query_views *views, struct query_database *db,

@@ -16,7 +16,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-from harness import PLAIN, SqlError, has_ended, plain_environment
+from harness import PLAIN, SqlError, binary, has_ended, plain_environment
 
 NOW = 1_760_000_000_123_456_789
 
@@ -353,13 +353,23 @@ def without_pages(content):
     return zeros(content, 4, 4 + sum(group.column(i).total_compressed_size for i in range(group.num_columns)))
 
 
+def with_words_for_times(content):
+    table = pq.ParquetFile(io.BytesIO(content)).read()
+    words = pa.array(["soon"] * table.num_rows)
+    output = io.BytesIO()
+    pq.write_table(table.set_column(table.schema.get_field_index("Timestamp"), "Timestamp", words), output)
+    return output.getvalue()
+
+
 @pytest.mark.parametrize("damage, status", [
     (without_pages, "corrupt"),
+    (with_words_for_times, "corrupt"),
+    (lambda content: content[:-4] + b"PARE", "corrupt"),
     (lambda content: zeros(content, len(content) - 300, len(content) - 8), "corrupt"),
     (lambda content: content[:-100], "corrupt"),
     (lambda content: b"", "corrupt"),
     (None, "io"),
-], ids=["pages", "footer", "cut off", "empty", "gone"])
+], ids=["pages", "words for times", "encrypted", "footer", "cut off", "empty", "gone"])
 def test_a_damaged_file_is_not_the_fault_of_the_query(server, damage, status):
     one = server("--flush-rows", "40", "--flush-interval", "1s")
     for i in range(3):
@@ -367,21 +377,26 @@ def test_a_damaged_file_is_not_the_fault_of_the_query(server, damage, status):
     one.wait_for(lambda: one.metric("otolith_flushes_total") >= 3, what="files")
     path = sorted(one.data.glob("logs/**/*.parquet"))[1]
     content = path.read_bytes()
-    everything = "SELECT count(DISTINCT SpanId), count(Body), count(LogAttributes) FROM otel_logs"
+    everything = "SELECT count(DISTINCT SpanId), count(Body), count(LogAttributes), max(Timestamp) FROM otel_logs"
     some = "SELECT Body FROM otel_logs WHERE LogAttributes['n'] = '7' ORDER BY ALL"
     whole = [one.sql(everything), one.sql(some)]
     if damage:
         path.write_bytes(damage(content))
     else:
         path.unlink()
+    failed = 0
     for sql, right in zip([everything, some], whole):
         answer = ask(one, sql, "application/json")
         if answer.status_code == 200:  # it did not need what is damaged
             assert damage and answer.json() == right
             continue
+        failed += 1
         error = answer.json()["error"]
         assert (answer.status_code, error["status"]) == (500, status), answer.text
         assert status != "corrupt" or "otolith verify" in error["message"]
+    if failed and damage:
+        done = subprocess.run([binary(), "verify", "--data", one.data], stdout=subprocess.PIPE, text=True)
+        assert done.returncode == 1 and path.name in done.stdout, "verify tells which"
     path.write_bytes(content)
     assert [one.sql(everything), one.sql(some)] == whole
 
