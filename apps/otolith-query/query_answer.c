@@ -248,7 +248,8 @@ static enum oto_status blame_file(struct answer *a, enum oto_status status, stru
         if (!strstr(err->message, views->files[i].info.path))
             continue;
         status = err->status = OTO_CORRUPT;
-        oto_error_context(err, "a file is damaged, or of another table (otolith verify tells which)");
+        oto_error_context(err,
+                          "a file is damaged, or of another table (otolith verify tells which)");
     }
     return status;
 }
