@@ -12,6 +12,11 @@
 #define NUMBERS_RANGE_MAX 65536     // below, a table by value finds the distinct ones
 #define RANGE_STEP 1024             // numbers looked at before it is known to be as wide
 #define TABLE_PROBES_PER_VALUE 8 // more is an attack on the hash, or bad luck: no dictionary then
+// A dictionary past the limit of the options, which readers have to hold whole, is made all the
+// same where plain values were so many times larger: texts that many rows share, or else a few
+// megabytes would be written for each of a million rows. Up to 1 GiB: a page has 31 bits of size.
+#define LARGE_DICTIONARY_TIMES 4
+#define LARGE_DICTIONARY_BYTES_MAX ((uint64_t)1 << 30)
 #define IDS_SAMPLE 1024
 #define IDS_SAMPLE_REPEATS_MIN 6
 
@@ -260,6 +265,16 @@ static enum oto_status collect_text(struct oto_parquet_file *file, struct oto_pa
     return code_lists(file, plan, counts);
 }
 
+static int is_too_large(const struct oto_parquet_file *file, uint64_t dictionary_bytes,
+                        uint64_t plain_bytes)
+{
+    uint64_t most = file->options->dictionary_bytes_max;
+    if (dictionary_bytes <= most)
+        return 0;
+    return !most || dictionary_bytes > LARGE_DICTIONARY_BYTES_MAX ||
+           plain_bytes / LARGE_DICTIONARY_TIMES < dictionary_bytes;
+}
+
 // Whether a dictionary pays. That of rows' lists, when large, has codes of four bytes
 // (codec/codes.h), and its texts lie apart from those they begin like: where most of them are used
 // once, plain values compress as well, in less time.
@@ -268,7 +283,7 @@ static int dictionary_pays(const struct oto_parquet_file *file, const struct oto
 {
     const struct oto_parquet_leaf *leaf = plan->leaf;
     uint64_t size = plan->dictionary_bytes;
-    if (size > file->options->dictionary_bytes_max)
+    if (is_too_large(file, size, plain_bytes))
         return 0;
     if (leaf->outer && !leaf->level && !leaf->nullable &&
         plan->distinct_count > OTO_PARQUET_SORTED_MAX &&

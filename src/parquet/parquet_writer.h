@@ -29,11 +29,13 @@ struct oto_parquet_options {
     uint32_t row_group_values;
     uint32_t page_rows;  // default 20480, and
     uint32_t page_bytes; // default 1 MiB before compression; a sixteenth for integers and ids
-    uint32_t dictionary_bytes_max; // default 16 MiB: larger dictionaries are not used for a chunk
-    int page_index;                // default 1: column and offset index
-    int bloom;                     // default 1
-    int crc;                       // default 1
-    const char *created_by;        // "otolith version 0.1.0 (build …)"
+    // default 16 MiB: larger dictionaries are used for a chunk of text only where its values are
+    // four times larger plain; 0: none of text
+    uint32_t dictionary_bytes_max;
+    int page_index;         // default 1: column and offset index
+    int bloom;              // default 1
+    int crc;                // default 1
+    const char *created_by; // "otolith version 0.1.0 (build …)"
     // Leaf columns the rows are sorted by, ascending, for sorting_columns; top-level names.
     const char *const *sorted_by;
     uint32_t sorted_by_count;

@@ -2,8 +2,10 @@
 
 import contextlib
 import gzip
+import hashlib
 import json
 import os
+import random
 import signal as signals
 import socket
 import struct
@@ -11,8 +13,10 @@ import subprocess
 import sys
 import time
 
+import duckdb
 import grpc
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import zstandard
@@ -207,6 +211,40 @@ def test_many_rows_become_sorted_row_groups(convert, tmp_path):
         group = file.read_row_group(i, columns=["ServiceName", "Timestamp"]).to_pydict()
         keys = list(zip(group["ServiceName"], group["Timestamp"]))
         assert keys == sorted(keys)
+
+
+def described(text, count):
+    """A resource that a text describes, and log records of it without anything of their own."""
+    request = otlp.logs(0)
+    request.resource_logs[0].resource.attributes.add(key="described").value.string_value = text
+    for i in range(count):
+        request.resource_logs[0].scope_logs[0].log_records.add(time_unix_nano=1767261600 * 10**9 + i * 1000)
+    return request
+
+
+def unlike(size, seed):
+    """Text that nothing makes much smaller."""
+    return random.Random(seed).randbytes(size // 2).hex()
+
+
+@pytest.mark.parametrize("megabytes, count", [(17, 8), (40, 6), (64, 5)])
+def test_large_text_of_many_rows_is_there_once(convert, tmp_path, megabytes, count):
+    """Past the size of a common dictionary: readers have to take one as large as that."""
+    text, path = unlike(megabytes << 20, megabytes), tmp_path / "logs.parquet"
+    message = described(text, count).SerializeToString()
+    given = ["--from", "otlp", "--input-framing", "request", "--signal", "logs"]
+    convert(*given, "--to", "parquet", "-o", path, "-", input=message)
+    assert path.stat().st_size < 1.01 * len(text)
+    digest = hashlib.md5(text.encode()).hexdigest()
+    found = duckdb.sql(f"SELECT md5(ResourceAttributes['described']) AS m, count(*) FROM '{path}' GROUP BY m").fetchall()
+    assert found == [(digest, count)]
+    column = pq.read_table(path, columns=["ResourceAttributes"], read_dictionary=["ResourceAttributes.key_value.value"])
+    [values] = [chunk.items for chunk in column[0].chunks]
+    assert pc.sum(pc.equal(values, text)).as_py() == count
+    again = otlp_random.REQUESTS["logs"].FromString(convert("--from", "parquet", "--to", "otlp", "--framing", "request", "-o", "-", path))
+    for resource_logs in again.resource_logs:
+        assert resource_logs.resource.attributes[-1].value.string_value == text
+    assert sum(len(resource_logs.scope_logs[0].log_records) for resource_logs in again.resource_logs) == count
 
 
 def test_parquet_goes_through_pipes(convert):
