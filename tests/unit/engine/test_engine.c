@@ -566,6 +566,15 @@ static void a_column_name_is_that_of_todays_attribute(void **state)
     fixture_free(f);
 }
 
+static int count_columns(const struct fixture *f, const char *name)
+{
+    const struct oto_schema *schema = oto_schemas_table(f->engine->schemas, OTO_TABLE_LOGS);
+    int count = 0;
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        count += strcmp(schema->fields[i]->name, name) == 0;
+    return count;
+}
+
 static void an_attribute_whose_name_became_a_columns_leaves_the_others(void **state)
 {
     (void)state;
@@ -579,8 +588,10 @@ static void an_attribute_whose_name_became_a_columns_leaves_the_others(void **st
         OTO_OK);
     promote_and_open(f, NULL, 0);
     assert_true(oto_engine_reuses_names(f->engine));
-    assert_int_equal(f->engine->known_promotion_count, 1);
-    assert_promoted(f, 0, "acme.tenant", 10001);
+    assert_promoted(f, 0, "body", 10000); // its files may have it, queries do not
+    assert_promoted(f, 1, "acme.tenant", 10001);
+    assert_int_equal(count_columns(f, "Body"), 1);
+    assert_int_equal(count_columns(f, "AcmeTenant"), 1);
     oto_engine_close(f->engine);
     fixture_free(f);
 }
