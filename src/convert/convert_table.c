@@ -85,10 +85,14 @@ static enum oto_status read_at(void *state, uint64_t offset, void *output, size_
 
 static enum oto_status prepare(struct oto_convert_table *t, struct oto_error *err)
 {
+    struct oto_parquet_read_options options;
+    oto_parquet_read_options_default(&options);
+    options.page_bytes_max = OTO_PARQUET_PAGE_BYTES_MAX; // what we write of large messages, too
     if (!t->input.is_regular)
         OTO_TRY(oto_input_spool(&t->input, err));
     t->source = (struct oto_source){read_at, &t->input, t->input.size_bytes};
-    OTO_TRY(oto_parquet_open(&t->source, NULL, t->c->codec, &oto_allocator_heap, &t->reader, err));
+    OTO_TRY(
+        oto_parquet_open(&t->source, &options, t->c->codec, &oto_allocator_heap, &t->reader, err));
     OTO_TRY(table_of(t->reader, &t->table, err));
     OTO_TRY(oto_convert_signal(t->c, oto_table_signal(t->table), err));
     const struct oto_schema *schema = oto_schemas_table(t->c->flat, t->table);

@@ -340,6 +340,7 @@ enum oto_status oto_verify_one_file(struct oto_verify *v, struct oto_verify_file
         return judge(&c, status, &err);
     oto_parquet_read_options_default(&options);
     options.crc = 0; // checked page by page
+    options.page_bytes_max = OTO_PARQUET_PAGE_BYTES_MAX;
     v->result->files++;
     v->result->file_bytes += c.source.source.size_bytes;
     status = oto_parquet_open(&c.source.source, &options, v->codec, &oto_allocator_heap, &c.reader,

@@ -55,7 +55,7 @@ static enum oto_status read_tail(struct oto_parquet_reader *reader, struct oto_e
     if (footer > size - MAGIC_SIZE - TAIL_SIZE)
         return oto_error_at(err, OTO_CORRUPT, size - TAIL_SIZE,
                             "the metadata would begin before the file");
-    if (footer > reader->options.page_bytes_max)
+    if (footer > reader->options.page_bytes_max || footer > PAGE_BYTES_MAX_DEFAULT)
         return oto_error_at(err, OTO_TOO_LARGE, size - TAIL_SIZE, "%u bytes of metadata", footer);
     reader->metadata.footer_bytes = (uint64_t)footer + TAIL_SIZE;
     return OTO_OK;

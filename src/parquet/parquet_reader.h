@@ -107,8 +107,11 @@ struct oto_parquet_metadata {
 
 struct oto_parquet_reader;
 
+// What our writer's pages may have, and any page can: for who reads files of a person's own choice.
+#define OTO_PARQUET_PAGE_BYTES_MAX ((uint64_t)INT32_MAX)
+
 struct oto_parquet_read_options {
-    uint64_t page_bytes_max; // a page decompressed, and the footer; default 256 MiB
+    uint64_t page_bytes_max; // a page decompressed; default 256 MiB, which a footer has at most
     int crc;                 // default 1: check page checksums where they are
 };
 void oto_parquet_read_options_default(struct oto_parquet_read_options *options);

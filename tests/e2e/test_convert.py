@@ -247,6 +247,23 @@ def test_large_text_of_many_rows_is_there_once(convert, tmp_path, megabytes, cou
     assert sum(len(resource_logs.scope_logs[0].log_records) for resource_logs in again.resource_logs) == count
 
 
+def test_a_text_larger_than_pages_of_others_comes_back(convert, otolith_binary, server, tmp_path):
+    """260 MiB in a value, which take a page of their own; also where a folder of files is verified."""
+    one = server()
+    assert one.post("/v1/logs", otlp.logs(1).SerializeToString(), otlp.PROTOBUF).status_code == 200
+    one.stop()
+    request, path = otlp.logs(1), one.data / "logs/large.parquet"
+    [record] = request.resource_logs[0].scope_logs[0].log_records
+    record.body.string_value = "abcdefgh12345678 and so on\n" * (260 * 2**20 // 27)
+    message = request.SerializeToString()
+    given = ["--from", "otlp", "--input-framing", "request", "--signal", "logs"]
+    convert(*given, "--to", "parquet", "-o", path, "-", input=message)
+    again = convert("--from", "parquet", "--to", "otlp", "--framing", "request", "-o", "-", path)
+    assert otlp_random.REQUESTS["logs"].FromString(again) == request
+    done = subprocess.run([otolith_binary, "verify", "--data", one.data], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "2 files" in done.stdout and "all is well" in done.stdout, done.stdout
+
+
 def test_parquet_goes_through_pipes(convert):
     requests = make("traces")
     parquet = convert("--from", "otlp", "--to", "parquet", "--signal", "traces", "-o", "-", "-",
