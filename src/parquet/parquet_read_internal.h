@@ -134,7 +134,8 @@ struct oto_parquet_reader {
     uint32_t group;    // the present row group,
     int64_t rows_left; // its rows to come, once
     int is_group_begun;
-    uint32_t generation; // counts reads
+    uint32_t rows_at_once; // of them
+    uint32_t generation;   // counts reads
 };
 
 struct oto_parquet_page_header {

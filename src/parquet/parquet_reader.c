@@ -2,6 +2,9 @@
 #include "parquet/parquet_read_internal.h"
 
 #define PAGE_BYTES_MAX_DEFAULT ((uint64_t)256 << 20)
+#define DENSE_VALUES ((int64_t)1 << 24) // a row group with a leaf of more values,
+#define DENSE_TIMES 8                   // and so many times its rows,
+#define DENSE_ROWS 256u                 // is read so many rows at once
 #define MAGIC_SIZE 4
 #define TAIL_SIZE 8
 #define METADATA_RATIO 64 // memory of the metadata as structs, by its bytes in the file
@@ -169,9 +172,15 @@ void oto_parquet_seek_group(struct oto_parquet_reader *reader, uint32_t group)
 
 static enum oto_status begin_group(struct oto_parquet_reader *reader, struct oto_error *err)
 {
-    for (uint32_t i = 0; i < reader->stream_count; i++)
-        OTO_TRY(oto_parquet_stream_begin(reader, &reader->streams[i], reader->group, err));
     reader->rows_left = reader->metadata.groups[reader->group].row_count;
+    reader->rows_at_once = UINT32_MAX;
+    for (uint32_t i = 0; i < reader->stream_count; i++) {
+        struct oto_parquet_stream *stream = &reader->streams[i];
+        OTO_TRY(oto_parquet_stream_begin(reader, stream, reader->group, err));
+        if (stream->entries_left > DENSE_VALUES &&
+            stream->entries_left / DENSE_TIMES > reader->rows_left)
+            reader->rows_at_once = DENSE_ROWS;
+    }
     reader->is_group_begun = 1;
     return OTO_OK;
 }
@@ -212,7 +221,8 @@ enum oto_status oto_parquet_read(struct oto_parquet_reader *reader, struct oto_b
         if (status != OTO_OK)
             return status;
     }
-    uint32_t rows = reader->rows_left < rows_max ? (uint32_t)reader->rows_left : rows_max;
+    uint32_t rows = rows_max < reader->rows_at_once ? rows_max : reader->rows_at_once;
+    rows = reader->rows_left < rows ? (uint32_t)reader->rows_left : rows;
     if (rows > UINT32_MAX - builder->levels[0].count)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for rows");
     if (++reader->generation == 0) // of codes never looked up

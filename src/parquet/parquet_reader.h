@@ -159,9 +159,10 @@ OTO_MUST_CHECK enum oto_status oto_parquet_select(struct oto_parquet_reader *rea
 int oto_parquet_has_column(const struct oto_parquet_reader *reader, const char *name);
 
 // Appends the next rows, rows_max at most, to a builder of the selected schema; less only at the
-// end of a row group. OTO_END when there are none left. OTO_CORRUPT (err: offset in the file, row
-// group, column), OTO_UNSUPPORTED, OTO_TOO_LARGE, OTO_NO_MEMORY; after a failure the builder holds
-// a part of the rows and the reader can only be closed or selected again.
+// end of a row group, and where lists are so long that memory for more is not sure. OTO_END when
+// there are none left. OTO_CORRUPT (err: offset in the file, row group, column), OTO_UNSUPPORTED,
+// OTO_TOO_LARGE, OTO_NO_MEMORY; after a failure the builder holds a part of the rows and the reader
+// can only be closed or selected again.
 OTO_MUST_CHECK enum oto_status oto_parquet_read(struct oto_parquet_reader *reader,
                                                 struct oto_builder *builder, uint32_t rows_max,
                                                 uint32_t *ret_rows, struct oto_error *err);

@@ -267,6 +267,15 @@ def test_a_whole_folder_passes(otolith_binary, whole):
     assert done.returncode == 0 and done.stdout.endswith("all is well\n") and not done.stderr
 
 
+def test_rows_with_as_many_attributes_as_a_request_may_have_pass(otolith_binary, server):
+    """65 million values in a row group: read some rows at once, they take the memory of these."""
+    one = server()
+    post(one, "logs", otlp.shared_attributes(35999, 1860))
+    one.stop()
+    found, document = verify(otolith_binary, one.data)
+    assert found == [] and document["rows"]["otel_logs"] == 1860
+
+
 def test_a_folder_that_is_written_to_passes(otolith_binary, server):
     one = server("--flush-rows", "500", "--threads", "2")
     stop = threading.Event()
