@@ -245,7 +245,8 @@ static enum oto_status blame_file(struct answer *a, enum oto_status status, stru
 {
     const struct query_views *views = &a->process->views;
     for (size_t i = 0; i < views->file_count && status == OTO_INVALID; i++) {
-        if (!strstr(err->message, views->files[i].info.path))
+        const char *path = views->files[i].info.path; // NULL: not taken, a request was broken off
+        if (!path || !strstr(err->message, path))
             continue;
         status = err->status = OTO_CORRUPT;
         oto_error_context(err,
