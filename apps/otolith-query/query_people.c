@@ -1,7 +1,7 @@
 // The views for people: logs, traces and metrics, over the tables.
 #include "query_process.h"
 
-#include <strings.h>
+#include "telemetry/tables.h"
 
 struct people_view {
     const char *name;
@@ -69,10 +69,10 @@ static int is_hidden(const char *name)
 static int has_already(const struct people_view *view, const char *name)
 {
     for (size_t i = 0; view->lead[i]; i++)
-        if (strcasecmp(view->lead[i], name) == 0)
+        if (oto_is_same_column_name(view->lead[i], name))
             return 1;
-    return strcasecmp(name, "TimeUnixNano") == 0 ||
-           (view->has_end && strcasecmp(name, "EndTimeUnixNano") == 0);
+    return oto_is_same_column_name(name, "TimeUnixNano") ||
+           (view->has_end && oto_is_same_column_name(name, "EndTimeUnixNano"));
 }
 
 struct list {

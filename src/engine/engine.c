@@ -403,8 +403,8 @@ static int has_column_of(const struct oto_schema *schema, const char *attribute)
     return 0;
 }
 
-// Older files may have columns that no query can name.
-static void log_left_out(struct oto_engine *engine, const struct oto_schemas *all)
+// Older files may have columns that no query can name, since a table's own has the name.
+static void note_left_out(struct oto_engine *engine, const struct oto_schemas *all)
 {
     for (size_t i = 0; i < engine->known_promotion_count; i++) {
         const char *attribute = engine->promotions[i].attribute;
@@ -415,6 +415,7 @@ static void log_left_out(struct oto_engine *engine, const struct oto_schemas *al
                 snprintf(tables + size, sizeof tables - size, "%s%s", size ? ", " : "",
                          oto_table_folder((enum oto_table)t));
         }
+        engine->reuses_names |= tables[0] != 0;
         if (tables[0])
             oto_engine_log(engine, "warn",
                            "promote: attribute %s has no column in queries of %s: one of another "
@@ -431,7 +432,7 @@ static enum oto_status write_empty_files(struct oto_engine *engine, struct oto_e
                                                     engine->known_promotion_count, err);
     if (!all)
         return err->status;
-    log_left_out(engine, all);
+    note_left_out(engine, all);
     engine->schemas = all;
     struct oto_segment *empty = oto_segment_new(engine, 0, 1);
     enum oto_status status =

@@ -7,11 +7,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #define FIRST_ID ((uint32_t)OTO_FIELD_ID_CONFIGURED)
 #define LAST_ID 59999u
-#define COLUMN_NAME_MAX 128
 
 struct known {
     struct oto_buffer text; // the file
@@ -86,29 +84,15 @@ static int is_promoted(const struct oto_engine *engine, const char *attribute)
 // The promotion whose column has the attribute's name for it, too; the count: there is none.
 static size_t find_namesake(const struct oto_engine *engine, const char *attribute)
 {
-    char wanted[COLUMN_NAME_MAX], name[COLUMN_NAME_MAX];
+    char wanted[OTO_COLUMN_NAME_MAX], name[OTO_COLUMN_NAME_MAX];
     size_t i = engine->known_promotion_count;
     if (!oto_column_name_from_attribute(attribute, wanted, sizeof wanted))
         return i;
     for (i = 0; i < engine->known_promotion_count; i++)
         if (oto_column_name_from_attribute(engine->promotions[i].attribute, name, sizeof name) &&
-            strcasecmp(name, wanted) == 0)
+            oto_is_same_column_name(name, wanted))
             break;
     return i;
-}
-
-// Whether a table has a column of this name without any configuration, or nothing can be named so.
-static enum oto_status check_fixed(const char *attribute, int *ret_clashes, struct oto_error *err)
-{
-    struct oto_promotion promotion = {.attribute = attribute, .field_id = FIRST_ID};
-    struct oto_schemas *schemas = oto_schemas_new(&oto_allocator_heap, &promotion, 1, err);
-    oto_schemas_free(schemas);
-    *ret_clashes = !schemas && err->status != OTO_NO_MEMORY;
-    if (*ret_clashes)
-        oto_error_init(err);
-    return schemas || *ret_clashes
-               ? OTO_OK
-               : oto_error_ensure(err, OTO_NO_MEMORY, "no memory for promoted attributes");
 }
 
 // A name is today's attribute's, else that of the one that comes last. What it held before stays in
@@ -116,13 +100,10 @@ static enum oto_status check_fixed(const char *attribute, int *ret_clashes, stru
 static enum oto_status promote_one_kept(struct oto_engine *engine, struct known *known,
                                         const char *attribute, struct oto_error *err)
 {
-    int is_new = 0, clashes = 0;
+    int is_new = 0;
     size_t namesake = find_namesake(engine, attribute);
-    if (namesake == engine->known_promotion_count) {
-        OTO_TRY(check_fixed(attribute, &clashes, err));
-        engine->reuses_names |= clashes; // its table leaves it out
+    if (namesake == engine->known_promotion_count)
         return promote(engine, known, attribute, &is_new, err);
-    }
     engine->reuses_names = 1;
     if (namesake < engine->promotion_count)
         return OTO_OK;

@@ -8,9 +8,6 @@ struct oto_schemas {
     struct oto_schema tables[OTO_TABLE_COUNT];
 };
 
-// The longest column name made from an attribute, its NUL included.
-#define COLUMN_NAME_MAX 128
-
 // How schemas are made.
 enum {
     IS_FLAT = 1 << 0,            // all columns are of level 0
@@ -111,7 +108,7 @@ static struct schema_memory lay_out(const struct oto_allocator *allocator, size_
     size_t fields_at = sizeof(struct oto_schemas) + pointer_count * sizeof(struct oto_field *);
     size_t flat_at = fields_at + OTO_TABLE_COUNT * count * sizeof(struct oto_field);
     size_t names_at = flat_at + (is_flat ? pointer_count * sizeof(struct oto_field) : 0);
-    struct schema_memory m = {.size = names_at + count * COLUMN_NAME_MAX};
+    struct schema_memory m = {.size = names_at + count * OTO_COLUMN_NAME_MAX};
     uint8_t *block = oto_alloc(allocator, m.size);
     if (!block)
         return m;
@@ -133,18 +130,17 @@ static void add_fixed(enum oto_table table, const struct oto_field **fields)
     }
 }
 
-static int is_same_name(const char *a, const char *b)
+int oto_is_same_column_name(const char *a, const char *b)
 {
     for (; *a && to_lower(*a) == to_lower(*b); a++, b++)
         ;
     return *a == *b;
 }
 
-// SQL knows no case in names of columns, so here there is none either.
 static const struct oto_field *find(const struct oto_schema *schema, const char *name)
 {
     for (uint32_t f = 0; f < schema->field_count; f++)
-        if (is_same_name(schema->fields[f]->name, name))
+        if (oto_is_same_column_name(schema->fields[f]->name, name))
             return schema->fields[f];
     return NULL;
 }
@@ -181,8 +177,8 @@ static enum oto_status make_names(struct schema_memory *m, const struct oto_prom
                                   size_t count, int flags, struct oto_error *err)
 {
     for (size_t p = 0; p < count; p++) {
-        char *name = m->names + p * COLUMN_NAME_MAX;
-        if (oto_column_name_from_attribute(promotions[p].attribute, name, COLUMN_NAME_MAX))
+        char *name = m->names + p * OTO_COLUMN_NAME_MAX;
+        if (oto_column_name_from_attribute(promotions[p].attribute, name, OTO_COLUMN_NAME_MAX))
             continue;
         if (!(flags & LEAVES_CLASHES_OUT))
             return oto_error_set(err, OTO_INVALID,
@@ -208,7 +204,7 @@ static enum oto_status fill(struct schema_memory *m, const struct oto_promotion 
                                       .level_count = oto_table_definitions[t].level_count};
         add_fixed(table, fields);
         for (size_t p = 0; p < count; p++) {
-            const char *name = m->names + p * COLUMN_NAME_MAX;
+            const char *name = m->names + p * OTO_COLUMN_NAME_MAX;
             if ((flags & LEAVES_CLASHES_OUT) && (!*name || find(schema, name)))
                 continue;
             OTO_TRY(add_promotion(table, schema, fields, &promotions[p], name, field++, err));

@@ -47,6 +47,10 @@ uint32_t oto_table_time_column(enum oto_table table);
 // PascalCase of an attribute key: "http.response.status_code" -> "HttpResponseStatusCode". Returns
 // the length, 0 when it does not fit.
 size_t oto_column_name_from_attribute(const char *attribute, char *output, size_t output_size);
+// The longest such name, its NUL included.
+#define OTO_COLUMN_NAME_MAX 128
+// SQL knows no case in names of columns, so here there is none either.
+int oto_is_same_column_name(const char *a, const char *b);
 
 // --- order of rows in files ---
 // Partition (hour of event time, UTC) and sort in one go: writes the rows [first, first + count) of
