@@ -70,7 +70,8 @@ enum oto_engine_state oto_engine_status(struct oto_engine *engine, char *ret_tex
     oto_mutex_lock(&engine->flush_lock);
     const char *why = engine->flush_error.message;
     if (ret_text && text_size > 0)
-        snprintf(ret_text, text_size, "the disk refuses writes%s%s", why[0] ? ": " : "", why);
+        snprintf(ret_text, text_size, "rows cannot be written to disk%s%s", why[0] ? ": " : "",
+                 why);
     oto_mutex_unlock(&engine->flush_lock);
     return OTO_ENGINE_DISK_FULL;
 }

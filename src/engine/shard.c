@@ -562,7 +562,7 @@ static enum oto_status make_room(struct oto_shard *shard, struct oto_error *err)
         int disk = atomic_load(&shard->engine->flush_blocked);
         count(&shard->counters.refused, 1);
         return oto_error_set(err, disk ? OTO_NO_SPACE : OTO_UNAVAILABLE,
-                             disk ? "the server's disk refuses writes"
+                             disk ? "the server cannot write its files for now"
                                   : "the server's disk cannot keep up");
     }
     if (!shard->open)

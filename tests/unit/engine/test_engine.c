@@ -357,12 +357,27 @@ static void a_failed_log_undoes_rows_and_answers_retryably(void **state)
 
 // --- a disk that takes no files ---
 
-static struct oto_store_operations broken;
-static enum oto_status no_begin(struct oto_store *s, const char *name,
-                                struct oto_store_upload **upload, struct oto_error *err)
+static const struct oto_store_operations *real_disk;
+static struct oto_store_operations small_disk;
+static _Atomic int disk_is_full;
+
+static enum oto_status begin_unless_full(struct oto_store *s, const char *name,
+                                         struct oto_store_upload **upload, struct oto_error *err)
 {
-    (void)s, (void)upload;
+    if (!disk_is_full)
+        return real_disk->begin(s, name, upload, err);
     return oto_error_set(err, OTO_NO_SPACE, "%s: no space left on device", name);
+}
+
+// Before flushers run: they read the operations without a lock.
+static void open_with_full_disk(struct fixture *f)
+{
+    fixture_open(f);
+    real_disk = f->engine->store->operations;
+    small_disk = *real_disk;
+    small_disk.begin = begin_unless_full;
+    f->engine->store->operations = &small_disk;
+    disk_is_full = 1;
 }
 
 static void fill_a_full_disk(uint64_t flush_bytes, unsigned expected)
@@ -372,11 +387,8 @@ static void fill_a_full_disk(uint64_t flush_bytes, unsigned expected)
     unsigned stored = 0;
     char text[256];
     f->options.flush_bytes = flush_bytes;
-    fixture_start(f);
-    const struct oto_store_operations *good = f->engine->store->operations;
-    broken = *good;
-    broken.begin = no_begin;
-    f->engine->store->operations = &broken;
+    open_with_full_disk(f);
+    fixture_recover(f);
     for (unsigned hour = 0; hour < 30; hour++) {
         request_make(&r, hour, 0);
         request_send(f, &r);
@@ -389,14 +401,14 @@ static void fill_a_full_disk(uint64_t flush_bytes, unsigned expected)
         pump(f);
     assert_non_null(strstr(text, "no space left"));
     assert_int_equal(seen_rows(f, NULL), stored * ROWS_A_REQUEST);
-    f->engine->store->operations = good;
+    disk_is_full = 0;
     wait_flushes(f, 1);
     assert_int_equal(store(f, 40, 0), OTO_OK);
     assert_int_equal(oto_engine_status(f->engine, NULL, 0), OTO_ENGINE_READY);
     fixture_drain(f);
-    struct disk_rows disk;
-    count_disk(f, &disk);
-    assert_int_equal(disk.total, (stored + 1) * ROWS_A_REQUEST);
+    struct disk_rows rows;
+    count_disk(f, &rows);
+    assert_int_equal(rows.total, (stored + 1) * ROWS_A_REQUEST);
     fixture_free(f);
 }
 
@@ -427,10 +439,7 @@ static void a_recovery_that_waits_for_a_full_disk_can_be_cancelled(void **state)
     fixture_start(f);
     assert_int_equal(store(f, 0, 0), OTO_OK);
     oto_engine_close(f->engine);
-    fixture_open(f);
-    broken = *f->engine->store->operations;
-    broken.begin = no_begin;
-    f->engine->store->operations = &broken;
+    open_with_full_disk(f);
     struct recovering r = {.engine = f->engine};
     assert_int_equal(oto_thread_start(&thread, "recover", recover_run, &r, NULL), OTO_OK);
     do
