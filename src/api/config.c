@@ -39,7 +39,7 @@ const struct oto_config_key oto_config_keys[] = {
      "Bytes of rows in memory that cause a flush; 0: a share of memory_limit."},
     {"dedup_window", OTO_CONFIG_DURATION, FIELD(dedup_window_ms), "10m", 0, DAY_MS, NULL, "TIME",
      "A request whose bytes equal an earlier one's within this time is acknowledged but not stored "
-     "again; 0: off."},
+     "again, unless none of its items has a time; 0: off."},
     {"promote", OTO_CONFIG_LIST, FIELD(promote), "", 0, 0, NULL, "ATTRIBUTE",
      "Attribute to keep in a string column of its own beside the map (acme.tenant becomes "
      "AcmeTenant); several behind commas, or given several times."},

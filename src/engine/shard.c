@@ -174,6 +174,13 @@ static void forget_dedup(struct oto_shard *shard, const struct oto_ingest *inges
         oto_dedup_forget(shard->engine->dedup, ingest->hash_low, ingest->hash_high);
 }
 
+// What has no time at all may well happen twice: two of it are not one that was sent again.
+static int is_untimed(const struct oto_ingest *ingest)
+{
+    const struct oto_otlp_result *result = &ingest->result;
+    return result->accepted > 0 && result->untimed == result->accepted;
+}
+
 // The second copy of a request whose first has no outcome yet shares it.
 static void wait_for_first(struct oto_shard *shard, struct oto_ingest *ingest)
 {
@@ -355,8 +362,10 @@ static void roll_back(struct oto_shard *shard, uint64_t durable_seq, enum oto_st
         segment->shared_values -= ingest->result.shared_values;
         count(&shard->counters.failed[ingest->signal], ingest->result.accepted);
         atomic_fetch_sub(&shard->engine->memory_bytes, ingest->staged_bytes);
-        if (shard->engine->dedup)
+        if (shard->engine->dedup && !is_untimed(ingest))
             oto_dedup_refuse(shard->engine->dedup, ingest->hash_low, ingest->hash_high);
+        else
+            forget_dedup(shard, ingest);
     }
     shorten_segments(shard, durable_seq);
     shard->pending = NULL;
@@ -659,24 +668,12 @@ struct oto_hash128 oto_request_hash(enum oto_signal signal, struct oto_bytes pay
     return hash;
 }
 
-// A repetition is told what the first was: that some of its items were refused, and why. Nothing of
-// it stays.
-static void decode_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uint64_t received_ns)
-{
-    if (decode(shard, ingest, received_ns, NULL) < 0) {
-        memset(&ingest->result, 0,
-               sizeof ingest->result); // no memory now: it is stored all the same
-        return;
-    }
-    oto_otlp_rollback(shard->open->decoder, ingest->signal,
-                      oto_otlp_decoded_mark(shard->open->decoder));
-}
-
-// 1 when the request was seen before and is answered, or will be with the first one.
-static int answer_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uint64_t received_ns)
+// Notes the request when it is new. ret_item_count: of the one like it, when that is stored.
+static enum oto_dedup_state look_up(struct oto_shard *shard, struct oto_ingest *ingest,
+                                    uint64_t received_ns, uint32_t *ret_item_count)
 {
     if (!shard->engine->dedup || ingest->payload.size == 0)
-        return 0;
+        return OTO_DEDUP_NEW;
     struct oto_hash128 hash = oto_request_hash(ingest->signal, ingest->payload);
     ingest->hash_low = hash.low;
     ingest->hash_high = hash.high;
@@ -684,22 +681,25 @@ static int answer_repeat(struct oto_shard *shard, struct oto_ingest *ingest, uin
                                     .hash_high = ingest->hash_high,
                                     .received_ns = received_ns,
                                     .shard = (uint16_t)shard->index};
-    switch (oto_dedup_begin(shard->engine->dedup, &entry)) {
-    case OTO_DEDUP_NEW:
-    case OTO_DEDUP_REFUSED: // told as NEW
-        ingest->resent = entry.resent;
-        return 0;
-    case OTO_DEDUP_PENDING:
-        decode_repeat(shard, ingest, received_ns);
-        wait_for_first(shard, ingest);
-        oto_shard_wake(shard); // the first may have got its outcome just before this one was noted
-        return 1;
-    case OTO_DEDUP_STORED:
-        break;
+    enum oto_dedup_state seen = oto_dedup_begin(shard->engine->dedup, &entry);
+    ingest->resent = seen == OTO_DEDUP_NEW && entry.resent;
+    *ret_item_count = entry.item_count;
+    return seen;
+}
+
+// A repetition, decoded: it is told what the first was, that some of its items were refused, and
+// why. Nothing of it stays.
+static void answer_repeat(struct oto_shard *shard, struct oto_ingest *ingest,
+                          enum oto_dedup_state seen, uint32_t item_count)
+{
+    oto_otlp_rollback(shard->open->decoder, ingest->signal,
+                      oto_otlp_decoded_mark(shard->open->decoder));
+    if (seen == OTO_DEDUP_STORED) {
+        answer_stored(shard, ingest, item_count);
+        return;
     }
-    decode_repeat(shard, ingest, received_ns);
-    answer_stored(shard, ingest, entry.item_count);
-    return 1;
+    wait_for_first(shard, ingest);
+    oto_shard_wake(shard); // the first may have got its outcome just before this one was noted
 }
 
 static void count_received(struct oto_shard *shard, const struct oto_ingest *ingest)
@@ -725,10 +725,14 @@ int oto_shard_ingest(struct oto_shard *shard, struct oto_ingest *ingest)
         refuse(ingest, status, &err);
         return 0;
     }
-    if (answer_repeat(shard, ingest, received_ns))
-        return 0;
+    uint32_t item_count = 0;
+    enum oto_dedup_state seen = look_up(shard, ingest, received_ns, &item_count);
     status = decode(shard, ingest, received_ns, &err);
     int decoded = status >= 0;
+    if (decoded && seen != OTO_DEDUP_NEW && !is_untimed(ingest)) {
+        answer_repeat(shard, ingest, seen, item_count);
+        return 0;
+    }
     if (decoded)
         count_received(shard, ingest);
     if (decoded && ingest->result.accepted > 0) {
@@ -738,7 +742,8 @@ int oto_shard_ingest(struct oto_shard *shard, struct oto_ingest *ingest)
             return 1;
         }
     }
-    forget_dedup(shard, ingest);
+    if (seen == OTO_DEDUP_NEW)
+        forget_dedup(shard, ingest);
     ingest->done(ingest, status < 0 ? status : OTO_OK, status < 0 ? &err : NULL);
     return 0;
 }

@@ -30,6 +30,7 @@ void oto_otlp_limits_default(struct oto_otlp_limits *limits);
 struct oto_otlp_result {
     uint64_t accepted; // log records, spans or data points stored
     uint64_t rejected; // of them refused (partial success)
+    uint64_t untimed;  // of those accepted, log records and data points without any time
     uint64_t rows[OTO_TABLE_COUNT];
     uint64_t shared_values; // as limits count them
     uint64_t utf8_repaired; // strings that were not UTF-8

@@ -610,6 +610,7 @@ static enum oto_status number_append(struct oto_otlp_decoder *d, struct oto_otlp
         return OTO_AGAIN;
     double value;
     memcpy(&value, at + 10, sizeof value);
+    d->result.untimed += !oto_load64(at + 1);
     OTO_TRY(oto_otlp_row(t, t->series_hint++));
     OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_START_TIME], t->columns[AT_START_TIME_REST],
                               start_ns, 0));
@@ -647,6 +648,7 @@ static enum oto_status point_read(struct oto_otlp_decoder *d, struct oto_otlp_ta
     else
         OTO_TRY(oto_otlp_series_enter(d, t, metric_index, p.attributes, attribute_tag(kind),
                                       &series_index));
+    d->result.untimed += !p.time_ns;
     OTO_TRY(oto_otlp_row(t, series_index));
     OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_START_TIME], t->columns[AT_START_TIME_REST],
                               p.start_ns, 0));

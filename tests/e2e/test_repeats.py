@@ -23,3 +23,49 @@ def test_copies_in_flight_share_one_outcome(server):
     rows = one.sql("SELECT LogAttributes['name'] AS name, count(*) AS n FROM otel_logs GROUP BY ALL")
     assert {row["name"]: row["n"] for row in rows} == {name: 50 for name in names}
     assert one.metric("otolith_items_deduplicated_total") == 50 * 7 * len(names)
+
+
+def test_what_has_no_time_is_stored_as_often_as_it_comes(server, tmp_path):
+    one = server("--threads", "2", data=tmp_path / "data")
+    log = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"backup done"}}]}]}]}'
+    points = (
+        b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"jobs","sum":{"aggregationTemporality":1,'
+        b'"isMonotonic":true,"dataPoints":[{"asInt":"1"}]}}]}]}]}'
+    )
+
+    def send(path, body):
+        connection = http.client.HTTPConnection(one.grpc, timeout=30)
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def stored():
+        return [one.sql(f"SELECT count(*) AS n FROM {table}")[0]["n"] for table in ("logs", "otel_metrics_sum")]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, ["/v1/logs", "/v1/metrics"] * 30, [log, points] * 30))
+    assert not [answer for answer in answers if answer[0] != 200]
+    assert stored() == [30, 30]
+    assert one.metric("otolith_items_deduplicated_total") == 0
+    one.kill()
+    one = server("--threads", "2", data=tmp_path / "data")
+    assert stored() == [30, 30]
+    assert send("/v1/logs", log)[0] == 200
+    assert stored() == [31, 30]
+    one.stop()  # and once more with files
+    one = server("--threads", "1", data=tmp_path / "data")
+    assert send("/v1/metrics", points)[0] == 200
+    assert stored() == [31, 31]
+
+
+def test_one_item_with_a_time_makes_a_repeated_request_one(server):
+    one = server()
+    body = (
+        b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"a"}},'
+        b'{"observedTimeUnixNano":"1767225600000000000","body":{"stringValue":"b"}}]}]}]}'
+    )
+    for _ in range(3):
+        connection = http.client.HTTPConnection(one.grpc, timeout=30)
+        connection.request("POST", "/v1/logs", body, {"Content-Type": "application/json"})
+        assert connection.getresponse().status == 200
+    assert one.sql("SELECT count(*) AS n FROM logs")[0]["n"] == 2
