@@ -480,18 +480,22 @@ static enum oto_status append_list(const struct query_column *child, idx_t first
     return oto_buffer_append_byte(output, ']');
 }
 
+// One whose fields have no names, as row(1, 2) makes it, is an array.
 static enum oto_status append_struct(const struct query_column *c, idx_t row,
                                      struct oto_buffer *output)
 {
-    OTO_TRY(oto_buffer_append_byte(output, '{'));
+    int is_named = c->children[0].name && c->children[0].name[0];
+    OTO_TRY(oto_buffer_append_byte(output, is_named ? '{' : '['));
     for (uint32_t i = 0; i < c->child_count; i++) {
         if (i)
             OTO_TRY(oto_buffer_append_byte(output, ','));
-        OTO_TRY(oto_json_append_string(output, oto_bytes_text(c->children[i].name)));
-        OTO_TRY(oto_buffer_append_byte(output, ':'));
+        if (is_named) {
+            OTO_TRY(oto_json_append_string(output, oto_bytes_text(c->children[i].name)));
+            OTO_TRY(oto_buffer_append_byte(output, ':'));
+        }
         OTO_TRY(query_value_json(&c->children[i], row, output));
     }
-    return oto_buffer_append_byte(output, '}');
+    return oto_buffer_append_byte(output, is_named ? '}' : ']');
 }
 
 // Keys that are not strings stand as the text of their value.

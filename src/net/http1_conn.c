@@ -153,7 +153,8 @@ static void stop(struct http_connection *c)
     struct http1 *h = http1_of(c);
     c->close_after = 1;
     // Bytes that we have not read, or will not, would turn close() into a reset.
-    c->linger_after |= h->reading || h->discarding || h->input.size > 0 || h->stopped;
+    c->linger_after |=
+        h->reading || h->discarding || h->input.size > 0 || h->stopped || c->read_paused;
     h->stopped = 1;
     h->reading = NULL;
     while (c->open.first)

@@ -179,7 +179,8 @@ void oto_parquet_range_bounds(const struct oto_parquet_range *range,
 {
     memset(ret_min, 0, sizeof *ret_min);
     memset(ret_max, 0, sizeof *ret_max);
-    if (!range->count)
+    // Bounds leave NaN out, and readers to which NaN is the greatest of all (DuckDB) believe them.
+    if (!range->count || range->nan_count)
         return;
     if (leaf->physical == OTO_PARQUET_DOUBLE) {
         double min = range->min.real == 0 ? -0.0 : range->min.real;

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -203,6 +204,11 @@ def test_every_type_of_duckdb_is_written_or_refused(server):
     assert refused == {"GEOMETRY", "TYPE", "VARIANT"}
 
 
+def test_a_struct_without_names_is_an_array(server):
+    one = server()
+    assert one.sql("SELECT row(1, 'x', {'a': row(2)}) AS v") == [{"v": [1, "x", {"a": [2]}]}]
+
+
 def test_no_rows_in_every_format(server):
     one = server()
     sql = "SELECT 1 AS a WHERE false"
@@ -323,6 +329,25 @@ def test_an_answer_that_fails_midway_does_not_look_whole(server, tmp_path, versi
                            "Content-Type: application/sql", "-H", "Accept: text/csv", one.http + "/api/v1/sql"],
                           capture_output=True, text=True)
     assert done.stdout == "200" and done.returncode != 0
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+def test_what_comes_behind_a_request_of_http_1_0_does_not_break_its_answer_off(server, connection):
+    """Closing over bytes that nobody read would reset the connection, and the reader lose what it has not read yet."""
+    one = server()
+    sql = "SELECT range, repeat('x', 8) FROM range(900000)"
+    head = f"POST /api/v1/sql HTTP/1.0\r\nHost: localhost\r\nConnection: {connection}\r\nAccept: text/csv\r\n" \
+           f"Content-Type: application/sql\r\nContent-Length: {len(sql)}\r\n\r\n"
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        peer.settimeout(30)
+        peer.connect(("127.0.0.1", int(one.http.rsplit(":", 1)[1])))
+        peer.sendall((head + sql).encode())
+        got = peer.recv(65536)  # the answer has begun
+        peer.sendall(b"\r\n")
+        while piece := peer.recv(65536):
+            got += piece
+    assert got.split(b"\r\n")[0].endswith(b"200 OK") and got.rstrip().endswith(b"899999,xxxxxxxx")
 
 
 @pytest.mark.parametrize("while_running", [True, False])

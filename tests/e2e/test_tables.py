@@ -600,3 +600,37 @@ def test_what_is_skipped_is_not_even_read(sorted_file):
     assert read.num_rows == 75000
     with pytest.raises(OSError):
         pyarrow.parquet.read_table(by_statistics, columns=["Body"])
+
+
+def test_nan_is_the_greatest_value_whatever_is_in_its_file(server):
+    """As DuckDB has it: its readers believe bounds, and Parquet's leave NaN out."""
+    one = server()
+
+    def send(*values):
+        request = metrics_service_pb2.ExportMetricsServiceRequest()
+        metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="ratio")
+        for value in values:
+            metric.gauge.data_points.add(time_unix_nano=1767261600 * 10**9 + len(values), as_double=value)
+        assert one.post("/v1/metrics", request.SerializeToString(), PROTOBUF).status_code == 200
+
+    conditions = ("Value > 10", "Value <= 10", "NOT Value <= 10", "Value = 'NaN'", "Value < 'NaN'", "isnan(Value)")
+
+    def counted(ask, table):
+        return [ask(f"SELECT count(*) AS n FROM {table} WHERE {condition}") for condition in conditions]
+
+    def by_server():
+        return counted(lambda sql: one.sql(sql)[0]["n"], "otel_metrics_gauge")
+
+    def by_files():
+        files = f"read_parquet('{one.data}/metrics/gauge/**/*.parquet')"
+        return counted(lambda sql: duckdb.sql(sql).fetchone()[0], files)
+
+    send(1.0, 2.0, math.nan)
+    assert by_server() == [1, 2, 1, 1, 2, 1]
+    one.restart()
+    assert by_server() == by_files() == [1, 2, 1, 1, 2, 1]
+    send(100.0, math.nan)
+    send(50.0)
+    assert by_server() == [4, 2, 4, 2, 4, 2]
+    one.restart()
+    assert by_server() == by_files() == [4, 2, 4, 2, 4, 2]
