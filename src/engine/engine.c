@@ -221,6 +221,8 @@ static void size_budgets(struct oto_engine *engine)
         memory->size_bytes = keeps ? (size_t)engine->budget_bytes / 2 : 0;
         memory->kept_bytes_max = (size_t)engine->budget_bytes / 8 / engine->flusher_count;
     }
+    if (o->otlp.row_bytes_max == 0)
+        o->otlp.row_bytes_max = engine->budget_bytes / 3;
     uint64_t staged = clamp(engine->budget_bytes / 4, 8u << 20, UINT64_MAX);
     if (o->wal.staged_bytes_max > staged)
         o->wal.staged_bytes_max = staged;

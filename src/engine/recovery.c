@@ -172,7 +172,10 @@ static void behind_release(struct replay *r)
 static enum oto_status new_segment(struct replay *r, struct oto_error *err)
 {
     r->segment = oto_segment_new(r->engine, r->shard, r->flushed_seq + 1);
-    return r->segment ? OTO_OK : oto_error_set(err, OTO_NO_MEMORY, "no memory to recover rows");
+    if (!r->segment)
+        return oto_error_set(err, OTO_NO_MEMORY, "no memory to recover rows");
+    r->segment->arena.size_bytes_max = SIZE_MAX; // a begun flush is as large as it was
+    return OTO_OK;
 }
 
 // The begun flush, whose records are acknowledged all. Where the log lacks some of them, files that
@@ -273,7 +276,8 @@ static enum oto_status decode(struct replay *r, const struct oto_wal_record *rec
     if (record->kind >= OTO_SIGNAL_COUNT)
         return oto_error_set(err, OTO_INVALID, "unknown kind %u", record->kind);
     struct oto_otlp_limits limits = r->engine->options.otlp;
-    limits.shared_values_max = 0; // what was acknowledged may be from before there was a limit
+    // What was acknowledged may be from before there was a limit, or under a larger one.
+    limits.shared_values_max = limits.row_bytes_max = 0;
     if (!r->segment)
         OTO_TRY(new_segment(r, err));
     return oto_otlp_decode(r->segment->decoder, (enum oto_signal)record->kind, record->payload,

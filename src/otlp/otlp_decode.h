@@ -24,6 +24,10 @@ struct oto_otlp_limits {
     uint64_t shared_values_max; // attributes of resources, scopes and metrics, once for each row
                                 // that has them; default 2^26, 0: any number. A request with more
                                 // is refused: a megabyte of it could take gigabytes
+    uint64_t row_bytes_max; // what a request's rows, with the events, attributes and so on in them,
+                            // will take in memory until they are in files, reckoned by their
+                            // numbers (two bytes of a request may become 130); text not counted.
+                            // Default 0: any number. A request with more is refused
 };
 void oto_otlp_limits_default(struct oto_otlp_limits *limits);
 
@@ -47,7 +51,8 @@ struct oto_otlp_result {
 // gives the same rows.
 // OTO_INVALID (err: byte offset in the message and the path
 // "resource_logs[0].scope_logs[1].log_records[7].attributes[2]: …"; or that its rows share too many
-// values), OTO_NO_MEMORY; on failure the builders are as before. Ownership: borrows.
+// values, or would take too much memory), OTO_NO_MEMORY; on failure the builders are as before.
+// Ownership: borrows.
 OTO_MUST_CHECK enum oto_status
 oto_otlp_decode(struct oto_otlp_decoder *decoder, enum oto_signal signal, struct oto_bytes message,
                 uint64_t received_ns, const struct oto_otlp_limits *limits,

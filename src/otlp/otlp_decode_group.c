@@ -338,8 +338,7 @@ static enum oto_status group_scan(struct oto_otlp_decoder *d, struct oto_pb_curs
     return heads > 1 ? oto_otlp_merge(d, *c, BYTES_TAG(1), &g->head) : OTO_OK;
 }
 
-int oto_otlp_count_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message,
-                            uint32_t wanted)
+uint64_t oto_otlp_count_fields(struct oto_bytes message, uint32_t wanted)
 {
     struct oto_pb_cursor c = oto_pb_cursor(message);
     uint32_t tag, count = 0;
@@ -348,7 +347,7 @@ int oto_otlp_count_too_many(const struct oto_otlp_decoder *d, struct oto_bytes m
         if (oto_pb_skip(&c, tag) < 0)
             break;
     }
-    return count > d->limits.attributes_max;
+    return count;
 }
 
 static enum oto_status item_refuse(struct oto_otlp_decoder *d, struct oto_pb_cursor *c)

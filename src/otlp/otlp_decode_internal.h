@@ -244,6 +244,9 @@ struct oto_otlp_decoder {
     uint64_t received_ns;
     struct oto_otlp_limits limits;
     struct oto_otlp_result result;
+    uint64_t bytes_before;      // reckoned, of what the builders had; for large requests alone
+    int is_large;               // its rows may take more than limits.row_bytes_max, and
+    int is_too_large;           // they do
     struct oto_arena arena;     // merged fields
     struct oto_buffer repaired; // the latest string that was no UTF-8
     struct oto_buffer scratch;
@@ -474,12 +477,13 @@ OTO_MUST_CHECK enum oto_status oto_otlp_request_read(struct oto_otlp_decoder *d,
 OTO_MUST_CHECK enum oto_status oto_otlp_scope_enter(struct oto_otlp_decoder *d,
                                                     struct oto_otlp_table *t, uint32_t frames);
 // Room for one more row in all row columns, and the row itself.
-OTO_MUST_CHECK enum oto_status oto_otlp_row_slow(struct oto_otlp_table *t);
-OTO_MUST_CHECK static inline enum oto_status oto_otlp_row(struct oto_otlp_table *t,
-                                                          uint32_t next_index)
+OTO_MUST_CHECK enum oto_status oto_otlp_row_slow(struct oto_otlp_decoder *d,
+                                                 struct oto_otlp_table *t);
+OTO_MUST_CHECK static inline enum oto_status
+oto_otlp_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t next_index)
 {
     if (t->rows_left == 0)
-        OTO_TRY(oto_otlp_row_slow(t));
+        OTO_TRY(oto_otlp_row_slow(d, t));
     t->rows_left--;
     struct oto_level *rows = &t->builder->levels[0];
     if (rows->count == rows->capacity)
@@ -488,14 +492,30 @@ OTO_MUST_CHECK static inline enum oto_status oto_otlp_row(struct oto_otlp_table 
     return OTO_OK;
 }
 
+// OTO_INVALID when the request's rows so far, and more_bytes, take more memory than they may.
+OTO_MUST_CHECK enum oto_status oto_otlp_reckon(struct oto_otlp_decoder *d, uint64_t more_bytes);
+// The same now and then, in a list of one row: index is of the part to come. tag: of its
+// attributes.
+OTO_MUST_CHECK enum oto_status oto_otlp_reckon_part_slow(struct oto_otlp_decoder *d,
+                                                         struct oto_bytes part, uint32_t tag);
+OTO_MUST_CHECK static inline enum oto_status oto_otlp_reckon_part(struct oto_otlp_decoder *d,
+                                                                  uint32_t index,
+                                                                  struct oto_bytes part,
+                                                                  uint32_t tag)
+{
+    if (index % 4096 < 4095 && part.size < 65536)
+        return OTO_OK;
+    return oto_otlp_reckon_part_slow(d, part, tag);
+}
+
 // 1 when a field of attributes comes more often than the limit allows. An attribute has two bytes
 // at least, so most messages are too short to be counted.
-int oto_otlp_count_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message,
-                            uint32_t tag);
+uint64_t oto_otlp_count_fields(struct oto_bytes message, uint32_t tag);
 static inline int oto_otlp_too_many(const struct oto_otlp_decoder *d, struct oto_bytes message,
                                     uint32_t tag)
 {
-    return message.size / 2 > d->limits.attributes_max && oto_otlp_count_too_many(d, message, tag);
+    return message.size / 2 > d->limits.attributes_max &&
+           oto_otlp_count_fields(message, tag) > d->limits.attributes_max;
 }
 
 // --- identities of metric series (otlp_decode_identity.c); for other tables nothing happens ---

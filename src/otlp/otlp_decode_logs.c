@@ -156,7 +156,7 @@ static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_ta
     struct oto_builder *b = t->builder;
     uint64_t seen_ns = r->observed_ns ? r->observed_ns : d->received_ns;
     d->result.untimed += !(r->time_ns | r->observed_ns);
-    OTO_TRY(oto_otlp_row(t, t->scope_index));
+    OTO_TRY(oto_otlp_row(d, t, t->scope_index));
     OTO_TRY(oto_otlp_put_time(b, t->columns[AT_TIMESTAMP], t->columns[AT_TIMESTAMP_REST],
                               r->time_ns, seen_ns));
     OTO_TRY(oto_otlp_put_time(b, t->columns[AT_OBSERVED], t->columns[AT_OBSERVED_REST],

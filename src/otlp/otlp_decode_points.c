@@ -121,9 +121,12 @@ static enum oto_status read_optional(struct oto_pb_cursor *c, struct point *p, u
     return oto_otlp_read_double(c, ret_value);
 }
 
+#define LONG_LIST_BYTES 4096u // packed, so that it is asked whether there may be so much memory
+
 // fixed64 or double values, packed or one: the same eight bytes in a list's element column.
-static enum oto_status append_fixed64(struct oto_otlp_table *t, struct oto_pb_cursor *c,
-                                      uint32_t tag, struct oto_column *list)
+static enum oto_status append_fixed64(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                      struct oto_pb_cursor *c, uint32_t tag,
+                                      struct oto_column *list)
 {
     struct oto_column *element = &list->children[0];
     struct oto_bytes values = oto_bytes(c->at, 8);
@@ -135,6 +138,8 @@ static enum oto_status append_fixed64(struct oto_otlp_table *t, struct oto_pb_cu
     }
     if (values.size % 8 != 0)
         return OTO_INVALID;
+    if (values.size >= LONG_LIST_BYTES)
+        OTO_TRY(oto_otlp_reckon(d, values.size * 3)); // 24 bytes a value
     OTO_TRY(oto_column_reserve(t->builder, element, (uint32_t)(values.size / 8)));
     if (values.size)
         memcpy((uint64_t *)element->values + element->length, values.data, values.size);
@@ -142,10 +147,12 @@ static enum oto_status append_fixed64(struct oto_otlp_table *t, struct oto_pb_cu
     return OTO_OK;
 }
 
-static enum oto_status append_varints(struct oto_otlp_table *t, struct oto_bytes packed,
-                                      struct oto_column *element)
+static enum oto_status append_varints(struct oto_otlp_decoder *d, struct oto_otlp_table *t,
+                                      struct oto_bytes packed, struct oto_column *element)
 {
     struct oto_pb_cursor c = oto_pb_cursor(packed);
+    if (packed.size >= LONG_LIST_BYTES)
+        OTO_TRY(oto_otlp_reckon(d, packed.size * 24));
     OTO_TRY(oto_column_reserve(t->builder, element, (uint32_t)packed.size)); // a byte each at least
     while (c.at < c.end) {
         uint64_t value;
@@ -170,7 +177,7 @@ static enum oto_status append_buckets(struct oto_otlp_decoder *d, struct oto_otl
             OTO_TRY(oto_pb_varint(&c, &offset));
         } else if (tag == BYTES_TAG(2)) {
             OTO_TRY(oto_pb_bytes(&c, &packed));
-            OTO_TRY(append_varints(t, packed, &list->children[0]));
+            OTO_TRY(append_varints(d, t, packed, &list->children[0]));
         } else if (tag == VARINT_TAG(2)) {
             OTO_TRY(oto_pb_varint(&c, &count));
             OTO_TRY(oto_otlp_add_i64(t->builder, &list->children[0], (int64_t)count));
@@ -292,10 +299,10 @@ static enum oto_status histogram_field(struct oto_otlp_decoder *d, struct oto_ot
         return read_optional(c, p, HAS_SUM, &p->sum);
     case BYTES_TAG(6):
     case FIXED64_TAG(6):
-        return append_fixed64(t, c, tag, t->columns[AT_BUCKET_COUNTS]);
+        return append_fixed64(d, t, c, tag, t->columns[AT_BUCKET_COUNTS]);
     case BYTES_TAG(7):
     case FIXED64_TAG(7):
-        return append_fixed64(t, c, tag, t->columns[AT_EXPLICIT_BOUNDS]);
+        return append_fixed64(d, t, c, tag, t->columns[AT_EXPLICIT_BOUNDS]);
     case BYTES_TAG(8):
         return check_exemplar(d, c, p);
     case BYTES_TAG(9):
@@ -365,6 +372,7 @@ static enum oto_status append_quantile(struct oto_otlp_decoder *d, struct oto_ot
     uint32_t tag;
     enum oto_status status;
     OTO_TRY(oto_pb_bytes(c, &message));
+    OTO_TRY(oto_otlp_reckon_part(d, p->quantile_count, message, 0));
     struct oto_pb_cursor inner = oto_pb_cursor(message);
     while ((status = oto_pb_tag(&inner, &tag)) == OTO_OK) {
         if (tag == FIXED64_TAG(1))
@@ -501,6 +509,7 @@ static enum oto_status append_exemplars(struct oto_otlp_decoder *d, struct oto_o
             continue;
         }
         OTO_TRY(oto_pb_bytes(&c, &part));
+        OTO_TRY(oto_otlp_reckon_part(d, index, part, BYTES_TAG(7)));
         enum oto_status status = append_exemplar(d, t, part);
         if (status < 0)
             return oto_otlp_fail(d, status, part.data, "exemplars", index);
@@ -611,7 +620,7 @@ static enum oto_status number_append(struct oto_otlp_decoder *d, struct oto_otlp
     double value;
     memcpy(&value, at + 10, sizeof value);
     d->result.untimed += !oto_load64(at + 1);
-    OTO_TRY(oto_otlp_row(t, t->series_hint++));
+    OTO_TRY(oto_otlp_row(d, t, t->series_hint++));
     OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_START_TIME], t->columns[AT_START_TIME_REST],
                               start_ns, 0));
     OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_TIME], t->columns[AT_TIME_REST],
@@ -649,7 +658,7 @@ static enum oto_status point_read(struct oto_otlp_decoder *d, struct oto_otlp_ta
         OTO_TRY(oto_otlp_series_enter(d, t, metric_index, p.attributes, attribute_tag(kind),
                                       &series_index));
     d->result.untimed += !p.time_ns;
-    OTO_TRY(oto_otlp_row(t, series_index));
+    OTO_TRY(oto_otlp_row(d, t, series_index));
     OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_START_TIME], t->columns[AT_START_TIME_REST],
                               p.start_ns, 0));
     OTO_TRY(oto_otlp_put_time(t->builder, t->columns[AT_TIME], t->columns[AT_TIME_REST], p.time_ns,

@@ -361,7 +361,7 @@ static enum oto_status append_link(struct oto_otlp_decoder *d, struct oto_otlp_t
 // often nothing else lies between the first and the last.
 static enum oto_status
 append_list(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const uint8_t *at,
-            const uint8_t *end, uint32_t wanted, const char *name,
+            const uint8_t *end, uint32_t wanted, uint32_t attribute_tag, const char *name,
             enum oto_status (*append)(struct oto_otlp_decoder *, struct oto_otlp_table *,
                                       struct oto_pb_cursor *))
 {
@@ -374,6 +374,7 @@ append_list(struct oto_otlp_decoder *d, struct oto_otlp_table *t, const uint8_t 
             continue;
         }
         at = oto_otlp_bytes(tag.at, end, &part);
+        OTO_TRY(oto_otlp_reckon_part(d, index, part, attribute_tag));
         struct oto_pb_cursor inner = oto_pb_cursor(part);
         enum oto_status status = append(d, t, &inner);
         if (status < 0)
@@ -387,12 +388,12 @@ static enum oto_status append_lists(struct oto_otlp_decoder *d, struct oto_otlp_
                                     const struct span *span)
 {
     if (span->events_from)
-        OTO_TRY(append_list(d, t, span->events_from, span->events_to, BYTES_TAG(11), "events",
-                            append_event));
+        OTO_TRY(append_list(d, t, span->events_from, span->events_to, BYTES_TAG(11), BYTES_TAG(3),
+                            "events", append_event));
     OTO_TRY(oto_otlp_add_end(t->builder, t->columns[AT_EVENTS]));
     if (span->links_from)
-        OTO_TRY(append_list(d, t, span->links_from, span->links_to, BYTES_TAG(13), "links",
-                            append_link));
+        OTO_TRY(append_list(d, t, span->links_from, span->links_to, BYTES_TAG(13), BYTES_TAG(4),
+                            "links", append_link));
     return oto_otlp_add_end(t->builder, t->columns[AT_LINKS]);
 }
 
@@ -414,7 +415,7 @@ static enum oto_status append_row(struct oto_otlp_decoder *d, struct oto_otlp_ta
                                   const struct span *span)
 {
     struct oto_builder *b = t->builder;
-    OTO_TRY(oto_otlp_row(t, t->scope_index));
+    OTO_TRY(oto_otlp_row(d, t, t->scope_index));
     OTO_TRY(append_times(d, t, span));
     OTO_TRY(oto_otlp_put_id(b, t->columns[AT_TRACE_ID], 16, span->trace_id));
     OTO_TRY(oto_otlp_put_id(b, t->columns[AT_SPAN_ID], 8, span->span_id));

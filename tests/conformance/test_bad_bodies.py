@@ -1,5 +1,6 @@
 """Bodies of every size, compressed or not, and what is made to burst: the limit holds, memory too."""
 
+import concurrent.futures
 import gzip
 import random
 import struct
@@ -223,6 +224,7 @@ def test_bombs_leave_memory_within_the_limit(server, bomb):
     assert highest.bytes < limit, f"{highest.bytes >> 20} MiB"
     assert post(one, logs(1).SerializeToString()).status == 200
 
+
 # --- attributes that records share: some bytes of a request, and values of each of its rows ---
 
 
@@ -245,6 +247,83 @@ def test_attributes_shared_by_too_many_records_are_refused(server):
     [path] = one.data.rglob("*.parquet")
     assert pyarrow.parquet.read_metadata(path).num_rows == 100_000
 
+
+# --- very many parts of few bytes: of two bytes of a request may come 130 of rows ---
+
+
+def field(number, content):
+    head, size = bytes([number << 3 | 2]), len(content)
+    while size > 127:
+        head += bytes([size & 127 | 128])
+        size >>= 7
+    return head + bytes([size]) + content
+
+
+IDS = field(1, b"\1" * 16) + field(2, b"\2" * 8)
+
+
+def points(kind, content):
+    return field(1, field(2, field(2, field(1, b"m") + field(kind, content))))
+
+
+def spans(content):
+    return field(1, field(2, field(2, IDS + content)))
+
+
+# Of each: its signal, the body of n parts, and how many rows these are.
+TINY = {
+    "log records": ("logs", lambda n: field(1, field(2, field(2, b"") * n)), lambda n: n),
+    "attributes of log records": (
+        "logs",
+        lambda n: field(1, field(2, field(2, field(6, b"") * 60_000) * (n // 60_000))),
+        lambda n: n // 60_000,
+    ),
+    "resources": ("logs", lambda n: field(1, field(2, field(2, b""))) * n, lambda n: n),
+    "spans": ("traces", lambda n: field(1, field(2, field(2, IDS) * n)), lambda n: n),
+    "events": ("traces", lambda n: spans(field(11, b"") * n), lambda n: 1),
+    "links": ("traces", lambda n: spans(field(13, b"") * n), lambda n: 1),
+    "attributes of an event": ("traces", lambda n: spans(field(11, field(3, b"") * n)), lambda n: 1),
+    "attributes of a link": ("traces", lambda n: spans(field(13, field(4, b"") * n)), lambda n: 1),
+    "number points": ("metrics", lambda n: points(5, field(1, b"") * n), lambda n: n),
+    "exemplars": ("metrics", lambda n: points(7, field(1, field(5, b"") * n)), lambda n: 1),
+    "attributes of an exemplar": ("metrics", lambda n: points(7, field(1, field(5, field(7, b"") * n))), lambda n: 1),
+    "histograms": ("metrics", lambda n: points(9, field(1, b"") * n), lambda n: n),
+    "bounds": ("metrics", lambda n: points(9, field(1, field(7, bytes(8 * n)))), lambda n: 1),
+    "exponential histograms": ("metrics", lambda n: points(10, field(1, b"") * n), lambda n: n),
+    "buckets": ("metrics", lambda n: points(10, field(1, field(8, field(2, b"\1" * n)))), lambda n: 1),
+    "summaries": ("metrics", lambda n: points(11, field(1, b"") * n), lambda n: n),
+    "quantiles": ("metrics", lambda n: points(11, field(1, field(6, b"") * n)), lambda n: 1),
+}
+TINY_LIMIT = 48 * MIB  # the least that may be set: 12 MiB for the rows of a request
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_more_parts_than_memory_are_refused(server, kind):
+    one = server("--memory-limit", str(TINY_LIMIT), "--threads", "1")
+    signal, body, rows = TINY[kind]
+    each = len(body(60_000)) / 60_000
+    many = body(int(6 * MIB / each))
+    for transport in ("http/1.1", "grpc"):
+        answer = export(one, transport, signal, many)
+        assert answer.code == 3 and "of memory that those of a request may; send fewer records" in answer.error.message
+    assert sum(counts(one).values()) == 0
+    assert export(one, "grpc", signal, body(60_000)).code == 0
+    assert sum(counts(one).values()) == rows(60_000)
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("kind", TINY)
+def test_very_many_parts_leave_memory_within_the_limit(server, kind):
+    """Of sizes that are refused, and of such as are just taken, by two threads at once."""
+    one = server("--memory-limit", str(TINY_LIMIT), "--threads", "2")
+    signal, body, _ = TINY[kind]
+    each = len(body(60_000)) / 60_000
+    sizes = (60_000, 120_000, 240_000, 480_000, int(6 * MIB / each))
+    bodies = [body(size) for size in sizes if size * each < 7 * MIB]
+    with Highest(one) as highest, concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda data: export(one, "http/1.1", signal, data).code, bodies * 6))
+    assert set(answers) <= {0, 3, 14} and 0 in answers
+    assert highest.bytes < TINY_LIMIT, f"{highest.bytes >> 20} MiB"
 
 
 @pytest.mark.release

@@ -610,6 +610,28 @@ static void what_rows_share_is_counted_for_each_and_limited(void **state)
     segment_close(&s);
 }
 
+static void rows_may_take_so_much_memory(void **state)
+{
+    (void)state;
+    struct segment s;
+    segment_open(&s, NULL, 0);
+    for (int again = 0; again < 2; again++) {
+        message_begin();
+        open_(1), open_(2);
+        for (int i = 0; i < 100; i++) // 128 bytes each
+            open_(2), close_(1);
+        close_(2);
+        s.limits.row_bytes_max = 100 * 128 - 1;
+        assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_INVALID);
+        assert_non_null(strstr(s.err.message, "of memory that those of a request may;"));
+        assert_int_equal(s.builders[OTO_TABLE_LOGS].levels[0].count, 100 * again);
+        s.limits.row_bytes_max = 100 * 128;
+        assert_int_equal(decode(&s, OTO_SIGNAL_LOGS, message()), OTO_OK);
+        check_builders(&s);
+    }
+    segment_close(&s);
+}
+
 // --- metrics ---
 
 static void every_field_of_points_is_kept(void **state)
@@ -785,6 +807,7 @@ int main(void)
         cmocka_unit_test(too_many_attributes_refuse_what_has_them),
         cmocka_unit_test(attributes_of_what_an_item_holds_are_not_limited),
         cmocka_unit_test(what_rows_share_is_counted_for_each_and_limited),
+        cmocka_unit_test(rows_may_take_so_much_memory),
         cmocka_unit_test(every_field_of_points_is_kept),
         cmocka_unit_test(series_ids_do_not_depend_on_the_order_of_attributes),
         cmocka_unit_test(a_nan_of_its_own_is_one_attribute_of_a_series),
