@@ -494,6 +494,47 @@ static void a_record_past_a_later_limit_is_recovered(void **state)
     fixture_free(f);
 }
 
+// All records of a flush that had begun go into files together, however many a smaller memory limit
+// would take at once.
+static void a_flush_begun_under_a_larger_memory_limit_is_recovered(void **state)
+{
+    (void)state;
+    enum { RECORDS = 3500, BODY_BYTES = 12000 };
+    static const uint8_t fields[] = {1, 5, 2, 2, 1}; // text, body, record, scope, resource
+    const uint64_t received_ns = (uint64_t)BASE_HOUR * 3600000000000u;
+    static uint8_t bytes[BODY_BYTES + 64], inner[sizeof bytes];
+    struct fixture *f = fixture_new();
+    struct disk_rows disk;
+    struct oto_wal *wal;
+    uint64_t seq = 0;
+    char path[128];
+    fixture_start(f);
+    oto_engine_close(f->engine);
+    snprintf(path, sizeof path, "%s/wal/0", f->path);
+    assert_int_equal(oto_wal_open(path, &f->options.wal, &wal, NULL), OTO_OK);
+    assert_int_equal(oto_wal_start(wal, NULL), OTO_OK);
+    for (unsigned i = 0; i < RECORDS; i++) {
+        size_t size = BODY_BYTES;
+        memset(bytes, 'x', size);
+        snprintf((char *)bytes, 16, "%u", i); // a text of its own each
+        for (size_t field = 0; field < sizeof fields; field++) {
+            memcpy(inner, bytes, size);
+            size = put_message(bytes, fields[field], inner, size);
+        }
+        assert_int_equal(oto_wal_append(wal, 0, 0, received_ns, oto_bytes(bytes, size), &seq, NULL),
+                         OTO_OK);
+    }
+    assert_int_equal(oto_wal_checkpoint(wal, 0, seq, NULL), OTO_OK);
+    assert_int_equal(oto_wal_close(wal, NULL), OTO_OK);
+    f->options.memory_limit_bytes = 48u << 20;
+    f->options.flush_rows = 1;
+    fixture_start(f);
+    fixture_drain(f);
+    count_disk(f, &disk);
+    assert_int_equal(disk.total, RECORDS);
+    fixture_free(f);
+}
+
 static void a_second_owner_is_refused(void **state)
 {
     (void)state;
@@ -542,6 +583,7 @@ int main(void)
         cmocka_unit_test(a_death_between_pieces_loses_and_doubles_nothing),
         cmocka_unit_test(an_unreadable_record_is_kept_aside),
         cmocka_unit_test(a_record_past_a_later_limit_is_recovered),
+        cmocka_unit_test(a_flush_begun_under_a_larger_memory_limit_is_recovered),
         cmocka_unit_test(a_second_owner_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
