@@ -126,7 +126,8 @@ static void begin_state(const struct values *values, struct oto_export_state *st
 {
     state->range = range_of(values);
     state->begun_us = (int64_t)(oto_clock_wall_ns() / 1000);
-    state->rows = 0;
+    state->rows = state->rejected = 0;
+    *state->message = 0;
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
         state->done_us[table] = has_signal(values, (enum oto_table)table) ? INT64_MIN : INT64_MAX;
 }
@@ -261,7 +262,21 @@ static enum oto_status open_sender(struct work *work, struct oto_error *err)
     return oto_otlp_sender_new(&chosen, &work->export.sender, err);
 }
 
-static int report(const struct work *work)
+// Of this run and of those before it: nobody else tells, for such rows are not sent again. 1: there
+// are any.
+static int say_rejected(struct work *work)
+{
+    const struct oto_export_state *state = &work->state;
+    oto_export_note_rejected(&work->export);
+    if (state->rejected)
+        (void)fprintf(stderr, "otolith: the endpoint refused %" PRIu64 " rows: %s\n",
+                      state->rejected, state->message);
+    else if (*state->message)
+        (void)fprintf(stderr, "otolith: the endpoint says: %s\n", state->message);
+    return state->rejected > 0;
+}
+
+static int report(struct work *work)
 {
     struct oto_otlp_sender_totals totals;
     oto_otlp_sender_totals_of(work->export.sender, &totals);
@@ -271,12 +286,7 @@ static int report(const struct work *work)
         (void)printf(", %" PRIu64 " tries repeated", totals.retries);
     (void)putchar('\n');
     (void)fflush(stdout);
-    if (totals.rejected)
-        (void)fprintf(stderr, "otolith: the endpoint refused %" PRIu64 " of them: %s\n",
-                      totals.rejected, totals.message);
-    else if (*totals.message)
-        (void)fprintf(stderr, "otolith: the endpoint says: %s\n", totals.message);
-    return totals.rejected > 0;
+    return say_rejected(work);
 }
 
 static enum oto_status work_all(struct work *work, int *ret_exit, struct oto_error *err)
@@ -284,6 +294,7 @@ static enum oto_status work_all(struct work *work, int *ret_exit, struct oto_err
     OTO_TRY(open_sender(work, err));
     OTO_TRY(oto_ask_open(oto_ask_folder(work->values->data), &work->export.ask, err));
     OTO_TRY(load_state(work->values, &work->state, &work->is_kept, err));
+    work->export.rejected_before = work->state.rejected;
     OTO_TRY(oto_export_init(&work->export, err));
     oto_signals_install(on_signal);
     enum oto_status status = send_tables(work, err);
@@ -295,16 +306,18 @@ static enum oto_status work_all(struct work *work, int *ret_exit, struct oto_err
     return OTO_OK;
 }
 
-static int fail(const struct work *work, const struct oto_error *err)
+static int fail(struct work *work, const struct oto_error *err)
 {
     int exists = 0;
     if (stopped)
         (void)fputs("otolith: interrupted\n", stderr);
     else
         (void)fprintf(stderr, "otolith: %s\n", err->message);
-    if (work->is_kept)
+    if (work->is_kept) {
+        (void)say_rejected(work);
         (void)fprintf(stderr, "otolith: the same command%s goes on where this one stopped (%s)\n",
                       work->values->restart ? " without --restart" : "", work->state.path);
+    }
     // A file that is no state, or another's, is no wrong usage.
     if (*work->state.path && oto_path_exists(work->state.path, &exists, NULL) < 0)
         exists = 0;

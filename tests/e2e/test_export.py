@@ -383,7 +383,31 @@ def test_partial_success_is_reported(server, export, grpc_endpoint, http_endpoin
     body = partial(3, b"three are too old")
     url, _ = grpc_endpoint([lambda context: body]) if transport == "grpc" else http_endpoint([(200, {}, body)])
     done = export(one, url, status=1)
-    assert done.stdout.startswith("sent 10 rows") and "refused 3 of them: three are too old" in done.stderr
+    assert done.stdout.startswith("sent 10 rows") and "refused 3 rows: three are too old" in done.stderr
+
+
+def test_partial_success_of_runs_that_broke_off_is_reported_to_the_end(server, export, http_endpoint, tmp_path):
+    """The rows are not sent again, so nobody else will tell."""
+    one, taken_in_part, refused = server(), (200, {}, partial(3, b"three are too old")), (400, {}, b"")
+    send(one, [otlp.logs(10)], "logs")
+    send(one, [otlp.traces(10)], "traces")
+    url, _ = http_endpoint([taken_in_part, refused, refused, (200, {}, partial(2, b"two more"))])
+    line = (one, url, "--in-flight", "1", "--state", tmp_path / "mine")
+    for _ in range(2):  # the second takes nothing
+        assert "refused 3 rows: three are too old" in export(*line, status=1).stderr
+    done = export(*line, status=1)
+    assert done.stdout.startswith("sent 20 rows") and "refused 5 rows: three are too old" in done.stderr
+    assert not (tmp_path / "mine").exists()
+
+
+def test_rows_that_are_sent_again_are_not_refused_yet(server, export, http_endpoint, tmp_path):
+    """Those of a stretch of time that was not all taken: what the endpoint says the next time counts."""
+    one = server()
+    send(one, [otlp.logs(5000), otlp.logs(5000)], "logs")
+    url, _ = http_endpoint([(200, {}, partial(3, b"three are too old")), (400, {}, b"")])
+    line = (one, url, "--in-flight", "1", "--state", tmp_path / "mine")
+    assert "refused 3 rows: three are too old" in export(*line, status=1).stderr
+    assert "refused" not in export(*line).stderr
 
 
 def test_what_is_refused_for_good_ends_it(server, export, grpc_endpoint):
