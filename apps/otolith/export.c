@@ -34,7 +34,7 @@ static const struct oto_option options[] = {
     {"from", 0, OTO_OPTION_TIME, offsetof(struct values, from), "TIME", NULL,
      "Event time of the first rows: 2026-01-02T03:04:05Z, 2026-01-02, -2h. Default: the oldest."},
     {"until", 0, OTO_OPTION_TIME, offsetof(struct values, until), "TIME", NULL,
-     "Event time before which rows are sent. Default: no end."},
+     "Event time before which rows are sent. Default: no end; now where --from is relative."},
     {"where", 0, OTO_OPTION_TEXT, offsetof(struct values, where), "SQL", NULL,
      "Condition that rows must meet, over the columns of the table (docs/FORMATS.md)."},
     {"header", 0, OTO_OPTION_LIST, offsetof(struct values, headers), "NAME=VALUE", NULL,
@@ -116,16 +116,27 @@ static enum oto_status make_key(const struct values *values, char key[33], struc
     return status < 0 ? oto_error_set(err, status, "--where is too long") : OTO_OK;
 }
 
-static struct oto_export_range range_of(const struct values *values)
+static int is_relative(const struct values *values)
 {
-    return (struct oto_export_range){values->from.text ? values->from.us : INT64_MIN,
+    return values->from.is_relative || values->until.is_relative;
+}
+
+// Relative times end at the present: rows that are ahead of the clock are a later run's. Were they
+// sent, those that come before them until then would be no run's, or they themselves would be sent
+// again.
+static struct oto_export_range range_of(const struct values *values, int64_t now)
+{
+    struct oto_export_range range = {values->from.text ? values->from.us : INT64_MIN,
                                      values->until.text ? values->until.us : INT64_MAX};
+    if (is_relative(values) && range.until_us > now)
+        range.until_us = now;
+    return range;
 }
 
 static void begin_state(const struct values *values, struct oto_export_state *state)
 {
-    state->range = range_of(values);
     state->begun_us = (int64_t)(oto_clock_wall_ns() / 1000);
+    state->range = range_of(values, state->begun_us);
     state->rows = state->rejected = 0;
     *state->message = 0;
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
@@ -143,14 +154,14 @@ static int64_t settled_until(const struct oto_export_state *state)
 // there is nothing more.
 static int catch_up(const struct values *values, struct oto_export_state *state)
 {
-    int64_t now = (int64_t)(oto_clock_wall_ns() / 1000), until = range_of(values).until_us;
-    int64_t taken = settled_until(state);
-    if ((!values->from.is_relative && !values->until.is_relative) || until <= taken)
+    int64_t now = (int64_t)(oto_clock_wall_ns() / 1000);
+    int64_t until = range_of(values, now).until_us, taken = settled_until(state);
+    if (!is_relative(values) || until <= taken)
         return 0;
     state->range.until_us = until;
     state->begun_us = now;
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
-        if (has_signal(values, (enum oto_table)table) && state->done_us[table] == INT64_MAX)
+        if (has_signal(values, (enum oto_table)table) && state->done_us[table] > taken)
             state->done_us[table] = taken;
     return 1;
 }
@@ -367,10 +378,10 @@ const struct oto_command oto_command_export = {
         "growing pauses. An export that was interrupted, or has failed, goes on when the same "
         "command is run again: a file keeps up to which event time each table's rows were taken. "
         "Every row is sent at least once; the rows of one stretch of time (about 50,000) may come "
-        "twice then. An export of relative times that goes on begins where it began, and ends "
+        "twice then. An export of relative times sends no rows that are ahead of the clock: they "
+        "are sent once their time has come. When it goes on, it begins where it began, and ends "
         "where they say now. Rows that come in during an export are sent when their event time is "
-        "still "
-        "ahead of it.",
+        "still ahead of it and before its end.",
     .examples =
         "otolith export --to http://collector:4318\n"
         "otolith export --to grpcs://otel.example.com:443 --header api-key=SECRET --signal traces\n"
