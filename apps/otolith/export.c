@@ -34,7 +34,7 @@ static const struct oto_option options[] = {
     {"from", 0, OTO_OPTION_TIME, offsetof(struct values, from), "TIME", NULL,
      "Event time of the first rows: 2026-01-02T03:04:05Z, 2026-01-02, -2h. Default: the oldest."},
     {"until", 0, OTO_OPTION_TIME, offsetof(struct values, until), "TIME", NULL,
-     "Event time before which rows are sent. Default: no end."},
+     "Event time before which rows are sent. Default: no end; now where --from is relative."},
     {"where", 0, OTO_OPTION_TEXT, offsetof(struct values, where), "SQL", NULL,
      "Condition that rows must meet, over the columns of the table (docs/FORMATS.md)."},
     {"header", 0, OTO_OPTION_LIST, offsetof(struct values, headers), "NAME=VALUE", NULL,
@@ -116,17 +116,29 @@ static enum oto_status make_key(const struct values *values, char key[33], struc
     return status < 0 ? oto_error_set(err, status, "--where is too long") : OTO_OK;
 }
 
-static struct oto_export_range range_of(const struct values *values)
+static int is_relative(const struct values *values)
 {
-    return (struct oto_export_range){values->from.text ? values->from.us : INT64_MIN,
+    return values->from.is_relative || values->until.is_relative;
+}
+
+// Relative times end at the present: rows that are ahead of the clock are a later run's. Were they
+// sent, those that come before them until then would be no run's, or they themselves would be sent
+// again.
+static struct oto_export_range range_of(const struct values *values, int64_t now)
+{
+    struct oto_export_range range = {values->from.text ? values->from.us : INT64_MIN,
                                      values->until.text ? values->until.us : INT64_MAX};
+    if (is_relative(values) && range.until_us > now)
+        range.until_us = now;
+    return range;
 }
 
 static void begin_state(const struct values *values, struct oto_export_state *state)
 {
-    state->range = range_of(values);
     state->begun_us = (int64_t)(oto_clock_wall_ns() / 1000);
-    state->rows = 0;
+    state->range = range_of(values, state->begun_us);
+    state->rows = state->rejected = 0;
+    *state->message = 0;
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
         state->done_us[table] = has_signal(values, (enum oto_table)table) ? INT64_MIN : INT64_MAX;
 }
@@ -142,14 +154,14 @@ static int64_t settled_until(const struct oto_export_state *state)
 // there is nothing more.
 static int catch_up(const struct values *values, struct oto_export_state *state)
 {
-    int64_t now = (int64_t)(oto_clock_wall_ns() / 1000), until = range_of(values).until_us;
-    int64_t taken = settled_until(state);
-    if ((!values->from.is_relative && !values->until.is_relative) || until <= taken)
+    int64_t now = (int64_t)(oto_clock_wall_ns() / 1000);
+    int64_t until = range_of(values, now).until_us, taken = settled_until(state);
+    if (!is_relative(values) || until <= taken)
         return 0;
     state->range.until_us = until;
     state->begun_us = now;
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
-        if (has_signal(values, (enum oto_table)table) && state->done_us[table] == INT64_MAX)
+        if (has_signal(values, (enum oto_table)table) && state->done_us[table] > taken)
             state->done_us[table] = taken;
     return 1;
 }
@@ -261,7 +273,21 @@ static enum oto_status open_sender(struct work *work, struct oto_error *err)
     return oto_otlp_sender_new(&chosen, &work->export.sender, err);
 }
 
-static int report(const struct work *work)
+// Of this run and of those before it: nobody else tells, for such rows are not sent again. 1: there
+// are any.
+static int say_rejected(struct work *work)
+{
+    const struct oto_export_state *state = &work->state;
+    oto_export_note_rejected(&work->export);
+    if (state->rejected)
+        (void)fprintf(stderr, "otolith: the endpoint refused %" PRIu64 " rows: %s\n",
+                      state->rejected, state->message);
+    else if (*state->message)
+        (void)fprintf(stderr, "otolith: the endpoint says: %s\n", state->message);
+    return state->rejected > 0;
+}
+
+static int report(struct work *work)
 {
     struct oto_otlp_sender_totals totals;
     oto_otlp_sender_totals_of(work->export.sender, &totals);
@@ -271,12 +297,7 @@ static int report(const struct work *work)
         (void)printf(", %" PRIu64 " tries repeated", totals.retries);
     (void)putchar('\n');
     (void)fflush(stdout);
-    if (totals.rejected)
-        (void)fprintf(stderr, "otolith: the endpoint refused %" PRIu64 " of them: %s\n",
-                      totals.rejected, totals.message);
-    else if (*totals.message)
-        (void)fprintf(stderr, "otolith: the endpoint says: %s\n", totals.message);
-    return totals.rejected > 0;
+    return say_rejected(work);
 }
 
 static enum oto_status work_all(struct work *work, int *ret_exit, struct oto_error *err)
@@ -284,6 +305,7 @@ static enum oto_status work_all(struct work *work, int *ret_exit, struct oto_err
     OTO_TRY(open_sender(work, err));
     OTO_TRY(oto_ask_open(oto_ask_folder(work->values->data), &work->export.ask, err));
     OTO_TRY(load_state(work->values, &work->state, &work->is_kept, err));
+    work->export.rejected_before = work->state.rejected;
     OTO_TRY(oto_export_init(&work->export, err));
     oto_signals_install(on_signal);
     enum oto_status status = send_tables(work, err);
@@ -295,16 +317,18 @@ static enum oto_status work_all(struct work *work, int *ret_exit, struct oto_err
     return OTO_OK;
 }
 
-static int fail(const struct work *work, const struct oto_error *err)
+static int fail(struct work *work, const struct oto_error *err)
 {
     int exists = 0;
     if (stopped)
         (void)fputs("otolith: interrupted\n", stderr);
     else
         (void)fprintf(stderr, "otolith: %s\n", err->message);
-    if (work->is_kept)
+    if (work->is_kept) {
+        (void)say_rejected(work);
         (void)fprintf(stderr, "otolith: the same command%s goes on where this one stopped (%s)\n",
                       work->values->restart ? " without --restart" : "", work->state.path);
+    }
     // A file that is no state, or another's, is no wrong usage.
     if (*work->state.path && oto_path_exists(work->state.path, &exists, NULL) < 0)
         exists = 0;
@@ -354,10 +378,10 @@ const struct oto_command oto_command_export = {
         "growing pauses. An export that was interrupted, or has failed, goes on when the same "
         "command is run again: a file keeps up to which event time each table's rows were taken. "
         "Every row is sent at least once; the rows of one stretch of time (about 50,000) may come "
-        "twice then. An export of relative times that goes on begins where it began, and ends "
+        "twice then. An export of relative times sends no rows that are ahead of the clock: they "
+        "are sent once their time has come. When it goes on, it begins where it began, and ends "
         "where they say now. Rows that come in during an export are sent when their event time is "
-        "still "
-        "ahead of it.",
+        "still ahead of it and before its end.",
     .examples =
         "otolith export --to http://collector:4318\n"
         "otolith export --to grpcs://otel.example.com:443 --header api-key=SECRET --signal traces\n"

@@ -27,6 +27,8 @@ struct oto_export_state {
     int64_t begun_us;                 // when the range was settled
     int64_t done_us[OTO_TABLE_COUNT]; // rows before are taken; INT64_MIN: none, INT64_MAX: all
     uint64_t rows;                    // taken
+    uint64_t rejected;                // of these: in requests that were taken otherwise
+    char message[256];                // why, the first time; else the endpoint's last warning
 };
 
 // Where the state of an export is kept when nothing is said: below XDG_STATE_HOME, else
@@ -48,7 +50,8 @@ struct oto_export {
     struct oto_ask *ask;
     struct oto_otlp_sender *sender;
     struct oto_export_state *state;
-    const char *where; // SQL; NULL: all
+    uint64_t rejected_before; // by the runs that this one goes on with
+    const char *where;        // SQL; NULL: all
     int (*is_stopped)(void *state);
     struct oto_progress *progress;
     struct oto_schemas *schemas; // flat
@@ -66,5 +69,7 @@ OTO_MUST_CHECK enum oto_status oto_export_count(struct oto_export *export, enum 
 // Sends them; rows: as counted.
 OTO_MUST_CHECK enum oto_status oto_export_send(struct oto_export *export, enum oto_table table,
                                                uint64_t rows, struct oto_error *err);
+// Brings rejected and message of the state to what the endpoint has said up to now.
+void oto_export_note_rejected(struct oto_export *export);
 
 #endif

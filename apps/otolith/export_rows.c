@@ -5,6 +5,7 @@
 #include "parquet/parquet_reader.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define WINDOW_ROWS UINT64_C(50000)    // of one query, where times allow
@@ -202,6 +203,16 @@ static enum oto_status write_window_sql(struct oto_export *export, enum oto_tabl
     return OTO_OK;
 }
 
+void oto_export_note_rejected(struct oto_export *export)
+{
+    struct oto_export_state *state = export->state;
+    struct oto_otlp_sender_totals totals;
+    oto_otlp_sender_totals_of(export->sender, &totals);
+    if (*totals.message && !state->rejected)
+        (void)snprintf(state->message, sizeof(state->message), "%s", totals.message);
+    state->rejected = export->rejected_before + totals.rejected;
+}
+
 // OTO_TOO_LARGE: nothing was sent, the window has to be cut.
 static enum oto_status send_window(struct oto_export *export, enum oto_table table,
                                    const struct oto_export_range *window, struct oto_error *err)
@@ -215,6 +226,7 @@ static enum oto_status send_window(struct oto_export *export, enum oto_table tab
                                        : status;
     OTO_TRY(oto_otlp_sender_drain(export->sender, err));
     export->state->done_us[table] = window->until_us;
+    oto_export_note_rejected(export);
     return oto_export_state_write(export->state, err);
 }
 

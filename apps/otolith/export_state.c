@@ -48,6 +48,15 @@ static int next_line(struct oto_bytes *text, struct oto_bytes *ret_name,
     return 1;
 }
 
+static enum oto_status set_message(struct oto_export_state *state, struct oto_bytes value)
+{
+    if (value.size >= sizeof(state->message))
+        return OTO_INVALID;
+    (void)snprintf(state->message, sizeof(state->message), "%.*s", (int)value.size,
+                   (const char *)value.data);
+    return OTO_OK;
+}
+
 static enum oto_status set_line(struct oto_export_state *state, struct oto_bytes name,
                                 struct oto_bytes value, int *has_key)
 {
@@ -63,6 +72,10 @@ static enum oto_status set_line(struct oto_export_state *state, struct oto_bytes
         return oto_text_to_i64(value, &state->begun_us);
     if (oto_bytes_equal_text(name, "rows"))
         return oto_text_to_u64(value, &state->rows);
+    if (oto_bytes_equal_text(name, "rejected"))
+        return oto_text_to_u64(value, &state->rejected);
+    if (oto_bytes_equal_text(name, "message"))
+        return set_message(state, value);
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
         if (oto_bytes_equal_text(name, oto_table_name((enum oto_table)table)))
             return oto_text_to_i64(value, &state->done_us[table]);
@@ -129,6 +142,11 @@ enum oto_status oto_export_state_write(const struct oto_export_state *state, str
     for (int table = 0; table < OTO_TABLE_COUNT; table++)
         size += snprintf(text + size, sizeof(text) - (size_t)size, "%s %" PRId64 "\n",
                          oto_table_name((enum oto_table)table), state->done_us[table]);
+    if (state->rejected)
+        size += snprintf(text + size, sizeof(text) - (size_t)size, "rejected %" PRIu64 "\n",
+                         state->rejected);
+    if (*state->message) // of one line: oto_otlp_outcome has no other
+        size += snprintf(text + size, sizeof(text) - (size_t)size, "message %s\n", state->message);
     (void)snprintf(path, sizeof(path), "%s.new", state->path);
     OTO_TRY(write_file(path, oto_bytes(text, (size_t)size), err));
     return oto_path_rename(path, state->path, err);

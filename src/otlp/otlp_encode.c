@@ -218,7 +218,7 @@ static enum oto_status resource_open(struct oto_otlp_encoder *e)
         return OTO_OK;
     OTO_TRY(oto_otlp_open(e->output, 1, &mark));
     OTO_TRY(put_map(e, 1, OTO_OTLP_SINK_RESOURCE));
-    OTO_TRY(oto_otlp_put_uint(e->output, 2, (uint32_t)dropped));
+    OTO_TRY(oto_otlp_put_uint(e->output, 2, oto_otlp_narrow(e, dropped)));
     OTO_TRY(refs.size ? oto_otlp_encode_entity_refs(e, 3, refs) : OTO_OK);
     return oto_otlp_close(e->output, mark);
 }
@@ -239,7 +239,7 @@ static enum oto_status scope_open(struct oto_otlp_encoder *e)
     OTO_TRY(oto_otlp_put_bytes(e->output, 1, name));
     OTO_TRY(oto_otlp_put_bytes(e->output, 2, version));
     OTO_TRY(put_map(e, 3, OTO_OTLP_SINK_SCOPE));
-    OTO_TRY(oto_otlp_put_uint(e->output, 4, (uint32_t)dropped));
+    OTO_TRY(oto_otlp_put_uint(e->output, 4, oto_otlp_narrow(e, dropped)));
     return oto_otlp_close(e->output, mark);
 }
 
@@ -303,7 +303,8 @@ static enum oto_status row_write(struct oto_otlp_encoder *e)
                                                                          metric_open};
     for (uint32_t depth = depth_of(e); e->shared < depth; e->shared++)
         OTO_TRY(open[e->shared](e));
-    return item(e);
+    OTO_TRY(item(e));
+    return e->beyond ? oto_otlp_name_beyond(e) : OTO_OK;
 }
 
 static enum oto_status rows_write(struct oto_otlp_encoder *e, const uint32_t *order, uint32_t first,
@@ -350,6 +351,7 @@ enum oto_status oto_otlp_encode(struct oto_otlp_encoder *e, enum oto_table table
     bind(e, table, batch);
     e->output = output;
     e->group_count = e->shared = 0;
+    e->beyond = 0;
     e->column = e->problem = NULL;
     enum oto_status status = rows_write(e, order, first, count, limits, ret_rows);
     if (status == OTO_OK)

@@ -25,8 +25,9 @@ void oto_otlp_encode_limits_default(struct oto_otlp_encode_limits *limits);
 // between groups starts a new one, so the order of rows is kept. batch: of table's schema; columns
 // that hold defaults only may be absent from it. Where the Types column of a map is shorter than
 // the map or null beside a map that is not empty (files of other writers), the values are strings.
-// OTO_INVALID: texts and types that do not fit each other (err names the column and row),
-// OTO_TOO_LARGE (output.size_max), OTO_NO_MEMORY; output is then cut back to where it was.
+// OTO_INVALID: texts and types that do not fit each other (err names the column and row);
+// OTO_UNSUPPORTED: a time or number that OTLP has no place for (the same, and the value);
+// OTO_TOO_LARGE (output.size_max), OTO_NO_MEMORY. output is then cut back to where it was.
 // Ownership: borrows.
 OTO_MUST_CHECK enum oto_status
 oto_otlp_encode(struct oto_otlp_encoder *encoder, enum oto_table table,

@@ -32,8 +32,9 @@ struct oto_otlp_encoder {
     uint32_t row;
     uint32_t entry[OTO_LEVEL_MAX];    // of the present row, by level
     uint32_t previous[OTO_LEVEL_MAX]; // of the row before
+    uint64_t beyond;                  // not 0: OTLP has no place for a number of the row
 
-    struct oto_buffer scratch; // a text without its escapes
+    struct oto_buffer scratch; // a text without its escapes; a problem that has a value in it
     const char *column;        // of a failure
     const char *problem;
 };
@@ -77,6 +78,9 @@ OTO_MUST_CHECK enum oto_status oto_otlp_encode_entity_refs(struct oto_otlp_encod
 OTO_MUST_CHECK enum oto_status oto_otlp_encode_log(struct oto_otlp_encoder *e);
 OTO_MUST_CHECK enum oto_status oto_otlp_encode_span(struct oto_otlp_encoder *e);
 OTO_MUST_CHECK enum oto_status oto_otlp_encode_point(struct oto_otlp_encoder *e);
+
+// The column and value to which `beyond` is due (otlp_encode_beyond.c): OTO_UNSUPPORTED.
+OTO_MUST_CHECK enum oto_status oto_otlp_name_beyond(struct oto_otlp_encoder *e);
 
 // --- reading columns: a column that is not there has defaults ---
 
@@ -131,12 +135,36 @@ static inline struct oto_bytes oto_otlp_get_id(const struct oto_column *c, uint3
 
 // Where the rest is null there was no time; where there are no rests at all, times are whole
 // microseconds.
-static inline uint64_t oto_otlp_get_time(const struct oto_column *time,
+static inline int oto_otlp_has_time(const struct oto_column *time, const struct oto_column *rest,
+                                    uint32_t index)
+{
+    return oto_otlp_is_set(time, index) && (!rest || oto_column_valid(rest, index));
+}
+
+// OTLP has the nanoseconds 0 to 2^64-1.
+static inline int oto_otlp_time_fits(uint64_t us, uint64_t past_ns)
+{
+    return past_ns <= (us < UINT64_MAX / 1000 ? 999 : UINT64_MAX % 1000) && us <= UINT64_MAX / 1000;
+}
+
+// Files of other writers have times and numbers that OTLP has no place for. They are noted here and
+// refused once a row: oto_otlp_name_beyond.
+static inline uint64_t oto_otlp_get_time(struct oto_otlp_encoder *e, const struct oto_column *time,
                                          const struct oto_column *rest, uint32_t index)
 {
-    if (!oto_otlp_is_set(time, index) || (rest && !oto_column_valid(rest, index)))
+    if (!oto_otlp_has_time(time, rest, index))
         return 0;
-    return (uint64_t)oto_otlp_get_int(time, index) * 1000 + (uint64_t)oto_otlp_get_int(rest, index);
+    uint64_t us = (uint64_t)oto_otlp_get_int(time, index);
+    uint64_t past_ns = (uint64_t)oto_otlp_get_int(rest, index);
+    e->beyond |= !oto_otlp_time_fits(us, past_ns);
+    return us * 1000 + past_ns;
+}
+
+// A count or flags: OTLP's field has 32 bits, the column 64.
+static inline uint32_t oto_otlp_narrow(struct oto_otlp_encoder *e, int64_t value)
+{
+    e->beyond |= (uint64_t)value >> 32;
+    return (uint32_t)value;
 }
 
 // Of top-level columns, for the present row.

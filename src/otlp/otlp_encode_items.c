@@ -6,7 +6,7 @@ static enum oto_status put_row_time(struct oto_otlp_encoder *e, uint32_t field,
                                     enum oto_otlp_column time, enum oto_otlp_column rest)
 {
     return oto_otlp_put_fixed64(e->output, field,
-                                oto_otlp_get_time(e->columns[time], e->columns[rest], e->row));
+                                oto_otlp_get_time(e, e->columns[time], e->columns[rest], e->row));
 }
 
 static enum oto_status put_row_id(struct oto_otlp_encoder *e, uint32_t field,
@@ -24,7 +24,7 @@ static enum oto_status put_row_text(struct oto_otlp_encoder *e, uint32_t field,
 static enum oto_status put_row_u32(struct oto_otlp_encoder *e, uint32_t field,
                                    enum oto_otlp_column at)
 {
-    return oto_otlp_put_uint(e->output, field, (uint32_t)oto_otlp_row_int(e, at));
+    return oto_otlp_put_uint(e->output, field, oto_otlp_narrow(e, oto_otlp_row_int(e, at)));
 }
 
 // --- logs ---
@@ -55,7 +55,7 @@ enum oto_status oto_otlp_encode_log(struct oto_otlp_encoder *e)
     OTO_TRY(put_body(e));
     OTO_TRY(oto_otlp_encode_map(e, 6, OTO_OTLP_SINK_RECORD, e->row));
     OTO_TRY(put_row_u32(e, 7, AT_LOG_DROPPED));
-    OTO_TRY(oto_otlp_put_fixed32(b, 8, (uint32_t)oto_otlp_row_int(e, AT_TRACE_FLAGS)));
+    OTO_TRY(oto_otlp_put_fixed32(b, 8, oto_otlp_narrow(e, oto_otlp_row_int(e, AT_TRACE_FLAGS))));
     OTO_TRY(put_row_id(e, 9, AT_TRACE_ID));
     OTO_TRY(put_row_id(e, 10, AT_SPAN_ID));
     OTO_TRY(put_row_time(e, 11, AT_OBSERVED, AT_OBSERVED_REST));
@@ -111,10 +111,10 @@ static enum oto_status put_events(struct oto_otlp_encoder *e)
     for (uint32_t i = events->offsets[e->row]; i < events->offsets[e->row + 1]; i++) {
         size_t mark;
         OTO_TRY(oto_otlp_open(b, 11, &mark));
-        OTO_TRY(oto_otlp_put_fixed64(b, 1, oto_otlp_get_time(time, rest, i)));
+        OTO_TRY(oto_otlp_put_fixed64(b, 1, oto_otlp_get_time(e, time, rest, i)));
         OTO_TRY(oto_otlp_put_bytes(b, 2, oto_otlp_get_text(name, i)));
         OTO_TRY(oto_otlp_encode_map(e, 3, OTO_OTLP_SINK_EVENT, i));
-        OTO_TRY(oto_otlp_put_uint(b, 4, (uint32_t)oto_otlp_get_int(dropped, i)));
+        OTO_TRY(oto_otlp_put_uint(b, 4, oto_otlp_narrow(e, oto_otlp_get_int(dropped, i))));
         OTO_TRY(oto_otlp_close(b, mark));
     }
     return OTO_OK;
@@ -137,8 +137,8 @@ static enum oto_status put_links(struct oto_otlp_encoder *e)
         OTO_TRY(oto_otlp_put_bytes(b, 2, oto_otlp_get_id(span, i)));
         OTO_TRY(oto_otlp_put_bytes(b, 3, oto_otlp_get_text(state, i)));
         OTO_TRY(oto_otlp_encode_map(e, 4, OTO_OTLP_SINK_LINK, i));
-        OTO_TRY(oto_otlp_put_uint(b, 5, (uint32_t)oto_otlp_get_int(dropped, i)));
-        OTO_TRY(oto_otlp_put_fixed32(b, 6, (uint32_t)oto_otlp_get_int(flags, i)));
+        OTO_TRY(oto_otlp_put_uint(b, 5, oto_otlp_narrow(e, oto_otlp_get_int(dropped, i))));
+        OTO_TRY(oto_otlp_put_fixed32(b, 6, oto_otlp_narrow(e, oto_otlp_get_int(flags, i))));
         OTO_TRY(oto_otlp_close(b, mark));
     }
     return OTO_OK;
@@ -162,7 +162,7 @@ static enum oto_status put_status(struct oto_otlp_encoder *e)
 static enum oto_status put_times(struct oto_otlp_encoder *e)
 {
     uint64_t start_ns =
-        oto_otlp_get_time(e->columns[AT_TIMESTAMP], e->columns[AT_TIMESTAMP_REST], e->row);
+        oto_otlp_get_time(e, e->columns[AT_TIMESTAMP], e->columns[AT_TIMESTAMP_REST], e->row);
     OTO_TRY(oto_otlp_put_fixed64(e->output, 7, start_ns));
     if (!oto_otlp_row_is_set(e, AT_DURATION))
         return OTO_OK;
@@ -195,6 +195,6 @@ enum oto_status oto_otlp_encode_span(struct oto_otlp_encoder *e)
     OTO_TRY(e->columns[AT_LINKS] ? put_links(e) : OTO_OK);
     OTO_TRY(put_row_u32(e, 14, AT_LINKS_DROPPED));
     OTO_TRY(put_status(e));
-    OTO_TRY(oto_otlp_put_fixed32(b, 16, (uint32_t)oto_otlp_row_int(e, AT_SPAN_FLAGS)));
+    OTO_TRY(oto_otlp_put_fixed32(b, 16, oto_otlp_narrow(e, oto_otlp_row_int(e, AT_SPAN_FLAGS))));
     return oto_otlp_close(b, mark);
 }

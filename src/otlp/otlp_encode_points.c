@@ -20,9 +20,9 @@ static enum oto_status put_times(struct oto_otlp_encoder *e)
 {
     OTO_TRY(oto_otlp_put_fixed64(
         e->output, 2,
-        oto_otlp_get_time(e->columns[AT_START_TIME], e->columns[AT_START_TIME_REST], e->row)));
+        oto_otlp_get_time(e, e->columns[AT_START_TIME], e->columns[AT_START_TIME_REST], e->row)));
     return oto_otlp_put_fixed64(
-        e->output, 3, oto_otlp_get_time(e->columns[AT_TIME], e->columns[AT_TIME_REST], e->row));
+        e->output, 3, oto_otlp_get_time(e, e->columns[AT_TIME], e->columns[AT_TIME_REST], e->row));
 }
 
 // The attributes of the point's series.
@@ -51,7 +51,7 @@ static enum oto_status put_exemplars(struct oto_otlp_encoder *e, uint32_t field)
         int is_int = oto_otlp_is_set(value_int, i);
         size_t mark;
         OTO_TRY(oto_otlp_open(b, field, &mark));
-        OTO_TRY(oto_otlp_put_fixed64(b, 2, oto_otlp_get_time(time, rest, i)));
+        OTO_TRY(oto_otlp_put_fixed64(b, 2, oto_otlp_get_time(e, time, rest, i)));
         if (!is_int && oto_otlp_is_set(value, i))
             OTO_TRY(oto_pb_write_fixed64(b, 3, oto_otlp_get_bits(value, i)));
         OTO_TRY(oto_otlp_put_bytes(b, 4, oto_otlp_get_id(span, i)));
@@ -133,7 +133,7 @@ static enum oto_status put_number(struct oto_otlp_encoder *e)
     if (is_int)
         OTO_TRY(oto_pb_write_fixed64(e->output, 6, (uint64_t)oto_otlp_row_int(e, AT_VALUE_INT)));
     OTO_TRY(put_attributes(e, 7));
-    return oto_otlp_put_uint(e->output, 8, (uint32_t)oto_otlp_row_int(e, AT_FLAGS));
+    return oto_otlp_put_uint(e->output, 8, oto_otlp_narrow(e, oto_otlp_row_int(e, AT_FLAGS)));
 }
 
 // HistogramDataPoint{2 start, 3 time, 4 count, 5 sum, 6 bucket_counts, 7 explicit_bounds, 8
@@ -147,7 +147,7 @@ static enum oto_status put_histogram(struct oto_otlp_encoder *e)
     OTO_TRY(put_fixed_list(e, 7, AT_EXPLICIT_BOUNDS));
     OTO_TRY(put_exemplars(e, 8));
     OTO_TRY(put_attributes(e, 9));
-    OTO_TRY(oto_otlp_put_uint(e->output, 10, (uint32_t)oto_otlp_row_int(e, AT_FLAGS)));
+    OTO_TRY(oto_otlp_put_uint(e->output, 10, oto_otlp_narrow(e, oto_otlp_row_int(e, AT_FLAGS))));
     OTO_TRY(put_row_optional(e, 11, AT_MIN));
     return put_row_optional(e, 12, AT_MAX);
 }
@@ -165,7 +165,7 @@ static enum oto_status put_exponential(struct oto_otlp_encoder *e)
     OTO_TRY(put_row_fixed64(e, 7, AT_ZERO_COUNT));
     OTO_TRY(put_buckets(e, 8, AT_POSITIVE_OFFSET, AT_POSITIVE_COUNTS));
     OTO_TRY(put_buckets(e, 9, AT_NEGATIVE_OFFSET, AT_NEGATIVE_COUNTS));
-    OTO_TRY(oto_otlp_put_uint(b, 10, (uint32_t)oto_otlp_row_int(e, AT_FLAGS)));
+    OTO_TRY(oto_otlp_put_uint(b, 10, oto_otlp_narrow(e, oto_otlp_row_int(e, AT_FLAGS))));
     OTO_TRY(put_exemplars(e, 11));
     OTO_TRY(put_row_optional(e, 12, AT_MIN));
     OTO_TRY(put_row_optional(e, 13, AT_MAX));
@@ -180,7 +180,7 @@ static enum oto_status put_summary(struct oto_otlp_encoder *e)
     OTO_TRY(oto_otlp_put_fixed64(e->output, 5, oto_otlp_get_bits(e->columns[AT_SUM], e->row)));
     OTO_TRY(put_quantiles(e));
     OTO_TRY(put_attributes(e, 7));
-    return oto_otlp_put_uint(e->output, 8, (uint32_t)oto_otlp_row_int(e, AT_FLAGS));
+    return oto_otlp_put_uint(e->output, 8, oto_otlp_narrow(e, oto_otlp_row_int(e, AT_FLAGS)));
 }
 
 enum oto_status oto_otlp_encode_point(struct oto_otlp_encoder *e)

@@ -396,6 +396,54 @@ def test_bad_input_is_named_and_leaves_nothing(convert, tmp_path):
                 assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "old"], told
 
 
+MICROSECONDS, NUMBER = pa.timestamp("us", "UTC"), pa.int64()
+LAST = (2**64 - 1) // 1000  # microsecond that OTLP has a time in
+# A row of each signal of which OTLP can hold everything.
+GOOD_ROWS = {
+    "logs": {"Timestamp": pa.array([LAST], MICROSECONDS), "TimestampNanoOfMicro": pa.array([615], pa.int32()),
+             "SeverityNumber": pa.array([9], pa.int32()), "TraceFlags": pa.array([2**32 - 1], NUMBER)},
+    "traces": {"Timestamp": pa.array([0], MICROSECONDS), "TraceId": ["0af7651916cd43dd8448eb211c80319c"],
+               "SpanId": ["00f067aa0ba902b7"], "SpanName": ["GET"], "Duration": pa.array([-1], NUMBER)},
+    "metrics": {"TimeUnix": pa.array([1], MICROSECONDS), "MetricName": ["m"], "Value": [1.5]},
+}  # fmt: skip
+
+
+def parts(name, type, value):
+    """A list of two structs, the second with the value."""
+    return pa.array([[{name: 1}, {name: value}]], pa.list_(pa.struct([(name, type)])))
+
+
+@pytest.mark.parametrize(
+    "signal, column, values, said",
+    [
+        ("logs", "Timestamp", pa.array([-1], MICROSECONDS), "-1 us"),
+        ("logs", "Timestamp", pa.array([-62_135_596_800_000_000], MICROSECONDS), "-62135596800000000 us"),  # Go's zero
+        ("logs", "Timestamp", pa.array([LAST + 1], MICROSECONDS), "18446744073709552 us"),
+        ("logs", "ObservedTimestamp", pa.array([-1], pa.timestamp("ns")), "-1 us"),
+        ("logs", "TimestampNanoOfMicro", pa.array([5000], pa.int32()), "5000 ns"),
+        ("logs", "TraceFlags", pa.array([2**40 + 5], NUMBER), "1099511627781"),
+        ("logs", "ResourceDroppedAttrCount", pa.array([-1], NUMBER), "-1"),
+        ("traces", "Events", parts("Timestamp", MICROSECONDS, -5), "Timestamp -5 us"),
+        ("traces", "Events", parts("DroppedAttrCount", NUMBER, 2**32), "DroppedAttrCount 4294967296"),
+        ("traces", "Links", parts("DroppedAttrCount", NUMBER, 2**32), "DroppedAttrCount 4294967296"),
+        ("traces", "Links", parts("Flags", NUMBER, -3), "Flags -3"),
+        ("metrics", "StartTimeUnix", pa.array([-1], MICROSECONDS), "-1 us"),
+        ("metrics", "Exemplars", parts("TimeUnix", MICROSECONDS, -1), "TimeUnix -1 us"),
+    ],
+)
+def test_numbers_that_otlp_cannot_hold_are_refused(convert, tmp_path, signal, column, values, said):
+    """They would come out as others: times modulo 2^64 ns, counts and flags modulo 2^32."""
+    good, bad = pa.table(GOOD_ROWS[signal]), pa.table({**GOOD_ROWS[signal], column: values})
+    pq.write_table(good, tmp_path / "good.parquet")
+    pq.write_table(pa.Table.from_pylist(good.to_pylist() + bad.to_pylist(), bad.schema), tmp_path / "bad.parquet")
+    for target in ("otlp", "otlp-json", "parquet"):
+        line = ["--from", "parquet", "--to", target, "-o"]
+        convert(*line, tmp_path / f"good.{target}", tmp_path / "good.parquet")
+        told = convert(*line, tmp_path / "out", tmp_path / "bad.parquet", status=1)
+        assert "bad.parquet" in told and f"row 1, column {column}: {said}" in told
+        assert not list(tmp_path.glob("out*"))
+
+
 def test_empty_lists_of_other_signals_are_nothing_lost(convert):
     document = b'{"resourceSpans":[ ],"resourceLogs":[{}],"resourceMetrics":null}'
     assert "holds traces" in convert("--from", "otlp-json", "--to", "otlp-json", "--signal", "logs", "-o", "-", "-",

@@ -383,7 +383,31 @@ def test_partial_success_is_reported(server, export, grpc_endpoint, http_endpoin
     body = partial(3, b"three are too old")
     url, _ = grpc_endpoint([lambda context: body]) if transport == "grpc" else http_endpoint([(200, {}, body)])
     done = export(one, url, status=1)
-    assert done.stdout.startswith("sent 10 rows") and "refused 3 of them: three are too old" in done.stderr
+    assert done.stdout.startswith("sent 10 rows") and "refused 3 rows: three are too old" in done.stderr
+
+
+def test_partial_success_of_runs_that_broke_off_is_reported_to_the_end(server, export, http_endpoint, tmp_path):
+    """The rows are not sent again, so nobody else will tell."""
+    one, taken_in_part, refused = server(), (200, {}, partial(3, b"three are too old")), (400, {}, b"")
+    send(one, [otlp.logs(10)], "logs")
+    send(one, [otlp.traces(10)], "traces")
+    url, _ = http_endpoint([taken_in_part, refused, refused, (200, {}, partial(2, b"two more"))])
+    line = (one, url, "--in-flight", "1", "--state", tmp_path / "mine")
+    for _ in range(2):  # the second takes nothing
+        assert "refused 3 rows: three are too old" in export(*line, status=1).stderr
+    done = export(*line, status=1)
+    assert done.stdout.startswith("sent 20 rows") and "refused 5 rows: three are too old" in done.stderr
+    assert not (tmp_path / "mine").exists()
+
+
+def test_rows_that_are_sent_again_are_not_refused_yet(server, export, http_endpoint, tmp_path):
+    """Those of a stretch of time that was not all taken: what the endpoint says the next time counts."""
+    one = server()
+    send(one, [otlp.logs(5000), otlp.logs(5000)], "logs")
+    url, _ = http_endpoint([(200, {}, partial(3, b"three are too old")), (400, {}, b"")])
+    line = (one, url, "--in-flight", "1", "--state", tmp_path / "mine")
+    assert "refused 3 rows: three are too old" in export(*line, status=1).stderr
+    assert "refused" not in export(*line).stderr
 
 
 def test_what_is_refused_for_good_ends_it(server, export, grpc_endpoint):
@@ -654,6 +678,66 @@ def test_relative_times_mean_the_present_when_it_goes_on(server, export, http_en
     assert done.stdout.startswith("sent 60 rows")
     for path in ("logs", "traces"):
         assert row_counts(path, endpoint.received[path]).total() == 30, path
+
+
+AHEAD = 3 * 3600 * 10**9  # of the clock
+
+
+def bodies_received(endpoint) -> collections.Counter:
+    return collections.Counter(
+        record.body.string_value
+        for request in endpoint.received["logs"]
+        for resource in request.resource_logs
+        for scope in resource.scope_logs
+        for record in scope.log_records
+    )
+
+
+def test_rows_that_come_between_two_runs_are_sent_though_others_were_ahead_of_the_clock(
+    server, export, http_endpoint, tmp_path
+):
+    one, now = server(), time.time_ns()
+    for k in range(10):
+        send(one, [otlp.logs(5000, name=f"old {k}", start=now - 600 * 10**9)], "logs")
+    send(one, [otlp.logs(3, name="ahead", start=now + AHEAD)], "logs")
+    send(one, [otlp.traces(1, start=now)], "traces")
+    # A window of 50,000 rows is taken; what comes next is refused, be it the rows ahead or the span.
+    url, endpoint = http_endpoint([None] * 7 + [(400, {}, b"")])
+    line = (one, url, "--signal", "logs", "--signal", "traces", "--from", "-1h", "--in-flight", "1",
+            "--state", tmp_path / "mine")  # fmt: skip
+    export(*line, status=1)
+    assert rows_noted(tmp_path / "mine") == 50_000
+    send(one, [otlp.logs(1000, name="between", start=time.time_ns())], "logs")
+    export(*line)
+    received = bodies_received(endpoint)
+    assert received.total() == len(received) == 51_000, "each once"
+    assert sum(body.startswith("between") for body in received) == 1000
+    assert row_counts("traces", endpoint.received["traces"]).total() == 1
+
+
+def test_rows_ahead_of_the_clock_are_not_sent_by_relative_times(server, export, http_endpoint, tmp_path):
+    """Neither by the run that settles the range nor by one that goes on: once their time has come."""
+    one, now = server(), time.time_ns()
+    send(one, [otlp.logs(10, name="now", start=now), otlp.logs(10, name="ahead", start=now + AHEAD)], "logs")
+    send(one, [otlp.traces(1, start=now)], "traces")
+    for until in ([], ["--until", "now"], ["--until", "2200-01-01"]):
+        url, endpoint = http_endpoint([None, (400, {}, b"")])
+        line = (one, url, "--from", "-1h", *until, "--in-flight", "1", "--state", tmp_path / "mine")
+        export(*line, status=1)  # it takes the logs
+        export(*line)
+        assert bodies_received(endpoint) == {f"now {i}": 1 for i in range(10)}, until
+
+
+@pytest.mark.parametrize("times", [[], ["--from", "2020-01-01"], ["--until", "2200-01-01"]])
+def test_rows_ahead_of_the_clock_are_sent_by_times_of_their_own(server, export, http_endpoint, tmp_path, times):
+    one, now = server(), time.time_ns()
+    send(one, [otlp.logs(10, name="now", start=now), otlp.logs(10, name="ahead", start=now + AHEAD)], "logs")
+    send(one, [otlp.traces(1, start=now)], "traces")
+    url, endpoint = http_endpoint([None, (400, {}, b"")])
+    line = (one, url, *times, "--in-flight", "1", "--state", tmp_path / "mine")
+    export(*line, status=1)  # it takes the logs
+    export(*line)
+    assert bodies_received(endpoint) == {f"{name} {i}": 1 for name in ("now", "ahead") for i in range(10)}
 
 
 def test_a_range_of_its_own_is_gone_on_with_as_it_was(server, export, http_endpoint, tmp_path):

@@ -591,6 +591,102 @@ static void unknown_words_are_refused(void **state)
     }
 }
 
+// --- numbers of other writers ---
+
+static void flat_number(struct flat *f, int at, int64_t value)
+{
+    struct oto_column *c = &f->builder.columns[at];
+    assert_int_equal(oto_column_reserve(&f->builder, c, 1), OTO_OK);
+    if (c->field->type == OTO_TYPE_INT32)
+        oto_column_append_i32(c, (int32_t)value);
+    else
+        oto_column_append_i64(c, value);
+}
+
+// Two rows of two columns (the second may be NULL): zeros, and the values.
+static enum oto_status encode_numbers(enum oto_table table, const char *const names[2],
+                                      const int64_t values[2], struct oto_error *err)
+{
+    const char *const columns[] = {names[0], names[1], NULL};
+    struct flat f;
+    flat_open(&f, table, columns);
+    for (int row = 0; row < 2; row++) {
+        assert_int_equal(oto_builder_row(&f.builder, 0), OTO_OK);
+        for (int at = 0; columns[at]; at++)
+            flat_number(&f, at, row ? values[at] : 0);
+    }
+    enum oto_status status = flat_encode(&f, table, err);
+    flat_close(&f);
+    return status;
+}
+
+static void numbers_that_otlp_has_no_place_for_are_refused(void **state)
+{
+    (void)state;
+    enum { LOGS = OTO_TABLE_LOGS, SPANS = OTO_TABLE_TRACES, SUMMARY = OTO_TABLE_SUMMARY };
+    const int64_t last_us = (int64_t)(UINT64_MAX / 1000), last_ns = UINT64_MAX % 1000;
+    const struct {
+        int table;
+        const char *names[2];
+        int64_t values[2];
+        const char *said; // NULL: it is taken
+    } cases[] = {
+        {LOGS, {"Timestamp"}, {last_us}, NULL},
+        {LOGS, {"Timestamp"}, {last_us + 1}, "row 1, column Timestamp: 18446744073709552 us "},
+        {LOGS, {"Timestamp"}, {-1}, "row 1, column Timestamp: -1 us "},
+        {LOGS, {"Timestamp"}, {INT64_MIN}, "Timestamp: -9223372036854775808 us "},
+        {LOGS, {"Timestamp"}, {INT64_MAX}, "Timestamp: 9223372036854775807 us "},
+        {LOGS, {"Timestamp", "TimestampNanoOfMicro"}, {last_us, last_ns}, NULL},
+        {LOGS, {"Timestamp", "TimestampNanoOfMicro"}, {last_us, last_ns + 1}, "Timestamp: 184467"},
+        {LOGS, {"Timestamp", "TimestampNanoOfMicro"}, {last_us - 1, 999}, NULL},
+        {LOGS, {"Timestamp", "TimestampNanoOfMicro"}, {0, 1000}, "TimestampNanoOfMicro: 1000 ns "},
+        {LOGS, {"Timestamp", "TimestampNanoOfMicro"}, {1, -1}, "TimestampNanoOfMicro: -1 ns "},
+        {LOGS, {"ObservedTimestamp"}, {-1}, "column ObservedTimestamp: -1 us "},
+        {LOGS, {"TraceFlags"}, {UINT32_MAX}, NULL},
+        {LOGS, {"TraceFlags"}, {(int64_t)UINT32_MAX + 1}, "column TraceFlags: 4294967296 does"},
+        {LOGS, {"LogDroppedAttrCount"}, {-1}, "column LogDroppedAttrCount: -1 does"},
+        {LOGS, {"ResourceDroppedAttrCount"}, {-1}, "column ResourceDroppedAttrCount: -1 does"},
+        {LOGS, {"ScopeDroppedAttrCount"}, {INT64_MIN}, "column ScopeDroppedAttrCount: -9223372"},
+        {SPANS, {"Timestamp", "Duration"}, {last_us, INT64_MIN}, NULL}, // modulo 2^64
+        {SPANS, {"SpanDroppedAttrCount"}, {-1}, "column SpanDroppedAttrCount: -1 does"},
+        {SPANS, {"SpanFlags"}, {-1}, "column SpanFlags: -1 does"},
+        {SPANS, {"EventsDroppedCount"}, {-1}, "column EventsDroppedCount: -1 does"},
+        {SPANS, {"LinksDroppedCount"}, {-1}, "column LinksDroppedCount: -1 does"},
+        {SUMMARY, {"TimeUnix"}, {-1}, "column TimeUnix: -1 us "},
+        {SUMMARY, {"StartTimeUnix"}, {-1}, "column StartTimeUnix: -1 us "},
+        {SUMMARY, {"Flags"}, {-1}, "column Flags: -1 does"},
+        {SUMMARY, {"Count"}, {-1}, NULL}, // 2^64-1
+        {OTO_TABLE_GAUGE, {"Flags"}, {-1}, "column Flags: -1 does"},
+        {OTO_TABLE_HISTOGRAM, {"Flags"}, {-1}, "column Flags: -1 does"},
+        {OTO_TABLE_EXPONENTIAL_HISTOGRAM, {"Flags"}, {-1}, "column Flags: -1 does"},
+    };
+    struct oto_error err;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        oto_error_init(&err);
+        enum oto_status status =
+            encode_numbers((enum oto_table)cases[i].table, cases[i].names, cases[i].values, &err);
+        if (status != (cases[i].said ? OTO_UNSUPPORTED : OTO_OK))
+            fail_msg("case %zu: %d, %s", i, (int)status, err.message);
+        if (cases[i].said && !strstr(err.message, cases[i].said))
+            fail_msg("case %zu: %s", i, err.message);
+    }
+}
+
+// A time that stands in for one that OTLP did not have is not sent, whatever it is.
+static void a_time_in_place_of_none_is_none(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"Timestamp", "TimestampNanoOfMicro", NULL};
+    struct oto_error err;
+    struct flat f;
+    flat_open(&f, OTO_TABLE_LOGS, names);
+    assert_int_equal(oto_builder_row(&f.builder, 0), OTO_OK);
+    flat_number(&f, 0, -1);
+    assert_int_equal(oto_column_append_null(&f.builder, &f.builder.columns[1]), OTO_OK);
+    assert_int_equal(flat_encode(&f, OTO_TABLE_LOGS, &err), OTO_OK);
+    flat_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -607,6 +703,8 @@ int main(void)
         cmocka_unit_test(nesting_without_end_is_refused),
         cmocka_unit_test(broken_entity_references_are_refused),
         cmocka_unit_test(unknown_words_are_refused),
+        cmocka_unit_test(numbers_that_otlp_has_no_place_for_are_refused),
+        cmocka_unit_test(a_time_in_place_of_none_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, release_out);
 }
