@@ -51,9 +51,10 @@ static const char collector_http[] = "  otlphttp/otolith:\n"
 
 static const char python_text[] =
     "# Python, without a change of the program:\n"
-    "#   pip install opentelemetry-distro opentelemetry-exporter-otlp-proto-@TRANSPORT@\n"
-    "#   opentelemetry-bootstrap -a install     # for the libraries that the program "
-    "uses\n" VARIABLES EXPORTERS "export OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED=true\n"
+    "#   pip install opentelemetry-distro opentelemetry-exporter-otlp-proto-@TRANSPORT@ \\\n"
+    "#       opentelemetry-instrumentation-logging  # sends logs from 0.61b0 on\n"
+    "#   opentelemetry-bootstrap -a install         # for the libraries that the program "
+    "uses\n" VARIABLES EXPORTERS "export OTEL_PYTHON_LOG_CODE_ATTRIBUTES=true\n"
     "#   opentelemetry-instrument python app.py\n";
 
 static const char node_text[] =

@@ -171,7 +171,11 @@ def test_python(server, judge, tmp_path, protocol):
         "app.py",
         cwd=tmp_path,
     )
+    # Nothing but the program's own: the packages have no word to say about the variables.
     assert counts(one, "my-service") == {"logs": SENT, "traces": SENT, "metrics": 1}
+    assert one.sql("SELECT DISTINCT LogAttributes['code.file.path'] AS file FROM logs") == [
+        {"file": str(tmp_path / "app.py")}
+    ]
 
 
 NODE = """
