@@ -27,6 +27,9 @@ static const char collector_text[] =
     "      http:\n"
     "        endpoint: 127.0.0.1:14318\n"
     "exporters:\n"
+    "  # Since 0.144.0 the Collector's name for @NAME@ is @NEW_NAME@; it takes both, and logs that "
+    "@NAME@ is\n"
+    "  # deprecated. Older ones know @NAME@ only.\n"
     "@EXPORTER@"
     "    compression: zstd\n"
     "    retry_on_failure:\n"
@@ -201,6 +204,7 @@ static const struct insertion insertions[] = {
     {"@LOGS@", "", "+\"/v1/logs\""},
     {"@EXPORTER@", collector_grpc, collector_http},
     {"@NAME@", "otlp", "otlphttp"},
+    {"@NEW_NAME@", "otlp_grpc", "otlp_http"},
     {"@CODEX_TRACES@", "otlp-grpc = { endpoint = \"@URL@\" }",
      "otlp-http = { endpoint = \"@URL@/v1/traces\", protocol = \"binary\" }"},
     {"@CODEX_METRICS@", "otlp-grpc = { endpoint = \"@URL@\" }",

@@ -412,6 +412,7 @@ def test_the_migration_guide_names_only_what_exists():
     tables = set(re.findall(r"^## (\w+)$", formats, re.MULTILINE))
     settings = {line.split(":")[0] for line in output("check-config", os.devnull).splitlines()}
     duckdb = {"time_bucket", "map_keys", "regexp_matches", "quantile_cont"}
+    collector = {"otlp_grpc"}
     others = {"Unset", "Ok", "Error", "ExportLogsServiceResponse", "TimeUnixNano"}
     rows = re.findall(r"^\|.*\|(.*)\|$", guide, re.MULTILINE)
     words = [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
@@ -420,7 +421,7 @@ def test_the_migration_guide_names_only_what_exists():
         if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]*", word):
             assert word in columns | others, word
         elif re.fullmatch(r"[a-z]+(_[a-z]+)+", word):
-            assert word in settings | tables | duckdb, word
+            assert word in settings | tables | duckdb | collector, word
         elif command := re.match(r"otolith ([a-z-]+)", word):
             assert command.group(1) in commands(), word
 
