@@ -66,6 +66,10 @@ static void print_word(const char *text)
     (void)putchar('\'');
 }
 
+// Few enough columns that a row is a line of a terminal.
+#define FIRST_QUESTION                                                                             \
+    "SELECT Timestamp, ServiceName, SeverityText, Body FROM logs ORDER BY Timestamp DESC LIMIT 10"
+
 // What can be done with these addresses.
 static void print_first_steps(const char *addresses, const char *data)
 {
@@ -78,7 +82,7 @@ static void print_first_steps(const char *addresses, const char *data)
     print_word(program_invocation_name);
     (void)fputs(" query --data ", stdout);
     print_word(data);
-    (void)fputs(" \"SELECT * FROM logs LIMIT 10\"\n", stdout);
+    (void)fputs(" \"" FIRST_QUESTION "\"\n", stdout);
 }
 
 // What to do next, with the addresses that were really bound.

@@ -172,6 +172,19 @@ def test_what_it_says_to_do_can_be_done(server, tmp_path):
     assert done.returncode == 0 and "(0 rows)" in done.stdout, done.stderr
 
 
+def test_the_question_that_it_suggests_has_an_answer_for_a_terminal(server):
+    one = server()
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "checkout"}}]}
+    records = [{"timeUnixNano": str(1_767_261_600_000_000_000 + i * 10**9), "severityText": "INFO",
+                "body": {"stringValue": f"order {i} " + "x" * 200}} for i in range(11)]
+    body = json.dumps({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]})
+    assert one.post("/v1/logs", body.encode(), JSON).status_code == 200
+    done = subprocess.run(["sh", "-c", first_steps(one)["ask"]], capture_output=True, text=True, env=plain_environment())
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 120, done.stdout
+    assert [re.search(r"INFO +(order \d+)", line)[1] for line in lines[2:-1]] == [f"order {i}" for i in range(10, 0, -1)]
+
+
 @pytest.mark.parametrize("role, steps", [("ingest", {"send OTLP"}), ("query", {"ask"}), ("admin", set())])
 def test_what_is_not_served_is_not_advised(server, role, steps):
     assert set(first_steps(server(listen=[f"127.0.0.1:0,{role}"]))) == steps
