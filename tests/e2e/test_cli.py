@@ -402,6 +402,19 @@ def test_zsh_knows_every_option():
 # Documentation
 
 
+def test_the_documentation_names_only_files_that_exist():
+    """`tools/fuzz`, `src/api`: paths as they stand in the tree, in the pages and the folders' own."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("src/*/README.md")]
+    named = {
+        (page, word)
+        for page in pages
+        for word in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+        if re.fullmatch(r"(apps|bench|cmake|docs|fuzz|platform|src|tests|tools)/[\w./-]*\w/?", word)
+    }
+    assert len(named) > 50
+    assert [f"{page.name}: {word}" for page, word in sorted(named) if not (ROOT / word).exists()] == []
+
+
 def test_the_migration_guide_names_only_what_exists():
     """In the columns that say what is here: tables' columns, settings, commands."""
     guide = (ROOT / "docs/MIGRATING.md").read_text(encoding="utf-8")
