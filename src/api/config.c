@@ -26,8 +26,8 @@ const struct oto_config_key oto_config_keys[] = {
      "Threads that receive and decode; 0: one a core."},
     {"memory_limit", OTO_CONFIG_SIZE, FIELD(memory_limit), "256MiB", 48 * MIB, 1024 * GIB, NULL,
      "SIZE", "Memory the server may use; what does not fit is refused with a retryable answer."},
-    {"durability", OTO_CONFIG_STRING, FIELD(durability), "fsync", 0, 0, "fsync|interval:|none",
-     "MODE",
+    {"durability", OTO_CONFIG_STRING, FIELD(durability), "fsync", 1, 3600000,
+     "fsync|interval:<ms>|none", "MODE",
      "When a request is answered: fsync (after fdatasync), interval:<ms> (after write, fdatasync "
      "every <ms>), "
      "none (from memory)."},
@@ -151,30 +151,39 @@ enum oto_status oto_config_parse_duration(const char *text, uint64_t *ret_ms)
     return apply_unit(value, unit, units, sizeof(units) / sizeof(units[0]), ret_ms);
 }
 
-static int choice_fits(const char *choices, const char *text)
+static int choice_fits(const struct oto_config_key *key, const char *text)
 {
-    while (*choices) {
-        size_t size = strcspn(choices, "|");
-        int open = choices[size - 1] == ':';
-        if (strncmp(choices, text, size) == 0) {
-            uint64_t number;
-            const char *rest;
-            if (open ? split_number(text + size, &number, &rest) == OTO_OK && *rest == 0 &&
-                           number > 0 && number <= 3600000
-                     : text[size] == 0)
-                return 1;
-        }
-        choices += size + (choices[size] == '|');
+    for (const char *choice = key->choices; *choice;) {
+        size_t size = strcspn(choice, "|"), fixed = strcspn(choice, "<|");
+        uint64_t number;
+        const char *rest = text + fixed;
+        if (strncmp(choice, text, fixed) == 0 &&
+            (fixed == size ? *rest == 0
+                           : split_number(rest, &number, &rest) == OTO_OK && *rest == 0 &&
+                                 number >= key->min && number <= key->max))
+            return 1;
+        choice += size + (choice[size] == '|');
     }
     return 0;
+}
+
+static enum oto_status no_choice(const struct oto_config_key *key, const char *text,
+                                 struct oto_error *err)
+{
+    const char *number = strchr(key->choices, '<');
+    if (!number)
+        return oto_error_set(err, OTO_INVALID, "%s: '%s' is not one of %s", key->name, text,
+                             key->choices);
+    return oto_error_set(err, OTO_INVALID, "%s: '%s' is not one of %s (%.*s: %llu to %llu)",
+                         key->name, text, key->choices, (int)strcspn(number, "|"), number,
+                         (unsigned long long)key->min, (unsigned long long)key->max);
 }
 
 static enum oto_status set_string(const struct oto_config_key *key, char **field, const char *text,
                                   struct oto_error *err)
 {
-    if (key->choices && !choice_fits(key->choices, text))
-        return oto_error_set(err, OTO_INVALID, "%s: '%s' is not one of %s", key->name, text,
-                             key->choices);
+    if (key->choices && !choice_fits(key, text))
+        return no_choice(key, text, err);
     if (*text == 0)
         return oto_error_set(err, OTO_INVALID, "%s: must not be empty", key->name);
     char *copy = strdup(text);
@@ -586,12 +595,28 @@ static void flag_name(const char *name, char *output)
     *output = 0;
 }
 
+// What a value may be.
+static enum oto_status write_values(const struct oto_config_key *key, struct oto_buffer *output)
+{
+    const char *comma = "";
+    for (const char *choice = key->choices ? key->choices : ""; *choice; comma = ", ") {
+        size_t size = strcspn(choice, "|");
+        OTO_TRY(oto_buffer_append_format(output, "%s`%.*s`", comma, (int)size, choice));
+        if (choice[size - 1] == '>')
+            OTO_TRY(oto_buffer_append_format(output, " (%llu to %llu)",
+                                             (unsigned long long)key->min,
+                                             (unsigned long long)key->max));
+        choice += size + (choice[size] == '|');
+    }
+    return OTO_OK;
+}
+
 enum oto_status oto_config_write_markdown(struct oto_buffer *output)
 {
     static const char *const types[] = {"text", "list", "number", "size", "time"};
     OTO_TRY(oto_buffer_append_format(
-        output, "| key (YAML) | flag | environment | type | default | meaning |\n"
-                "|---|---|---|---|---|---|\n"));
+        output, "| key (YAML) | flag | environment | type | default | values | meaning |\n"
+                "|---|---|---|---|---|---|---|\n"));
     for (size_t i = 0; i < oto_config_key_count; i++) {
         const struct oto_config_key *key = &oto_config_keys[i];
         char flag[64], upper[64];
@@ -599,10 +624,11 @@ enum oto_status oto_config_write_markdown(struct oto_buffer *output)
         size_t size = strlen(key->name);
         for (size_t k = 0; k <= size; k++)
             upper[k] = (char)toupper((unsigned char)key->name[k]);
-        OTO_TRY(oto_buffer_append_format(output, "| `%s` | `--%s` | `OTOLITH_%s` | %s | `%s` | %s",
+        OTO_TRY(oto_buffer_append_format(output, "| `%s` | `--%s` | `OTOLITH_%s` | %s | `%s` | ",
                                          key->name, flag, upper, types[key->type],
-                                         *key->default_text ? key->default_text : " ", key->help));
-        OTO_TRY(oto_buffer_append_format(output, " |\n"));
+                                         *key->default_text ? key->default_text : " "));
+        OTO_TRY(write_values(key, output));
+        OTO_TRY(oto_buffer_append_format(output, " | %s |\n", key->help));
     }
     return OTO_OK;
 }

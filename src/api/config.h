@@ -57,9 +57,9 @@ struct oto_config_key {
     enum oto_config_type type;
     size_t offset;            // of the field in struct oto_config
     const char *default_text; // lists: comma-separated
-    uint64_t min, max;        // numbers
-    const char *
-        choices; // strings: "text|json", or NULL; a choice ending in ':' takes any number behind it
+    uint64_t min, max;        // numbers, also that of a choice
+    // Strings: "text|json", or NULL. "interval:<ms>": a number stands behind the colon.
+    const char *choices;
     const char *value_name; // in --help
     const char *help;       // one sentence
 };

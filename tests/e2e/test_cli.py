@@ -71,6 +71,14 @@ def test_serve_has_every_setting():
     assert {name.replace("_", "-") for name in names} | {"config", "help"} == set(options("serve"))
 
 
+def test_a_choice_with_a_number_says_which():
+    choices = r"fsync\|interval:<ms>\|none"
+    assert re.search(rf"^  --durability MODE  \({choices}\)$", output("serve", "--help"), re.MULTILINE)
+    shown = subprocess.run(["mandoc", "-T", "ascii"], input=output("man"), capture_output=True, text=True, check=True)
+    assert re.search(rf"One of {choices}\.", re.sub(r".\x08", "", shown.stdout))
+    assert "interval" not in re.search(r"--durability\).*", output("completions", "bash"))[0], "no word to be completed"
+
+
 def test_the_list_of_commands_is_the_help():
     assert output("help") == output("--help") == output("-h")
     nothing = run()
@@ -400,6 +408,15 @@ def test_zsh_knows_every_option():
 
 
 # Documentation
+
+
+def test_the_table_of_settings_is_the_programs():
+    page = (ROOT / "docs/CONFIGURATION.md").read_text(encoding="utf-8")
+    table = output("check-config", "--markdown")
+    assert page.endswith("\n\n" + table)
+    cells = {name: row.split(" | ") for row in table.splitlines() for name in re.findall(r"^\| `(\w+)`", row)}
+    assert cells["log_level"][5] == "`debug`, `info`, `warn`, `error`"
+    assert cells["durability"][5] == "`fsync`, `interval:<ms>` (1 to 3600000), `none`"
 
 
 def test_the_documentation_names_only_files_that_exist():
