@@ -188,12 +188,10 @@ static int check_file(const char *path)
     oto_error_init(&err);
     struct oto_config config;
     int status = 0;
-    if (oto_config_init(&config, &err) < 0 || oto_config_load_file(&config, path, &err) < 0) {
+    if (oto_config_init(&config, &err) < 0 || oto_config_load_file(&config, path, &err) < 0 ||
+        oto_config_check(&config, &err) < 0)
         status = fail(&err, 1);
-    } else if (oto_config_check(&config, &err) < 0) {
-        oto_error_context(&err, "%s", path);
-        status = fail(&err, 1);
-    } else
+    else
         status = print_effective(&config);
     oto_config_release(&config);
     return status;

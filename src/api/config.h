@@ -40,8 +40,16 @@ struct oto_config {
     uint64_t query_rows_max;
     uint64_t query_idle_ms;
     uint64_t query_ahead;
-    // Where each key's value came from: 0 default, 1 file, 2 environment, 3 flag.
-    uint8_t source[64];
+    uint8_t source[64]; // an enum oto_config_source of each key's value
+    char *file_name;    // that of the file which was read; NULL: none
+    uint32_t lines[64]; // of each key in it
+};
+
+enum oto_config_source {
+    OTO_CONFIG_FROM_DEFAULT,
+    OTO_CONFIG_FROM_FILE,
+    OTO_CONFIG_FROM_ENVIRONMENT,
+    OTO_CONFIG_FROM_FLAG
 };
 
 enum oto_config_type {
@@ -87,7 +95,8 @@ OTO_MUST_CHECK enum oto_status oto_config_load_flag(struct oto_config *config, i
                                                     struct oto_error *err);
 // The last step: checks what a key's text alone does not tell (addresses, columns of promoted
 // attributes, what spans several keys), and puts limits that follow from others in place. What
-// passes here the server can start with, as far as the configuration goes.
+// passes here the server can start with, as far as the configuration goes. OTO_INVALID says file,
+// line and key, or that the value is the environment's.
 OTO_MUST_CHECK enum oto_status oto_config_check(struct oto_config *config, struct oto_error *err);
 // From an item of listen, "127.0.0.1:4317,ingest,admin", its address and roles (without any: all).
 // OTO_INVALID.
@@ -96,6 +105,13 @@ OTO_MUST_CHECK enum oto_status oto_config_parse_listener(const char *text,
                                                          char address[OTO_CONFIG_ADDRESS_MAX],
                                                          uint32_t *ret_roles,
                                                          struct oto_error *err);
+// A number of a key as it can be given: "64MiB", "10s".
+#define OTO_CONFIG_NUMBER_MAX 32
+void oto_config_number_text(const struct oto_config_key *key, uint64_t value,
+                            char text[OTO_CONFIG_NUMBER_MAX]);
+// What a number of a key may be, "48MiB to 1TiB"; "" where it has none.
+#define OTO_CONFIG_RANGE_MAX (2 * OTO_CONFIG_NUMBER_MAX + 4)
+void oto_config_range_text(const struct oto_config_key *key, char text[OTO_CONFIG_RANGE_MAX]);
 // Appends the text of a key's present value.
 OTO_MUST_CHECK enum oto_status oto_config_value_text(const struct oto_config *config,
                                                      const struct oto_config_key *key,

@@ -71,11 +71,17 @@ def test_serve_has_every_setting():
     assert {name.replace("_", "-") for name in names} | {"config", "help"} == set(options("serve"))
 
 
+def test_help_has_the_range_of_a_setting():
+    assert options("serve")["memory-limit"].endswith(" Default: 256MiB (48MiB to 1TiB).")
+    assert options("serve")["durability"].endswith(" Default: fsync (<ms>: 1 to 3600000).")
+    assert options("serve")["log-format"].endswith(" Default: text.")
+
+
 def test_a_choice_with_a_number_says_which():
     choices = r"fsync\|interval:<ms>\|none"
     assert re.search(rf"^  --durability MODE  \({choices}\)$", output("serve", "--help"), re.MULTILINE)
     shown = subprocess.run(["mandoc", "-T", "ascii"], input=output("man"), capture_output=True, text=True, check=True)
-    assert re.search(rf"One of {choices}\.", re.sub(r".\x08", "", shown.stdout))
+    assert re.search(rf"One of\s+{choices}\.", re.sub(r".\x08", "", shown.stdout))
     assert "interval" not in re.search(r"--durability\).*", output("completions", "bash"))[0], "no word to be completed"
 
 
@@ -415,6 +421,7 @@ def test_the_table_of_settings_is_the_programs():
     table = output("check-config", "--markdown")
     assert page.endswith("\n\n" + table)
     cells = {name: row.split(" | ") for row in table.splitlines() for name in re.findall(r"^\| `(\w+)`", row)}
+    assert cells["memory_limit"][5] == "48MiB to 1TiB" and cells["dedup_window"][5] == "0 to 24h"
     assert cells["log_level"][5] == "`debug`, `info`, `warn`, `error`"
     assert cells["durability"][5] == "`fsync`, `interval:<ms>` (1 to 3600000), `none`"
 

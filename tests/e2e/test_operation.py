@@ -48,9 +48,14 @@ def test_help_is_complete_and_fits_the_screen():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("no_such_key: 1\n", ":1: unknown key: no_such_key"),
+    ("no_such_key: 1\n", ":1: unknown key: no_such_key\n"),
+    ("memory_limt: 1GiB\n", ":1: unknown key: memory_limt: did you mean memory_limit?\n"),
+    ("# flags\nmemory-limit: 1GiB\n", ":2: unknown key: memory-limit: did you mean memory_limit?\n"),
     ("data: /tmp\nmemory_limit: lots\n", ":2: memory_limit: 'lots' is not a size"),
-    ("memory_limit: 1\n", "is outside"),
+    ("memory_limit: 1MiB\n", ":1: memory_limit: 1MiB is outside 48MiB to 1TiB\n"),
+    ("flush_interval: 0\n", ":1: flush_interval: 0 is outside 100ms to 24h\n"),
+    ("request_bytes_max: 2TiB\n", ":1: request_bytes_max: 2TiB is outside 1KiB to 1GiB\n"),
+    ("threads: 65\n", ":1: threads: 65 is outside 0 to 64\n"),
     ("listen: {a: b}\n", "plain value is expected"),
     ("durability: sometimes\n", ":1: durability: 'sometimes' is not one of fsync|interval:<ms>|none (<ms>: 1 to 3600000)"),
     ("durability: interval:3600001\n", "'interval:3600001' is not one of fsync|interval:<ms>|none (<ms>: 1 to 3600000)"),
@@ -72,6 +77,7 @@ def test_bad_configuration_is_refused_with_file_line_and_key(tmp_path, text, mes
     ("listen: ['127.0.0.1:4317,nonsense']", "listen: 'nonsense' is not a role"),
     ("listen: ['example.com:4317']", "listen: example.com:4317: the host is neither"),
     ("listen: ['127.0.0.1']", "listen: 127.0.0.1: the port is missing"),
+    ("listen: []", "listen: at least one address is needed"),
     ("promote: [Timestamp]", "promote: attribute Timestamp would be column Timestamp"),
     ("promote: ['...']", "promote: no column can be named after attribute ..."),
     ('promote: ["a\\tb"]', "promote: 'a?b' is not an attribute key"),
@@ -79,12 +85,27 @@ def test_bad_configuration_is_refused_with_file_line_and_key(tmp_path, text, mes
 ])
 def test_what_cannot_be_served_is_refused_before_anything_is_opened(tmp_path, text, message):
     path = tmp_path / "otolith.yaml"
-    path.write_text(text + f"\ndata: {tmp_path}/data\n")
+    path.write_text(f"data: {tmp_path}/data\n{text}\n")
     checked = run("check-config", path)
-    assert checked.returncode == 1 and checked.stdout == "" and f"{path}: {message}" in checked.stderr
+    assert checked.returncode == 1 and checked.stdout == "" and f"{path}:2: {message}" in checked.stderr
     served = run("serve", "--config", path)
-    assert served.returncode == 2 and message in served.stderr
+    assert served.returncode == 2 and f"{path}:2: {message}" in served.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_what_cannot_be_served_is_said_where_it_was_given(tmp_path):
+    path = tmp_path / "otolith.yaml"
+    path.write_text("listen: 127.0.0.1:0\n")
+    for args, environment, place in (
+        (["--listen", "4317"], {}, ""),
+        ([], {"OTOLITH_LISTEN": "4317"}, "environment: "),
+        ([], {"OTOLITH_LISTN": "4317"}, "environment: "),
+    ):
+        served = run("serve", "--config", path, "--data", tmp_path / "data", *args, env=plain_environment(**environment))
+        message = "listen: 4317: the port is missing (HOST:PORT)"
+        if "OTOLITH_LISTN" in environment:
+            message = "OTOLITH_LISTN is not a setting: did you mean OTOLITH_LISTEN?"
+        assert served.returncode == 2 and served.stderr == f"otolith: {place}{message}\n"
 
 
 @pytest.mark.parametrize("text, most", [
