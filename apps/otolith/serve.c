@@ -157,18 +157,29 @@ const struct oto_command oto_command_serve = {
 
 // --- check-config ---
 
+static enum oto_status write_setting(const struct oto_config *config,
+                                     const struct oto_config_key *key, struct oto_buffer *output)
+{
+    OTO_TRY(oto_buffer_append_format(output, "%s: ", key->name));
+    OTO_TRY(oto_config_value_text(config, key, output));
+    OTO_TRY(oto_buffer_append_format(output, "  # "));
+    OTO_TRY(oto_config_origin_text(config, key, output));
+    return oto_buffer_append_byte(output, '\n');
+}
+
 static int print_effective(const struct oto_config *config)
 {
-    static const char *const sources[] = {"default", "file", "environment", "flag"};
-    for (size_t i = 0; i < oto_config_key_count; i++) {
-        struct oto_buffer text;
-        oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
-        if (oto_config_value_text(config, &oto_config_keys[i], &text) == OTO_OK)
-            (void)printf("%s: %.*s  # %s\n", oto_config_keys[i].name, (int)text.size,
-                         (const char *)text.data, sources[config->source[i]]);
-        oto_buffer_release(&text);
-    }
-    return oto_options_end_output();
+    struct oto_buffer text;
+    enum oto_status status = OTO_OK;
+    oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
+    for (size_t i = 0; i < oto_config_key_count && status >= 0; i++)
+        status = write_setting(config, &oto_config_keys[i], &text);
+    if (status >= 0)
+        (void)fwrite(text.data, 1, text.size, stdout);
+    else
+        (void)fprintf(stderr, "otolith: %s\n", oto_status_name(status));
+    oto_buffer_release(&text);
+    return status >= 0 ? oto_options_end_output() : 1;
 }
 
 static int print_markdown(void)

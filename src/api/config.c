@@ -494,6 +494,23 @@ static enum oto_status yaml_fail(struct yaml_load *y, const char *what, const ch
     return OTO_INVALID;
 }
 
+// "data: ~": whoever writes it means no folder of that name.
+static int is_none(const char *text)
+{
+    return strcmp(text, "~") == 0 || strcmp(text, "null") == 0 || strcmp(text, "Null") == 0 ||
+           strcmp(text, "NULL") == 0;
+}
+
+static enum oto_status check_value(struct yaml_load *y, const struct oto_config_key *key)
+{
+    const char *text = (const char *)y->event.data.scalar.value;
+    char what[64];
+    if (!y->event.data.scalar.plain_implicit || !is_none(text)) // in quotes, or with a tag: text
+        return OTO_OK;
+    (void)snprintf(what, sizeof(what), "no value (in YAML %s is none; in quotes it is text)", text);
+    return yaml_fail(y, what, key->name);
+}
+
 static enum oto_status yaml_next(struct yaml_load *y)
 {
     yaml_event_delete(&y->event);
@@ -502,6 +519,14 @@ static enum oto_status yaml_next(struct yaml_load *y)
     return oto_error_set(y->err, OTO_INVALID, "%s:%u: not YAML: %s", y->path,
                          (unsigned)y->parser.problem_mark.line + 1,
                          y->parser.problem ? y->parser.problem : "unreadable");
+}
+
+// Puts before the message of a failure where it stands.
+static enum oto_status yaml_placed(struct yaml_load *y, enum oto_status status)
+{
+    if (status < 0)
+        oto_error_context(y->err, "%s:%u", y->path, (unsigned)y->event.start_mark.line + 1);
+    return status;
 }
 
 static enum oto_status yaml_sequence(struct yaml_load *y, const struct oto_config_key *key)
@@ -514,27 +539,23 @@ static enum oto_status yaml_sequence(struct yaml_load *y, const struct oto_confi
             return OTO_OK;
         if (y->event.type != YAML_SCALAR_EVENT)
             return yaml_fail(y, "a list of plain values is expected for", key->name);
-        OTO_TRY(list_add(key, list, (const char *)y->event.data.scalar.value,
-                         y->event.data.scalar.length, y->err));
+        OTO_TRY(check_value(y, key));
+        OTO_TRY(yaml_placed(y, list_add(key, list, (const char *)y->event.data.scalar.value,
+                                        y->event.data.scalar.length, y->err)));
     }
 }
 
 static enum oto_status yaml_value(struct yaml_load *y, const struct oto_config_key *key)
 {
     OTO_TRY(yaml_next(y));
-    unsigned line = (unsigned)y->event.start_mark.line + 1;
-    enum oto_status status = OTO_OK;
-    if (y->event.type == YAML_SCALAR_EVENT)
-        status = set_value(y->config, key, (const char *)y->event.data.scalar.value,
-                           OTO_CONFIG_FROM_FILE, y->err);
-    else if (y->event.type == YAML_SEQUENCE_START_EVENT && key->type == OTO_CONFIG_LIST)
-        status = yaml_sequence(y, key);
+    if (y->event.type == YAML_SCALAR_EVENT) {
+        OTO_TRY(check_value(y, key));
+        OTO_TRY(yaml_placed(y, set_value(y->config, key, (const char *)y->event.data.scalar.value,
+                                         OTO_CONFIG_FROM_FILE, y->err)));
+    } else if (y->event.type == YAML_SEQUENCE_START_EVENT && key->type == OTO_CONFIG_LIST)
+        OTO_TRY(yaml_sequence(y, key));
     else
         return yaml_fail(y, "a plain value is expected for", key->name);
-    if (status < 0) {
-        oto_error_context(y->err, "%s:%u", y->path, line);
-        return status;
-    }
     y->config->source[key - oto_config_keys] = OTO_CONFIG_FROM_FILE;
     return OTO_OK;
 }
@@ -639,8 +660,10 @@ enum oto_status oto_config_value_text(const struct oto_config *config,
                                       const struct oto_config_key *key, struct oto_buffer *output)
 {
     const void *field = field_of(config, key);
-    if (key->type == OTO_CONFIG_STRING)
-        return oto_buffer_append_format(output, "%s", *(char *const *)field);
+    if (key->type == OTO_CONFIG_STRING) {
+        const char *text = *(char *const *)field, *quote = is_none(text) ? "\"" : "";
+        return oto_buffer_append_format(output, "%s%s%s", quote, text, quote);
+    }
     if (key->type != OTO_CONFIG_LIST) {
         char text[OTO_CONFIG_NUMBER_MAX];
         oto_config_number_text(key, *(const uint64_t *)field, text);

@@ -25,6 +25,7 @@ struct oto_config {
     uint64_t dedup_window_ms;
     struct oto_config_list promote;
     uint64_t request_bytes_max;
+    uint64_t request_bytes_given; // what it was before memory_limit lowered it; 0: it did not
     uint64_t connections_max;
     uint64_t connection_age_max_ms;
     struct oto_config_list allowed_hosts;
@@ -116,6 +117,10 @@ void oto_config_range_text(const struct oto_config_key *key, char text[OTO_CONFI
 OTO_MUST_CHECK enum oto_status oto_config_value_text(const struct oto_config *config,
                                                      const struct oto_config_key *key,
                                                      struct oto_buffer *output);
+// Appends where that value comes from: "file", and what else it is due to.
+OTO_MUST_CHECK enum oto_status oto_config_origin_text(const struct oto_config *config,
+                                                      const struct oto_config_key *key,
+                                                      struct oto_buffer *output);
 // Appends the table of docs/CONFIGURATION.md.
 OTO_MUST_CHECK enum oto_status oto_config_write_markdown(struct oto_buffer *output);
 void oto_config_release(struct oto_config *config);

@@ -110,14 +110,35 @@ static enum oto_status check_promotions(const struct oto_config *config, struct 
 
 static enum oto_status settle_limits(struct oto_config *config, struct oto_error *err)
 {
+    size_t i = key_index(config, &config->request_bytes_max);
     if (config->request_bytes_max > config->memory_limit &&
-        config->source[key_index(config, &config->request_bytes_max)] != OTO_CONFIG_FROM_DEFAULT)
-        return oto_error_set(
-            err, OTO_INVALID,
-            "request_bytes_max is larger than memory_limit: lower it or raise the limit");
-    if (config->request_bytes_max > config->memory_limit / REQUEST_SHARE)
+        config->source[i] != OTO_CONFIG_FROM_DEFAULT) {
+        char given[OTO_CONFIG_NUMBER_MAX], limit[OTO_CONFIG_NUMBER_MAX];
+        oto_config_number_text(&oto_config_keys[i], config->request_bytes_max, given);
+        oto_config_number_text(&oto_config_keys[i], config->memory_limit, limit);
+        return oto_error_set(err, OTO_INVALID,
+                             "request_bytes_max: %s is larger than memory_limit (%s), and a "
+                             "quarter of that is the most it can be",
+                             given, limit);
+    }
+    if (config->request_bytes_max > config->memory_limit / REQUEST_SHARE) {
+        config->request_bytes_given = config->request_bytes_max;
         config->request_bytes_max = config->memory_limit / REQUEST_SHARE;
+    }
     return OTO_OK;
+}
+
+enum oto_status oto_config_origin_text(const struct oto_config *config,
+                                       const struct oto_config_key *key, struct oto_buffer *output)
+{
+    static const char *const names[] = {"default", "file", "environment", "flag"};
+    size_t i = (size_t)(key - oto_config_keys);
+    const char *name = names[config->source[i]];
+    if (i != key_index(config, &config->request_bytes_max) || !config->request_bytes_given)
+        return oto_buffer_append_format(output, "%s", name);
+    char given[OTO_CONFIG_NUMBER_MAX];
+    oto_config_number_text(key, config->request_bytes_given, given);
+    return oto_buffer_append_format(output, "a quarter of memory_limit; %s: %s", name, given);
 }
 
 enum oto_status oto_config_check(struct oto_config *config, struct oto_error *err)

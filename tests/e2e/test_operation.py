@@ -60,7 +60,11 @@ def test_help_is_complete_and_fits_the_screen():
     ("durability: sometimes\n", ":1: durability: 'sometimes' is not one of fsync|interval:<ms>|none (<ms>: 1 to 3600000)"),
     ("durability: interval:3600001\n", "'interval:3600001' is not one of fsync|interval:<ms>|none (<ms>: 1 to 3600000)"),
     ("log_level: loud\n", "'loud' is not one of debug|info|warn|error\n"),
+    ("threads: 1\ndata: ~\n", ":2: no value (in YAML ~ is none; in quotes it is text): data\n"),
+    ("data: null\n", ":1: no value (in YAML null is none; in quotes it is text): data\n"),
+    ("promote: [a, NULL]\n", ":1: no value (in YAML NULL is none; in quotes it is text): promote\n"),
     ("data: a\ndata: b\n", ":2: key given twice: data"),
+    ("promote:\n  - a\n  - [b]\n", ":3: a list of plain values is expected for: promote\n"),
     ("- a\n", "mapping"),
     ("listen: [\n", "not YAML"),
 ])
@@ -70,7 +74,7 @@ def test_bad_configuration_is_refused_with_file_line_and_key(tmp_path, text, mes
     for command in (["check-config", path], ["serve", "--config", path]):
         done = run(*command)
         assert done.returncode != 0
-        assert message in done.stderr and str(path) in done.stderr
+        assert message in done.stderr and done.stderr.count(str(path)) == 1
 
 
 @pytest.mark.parametrize("text, message", [
@@ -81,7 +85,8 @@ def test_bad_configuration_is_refused_with_file_line_and_key(tmp_path, text, mes
     ("promote: [Timestamp]", "promote: attribute Timestamp would be column Timestamp"),
     ("promote: ['...']", "promote: no column can be named after attribute ..."),
     ('promote: ["a\\tb"]', "promote: 'a?b' is not an attribute key"),
-    ("request_bytes_max: 300MiB", "request_bytes_max is larger than memory_limit"),
+    ("request_bytes_max: 300MiB", "request_bytes_max: 300MiB is larger than memory_limit (256MiB), "
+                                  "and a quarter of that is the most it can be"),
 ])
 def test_what_cannot_be_served_is_refused_before_anything_is_opened(tmp_path, text, message):
     path = tmp_path / "otolith.yaml"
@@ -110,14 +115,22 @@ def test_what_cannot_be_served_is_said_where_it_was_given(tmp_path):
 
 @pytest.mark.parametrize("text, most", [
     ("", "64MiB  # default"),
-    ("memory_limit: 48MiB", "12MiB  # default"),
-    ("request_bytes_max: 200MiB", "64MiB  # file"),
+    ("memory_limit: 48MiB", "12MiB  # a quarter of memory_limit; default: 64MiB"),
+    ("request_bytes_max: 200MiB", "64MiB  # a quarter of memory_limit; file: 200MiB"),
+    ("request_bytes_max: 64MiB", "64MiB  # file"),
     ("memory_limit: 1GiB\nrequest_bytes_max: 200MiB", "200MiB  # file"),
 ])
 def test_the_largest_request_is_shown_as_it_applies(tmp_path, text, most):
     path = tmp_path / "otolith.yaml"
     path.write_text(text)
     assert f"\nrequest_bytes_max: {most}\n" in run("check-config", path).stdout
+
+
+def test_what_yaml_has_for_none_is_text_in_quotes(tmp_path):
+    path = tmp_path / "otolith.yaml"
+    path.write_text('data: "~"\npromote: [\'null\']\n')
+    shown = run("check-config", path).stdout
+    assert '\ndata: "~"  # file\n' in "\n" + shown and '\npromote: ["null"]  # file\n' in shown
 
 
 def test_the_least_memory_limit_is_enough_to_start(server):
