@@ -89,7 +89,7 @@ static enum oto_status append_cell(const struct query_column *column, idx_t row,
 {
     raw->size = 0;
     if (query_column_is_null(column, row))
-        return OTO_OK;
+        return oto_buffer_append(to, "NULL", 4);
     OTO_TRY(query_value_text(column, row, raw));
     size_t start = to->size;
     OTO_TRY(append_shown(to, raw->data,

@@ -27,6 +27,9 @@ static const char collector_text[] =
     "      http:\n"
     "        endpoint: 127.0.0.1:14318\n"
     "exporters:\n"
+    "  # Since 0.144.0 the Collector's name for @NAME@ is @NEW_NAME@; it takes both, and logs that "
+    "@NAME@ is\n"
+    "  # deprecated. Older ones know @NAME@ only.\n"
     "@EXPORTER@"
     "    compression: zstd\n"
     "    retry_on_failure:\n"
@@ -51,9 +54,10 @@ static const char collector_http[] = "  otlphttp/otolith:\n"
 
 static const char python_text[] =
     "# Python, without a change of the program:\n"
-    "#   pip install opentelemetry-distro opentelemetry-exporter-otlp-proto-@TRANSPORT@\n"
-    "#   opentelemetry-bootstrap -a install     # for the libraries that the program "
-    "uses\n" VARIABLES EXPORTERS "export OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED=true\n"
+    "#   pip install opentelemetry-distro opentelemetry-exporter-otlp-proto-@TRANSPORT@ \\\n"
+    "#       opentelemetry-instrumentation-logging  # sends logs from 0.61b0 on\n"
+    "#   opentelemetry-bootstrap -a install         # for the libraries that the program "
+    "uses\n" VARIABLES EXPORTERS "export OTEL_PYTHON_LOG_CODE_ATTRIBUTES=true\n"
     "#   opentelemetry-instrument python app.py\n";
 
 static const char node_text[] =
@@ -200,6 +204,7 @@ static const struct insertion insertions[] = {
     {"@LOGS@", "", "+\"/v1/logs\""},
     {"@EXPORTER@", collector_grpc, collector_http},
     {"@NAME@", "otlp", "otlphttp"},
+    {"@NEW_NAME@", "otlp_grpc", "otlp_http"},
     {"@CODEX_TRACES@", "otlp-grpc = { endpoint = \"@URL@\" }",
      "otlp-http = { endpoint = \"@URL@/v1/traces\", protocol = \"binary\" }"},
     {"@CODEX_METRICS@", "otlp-grpc = { endpoint = \"@URL@\" }",

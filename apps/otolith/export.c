@@ -217,6 +217,20 @@ static void note_retry(void *state, const char *why, uint64_t wait_ms)
     (void)fprintf(stderr, "otolith: %s; again in %.1f s\n", why, (double)wait_ms / 1000);
 }
 
+// A condition on a column that only some tables have fails at another one.
+static enum oto_status count_table(struct work *work, enum oto_table table, uint64_t *ret_rows,
+                                   struct oto_error *err)
+{
+    enum oto_status status = oto_export_count(&work->export, table, ret_rows, err);
+    int is_chosen = !work->values->where || work->values->signals.count == 1;
+    if (status < 0)
+        oto_error_context(err, "%s%s", oto_table_name(table),
+                          is_chosen || status != OTO_INVALID
+                              ? ""
+                              : ", of which --where is asked unless --signal leaves it out");
+    return status;
+}
+
 static enum oto_status count_tables(struct work *work, uint64_t rows[OTO_TABLE_COUNT],
                                     struct oto_error *err)
 {
@@ -224,7 +238,7 @@ static enum oto_status count_tables(struct work *work, uint64_t rows[OTO_TABLE_C
     for (int table = 0; table < OTO_TABLE_COUNT; table++) {
         rows[table] = 0;
         if (work->state.done_us[table] != INT64_MAX)
-            OTO_TRY(oto_export_count(&work->export, (enum oto_table)table, &rows[table], err));
+            OTO_TRY(count_table(work, (enum oto_table)table, &rows[table], err));
         total += rows[table];
     }
     oto_progress_begin(&work->progress, "rows", total);

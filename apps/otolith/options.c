@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "api/config.h"
+#include "base/nearest.h"
 #include "base/text.h"
 #include "os/process.h"
 
@@ -49,7 +50,12 @@ static struct oto_option option_of_key(const struct oto_config_key *key, char na
                                 .value_name = key->value_name,
                                 .choices = key->choices};
     flag_name(key, name);
-    if (*key->default_text)
+    char range[OTO_CONFIG_RANGE_MAX];
+    oto_config_range_text(key, range);
+    if (*range)
+        (void)snprintf(help, help_size, "%s Default: %s (%s%s).", key->help, key->default_text,
+                       key->choices ? "<ms>: " : "", range);
+    else if (*key->default_text)
         (void)snprintf(help, help_size, "%s Default: %s.", key->help, key->default_text);
     else
         (void)snprintf(help, help_size, "%s", key->help);
@@ -77,68 +83,19 @@ enum oto_status oto_options_visit(const struct oto_command *command,
 
 // --- near misses ---
 
-// Edit distance, a swap of neighbours counting once.
-static unsigned distance_of(const char *a, const char *b)
-{
-    unsigned rows[3][NAME_MAX_BYTES + 1];
-    size_t a_size = strlen(a), b_size = strlen(b);
-    if (a_size > NAME_MAX_BYTES || b_size > NAME_MAX_BYTES)
-        return NAME_MAX_BYTES;
-    for (unsigned j = 0; j <= b_size; j++)
-        rows[0][j] = j;
-    for (unsigned i = 1; i <= a_size; i++) {
-        unsigned *now = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
-        now[0] = i;
-        for (size_t j = 1; j <= b_size; j++) {
-            unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
-            best = last[j] + 1 < best ? last[j] + 1 : best;
-            best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                before[j - 2] + 1 < best)
-                best = before[j - 2] + 1;
-            now[j] = best;
-        }
-    }
-    return rows[a_size % 3][b_size];
-}
-
-struct nearest {
-    const char *wanted;
-    unsigned distance;
-    char name[NAME_MAX_BYTES]; // "": none is near
-};
-
-static void nearest_init(struct nearest *nearest, const char *wanted)
-{
-    size_t size = strlen(wanted);
-    *nearest = (struct nearest){.wanted = wanted, .distance = size < 5 ? 2 : size < 9 ? 3 : 4};
-}
-
-static void nearest_add(struct nearest *nearest, const char *name)
-{
-    size_t size = strlen(nearest->wanted);
-    unsigned distance = size >= 3 && strncmp(name, nearest->wanted, size) == 0
-                            ? 1
-                            : distance_of(nearest->wanted, name);
-    if (distance >= nearest->distance)
-        return;
-    nearest->distance = distance;
-    (void)snprintf(nearest->name, sizeof(nearest->name), "%s", name);
-}
-
 const char *oto_command_nearest(const char *name)
 {
-    struct nearest nearest;
-    nearest_init(&nearest, name);
+    struct oto_nearest nearest;
+    oto_nearest_init(&nearest, name);
     for (size_t i = 0; oto_commands[i]; i++)
-        nearest_add(&nearest, oto_commands[i]->name);
+        oto_nearest_add(&nearest, oto_commands[i]->name);
     const struct oto_command *command = oto_command_find(nearest.name);
     return command ? command->name : NULL;
 }
 
 static enum oto_status add_option_name(void *state, const struct oto_option *option)
 {
-    nearest_add(state, option->name);
+    oto_nearest_add(state, option->name);
     return OTO_OK;
 }
 
@@ -223,9 +180,9 @@ static enum oto_status lacks_value(const struct parse *p, const struct oto_optio
 static enum oto_status unknown_option(const struct parse *p, const char *name, size_t size)
 {
     char wanted[NAME_MAX_BYTES];
-    struct nearest nearest;
+    struct oto_nearest nearest;
     (void)snprintf(wanted, sizeof(wanted), "%.*s", (int)size, name);
-    nearest_init(&nearest, wanted);
+    oto_nearest_init(&nearest, wanted);
     OTO_TRY(oto_options_visit(p->command, add_option_name, &nearest));
     if (*nearest.name)
         return oto_error_set(p->err, OTO_INVALID,

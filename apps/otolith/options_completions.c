@@ -28,13 +28,13 @@ static enum oto_status write_quoted(const char *text, size_t size, const char *e
     return OTO_OK;
 }
 
-// "a|b" as "a b". A choice that takes a number behind its colon is left to the user.
+// "a|b" as "a b". A choice with a number in it, "interval:<ms>", is left to the user.
 static enum oto_status write_choices(const char *choices, struct oto_buffer *output)
 {
     struct oto_bytes choice;
     const char *space = "";
     while (oto_options_next_choice(&choices, &choice)) {
-        if (choice.data[choice.size - 1] == ':')
+        if (choice.data[choice.size - 1] == '>')
             continue;
         OTO_TRY(oto_buffer_append_format(output, "%s%.*s", space, (int)choice.size,
                                          (const char *)choice.data));

@@ -66,6 +66,10 @@ static void print_word(const char *text)
     (void)putchar('\'');
 }
 
+// Few enough columns that a row is a line of a terminal.
+#define FIRST_QUESTION                                                                             \
+    "SELECT Timestamp, ServiceName, SeverityText, Body FROM logs ORDER BY Timestamp DESC LIMIT 10"
+
 // What can be done with these addresses.
 static void print_first_steps(const char *addresses, const char *data)
 {
@@ -78,7 +82,7 @@ static void print_first_steps(const char *addresses, const char *data)
     print_word(program_invocation_name);
     (void)fputs(" query --data ", stdout);
     print_word(data);
-    (void)fputs(" \"SELECT * FROM logs LIMIT 10\"\n", stdout);
+    (void)fputs(" \"" FIRST_QUESTION "\"\n", stdout);
 }
 
 // What to do next, with the addresses that were really bound.
@@ -153,18 +157,29 @@ const struct oto_command oto_command_serve = {
 
 // --- check-config ---
 
+static enum oto_status write_setting(const struct oto_config *config,
+                                     const struct oto_config_key *key, struct oto_buffer *output)
+{
+    OTO_TRY(oto_buffer_append_format(output, "%s: ", key->name));
+    OTO_TRY(oto_config_value_text(config, key, output));
+    OTO_TRY(oto_buffer_append_format(output, "  # "));
+    OTO_TRY(oto_config_origin_text(config, key, output));
+    return oto_buffer_append_byte(output, '\n');
+}
+
 static int print_effective(const struct oto_config *config)
 {
-    static const char *const sources[] = {"default", "file", "environment", "flag"};
-    for (size_t i = 0; i < oto_config_key_count; i++) {
-        struct oto_buffer text;
-        oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
-        if (oto_config_value_text(config, &oto_config_keys[i], &text) == OTO_OK)
-            (void)printf("%s: %.*s  # %s\n", oto_config_keys[i].name, (int)text.size,
-                         (const char *)text.data, sources[config->source[i]]);
-        oto_buffer_release(&text);
-    }
-    return oto_options_end_output();
+    struct oto_buffer text;
+    enum oto_status status = OTO_OK;
+    oto_buffer_init(&text, &oto_allocator_heap, 1 << 20);
+    for (size_t i = 0; i < oto_config_key_count && status >= 0; i++)
+        status = write_setting(config, &oto_config_keys[i], &text);
+    if (status >= 0)
+        (void)fwrite(text.data, 1, text.size, stdout);
+    else
+        (void)fprintf(stderr, "otolith: %s\n", oto_status_name(status));
+    oto_buffer_release(&text);
+    return status >= 0 ? oto_options_end_output() : 1;
 }
 
 static int print_markdown(void)
@@ -184,12 +199,10 @@ static int check_file(const char *path)
     oto_error_init(&err);
     struct oto_config config;
     int status = 0;
-    if (oto_config_init(&config, &err) < 0 || oto_config_load_file(&config, path, &err) < 0) {
+    if (oto_config_init(&config, &err) < 0 || oto_config_load_file(&config, path, &err) < 0 ||
+        oto_config_check(&config, &err) < 0)
         status = fail(&err, 1);
-    } else if (oto_config_check(&config, &err) < 0) {
-        oto_error_context(&err, "%s", path);
-        status = fail(&err, 1);
-    } else
+    else
         status = print_effective(&config);
     oto_config_release(&config);
     return status;

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "api/config.h"
 
+#include "base/nearest.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +12,7 @@
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
 #define CONFIG_FILE_MAX MIB
 #define DAY_MS (UINT64_C(86400000))
 #define FIELD(member) offsetof(struct oto_config, member)
@@ -24,10 +27,10 @@ const struct oto_config_key oto_config_keys[] = {
      "takes a free port. Roles narrow what is served there: ingest, query, admin (default: all)."},
     {"threads", OTO_CONFIG_COUNT, FIELD(threads), "0", 0, 64, NULL, "N",
      "Threads that receive and decode; 0: one a core."},
-    {"memory_limit", OTO_CONFIG_SIZE, FIELD(memory_limit), "256MiB", 48 * MIB, 1024 * GIB, NULL,
-     "SIZE", "Memory the server may use; what does not fit is refused with a retryable answer."},
-    {"durability", OTO_CONFIG_STRING, FIELD(durability), "fsync", 0, 0, "fsync|interval:|none",
-     "MODE",
+    {"memory_limit", OTO_CONFIG_SIZE, FIELD(memory_limit), "256MiB", 48 * MIB, TIB, NULL, "SIZE",
+     "Memory the server may use; what does not fit is refused with a retryable answer."},
+    {"durability", OTO_CONFIG_STRING, FIELD(durability), "fsync", 1, 3600000,
+     "fsync|interval:<ms>|none", "MODE",
      "When a request is answered: fsync (after fdatasync), interval:<ms> (after write, fdatasync "
      "every <ms>), "
      "none (from memory)."},
@@ -58,7 +61,7 @@ const struct oto_config_key oto_config_keys[] = {
      "localhost and names without a dot; *.example.com for all below it, * for all. Without it, "
      "listeners that other machines can reach take every name. Guards local servers from web pages "
      "that have their own name point here; several behind commas, or given several times."},
-    {"disk_free_min", OTO_CONFIG_SIZE, FIELD(disk_free_min), "64MiB", 0, 1024 * GIB, NULL, "SIZE",
+    {"disk_free_min", OTO_CONFIG_SIZE, FIELD(disk_free_min), "64MiB", 0, TIB, NULL, "SIZE",
      "Free space on the data folder's disk under which requests are refused with a retryable "
      "answer."},
     {"wal_segment_size", OTO_CONFIG_SIZE, FIELD(wal_segment_size), "64MiB", 4 * MIB, 4 * GIB, NULL,
@@ -73,8 +76,8 @@ const struct oto_config_key oto_config_keys[] = {
      "Query processes at most; each runs one query at a time."},
     {"query_threads", OTO_CONFIG_COUNT, FIELD(query_threads), "0", 0, 256, NULL, "N",
      "Threads of a query; 0: one a core."},
-    {"query_memory_limit", OTO_CONFIG_SIZE, FIELD(query_memory_limit), "1GiB", 32 * MIB, 1024 * GIB,
-     NULL, "SIZE", "Memory of a query process's engine; a query that needs more fails."},
+    {"query_memory_limit", OTO_CONFIG_SIZE, FIELD(query_memory_limit), "1GiB", 32 * MIB, TIB, NULL,
+     "SIZE", "Memory of a query process's engine; a query that needs more fails."},
     {"query_timeout", OTO_CONFIG_DURATION, FIELD(query_timeout_ms), "60s", 10, DAY_MS, NULL, "TIME",
      "Longest run of a query. The time that its answer waits for its reader is not counted."},
     {"query_rows_max", OTO_CONFIG_COUNT, FIELD(query_rows_max), "1000000", 1, UINT32_MAX, NULL, "N",
@@ -86,8 +89,6 @@ const struct oto_config_key oto_config_keys[] = {
      "its own, and 5 KiB a file where these are thousands."},
 };
 const size_t oto_config_key_count = sizeof(oto_config_keys) / sizeof(oto_config_keys[0]);
-
-enum { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_FLAG };
 
 static void *field_of(const struct oto_config *config, const struct oto_config_key *key)
 {
@@ -126,21 +127,36 @@ static enum oto_status apply_unit(uint64_t value, const char *unit, const struct
     return OTO_INVALID;
 }
 
+// The first that divides a number shows it.
+static const struct unit size_units[] = {{"TiB", TIB},
+                                         {"GiB", GIB},
+                                         {"MiB", MIB},
+                                         {"KiB", KIB},
+                                         {"", 1},
+                                         {"B", 1},
+                                         {"T", TIB},
+                                         {"G", GIB},
+                                         {"M", MIB},
+                                         {"K", KIB},
+                                         {"kB", 1000},
+                                         {"KB", 1000},
+                                         {"MB", 1000000},
+                                         {"GB", 1000000000},
+                                         {"TB", UINT64_C(1000000000000)}};
+static const struct unit duration_units[] = {
+    {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {"d", DAY_MS}};
+
 enum oto_status oto_config_parse_size(const char *text, uint64_t *ret_bytes)
 {
-    static const struct unit units[] = {
-        {"", 1},    {"B", 1},   {"KiB", KIB}, {"MiB", MIB}, {"GiB", GIB},    {"K", KIB},
-        {"M", MIB}, {"G", GIB}, {"kB", 1000}, {"KB", 1000}, {"MB", 1000000}, {"GB", 1000000000}};
     uint64_t value;
     const char *unit;
     OTO_TRY(split_number(text, &value, &unit));
-    return apply_unit(value, unit, units, sizeof(units) / sizeof(units[0]), ret_bytes);
+    return apply_unit(value, unit, size_units, sizeof(size_units) / sizeof(size_units[0]),
+                      ret_bytes);
 }
 
 enum oto_status oto_config_parse_duration(const char *text, uint64_t *ret_ms)
 {
-    static const struct unit units[] = {
-        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", DAY_MS}};
     uint64_t value;
     const char *unit;
     OTO_TRY(split_number(text, &value, &unit));
@@ -148,33 +164,67 @@ enum oto_status oto_config_parse_duration(const char *text, uint64_t *ret_ms)
         *ret_ms = 0;
         return OTO_OK;
     }
-    return apply_unit(value, unit, units, sizeof(units) / sizeof(units[0]), ret_ms);
+    return apply_unit(value, unit, duration_units,
+                      sizeof(duration_units) / sizeof(duration_units[0]), ret_ms);
 }
 
-static int choice_fits(const char *choices, const char *text)
+void oto_config_number_text(const struct oto_config_key *key, uint64_t value,
+                            char text[OTO_CONFIG_NUMBER_MAX])
 {
-    while (*choices) {
-        size_t size = strcspn(choices, "|");
-        int open = choices[size - 1] == ':';
-        if (strncmp(choices, text, size) == 0) {
-            uint64_t number;
-            const char *rest;
-            if (open ? split_number(text + size, &number, &rest) == OTO_OK && *rest == 0 &&
-                           number > 0 && number <= 3600000
-                     : text[size] == 0)
-                return 1;
-        }
-        choices += size + (choices[size] == '|');
+    static const struct unit none = {"", 1};
+    const struct unit *unit = value && key->type == OTO_CONFIG_SIZE       ? size_units
+                              : value && key->type == OTO_CONFIG_DURATION ? duration_units
+                                                                          : &none;
+    while (value % unit->factor)
+        unit++;
+    (void)snprintf(text, OTO_CONFIG_NUMBER_MAX, "%llu%s",
+                   (unsigned long long)(value / unit->factor), unit->name);
+}
+
+void oto_config_range_text(const struct oto_config_key *key, char text[OTO_CONFIG_RANGE_MAX])
+{
+    char min[OTO_CONFIG_NUMBER_MAX], max[OTO_CONFIG_NUMBER_MAX];
+    oto_config_number_text(key, key->min, min);
+    oto_config_number_text(key, key->max, max);
+    *text = 0;
+    if (key->max)
+        (void)snprintf(text, OTO_CONFIG_RANGE_MAX, "%s to %s", min, max);
+}
+
+static int choice_fits(const struct oto_config_key *key, const char *text)
+{
+    for (const char *choice = key->choices; *choice;) {
+        size_t size = strcspn(choice, "|"), fixed = strcspn(choice, "<|");
+        uint64_t number;
+        const char *rest = text + fixed;
+        if (strncmp(choice, text, fixed) == 0 &&
+            (fixed == size ? *rest == 0
+                           : split_number(rest, &number, &rest) == OTO_OK && *rest == 0 &&
+                                 number >= key->min && number <= key->max))
+            return 1;
+        choice += size + (choice[size] == '|');
     }
     return 0;
+}
+
+static enum oto_status no_choice(const struct oto_config_key *key, const char *text,
+                                 struct oto_error *err)
+{
+    const char *number = strchr(key->choices, '<');
+    char range[OTO_CONFIG_RANGE_MAX];
+    if (!number)
+        return oto_error_set(err, OTO_INVALID, "%s: '%s' is not one of %s", key->name, text,
+                             key->choices);
+    oto_config_range_text(key, range);
+    return oto_error_set(err, OTO_INVALID, "%s: '%s' is not one of %s (%.*s: %s)", key->name, text,
+                         key->choices, (int)strcspn(number, "|"), number, range);
 }
 
 static enum oto_status set_string(const struct oto_config_key *key, char **field, const char *text,
                                   struct oto_error *err)
 {
-    if (key->choices && !choice_fits(key->choices, text))
-        return oto_error_set(err, OTO_INVALID, "%s: '%s' is not one of %s", key->name, text,
-                             key->choices);
+    if (key->choices && !choice_fits(key, text))
+        return no_choice(key, text, err);
     if (*text == 0)
         return oto_error_set(err, OTO_INVALID, "%s: must not be empty", key->name);
     char *copy = strdup(text);
@@ -222,9 +272,11 @@ static enum oto_status set_number(const struct oto_config_key *key, uint64_t *fi
     if (status < 0 || *rest)
         return oto_error_set(err, OTO_INVALID, "%s: '%s' is not %s", key->name, text,
                              expected[key->type]);
-    if (value < key->min || value > key->max)
-        return oto_error_set(err, OTO_INVALID, "%s: %s is outside %llu to %llu", key->name, text,
-                             (unsigned long long)key->min, (unsigned long long)key->max);
+    if (value < key->min || value > key->max) {
+        char range[OTO_CONFIG_RANGE_MAX];
+        oto_config_range_text(key, range);
+        return oto_error_set(err, OTO_INVALID, "%s: %s is outside %s", key->name, text, range);
+    }
     *field = value;
     return OTO_OK;
 }
@@ -303,7 +355,7 @@ enum oto_status oto_config_init(struct oto_config *config, struct oto_error *err
     memset(config, 0, sizeof(*config));
     for (size_t i = 0; i < oto_config_key_count && status >= 0; i++)
         status = set_value(config, &oto_config_keys[i], oto_config_keys[i].default_text,
-                           SOURCE_DEFAULT, err);
+                           OTO_CONFIG_FROM_DEFAULT, err);
     if (status < 0)
         oto_config_release(config);
     return status;
@@ -318,6 +370,7 @@ void oto_config_release(struct oto_config *config)
         else if (oto_config_keys[i].type == OTO_CONFIG_LIST)
             list_clear(field);
     }
+    free(config->file_name);
     memset(config, 0, sizeof(*config));
 }
 
@@ -367,12 +420,29 @@ enum oto_status oto_config_load_flag(struct oto_config *config, int argc, char *
     }
     ++*index;
     if (key->type != OTO_CONFIG_LIST)
-        return set_value(config, key, value, SOURCE_FLAG, err);
+        return set_value(config, key, value, OTO_CONFIG_FROM_FLAG, err);
     struct oto_config_list *list = field_of(config, key);
-    if (config->source[key - oto_config_keys] != SOURCE_FLAG)
+    if (config->source[key - oto_config_keys] != OTO_CONFIG_FROM_FLAG)
         list_clear(list);
-    config->source[key - oto_config_keys] = SOURCE_FLAG;
+    config->source[key - oto_config_keys] = OTO_CONFIG_FROM_FLAG;
     return list_add_text(key, list, value, err);
+}
+
+static enum oto_status unknown_variable(const char *name, size_t size, struct oto_error *err)
+{
+    char wanted[OTO_NEAREST_MAX + 1];
+    struct oto_nearest nearest;
+    (void)snprintf(wanted, sizeof(wanted), "%.*s", (int)size, name);
+    for (char *c = wanted; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    oto_nearest_init(&nearest, wanted);
+    for (size_t i = 0; i < oto_config_key_count; i++)
+        oto_nearest_add(&nearest, oto_config_keys[i].name);
+    for (char *c = nearest.name; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    const char *advice = *nearest.name ? "did you mean OTOLITH_" : "see otolith serve --help";
+    return oto_error_set(err, OTO_INVALID, "environment: OTOLITH_%.*s is not a setting: %s%s%s",
+                         (int)size, name, advice, nearest.name, *nearest.name ? "?" : "");
 }
 
 enum oto_status oto_config_load_environment(struct oto_config *config, char *const *environment,
@@ -393,11 +463,9 @@ enum oto_status oto_config_load_environment(struct oto_config *config, char *con
         if (other)
             continue;
         if (!key || entry[8 + size] != '=')
-            return oto_error_set(
-                err, OTO_INVALID,
-                "environment: OTOLITH_%.*s is not a setting (see otolith serve --help)", (int)size,
-                entry + 8);
-        enum oto_status status = set_value(config, key, entry + 9 + size, SOURCE_ENVIRONMENT, err);
+            return unknown_variable(entry + 8, size, err);
+        enum oto_status status =
+            set_value(config, key, entry + 9 + size, OTO_CONFIG_FROM_ENVIRONMENT, err);
         if (status < 0) {
             oto_error_context(err, "environment");
             return status;
@@ -426,6 +494,23 @@ static enum oto_status yaml_fail(struct yaml_load *y, const char *what, const ch
     return OTO_INVALID;
 }
 
+// "data: ~": whoever writes it means no folder of that name.
+static int is_none(const char *text)
+{
+    return strcmp(text, "~") == 0 || strcmp(text, "null") == 0 || strcmp(text, "Null") == 0 ||
+           strcmp(text, "NULL") == 0;
+}
+
+static enum oto_status check_value(struct yaml_load *y, const struct oto_config_key *key)
+{
+    const char *text = (const char *)y->event.data.scalar.value;
+    char what[64];
+    if (!y->event.data.scalar.plain_implicit || !is_none(text)) // in quotes, or with a tag: text
+        return OTO_OK;
+    (void)snprintf(what, sizeof(what), "no value (in YAML %s is none; in quotes it is text)", text);
+    return yaml_fail(y, what, key->name);
+}
+
 static enum oto_status yaml_next(struct yaml_load *y)
 {
     yaml_event_delete(&y->event);
@@ -434,6 +519,14 @@ static enum oto_status yaml_next(struct yaml_load *y)
     return oto_error_set(y->err, OTO_INVALID, "%s:%u: not YAML: %s", y->path,
                          (unsigned)y->parser.problem_mark.line + 1,
                          y->parser.problem ? y->parser.problem : "unreadable");
+}
+
+// Puts before the message of a failure where it stands.
+static enum oto_status yaml_placed(struct yaml_load *y, enum oto_status status)
+{
+    if (status < 0)
+        oto_error_context(y->err, "%s:%u", y->path, (unsigned)y->event.start_mark.line + 1);
+    return status;
 }
 
 static enum oto_status yaml_sequence(struct yaml_load *y, const struct oto_config_key *key)
@@ -446,29 +539,39 @@ static enum oto_status yaml_sequence(struct yaml_load *y, const struct oto_confi
             return OTO_OK;
         if (y->event.type != YAML_SCALAR_EVENT)
             return yaml_fail(y, "a list of plain values is expected for", key->name);
-        OTO_TRY(list_add(key, list, (const char *)y->event.data.scalar.value,
-                         y->event.data.scalar.length, y->err));
+        OTO_TRY(check_value(y, key));
+        OTO_TRY(yaml_placed(y, list_add(key, list, (const char *)y->event.data.scalar.value,
+                                        y->event.data.scalar.length, y->err)));
     }
 }
 
 static enum oto_status yaml_value(struct yaml_load *y, const struct oto_config_key *key)
 {
     OTO_TRY(yaml_next(y));
-    unsigned line = (unsigned)y->event.start_mark.line + 1;
-    enum oto_status status = OTO_OK;
-    if (y->event.type == YAML_SCALAR_EVENT)
-        status = set_value(y->config, key, (const char *)y->event.data.scalar.value, SOURCE_FILE,
-                           y->err);
-    else if (y->event.type == YAML_SEQUENCE_START_EVENT && key->type == OTO_CONFIG_LIST)
-        status = yaml_sequence(y, key);
+    if (y->event.type == YAML_SCALAR_EVENT) {
+        OTO_TRY(check_value(y, key));
+        OTO_TRY(yaml_placed(y, set_value(y->config, key, (const char *)y->event.data.scalar.value,
+                                         OTO_CONFIG_FROM_FILE, y->err)));
+    } else if (y->event.type == YAML_SEQUENCE_START_EVENT && key->type == OTO_CONFIG_LIST)
+        OTO_TRY(yaml_sequence(y, key));
     else
         return yaml_fail(y, "a plain value is expected for", key->name);
-    if (status < 0) {
-        oto_error_context(y->err, "%s:%u", y->path, line);
-        return status;
-    }
-    y->config->source[key - oto_config_keys] = SOURCE_FILE;
+    y->config->source[key - oto_config_keys] = OTO_CONFIG_FROM_FILE;
     return OTO_OK;
+}
+
+static enum oto_status unknown_key(struct yaml_load *y, const char *name)
+{
+    char text[2 * OTO_NEAREST_MAX + 32];
+    struct oto_nearest nearest;
+    oto_nearest_init(&nearest, name);
+    for (size_t i = 0; i < oto_config_key_count; i++)
+        oto_nearest_add(&nearest, oto_config_keys[i].name);
+    if (!*nearest.name)
+        return yaml_fail(y, "unknown key", name);
+    (void)snprintf(text, sizeof(text), "%.*s: did you mean %s?", OTO_NEAREST_MAX, name,
+                   nearest.name);
+    return yaml_fail(y, "unknown key", text);
 }
 
 static enum oto_status yaml_mapping(struct yaml_load *y)
@@ -484,9 +587,10 @@ static enum oto_status yaml_mapping(struct yaml_load *y)
         const struct oto_config_key *key =
             strchr(name, '-') ? NULL : find_key(name, y->event.data.scalar.length);
         if (!key)
-            return yaml_fail(y, "unknown key", name);
+            return unknown_key(y, name);
         if (seen[key - oto_config_keys]++)
             return yaml_fail(y, "key given twice", name);
+        y->config->lines[key - oto_config_keys] = (uint32_t)y->event.start_mark.line + 1;
         OTO_TRY(yaml_value(y, key));
     }
 }
@@ -519,6 +623,10 @@ enum oto_status oto_config_load_text(struct oto_config *config, struct oto_bytes
                                      const char *name, struct oto_error *err)
 {
     struct yaml_load y = {.config = config, .path = name, .err = err};
+    free(config->file_name);
+    config->file_name = strdup(name);
+    if (!config->file_name)
+        return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     if (!yaml_parser_initialize(&y.parser))
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     yaml_parser_set_input_string(&y.parser, text.data, text.size);
@@ -548,30 +656,19 @@ enum oto_status oto_config_load_file(struct oto_config *config, const char *path
 
 // --- showing ---
 
-static enum oto_status number_text(const struct oto_config_key *key, uint64_t value,
-                                   struct oto_buffer *output)
-{
-    unsigned long long v = value;
-    if (key->type == OTO_CONFIG_SIZE && v >= GIB && v % GIB == 0)
-        return oto_buffer_append_format(output, "%lluGiB", v / GIB);
-    if (key->type == OTO_CONFIG_SIZE && v >= MIB && v % MIB == 0)
-        return oto_buffer_append_format(output, "%lluMiB", v / MIB);
-    if (key->type == OTO_CONFIG_DURATION && v && v % 60000 == 0)
-        return oto_buffer_append_format(output, "%llum", v / 60000);
-    if (key->type == OTO_CONFIG_DURATION && v && v % 1000 == 0)
-        return oto_buffer_append_format(output, "%llus", v / 1000);
-    return oto_buffer_append_format(output, "%llu%s", v,
-                                    key->type == OTO_CONFIG_DURATION && v ? "ms" : "");
-}
-
 enum oto_status oto_config_value_text(const struct oto_config *config,
                                       const struct oto_config_key *key, struct oto_buffer *output)
 {
     const void *field = field_of(config, key);
-    if (key->type == OTO_CONFIG_STRING)
-        return oto_buffer_append_format(output, "%s", *(char *const *)field);
-    if (key->type != OTO_CONFIG_LIST)
-        return number_text(key, *(const uint64_t *)field, output);
+    if (key->type == OTO_CONFIG_STRING) {
+        const char *text = *(char *const *)field, *quote = is_none(text) ? "\"" : "";
+        return oto_buffer_append_format(output, "%s%s%s", quote, text, quote);
+    }
+    if (key->type != OTO_CONFIG_LIST) {
+        char text[OTO_CONFIG_NUMBER_MAX];
+        oto_config_number_text(key, *(const uint64_t *)field, text);
+        return oto_buffer_append_format(output, "%s", text);
+    }
     const struct oto_config_list *list = field;
     OTO_TRY(oto_buffer_append(output, "[", 1));
     for (size_t i = 0; i < list->count; i++)
@@ -586,12 +683,30 @@ static void flag_name(const char *name, char *output)
     *output = 0;
 }
 
+// What a value may be.
+static enum oto_status write_values(const struct oto_config_key *key, struct oto_buffer *output)
+{
+    const char *comma = "";
+    char range[OTO_CONFIG_RANGE_MAX];
+    oto_config_range_text(key, range);
+    if (!key->choices)
+        return oto_buffer_append_format(output, "%s", range);
+    for (const char *choice = key->choices; *choice; comma = ", ") {
+        size_t size = strcspn(choice, "|");
+        OTO_TRY(oto_buffer_append_format(output, "%s`%.*s`", comma, (int)size, choice));
+        if (choice[size - 1] == '>')
+            OTO_TRY(oto_buffer_append_format(output, " (%s)", range));
+        choice += size + (choice[size] == '|');
+    }
+    return OTO_OK;
+}
+
 enum oto_status oto_config_write_markdown(struct oto_buffer *output)
 {
     static const char *const types[] = {"text", "list", "number", "size", "time"};
     OTO_TRY(oto_buffer_append_format(
-        output, "| key (YAML) | flag | environment | type | default | meaning |\n"
-                "|---|---|---|---|---|---|\n"));
+        output, "| key (YAML) | flag | environment | type | default | values | meaning |\n"
+                "|---|---|---|---|---|---|---|\n"));
     for (size_t i = 0; i < oto_config_key_count; i++) {
         const struct oto_config_key *key = &oto_config_keys[i];
         char flag[64], upper[64];
@@ -599,10 +714,11 @@ enum oto_status oto_config_write_markdown(struct oto_buffer *output)
         size_t size = strlen(key->name);
         for (size_t k = 0; k <= size; k++)
             upper[k] = (char)toupper((unsigned char)key->name[k]);
-        OTO_TRY(oto_buffer_append_format(output, "| `%s` | `--%s` | `OTOLITH_%s` | %s | `%s` | %s",
+        OTO_TRY(oto_buffer_append_format(output, "| `%s` | `--%s` | `OTOLITH_%s` | %s | `%s` | ",
                                          key->name, flag, upper, types[key->type],
-                                         *key->default_text ? key->default_text : " ", key->help));
-        OTO_TRY(oto_buffer_append_format(output, " |\n"));
+                                         *key->default_text ? key->default_text : " "));
+        OTO_TRY(write_values(key, output));
+        OTO_TRY(oto_buffer_append_format(output, " | %s |\n", key->help));
     }
     return OTO_OK;
 }

@@ -25,6 +25,7 @@ struct oto_config {
     uint64_t dedup_window_ms;
     struct oto_config_list promote;
     uint64_t request_bytes_max;
+    uint64_t request_bytes_given; // what it was before memory_limit lowered it; 0: it did not
     uint64_t connections_max;
     uint64_t connection_age_max_ms;
     struct oto_config_list allowed_hosts;
@@ -40,8 +41,16 @@ struct oto_config {
     uint64_t query_rows_max;
     uint64_t query_idle_ms;
     uint64_t query_ahead;
-    // Where each key's value came from: 0 default, 1 file, 2 environment, 3 flag.
-    uint8_t source[64];
+    uint8_t source[64]; // an enum oto_config_source of each key's value
+    char *file_name;    // that of the file which was read; NULL: none
+    uint32_t lines[64]; // of each key in it
+};
+
+enum oto_config_source {
+    OTO_CONFIG_FROM_DEFAULT,
+    OTO_CONFIG_FROM_FILE,
+    OTO_CONFIG_FROM_ENVIRONMENT,
+    OTO_CONFIG_FROM_FLAG
 };
 
 enum oto_config_type {
@@ -57,9 +66,9 @@ struct oto_config_key {
     enum oto_config_type type;
     size_t offset;            // of the field in struct oto_config
     const char *default_text; // lists: comma-separated
-    uint64_t min, max;        // numbers
-    const char *
-        choices; // strings: "text|json", or NULL; a choice ending in ':' takes any number behind it
+    uint64_t min, max;        // numbers, also that of a choice
+    // Strings: "text|json", or NULL. "interval:<ms>": a number stands behind the colon.
+    const char *choices;
     const char *value_name; // in --help
     const char *help;       // one sentence
 };
@@ -87,7 +96,8 @@ OTO_MUST_CHECK enum oto_status oto_config_load_flag(struct oto_config *config, i
                                                     struct oto_error *err);
 // The last step: checks what a key's text alone does not tell (addresses, columns of promoted
 // attributes, what spans several keys), and puts limits that follow from others in place. What
-// passes here the server can start with, as far as the configuration goes.
+// passes here the server can start with, as far as the configuration goes. OTO_INVALID says file,
+// line and key, or that the value is the environment's.
 OTO_MUST_CHECK enum oto_status oto_config_check(struct oto_config *config, struct oto_error *err);
 // From an item of listen, "127.0.0.1:4317,ingest,admin", its address and roles (without any: all).
 // OTO_INVALID.
@@ -96,10 +106,21 @@ OTO_MUST_CHECK enum oto_status oto_config_parse_listener(const char *text,
                                                          char address[OTO_CONFIG_ADDRESS_MAX],
                                                          uint32_t *ret_roles,
                                                          struct oto_error *err);
+// A number of a key as it can be given: "64MiB", "10s".
+#define OTO_CONFIG_NUMBER_MAX 32
+void oto_config_number_text(const struct oto_config_key *key, uint64_t value,
+                            char text[OTO_CONFIG_NUMBER_MAX]);
+// What a number of a key may be, "48MiB to 1TiB"; "" where it has none.
+#define OTO_CONFIG_RANGE_MAX (2 * OTO_CONFIG_NUMBER_MAX + 4)
+void oto_config_range_text(const struct oto_config_key *key, char text[OTO_CONFIG_RANGE_MAX]);
 // Appends the text of a key's present value.
 OTO_MUST_CHECK enum oto_status oto_config_value_text(const struct oto_config *config,
                                                      const struct oto_config_key *key,
                                                      struct oto_buffer *output);
+// Appends where that value comes from: "file", and what else it is due to.
+OTO_MUST_CHECK enum oto_status oto_config_origin_text(const struct oto_config *config,
+                                                      const struct oto_config_key *key,
+                                                      struct oto_buffer *output);
 // Appends the table of docs/CONFIGURATION.md.
 OTO_MUST_CHECK enum oto_status oto_config_write_markdown(struct oto_buffer *output);
 void oto_config_release(struct oto_config *config);

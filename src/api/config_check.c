@@ -6,6 +6,30 @@
 
 #define REQUEST_SHARE 4 // of memory_limit is the largest request
 
+// --- whose value it is ---
+
+static size_t key_index(const struct oto_config *config, const void *field)
+{
+    size_t offset = (size_t)((const char *)field - (const char *)config), i = 0;
+    while (oto_config_keys[i].offset != offset)
+        i++;
+    return i;
+}
+
+// Of a failure that is due to the field: where its value was given.
+static enum oto_status placed(const struct oto_config *config, const void *field,
+                              enum oto_status status, struct oto_error *err)
+{
+    size_t i = key_index(config, field);
+    if (status < 0 && config->source[i] == OTO_CONFIG_FROM_FILE) {
+        oto_error_context(err, "%s:%u", config->file_name, config->lines[i]);
+        if (err)
+            err->line = config->lines[i];
+    } else if (status < 0 && config->source[i] == OTO_CONFIG_FROM_ENVIRONMENT)
+        oto_error_context(err, "environment");
+    return status;
+}
+
 // --- listen ---
 
 // The enum oto_role of "ingest", "query" or "admin"; 0: none of these.
@@ -84,29 +108,42 @@ static enum oto_status check_promotions(const struct oto_config *config, struct 
 
 // --- limits ---
 
-static int is_default(const struct oto_config *config, const uint64_t *field)
-{
-    size_t offset = (size_t)((const char *)field - (const char *)config), i = 0;
-    while (oto_config_keys[i].offset != offset)
-        i++;
-    return config->source[i] == 0;
-}
-
 static enum oto_status settle_limits(struct oto_config *config, struct oto_error *err)
 {
+    size_t i = key_index(config, &config->request_bytes_max);
     if (config->request_bytes_max > config->memory_limit &&
-        !is_default(config, &config->request_bytes_max))
-        return oto_error_set(
-            err, OTO_INVALID,
-            "request_bytes_max is larger than memory_limit: lower it or raise the limit");
-    if (config->request_bytes_max > config->memory_limit / REQUEST_SHARE)
+        config->source[i] != OTO_CONFIG_FROM_DEFAULT) {
+        char given[OTO_CONFIG_NUMBER_MAX], limit[OTO_CONFIG_NUMBER_MAX];
+        oto_config_number_text(&oto_config_keys[i], config->request_bytes_max, given);
+        oto_config_number_text(&oto_config_keys[i], config->memory_limit, limit);
+        return oto_error_set(err, OTO_INVALID,
+                             "request_bytes_max: %s is larger than memory_limit (%s), and a "
+                             "quarter of that is the most it can be",
+                             given, limit);
+    }
+    if (config->request_bytes_max > config->memory_limit / REQUEST_SHARE) {
+        config->request_bytes_given = config->request_bytes_max;
         config->request_bytes_max = config->memory_limit / REQUEST_SHARE;
+    }
     return OTO_OK;
+}
+
+enum oto_status oto_config_origin_text(const struct oto_config *config,
+                                       const struct oto_config_key *key, struct oto_buffer *output)
+{
+    static const char *const names[] = {"default", "file", "environment", "flag"};
+    size_t i = (size_t)(key - oto_config_keys);
+    const char *name = names[config->source[i]];
+    if (i != key_index(config, &config->request_bytes_max) || !config->request_bytes_given)
+        return oto_buffer_append_format(output, "%s", name);
+    char given[OTO_CONFIG_NUMBER_MAX];
+    oto_config_number_text(key, config->request_bytes_given, given);
+    return oto_buffer_append_format(output, "a quarter of memory_limit; %s: %s", name, given);
 }
 
 enum oto_status oto_config_check(struct oto_config *config, struct oto_error *err)
 {
-    OTO_TRY(check_listeners(config, err));
-    OTO_TRY(check_promotions(config, err));
-    return settle_limits(config, err);
+    OTO_TRY(placed(config, &config->listen, check_listeners(config, err), err));
+    OTO_TRY(placed(config, &config->promote, check_promotions(config, err), err));
+    return placed(config, &config->request_bytes_max, settle_limits(config, err), err);
 }

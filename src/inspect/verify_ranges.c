@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ON_PURPOSE "(removed on purpose: --allow-missing)"
+
 struct span {
     uint32_t shard;
     uint64_t first, last;
@@ -65,18 +67,31 @@ static void missing(struct oto_verify *v, uint32_t shard, uint64_t first, uint64
     (void)snprintf(name, sizeof name, "wal/%u", shard);
     oto_verify_problem(v, name, OTO_OFFSET_NONE,
                        "the records %" PRIu64 " to %" PRIu64
-                       " were acknowledged and are neither in files nor in the log",
+                       " were acknowledged and are neither in files nor in the log " ON_PURPOSE,
                        first, last);
 }
 
 // --- the rows of a flush ---
+
+// The file that is named has nothing wrong: it is where the flush's rows are told.
+static void differs(struct oto_verify *v, const struct oto_verify_file *file,
+                    const struct oto_flush_note *note, enum oto_table table, uint64_t rows)
+{
+    int is_less = rows < note->rows[table];
+    oto_verify_problem(v, file->name, OTO_OFFSET_NONE,
+                       "%s: the flush (records %" PRIu64 " to %" PRIu64
+                       " of shard %u) wrote %" PRIu64 " rows of %s, files have %" PRIu64 "%s",
+                       is_less ? "is whole, but other files of its flush are missing"
+                               : "a file of its flush is there twice",
+                       note->first_seq, note->last_seq, note->shard, note->rows[table],
+                       oto_table_folder(table), rows, is_less ? " " ON_PURPOSE : "");
+}
 
 // The files of one flush: spans of one range.
 static void check_rows(struct oto_verify *v, const struct span *spans, size_t count)
 {
     const struct oto_flush_note *note = NULL;
     uint64_t rows[OTO_TABLE_COUNT] = {0};
-    const struct oto_verify_file *first = spans[0].file;
     for (size_t i = 0; i < count; i++) {
         const struct oto_verify_file *file = spans[i].file;
         if (!file->is_whole)
@@ -85,16 +100,9 @@ static void check_rows(struct oto_verify *v, const struct span *spans, size_t co
             note = &file->note;
         rows[file->table] += file->row_count;
     }
-    for (int t = 0; note && t < OTO_TABLE_COUNT; t++) {
-        if (rows[t] == note->rows[t] || (rows[t] < note->rows[t] && v->options->missing_allowed))
-            continue;
-        oto_verify_problem(v, first->name, OTO_OFFSET_NONE,
-                           "its flush (records %" PRIu64 " to %" PRIu64
-                           " of shard %u) wrote %" PRIu64 " rows of %s, files have %" PRIu64 ": %s",
-                           note->first_seq, note->last_seq, note->shard, note->rows[t],
-                           oto_table_folder((enum oto_table)t), rows[t],
-                           rows[t] < note->rows[t] ? "a file is missing" : "a file is there twice");
-    }
+    for (int t = 0; note && t < OTO_TABLE_COUNT; t++)
+        if (rows[t] > note->rows[t] || (rows[t] < note->rows[t] && !v->options->missing_allowed))
+            differs(v, spans[0].file, note, (enum oto_table)t, rows[t]);
 }
 
 // --- one shard ---

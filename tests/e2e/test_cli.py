@@ -71,6 +71,20 @@ def test_serve_has_every_setting():
     assert {name.replace("_", "-") for name in names} | {"config", "help"} == set(options("serve"))
 
 
+def test_help_has_the_range_of_a_setting():
+    assert options("serve")["memory-limit"].endswith(" Default: 256MiB (48MiB to 1TiB).")
+    assert options("serve")["durability"].endswith(" Default: fsync (<ms>: 1 to 3600000).")
+    assert options("serve")["log-format"].endswith(" Default: text.")
+
+
+def test_a_choice_with_a_number_says_which():
+    choices = r"fsync\|interval:<ms>\|none"
+    assert re.search(rf"^  --durability MODE  \({choices}\)$", output("serve", "--help"), re.MULTILINE)
+    shown = subprocess.run(["mandoc", "-T", "ascii"], input=output("man"), capture_output=True, text=True, check=True)
+    assert re.search(rf"One of\s+{choices}\.", re.sub(r".\x08", "", shown.stdout))
+    assert "interval" not in re.search(r"--durability\).*", output("completions", "bash"))[0], "no word to be completed"
+
+
 def test_the_list_of_commands_is_the_help():
     assert output("help") == output("--help") == output("-h")
     nothing = run()
@@ -402,6 +416,29 @@ def test_zsh_knows_every_option():
 # Documentation
 
 
+def test_the_table_of_settings_is_the_programs():
+    page = (ROOT / "docs/CONFIGURATION.md").read_text(encoding="utf-8")
+    table = output("check-config", "--markdown")
+    assert page.endswith("\n\n" + table)
+    cells = {name: row.split(" | ") for row in table.splitlines() for name in re.findall(r"^\| `(\w+)`", row)}
+    assert cells["memory_limit"][5] == "48MiB to 1TiB" and cells["dedup_window"][5] == "0 to 24h"
+    assert cells["log_level"][5] == "`debug`, `info`, `warn`, `error`"
+    assert cells["durability"][5] == "`fsync`, `interval:<ms>` (1 to 3600000), `none`"
+
+
+def test_the_documentation_names_only_files_that_exist():
+    """`tools/fuzz`, `src/api`: paths as they stand in the tree, in the pages and the folders' own."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("src/*/README.md")]
+    named = {
+        (page, word)
+        for page in pages
+        for word in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+        if re.fullmatch(r"(apps|bench|cmake|docs|fuzz|platform|src|tests|tools)/[\w./-]*\w/?", word)
+    }
+    assert len(named) > 50
+    assert [f"{page.name}: {word}" for page, word in sorted(named) if not (ROOT / word).exists()] == []
+
+
 def test_the_migration_guide_names_only_what_exists():
     """In the columns that say what is here: tables' columns, settings, commands."""
     guide = (ROOT / "docs/MIGRATING.md").read_text(encoding="utf-8")
@@ -412,6 +449,7 @@ def test_the_migration_guide_names_only_what_exists():
     tables = set(re.findall(r"^## (\w+)$", formats, re.MULTILINE))
     settings = {line.split(":")[0] for line in output("check-config", os.devnull).splitlines()}
     duckdb = {"time_bucket", "map_keys", "regexp_matches", "quantile_cont"}
+    collector = {"otlp_grpc"}
     others = {"Unset", "Ok", "Error", "ExportLogsServiceResponse", "TimeUnixNano"}
     rows = re.findall(r"^\|.*\|(.*)\|$", guide, re.MULTILINE)
     words = [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
@@ -420,7 +458,7 @@ def test_the_migration_guide_names_only_what_exists():
         if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]*", word):
             assert word in columns | others, word
         elif re.fullmatch(r"[a-z]+(_[a-z]+)+", word):
-            assert word in settings | tables | duckdb, word
+            assert word in settings | tables | duckdb | collector, word
         elif command := re.match(r"otolith ([a-z-]+)", word):
             assert command.group(1) in commands(), word
 

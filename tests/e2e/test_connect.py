@@ -110,6 +110,23 @@ def test_an_endpoint_of_ones_own():
 
 
 @PROTOCOLS
+def test_a_collector_takes_both_names_of_the_exporter(judge, tmp_path, protocol):
+    text = connect("collector", "--protocol", protocol, data=tmp_path)
+    old, new = re.search(r"# Since 0\.144\.0 the Collector's name for (\w+) is (\w+);", text).groups()
+    assert f"[{old}/otolith]" in text and (old, new) == {
+        "grpc": ("otlp", "otlp_grpc"),
+        "http": ("otlphttp", "otlp_http"),
+    }[protocol]
+    for name in (old, new):
+        config = tmp_path / f"{name}.yaml"
+        config.write_text(text.replace(f"{old}/otolith", f"{name}/otolith"))
+        done = subprocess.run(
+            [judge("otelcol"), "validate", "--config", config], capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@PROTOCOLS
 def test_collector(server, judge, tmp_path, protocol):
     one = server()
     collector, telemetrygen = judge("otelcol"), judge("telemetrygen")
@@ -171,7 +188,11 @@ def test_python(server, judge, tmp_path, protocol):
         "app.py",
         cwd=tmp_path,
     )
+    # Nothing but the program's own: the packages have no word to say about the variables.
     assert counts(one, "my-service") == {"logs": SENT, "traces": SENT, "metrics": 1}
+    assert one.sql("SELECT DISTINCT LogAttributes['code.file.path'] AS file FROM logs") == [
+        {"file": str(tmp_path / "app.py")}
+    ]
 
 
 NODE = """

@@ -442,7 +442,11 @@ def test_it_gives_up_in_time(server, export):
         (["--to", "http://x", "--from", "yesterday"], "is not a time"),
         (["--to", "http://x", "--from", "2026-02-30"], "is not a time"),
         (["--to", "http://x", "--in-flight", "65"], "1 to 64"),
-        (["--to", "http://x", "--where", "Nonsense = 1", "--signal", "logs"], "Nonsense"),
+        (["--to", "http://x", "--where", "Nonsense = 1", "--signal", "logs"], "otel_logs: Binder error: Ref"),
+        (
+            ["--to", "http://x", "--where", "SpanName = 'a'"],
+            "otel_logs, of which --where is asked unless --signal leaves it out: Binder error: Referenced column \"SpanName\"",
+        ),
         (["--to", "http://x", "--where", "1 = 1); DROP TABLE otel_logs; SELECT (1"], "one statement"),
     ],
 )

@@ -48,12 +48,23 @@ def test_help_is_complete_and_fits_the_screen():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("no_such_key: 1\n", ":1: unknown key: no_such_key"),
+    ("no_such_key: 1\n", ":1: unknown key: no_such_key\n"),
+    ("memory_limt: 1GiB\n", ":1: unknown key: memory_limt: did you mean memory_limit?\n"),
+    ("# flags\nmemory-limit: 1GiB\n", ":2: unknown key: memory-limit: did you mean memory_limit?\n"),
     ("data: /tmp\nmemory_limit: lots\n", ":2: memory_limit: 'lots' is not a size"),
-    ("memory_limit: 1\n", "is outside"),
+    ("memory_limit: 1MiB\n", ":1: memory_limit: 1MiB is outside 48MiB to 1TiB\n"),
+    ("flush_interval: 0\n", ":1: flush_interval: 0 is outside 100ms to 24h\n"),
+    ("request_bytes_max: 2TiB\n", ":1: request_bytes_max: 2TiB is outside 1KiB to 1GiB\n"),
+    ("threads: 65\n", ":1: threads: 65 is outside 0 to 64\n"),
     ("listen: {a: b}\n", "plain value is expected"),
-    ("durability: sometimes\n", "fsync|interval:|none"),
+    ("durability: sometimes\n", ":1: durability: 'sometimes' is not one of fsync|interval:<ms>|none (<ms>: 1 to 3600000)"),
+    ("durability: interval:3600001\n", "'interval:3600001' is not one of fsync|interval:<ms>|none (<ms>: 1 to 3600000)"),
+    ("log_level: loud\n", "'loud' is not one of debug|info|warn|error\n"),
+    ("threads: 1\ndata: ~\n", ":2: no value (in YAML ~ is none; in quotes it is text): data\n"),
+    ("data: null\n", ":1: no value (in YAML null is none; in quotes it is text): data\n"),
+    ("promote: [a, NULL]\n", ":1: no value (in YAML NULL is none; in quotes it is text): promote\n"),
     ("data: a\ndata: b\n", ":2: key given twice: data"),
+    ("promote:\n  - a\n  - [b]\n", ":3: a list of plain values is expected for: promote\n"),
     ("- a\n", "mapping"),
     ("listen: [\n", "not YAML"),
 ])
@@ -63,38 +74,63 @@ def test_bad_configuration_is_refused_with_file_line_and_key(tmp_path, text, mes
     for command in (["check-config", path], ["serve", "--config", path]):
         done = run(*command)
         assert done.returncode != 0
-        assert message in done.stderr and str(path) in done.stderr
+        assert message in done.stderr and done.stderr.count(str(path)) == 1
 
 
 @pytest.mark.parametrize("text, message", [
     ("listen: ['127.0.0.1:4317,nonsense']", "listen: 'nonsense' is not a role"),
     ("listen: ['example.com:4317']", "listen: example.com:4317: the host is neither"),
     ("listen: ['127.0.0.1']", "listen: 127.0.0.1: the port is missing"),
+    ("listen: []", "listen: at least one address is needed"),
     ("promote: [Timestamp]", "promote: attribute Timestamp would be column Timestamp"),
     ("promote: ['...']", "promote: no column can be named after attribute ..."),
     ('promote: ["a\\tb"]', "promote: 'a?b' is not an attribute key"),
-    ("request_bytes_max: 300MiB", "request_bytes_max is larger than memory_limit"),
+    ("request_bytes_max: 300MiB", "request_bytes_max: 300MiB is larger than memory_limit (256MiB), "
+                                  "and a quarter of that is the most it can be"),
 ])
 def test_what_cannot_be_served_is_refused_before_anything_is_opened(tmp_path, text, message):
     path = tmp_path / "otolith.yaml"
-    path.write_text(text + f"\ndata: {tmp_path}/data\n")
+    path.write_text(f"data: {tmp_path}/data\n{text}\n")
     checked = run("check-config", path)
-    assert checked.returncode == 1 and checked.stdout == "" and f"{path}: {message}" in checked.stderr
+    assert checked.returncode == 1 and checked.stdout == "" and f"{path}:2: {message}" in checked.stderr
     served = run("serve", "--config", path)
-    assert served.returncode == 2 and message in served.stderr
+    assert served.returncode == 2 and f"{path}:2: {message}" in served.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_what_cannot_be_served_is_said_where_it_was_given(tmp_path):
+    path = tmp_path / "otolith.yaml"
+    path.write_text("listen: 127.0.0.1:0\n")
+    for args, environment, place in (
+        (["--listen", "4317"], {}, ""),
+        ([], {"OTOLITH_LISTEN": "4317"}, "environment: "),
+        ([], {"OTOLITH_LISTN": "4317"}, "environment: "),
+    ):
+        served = run("serve", "--config", path, "--data", tmp_path / "data", *args, env=plain_environment(**environment))
+        message = "listen: 4317: the port is missing (HOST:PORT)"
+        if "OTOLITH_LISTN" in environment:
+            message = "OTOLITH_LISTN is not a setting: did you mean OTOLITH_LISTEN?"
+        assert served.returncode == 2 and served.stderr == f"otolith: {place}{message}\n"
 
 
 @pytest.mark.parametrize("text, most", [
     ("", "64MiB  # default"),
-    ("memory_limit: 48MiB", "12MiB  # default"),
-    ("request_bytes_max: 200MiB", "64MiB  # file"),
+    ("memory_limit: 48MiB", "12MiB  # a quarter of memory_limit; default: 64MiB"),
+    ("request_bytes_max: 200MiB", "64MiB  # a quarter of memory_limit; file: 200MiB"),
+    ("request_bytes_max: 64MiB", "64MiB  # file"),
     ("memory_limit: 1GiB\nrequest_bytes_max: 200MiB", "200MiB  # file"),
 ])
 def test_the_largest_request_is_shown_as_it_applies(tmp_path, text, most):
     path = tmp_path / "otolith.yaml"
     path.write_text(text)
     assert f"\nrequest_bytes_max: {most}\n" in run("check-config", path).stdout
+
+
+def test_what_yaml_has_for_none_is_text_in_quotes(tmp_path):
+    path = tmp_path / "otolith.yaml"
+    path.write_text('data: "~"\npromote: [\'null\']\n')
+    shown = run("check-config", path).stdout
+    assert '\ndata: "~"  # file\n' in "\n" + shown and '\npromote: ["null"]  # file\n' in shown
 
 
 def test_the_least_memory_limit_is_enough_to_start(server):
@@ -170,6 +206,19 @@ def test_what_it_says_to_do_can_be_done(server, tmp_path):
     assert steps["send OTLP"] == f"export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:{port}"
     done = subprocess.run(["sh", "-c", steps["ask"]], capture_output=True, text=True, env=plain_environment())
     assert done.returncode == 0 and "(0 rows)" in done.stdout, done.stderr
+
+
+def test_the_question_that_it_suggests_has_an_answer_for_a_terminal(server):
+    one = server()
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "checkout"}}]}
+    records = [{"timeUnixNano": str(1_767_261_600_000_000_000 + i * 10**9), "severityText": "INFO",
+                "body": {"stringValue": f"order {i} " + "x" * 200}} for i in range(11)]
+    body = json.dumps({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]})
+    assert one.post("/v1/logs", body.encode(), JSON).status_code == 200
+    done = subprocess.run(["sh", "-c", first_steps(one)["ask"]], capture_output=True, text=True, env=plain_environment())
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 120, done.stdout
+    assert [re.search(r"INFO +(order \d+)", line)[1] for line in lines[2:-1]] == [f"order {i}" for i in range(10, 0, -1)]
 
 
 @pytest.mark.parametrize("role, steps", [("ingest", {"send OTLP"}), ("query", {"ask"}), ("admin", set())])

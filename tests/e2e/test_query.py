@@ -558,6 +558,12 @@ def test_command_wrong_use(otolith_binary, tmp_path):
     assert command(otolith_binary, "--help").returncode == 0
 
 
+def test_table_tells_null_from_an_empty_text(server, otolith_binary):
+    one = server()
+    done = command(otolith_binary, "--data", one.data, "SELECT NULL::VARCHAR AS a, '' AS b, NULL::INT AS c, 1 AS d")
+    assert done.stdout.decode().splitlines() == ["a     b     c  d", "────  ─  ────  ─", "NULL     NULL  1", "(1 row)"]
+
+
 def test_table_shows_no_control_characters(server, otolith_binary):
     one = server()
     out = command(otolith_binary, "--data", one.data, "SELECT 'a\x1b[31m\nb' || chr(155) || repeat('x', 100) AS c").stdout.decode()

@@ -154,9 +154,29 @@ static void flags_add_and_sequences_are_taken_as_they_are(void **state)
     oto_config_release(&config);
 }
 
+// What the documentation and messages print can be given.
+static void the_ends_of_a_range_can_be_given(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < oto_config_key_count; i++) {
+        const struct oto_config_key *key = &oto_config_keys[i];
+        for (int is_max = 0; is_max < 2 && key->type >= OTO_CONFIG_COUNT; is_max++) {
+            char text[OTO_CONFIG_NUMBER_MAX];
+            struct oto_config config;
+            oto_config_number_text(key, is_max ? key->max : key->min, text);
+            assert_int_equal(oto_config_init(&config, NULL), OTO_OK);
+            assert_int_equal(load_flag(&config, key->name, text, NULL), OTO_OK);
+            assert_int_equal(*(uint64_t *)(void *)((char *)&config + key->offset),
+                             is_max ? key->max : key->min);
+            oto_config_release(&config);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_ends_of_a_range_can_be_given),
         cmocka_unit_test(lists_are_divided_at_commas),
         cmocka_unit_test(addresses_keep_their_roles),
         cmocka_unit_test(empty_items_are_refused),
