@@ -235,7 +235,7 @@ static enum oto_status explain_stop(struct answer *a, enum oto_status status, st
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     if (stop == QUERY_CANCELLED)
         return oto_error_set(err, OTO_UNAVAILABLE, "the query was cancelled");
-    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms",
+    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms (query_timeout)",
                          a->request->view.timeout_ms);
 }
 

@@ -142,6 +142,7 @@ void oto_call_complete(struct oto_call *call);
 struct oto_engine *oto_service_engine(struct oto_service *service);
 struct oto_query_client *oto_service_query_client(struct oto_service *service);
 const struct oto_config *oto_service_config(struct oto_service *service);
+const struct oto_log *oto_service_log(const struct oto_service *service);
 const char *oto_service_version(struct oto_service *service);
 int oto_service_draining(struct oto_service *service);
 uint32_t oto_service_roles(struct oto_service *service, uint32_t listener);

@@ -27,6 +27,7 @@ struct rest_query {
     struct oto_buffer sql, parameters;
     // loop thread
     int begun;
+    int hung_up; // the peer closed its side: it does not want the rest
     // both, under lock
     struct oto_mutex lock;
     struct oto_condition room;
@@ -119,6 +120,16 @@ static void begin_answer(struct rest_query *rest)
     oto_exchange_respond_begin(rest->call->exchange, 200, headers, 5, drained, rest);
 }
 
+// Nothing can be said to the peer any more: it sees an answer without an end.
+static void break_off(const struct rest_query *rest, struct oto_call *call,
+                      const struct oto_error *err)
+{
+    if (!rest->hung_up)
+        oto_log_write(oto_service_log(call->worker->service), OTO_LOG_WARN,
+                      "%s: the answer broke off: %s", call->route->path, err->message);
+    oto_exchange_abort(call->exchange);
+}
+
 static void finish_answer(struct rest_query *rest, const struct piece *piece)
 {
     struct oto_call *call = rest->call;
@@ -129,7 +140,7 @@ static void finish_answer(struct rest_query *rest, const struct piece *piece)
     if (piece->status < 0 && !rest->begun)
         respond_error(call, piece->status, &piece->err);
     else if (piece->status < 0)
-        oto_exchange_abort(call->exchange);
+        break_off(rest, call, &piece->err);
     else
         oto_exchange_end(call->exchange, NULL, 0);
 }
@@ -174,6 +185,7 @@ void oto_rest_closed(struct oto_call *call)
 void oto_rest_cancel(struct oto_call *call)
 {
     struct rest_query *rest = call->query;
+    rest->hung_up = 1;
     oto_query_cancel(oto_service_query_client(call->worker->service), &rest->query);
 }
 

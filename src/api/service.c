@@ -67,6 +67,10 @@ const struct oto_config *oto_service_config(struct oto_service *service)
 {
     return service->config;
 }
+const struct oto_log *oto_service_log(const struct oto_service *service)
+{
+    return &service->log;
+}
 const char *oto_service_version(struct oto_service *service)
 {
     return service->version;

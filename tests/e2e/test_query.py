@@ -306,13 +306,52 @@ def test_too_many_rows(server, accept):
     one = server("--query-rows-max", "100")
     assert ask(one, "FROM range(100)", accept).status_code == 200
     answer = ask(one, "FROM range(101)", accept)
-    assert answer.status_code == 422 and "100 rows" in answer.json()["error"]["message"], answer.text
+    assert answer.status_code == 422 and "100 rows (query_rows_max)" in answer.json()["error"]["message"], answer.text
 
 
 def test_an_answer_that_grows_too_long_is_cut_off_visibly(server):
     one = server("--query-rows-max", "100000")
     with pytest.raises(httpx.RemoteProtocolError):
         ask(one, "SELECT range, repeat('x', 100) FROM range(1000000)", "application/json")
+
+
+@pytest.mark.parametrize("args, sql, reason", [
+    (["--query-rows-max", "500000"], "FROM range(1000000)", "more than 500000 rows (query_rows_max)"),
+    (["--query-timeout", "1s"], "FROM range(1000000000000) WHERE range < 500000 OR sin(range) > 2", "longer than 1000 ms (query_timeout)"),
+    # By one thread: of two, DuckDB sometimes has only the other's interruption to tell.
+    (["--query-threads", "1"], "SELECT CASE WHEN range = 400000 THEN error('boom') ELSE range END AS v FROM range(500000)", "boom"),
+], ids=["rows", "time", "error"])
+def test_why_an_answer_broke_off_is_in_the_log_and_the_command_says_so(server, args, sql, reason):
+    one = server(*args)
+    done = command(binary(), "--data", one.data, "--format", "csv", sql)
+    assert done.returncode == 1 and len(done.stdout.splitlines()) > 1
+    assert done.stderr.decode() == ("otolith: the answer broke off: the server's log says why; more rows than query_rows_max, or longer than "
+                                    "query_timeout, is most likely\n")
+    warnings = [line for line in one.log.splitlines() if "broke off" in line]
+    assert len(warnings) == 1 and " warn  /api/v1/sql: the answer broke off: " in warnings[0] and reason in warnings[0], one.log
+
+
+def test_an_answer_that_its_query_process_takes_with_it_is_in_the_log(server):
+    one = server()
+    with httpx.stream("POST", one.http + "/api/v1/sql", headers={"Accept": "text/csv"}, timeout=60, verify=PLAIN,
+                      json={"sql": "FROM range(1000000000000) WHERE range < 500000 OR sin(range) > 2"}) as answer:
+        parts = answer.iter_raw()
+        next(parts)
+        os.kill(query_pids(one)[0], signal.SIGKILL)
+        with pytest.raises(httpx.RemoteProtocolError):
+            for _ in parts:
+                pass
+    assert "warn  /api/v1/sql: the answer broke off: the query process died" in one.log
+
+
+def test_a_reader_that_goes_away_is_nothing_to_warn_of(server):
+    one = server("--query-workers", "1")
+    for _ in range(3):
+        with httpx.stream("POST", one.http + "/api/v1/sql", headers={"Accept": "text/csv"}, timeout=60, verify=PLAIN,
+                          json={"sql": "FROM range(1000000)"}) as answer:
+            next(answer.iter_raw())
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+    assert "broke off" not in one.log
 
 
 @pytest.mark.parametrize("version", ["--http1.0", "--http1.1", "--http2-prior-knowledge"])
