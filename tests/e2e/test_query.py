@@ -121,9 +121,23 @@ def test_ndjson_of_many_rows(server):
 
 
 def test_csv(server):
-    text = ask(server(), "SELECT 'a,\"b\"\n' AS x, NULL AS y, '' AS z, [1] AS l UNION ALL SELECT 'p', 'q', ' r', NULL", "text/csv").text
-    assert text.startswith("x,y,z,l\r\n") and ',,"",' in text
+    one = server()
+    text = ask(one, "SELECT 'a,\"b\"\n' AS x, NULL AS y, '' AS z, [1] AS l UNION ALL SELECT 'p', 'q', ' r', NULL", "text/csv").text
+    assert text == 'x,y,z,l\n"a,""b""\n",,"",[1]\np,q," r",\n'
     assert list(csv.reader(io.StringIO(text, newline=""))) == [["x", "y", "z", "l"], ['a,"b"\n', "", "", "[1]"], ["p", "q", " r", ""]]
+    assert ask(one, "SELECT chr(13) AS r, 'a' || chr(13) || chr(10) AS rn", "text/csv").text == 'r,rn\n"\r","a\r\n"\n'
+
+
+def test_a_value_out_of_csv_is_taken_back_as_it_is(server):
+    """By a shell: T=$(otolith query --format csv … | tail -1)."""
+    one = server()
+    span = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "GET /", "startTimeUnixNano": str(NOW),
+            "endTimeUnixNano": str(NOW + 1)}
+    send(one, "/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    script = '''trace=$("$0" query --data "$1" --format csv "SELECT TraceId FROM traces" | tail -1)
+                "$0" query --data "$1" --format csv "SELECT SpanName FROM traces WHERE TraceId = '$trace'"'''
+    done = subprocess.run(["sh", "-c", script, binary(), one.data], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "SpanName\nGET /\n", done.stderr
 
 
 @pytest.mark.parametrize("kind", ["arrow", "parquet"])
@@ -208,7 +222,7 @@ def test_no_rows_in_every_format(server):
     sql = "SELECT 1 AS a WHERE false"
     assert ask(one, sql, "application/json").json() == []
     assert ask(one, sql, "application/x-ndjson").text == ""
-    assert ask(one, sql, "text/csv").text == "a\r\n"
+    assert ask(one, sql, "text/csv").text == "a\n"
     assert pa.ipc.open_stream(ask(one, sql, "application/vnd.apache.arrow.stream").content).read_all().num_rows == 0
     assert pq.read_table(io.BytesIO(ask(one, sql, "application/vnd.apache.parquet").content)).num_rows == 0
 
@@ -265,7 +279,7 @@ def test_the_time_of_a_slow_reader_is_not_the_querys(server, accept):
         time.sleep(3)
         content = begin + b"".join(parts)
     if accept == "text/csv":
-        assert content == b"x\r\n" + (b"x" * 1000 + b"\r\n") * 30000
+        assert content == b"x\n" + (b"x" * 1000 + b"\n") * 30000
     else:
         assert pa.ipc.open_stream(content).read_all()["x"].to_pylist() == ["x" * 1000] * 30000
 
