@@ -18,6 +18,8 @@ OWN = [
     ("POST", "/api/v1/sql", [("origin", "http://evil.example"), SQL], b"SELECT 1", 403, "denied"),
     ("GET", "/api/v1/sql", [], None, 405, "unsupported"),
     ("POST", "/api/v2/sql", [("content-type", PROTOBUF)], b"SELECT 1", 404, "not found"),
+    ("POST", "/api/v1/sql?format=csv", [SQL], b"SELECT 1", 400, "invalid"),
+    ("GET", "/spans?operation=x", [], None, 400, "invalid"),
     ("GET", "/spans?limit=0", [], None, 400, "invalid"),
     ("GET", "/spans?limit=99999999999999999999999", [], None, 400, "invalid"),
     ("POST", "/spans", [("content-type", PROTOBUF)], b"", 405, "unsupported"),
