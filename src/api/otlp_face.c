@@ -289,6 +289,36 @@ static void on_done(struct oto_ingest *ingest, enum oto_status status, const str
         oto_call_free(call);
 }
 
+// What a body grows to, on its way to protobuf, is limited as the body is.
+static enum oto_status name_limit(enum oto_status status, struct oto_error *err)
+{
+    if (status == OTO_TOO_LARGE)
+        oto_error_context(err, "the request is larger than request_bytes_max");
+    return status;
+}
+
+static enum oto_status decompress(struct oto_call *call, struct oto_bytes body,
+                                  enum oto_compression compression, struct oto_error *err)
+{
+    struct oto_worker *worker = call->worker;
+    worker->plain.size = 0;
+    enum oto_status status = oto_decompress(worker->codec, compression, body, &worker->plain, err);
+    int is_window = err->offset != OTO_OFFSET_NONE; // of zstd: has a limit of its own
+    return is_window ? status : name_limit(status, err);
+}
+
+static enum oto_status transcode(struct oto_call *call, struct oto_bytes body,
+                                 struct oto_error *err)
+{
+    struct oto_buffer *output = &call->worker->transcoded;
+    enum oto_signal signal = call->route->signal;
+    output->size = 0;
+    return name_limit(call->encoding == OTO_CALL_JSON
+                          ? oto_otlp_json_to_protobuf(signal, body, NULL, output, err)
+                          : oto_otlp_json_lines_to_protobuf(signal, body, NULL, output, err),
+                      err);
+}
+
 static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes body,
                                      struct oto_bytes *ret_payload, struct oto_error *err)
 {
@@ -305,15 +335,11 @@ static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes bod
             compression = OTO_COMPRESSION_NONE;
     }
     if (compression != OTO_COMPRESSION_NONE) {
-        worker->plain.size = 0;
-        OTO_TRY(oto_decompress(worker->codec, compression, body, &worker->plain, err));
+        OTO_TRY(decompress(call, body, compression, err));
         body = oto_buffer_view(&worker->plain);
     }
     if (call->encoding == OTO_CALL_JSON || call->encoding == OTO_CALL_JSON_LINES) {
-        worker->transcoded.size = 0;
-        OTO_TRY((call->encoding == OTO_CALL_JSON ? oto_otlp_json_to_protobuf
-                                                 : oto_otlp_json_lines_to_protobuf)(
-            call->route->signal, body, NULL, &worker->transcoded, err));
+        OTO_TRY(transcode(call, body, err));
         body = oto_buffer_view(&worker->transcoded);
     }
     *ret_payload = body;

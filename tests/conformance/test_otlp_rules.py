@@ -48,8 +48,17 @@ def test_c03_the_limit_holds_before_and_after_decompression(server):
             for coding in CODINGS:
                 body = plain(logs(1, name="y" * (size // 2)), kind)
                 answer = export(one, transport, "logs", body, kind, coding)
-                assert answer.code == 8 and answer.error.message, (transport, kind, size, coding)
+                assert answer.code == 8, (transport, kind, size, coding)
+                assert "1048576 bytes" in answer.error.message and "request_bytes_max" in answer.error.message, answer.error.message
     assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 0}]
+
+
+def test_c03_the_limit_holds_for_what_json_becomes(server):
+    bounds = ",".join(["1"] * 400000)  # two bytes each, eight as protobuf
+    point = '{"histogram":{"dataPoints":[{"explicitBounds":[%s]}]}}' % bounds
+    body = '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[%s]}]}]}' % point
+    answer = export(server("--request-bytes-max", "1MiB"), "http/1.1", "metrics", body.encode(), JSON)
+    assert answer.status == 413 and "request_bytes_max" in answer.error.message and "protobuf" in answer.error.message, answer.error
 
 
 def body_of(size):
@@ -99,7 +108,8 @@ def test_c06_too_large_is_413_with_a_status(server, coding, kind):
     one = server("--request-bytes-max", "64KiB")
     for transport in ("http/1.1", "http/2"):
         answer = export(one, transport, "logs", plain(logs(1, name="y" * 65536), kind), kind, coding)
-        assert answer.status == 413 and answer.kind == kind and answer.error.code == 8 and answer.error.message
+        assert answer.status == 413 and answer.kind == kind and answer.error.code == 8
+        assert "65536 bytes" in answer.error.message and "request_bytes_max" in answer.error.message
 
 
 # --- answers ---
