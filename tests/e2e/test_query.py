@@ -252,6 +252,22 @@ def test_errors_have_line_and_column(server, sql, line, column):
     assert "read_parquet" not in error["message"] and "\n" not in error["message"]
 
 
+PIVOT_WORDS = "; PIVOT without its values becomes two, so name them: ON … IN ('a', 'b')"
+
+
+@pytest.mark.parametrize("sql, message", [
+    ("SELECT 1; SELECT 2", "only one statement is allowed, there are 2"),
+    ("SELECT 1; ; SELECT 2;", "only one statement is allowed, there are 2"),
+    ("PIVOT logs ON SeverityText USING count(*)", "only one statement is allowed, there are 2" + PIVOT_WORDS),
+    ("FROM (pivot_wider logs ON SeverityText USING count(*)) ORDER BY ALL", "only one statement is allowed, there are 2" + PIVOT_WORDS),
+])
+def test_pivot_without_values_is_told_what_it_lacks(server, sql, message):
+    one = server()
+    answer = ask(one, sql, "application/json")
+    assert answer.status_code == 403 and answer.json()["error"]["message"] == message
+    assert one.sql("PIVOT logs ON SeverityText IN ('INFO') USING count(*)") == []
+
+
 def test_no_sql(server):
     one = server()
     for sql in ["", "  ", "-- nothing", ";", "SELECT '\0'"]:
