@@ -590,6 +590,16 @@ def test_command_shows_where_the_error_is(server, otolith_binary, running):
     assert re.match(r"otolith: line 2, column 3: .*nope", lines[0]) and lines[1:] == ["    nope FROM logs", "    ^"]
 
 
+def test_limits_of_a_server_do_not_hold_without_one(server, otolith_binary):
+    one = server("--query-rows-max", "1000")
+    sql = "SELECT range FROM range(1000001)"
+    assert command(otolith_binary, "--data", one.data, "--format", "csv", sql).returncode == 1
+    one.stop()
+    env = plain_environment(OTOLITH_QUERY_ROWS_MAX="1000", OTOLITH_QUERY_TIMEOUT="1ms", OTOLITH_QUERY_MEMORY_LIMIT="1")
+    done = command(otolith_binary, "--data", one.data, "--format", "csv", sql, env=env)
+    assert (done.returncode, done.stderr) == (0, b"") and done.stdout.endswith(b"\n1000000\n")
+
+
 def test_command_wrong_use(otolith_binary, tmp_path):
     assert command(otolith_binary, "--data", tmp_path / "none", "SELECT 1").returncode == 1
     assert b"there is no folder" in command(otolith_binary, "--data", tmp_path / "none", "SELECT 1").stderr
