@@ -9,7 +9,7 @@ import time
 import pytest
 
 from exchange import CODINGS, TRANSPORTS, Http2, export, forms, http1, http1_request, http2, names, stored, varint, wrap
-from otlp import JSON, MAKERS, PROTOBUF, logs, metrics, to_json
+from otlp import JSON, MAKERS, NDJSON, PROTOBUF, logs, metrics, to_json
 
 MIB = 1 << 20
 BROKEN = {PROTOBUF: b"\x0a\x02\x12\x01\xff", JSON: b'{"resourceLogs":[{"scopeLogs":[7]}]}'}
@@ -210,9 +210,40 @@ def test_c14_partial_success_says_why_in_english(shared, signal_name):
 
 
 def test_c15_a_warning_alone_has_a_message_and_no_count(shared):
-    """We give none: text that was repaired (C78) is no ground for one; the row holds by never using it."""
+    """For JSON of which no name is known, and for nothing else: text that was repaired (C78) is no ground for one."""
     request = logs(1, name=next(names)).SerializeToString().replace(b"INFO", b"IN\xffO")
     assert not export(shared, "grpc", "logs", request).response("logs").HasField("partial_success")
+    for signal_name, field in (("logs", "resourceLogs"), ("traces", "resourceSpans"), ("metrics", "resourceMetrics")):
+        for transport in ("http/1.1", "http/2"):
+            answer = export(shared, transport, signal_name, b' {"resource":[{}], "x":null}', JSON)
+            assert answer.status == 200 and json.loads(answer.body) == {
+                "partialSuccess": {"errorMessage": f"a JSON document without {field} was ignored: it has no name of this request's "
+                                                   "(OTLP's names are lowerCamelCase)"}}
+
+
+@pytest.mark.parametrize("kind, body, warns", [
+    (JSON, b'{"resource_logs":[{}]}', True), (JSON, b'{"resourceSpans":[{}]}', True), (JSON, b'{"":1}', True),
+    (JSON, b"{}", False), (JSON, b'{"resourceLogs":null}', False), (JSON, b'{"resourceLogs":[]}', False),
+    (JSON, b'{"x":1,"resourceLogs":[],"y":2}', False), (JSON, b'{"resourceLogs":[{"scope_logs":[{}]}]}', False),
+    (NDJSON, b'{"resourceLogs":[]}\n{}\n\n{"resourceLogs":[]}', False), (NDJSON, b'{"resourceLogs":[]}\n{"resource_logs":[]}\n', True),
+    (NDJSON, b'{"resource_logs":[]}\n{"resourceLogs":[]}\n', True),
+])
+def test_c15_only_documents_without_any_known_name_are_warned_of(shared, kind, body, warns):
+    count, message = partial(export(shared, "http/1.1", "logs", body, kind), "logs")
+    assert count == 0 and bool(message) == warns, message
+
+
+def test_c15_what_was_refused_is_told_before_a_warning(shared):
+    refused = to_json(rejected("logs", 2, (1,), "x"))
+    count, message = partial(export(shared, "http/1.1", "logs", refused + b'\n{"resource_logs":[]}', NDJSON), "logs")
+    assert count == 1 and "must be" in message
+
+
+def test_c15_the_log_says_it_once(server):
+    one = server()
+    for _ in range(3):
+        export(one, "http/1.1", "traces", b'{"resource_spans":[]}', JSON)
+    assert one.log.count("/v1/traces: a JSON document without resourceSpans was ignored") == 1
 
 
 def test_c16_partial_success_counts_points_not_metrics(shared):
