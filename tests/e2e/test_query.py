@@ -90,6 +90,18 @@ def test_views_and_tables(server):
                       "otel_metrics_histogram", "otel_metrics_exponential_histogram", "otel_metrics_summary"}
 
 
+@pytest.mark.parametrize("sql", ["DESCRIBE", "SHOW ALL TABLES", "SELECT name, schema FROM (DESCRIBE)",
+                                 "SELECT name, schema FROM (SHOW ALL TABLES), traces WHERE TraceId = '5b8efff798038103d269b633813fc60c'"])
+def test_all_tables_are_those_that_can_be_asked(server, sql):
+    one = server()
+    span = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "s", "startTimeUnixNano": str(NOW),
+            "endTimeUnixNano": str(NOW)}
+    send(one, "/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    one.sql("SELECT * FROM otel_traces WHERE TraceId = '5b8efff798038103d269b633813fc60c'")  # makes tables of rows that are here
+    shown = [(row["schema"], row["name"]) for row in one.sql(sql)]
+    assert sorted(shown) == sorted(("main", row["name"]) for row in one.sql("SHOW TABLES")) and len(shown) == 10
+
+
 def test_empty_tables_have_their_columns(server):
     one = server()
     assert one.sql("SELECT * FROM traces") == []
