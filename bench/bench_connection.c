@@ -28,7 +28,7 @@ struct client {
 static void on_headers(void *state, struct oto_exchange *e)
 {
     (void)state;
-    oto_exchange_read_body(e, 1 << 20);
+    oto_exchange_read_body(e, 1 << 20, NULL);
 }
 
 static void on_closed(void *state, struct oto_exchange *e, int answered)

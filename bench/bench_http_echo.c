@@ -18,7 +18,7 @@
 static void on_headers(void *state, struct oto_exchange *e)
 {
     (void)state;
-    oto_exchange_read_body(e, BODY_MAX);
+    oto_exchange_read_body(e, BODY_MAX, NULL);
 }
 
 static void on_closed(void *state, struct oto_exchange *e, int answered)

@@ -31,7 +31,7 @@ static void on_headers(void *state, struct oto_exchange *e)
     if (oto_exchange_request(e)->path.size % 7 == 3)
         respond(e, 404);
     else
-        oto_exchange_read_body(e, 2000);
+        oto_exchange_read_body(e, 2000, NULL);
 }
 
 static int on_reserve(void *state, struct oto_exchange *e, size_t more)

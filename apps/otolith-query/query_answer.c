@@ -1,11 +1,13 @@
 // One request: the SQL is taken apart and checked, views are brought up to date, it runs, and its
 // answer goes out.
+#define _GNU_SOURCE
 #include "query_plan.h"
 #include "query_process.h"
 
 #include "base/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ROW_BYTES_MAX (256u << 20) // a row that is larger ends the query
 
@@ -39,6 +41,18 @@ static enum oto_status copy_sql(struct answer *a, struct oto_error *err)
     return OTO_OK;
 }
 
+// DuckDB makes a PIVOT that does not name its values into two statements, the first of which looks
+// for them, and calls both alike: only the word tells that there may be one.
+static enum oto_status refuse_several(const char *sql, uint64_t count, struct oto_error *err)
+{
+    return oto_error_set(
+        err, OTO_DENIED, "only one statement is allowed, there are %llu%s",
+        (unsigned long long)count,
+        strcasestr(sql, "pivot")
+            ? "; PIVOT without its values becomes two, so name them: ON … IN ('a', 'b')"
+            : "");
+}
+
 // Parses SQL: there must be exactly one statement.
 static enum oto_status extract(struct answer *a, const char *sql,
                                duckdb_extracted_statements *ret_statements, struct oto_error *err)
@@ -51,8 +65,7 @@ static enum oto_status extract(struct answer *a, const char *sql,
         return query_error_set(err, problem, DUCKDB_ERROR_PARSER, a->text);
     if (count == 0)
         return oto_error_set(err, OTO_INVALID, "there is no SQL");
-    return oto_error_set(err, OTO_DENIED, "only one statement is allowed, there are %llu",
-                         (unsigned long long)count);
+    return refuse_several(sql, count, err);
 }
 
 static void send_scan(struct answer *a)
@@ -235,7 +248,7 @@ static enum oto_status explain_stop(struct answer *a, enum oto_status status, st
         return oto_error_set(err, OTO_NO_MEMORY, "out of memory");
     if (stop == QUERY_CANCELLED)
         return oto_error_set(err, OTO_UNAVAILABLE, "the query was cancelled");
-    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms",
+    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms (query_timeout)",
                          a->request->view.timeout_ms);
 }
 

@@ -62,9 +62,7 @@ static enum oto_status write_chunk(struct arrow_answer *a, duckdb_data_chunk chu
     struct query_output *out = a->out;
     out->rows += duckdb_data_chunk_get_size(chunk);
     if (out->rows > out->rows_max)
-        return oto_error_set(err, OTO_TOO_LARGE,
-                             "the answer has more than %llu rows: narrow it or add LIMIT",
-                             (unsigned long long)out->rows_max);
+        return query_output_too_long(out->rows_max, err);
     enum oto_status status = take_error(duckdb_data_chunk_to_arrow(a->options, chunk, &array), err);
     if (status == OTO_OK)
         status = oto_arrow_ipc_batch(&a->schema, &array, &out->buffer, err);

@@ -59,9 +59,7 @@ enum oto_status query_copy_run(int fd, struct query_io *io, duckdb_prepared_stat
         *ret_rows = copied_rows(&result);
     duckdb_destroy_result(&result);
     if (status == OTO_OK && *ret_rows > rows_max)
-        status = oto_error_set(err, OTO_TOO_LARGE,
-                               "the answer has more than %llu rows: narrow it or add LIMIT",
-                               (unsigned long long)rows_max);
+        status = query_output_too_long(rows_max, err);
     if (status == OTO_OK && (status = send_file(fd, io)) < 0)
         oto_error_set(err, status, "the answer could not be sent");
     if (ftruncate(fd, 0) != 0 && status == OTO_OK)

@@ -70,6 +70,13 @@ static const char plan_settings[] = "CREATE SCHEMA plan; SET schema='plan';"
 static const char rows_settings[] = "CREATE SCHEMA rows; SET schema='rows';"
                                     "SET errors_as_json=true; SET enable_progress_bar=false;";
 
+// DESCRIBE alone and SHOW ALL TABLES list the views of all schemas: what they ask for them is found
+// in the connection's own schema first, and there it gives only those that a query can name.
+#define OWN_VIEWS(schema)                                                                          \
+    "CREATE MACRO " schema ".duckdb_views() AS TABLE SELECT * REPLACE ('main' AS schema_name) "    \
+    "FROM system.main.duckdb_views() WHERE schema_name = '" schema "';"
+static const char own_views[] = OWN_VIEWS("main") OWN_VIEWS("rows");
+
 // Footers are kept, within the memory that DuckDB may have, while the file's time is the same: see
 // place_picked. Nothing else of files is. No spilling: the process may not write.
 static const char fixed_settings[] = "SET TimeZone='UTC';"
@@ -100,6 +107,7 @@ static enum oto_status apply_settings(struct query_database *db,
     OTO_TRY(query_database_run(db->user, connection_settings, err));
     OTO_TRY(query_database_run(db->plan, plan_settings, err));
     OTO_TRY(query_database_run(db->rows, rows_settings, err));
+    OTO_TRY(query_database_run(db->own, own_views, err));
     return query_database_run(db->own, fixed_settings, err);
 }
 

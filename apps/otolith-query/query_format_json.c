@@ -73,6 +73,7 @@ const struct query_format query_format_ndjson = {begin_objects, row_ndjson, end_
                                                  release_names};
 
 // --- CSV (RFC 4180): NULL is nothing, an empty string "" ---
+// But for the ends of lines, which are those of Unix: a shell's variable would have the CR.
 
 static int needs_quotes(struct oto_bytes text)
 {
@@ -117,7 +118,7 @@ static enum oto_status begin_csv(struct query_output *out)
             oto_buffer_append(&out->buffer, out->columns[i].name, strlen(out->columns[i].name)));
         OTO_TRY(quote_field(&out->buffer, start));
     }
-    return oto_buffer_append(&out->buffer, "\r\n", 2);
+    return oto_buffer_append_byte(&out->buffer, '\n');
 }
 
 static enum oto_status row_csv(struct query_output *out, idx_t row)
@@ -131,7 +132,7 @@ static enum oto_status row_csv(struct query_output *out, idx_t row)
         OTO_TRY(query_value_text(&out->columns[i], row, &out->buffer));
         OTO_TRY(quote_field(&out->buffer, start));
     }
-    return oto_buffer_append(&out->buffer, "\r\n", 2);
+    return oto_buffer_append_byte(&out->buffer, '\n');
 }
 
 const struct query_format query_format_csv = {begin_csv, row_csv, end_nothing, NULL};

@@ -87,6 +87,14 @@ static enum oto_status init_columns(struct query_output *out, duckdb_result *res
     return OTO_OK;
 }
 
+enum oto_status query_output_too_long(uint64_t rows_max, struct oto_error *err)
+{
+    return oto_error_set(
+        err, OTO_TOO_LARGE,
+        "the answer has more than %llu rows (query_rows_max): narrow it or add LIMIT",
+        (unsigned long long)rows_max);
+}
+
 static enum oto_status write_chunk(struct query_output *out, const struct query_format *format,
                                    duckdb_data_chunk chunk, struct oto_error *err)
 {
@@ -95,9 +103,7 @@ static enum oto_status write_chunk(struct query_output *out, const struct query_
         query_column_attach(&out->columns[i], duckdb_data_chunk_get_vector(chunk, i));
     for (idx_t row = 0; row < count; row++) {
         if (out->rows == out->rows_max)
-            return oto_error_set(err, OTO_TOO_LARGE,
-                                 "the answer has more than %llu rows: narrow it or add LIMIT",
-                                 (unsigned long long)out->rows_max);
+            return query_output_too_long(out->rows_max, err);
         enum oto_status status = format->row(out, row);
         if (status == OTO_OK && out->buffer.size >= OTO_QUERY_DATA_MAX)
             status = query_output_flush(out, 0);

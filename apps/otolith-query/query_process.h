@@ -354,6 +354,8 @@ OTO_MUST_CHECK enum oto_status query_output_name(struct query_output *out, duckd
 void query_output_release(struct query_output *out);
 // Sends what is complete in pieces; all of it with `last`.
 OTO_MUST_CHECK enum oto_status query_output_flush(struct query_output *out, int last);
+// OTO_TOO_LARGE, in words: the answer has more rows than it may.
+enum oto_status query_output_too_long(uint64_t rows_max, struct oto_error *err);
 // A streaming result in a text format. OTO_TOO_LARGE beyond rows_max.
 OTO_MUST_CHECK enum oto_status query_output_run(struct query_output *out,
                                                 const struct query_format *format,

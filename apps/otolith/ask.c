@@ -119,7 +119,8 @@ static enum oto_status ask_address(const char *address, struct oto_bytes sql,
         status = explain_problem(&remote, http_status, err);
     else if (status == OTO_CORRUPT && http_status == 200)
         oto_error_set(err, status,
-                      "the answer broke off: the query failed on its way, or the server ended");
+                      "the answer broke off: the server's log says why; more rows than "
+                      "query_rows_max, or longer than query_timeout, is most likely");
     oto_buffer_release(&remote.problem);
     return status;
 }

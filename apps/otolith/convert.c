@@ -104,6 +104,11 @@ static void print_note(void *state, const char *text)
 
 static void print_result(const struct oto_convert_result *result)
 {
+    if (result->unread)
+        (void)fprintf(stderr,
+                      "otolith: warning: %llu JSON documents were ignored: they have no name of "
+                      "OTLP's (which are lowerCamelCase: resourceLogs)\n",
+                      (unsigned long long)result->unread);
     if (result->rejected)
         (void)fprintf(stderr, "otolith: %llu items were left out\n",
                       (unsigned long long)result->rejected);

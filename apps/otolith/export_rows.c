@@ -245,16 +245,17 @@ static struct bucket *read_buckets(struct oto_bytes csv, size_t *ret_count)
         lines += csv.data[i] == '\n';
     struct bucket *buckets = malloc((lines + 1) * sizeof(*buckets));
     for (const uint8_t *at = csv.data, *end = at + csv.size; buckets && at < end;) {
-        const uint8_t *stop = memchr(at, '\r', (size_t)(end - at));
+        const uint8_t *stop = memchr(at, '\n', (size_t)(end - at));
         const uint8_t *comma = memchr(at, ',', (size_t)(end - at));
         if (!stop || !comma || comma > stop)
             break;
         struct bucket *bucket = &buckets[count];
+        size_t size = (size_t)(stop - comma) - 1;
+        size -= size && stop[-1] == '\r'; // of a server of before
         if (oto_text_to_i64(oto_bytes(at, (size_t)(comma - at)), &bucket->begin_us) == OTO_OK &&
-            oto_text_to_u64(oto_bytes(comma + 1, (size_t)(stop - comma) - 1), &bucket->rows) ==
-                OTO_OK)
+            oto_text_to_u64(oto_bytes(comma + 1, size), &bucket->rows) == OTO_OK)
             count++;
-        at = stop + 2;
+        at = stop + 1;
     }
     *ret_count = count;
     return buckets;

@@ -65,6 +65,7 @@ struct oto_call {
     struct oto_ingest ingest;
     void *query;                 // rest.c's own
     struct oto_call *watch_next; // of a Health/Watch call that is open
+    uint8_t has_unread;          // JSON of which no name is OTLP's
     uint8_t watching;
     uint8_t watch_status; // said last
 };
@@ -142,7 +143,10 @@ void oto_call_complete(struct oto_call *call);
 struct oto_engine *oto_service_engine(struct oto_service *service);
 struct oto_query_client *oto_service_query_client(struct oto_service *service);
 const struct oto_config *oto_service_config(struct oto_service *service);
+const struct oto_log *oto_service_log(const struct oto_service *service);
 const char *oto_service_version(struct oto_service *service);
+// 1 for the first that asks: for what is logged once, as senders repeat their mistakes.
+int oto_service_first_unread(struct oto_service *service);
 int oto_service_draining(struct oto_service *service);
 uint32_t oto_service_roles(struct oto_service *service, uint32_t listener);
 // What a larger request needs, with its copies, is never free: refused for good, not retryably.

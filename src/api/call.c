@@ -202,24 +202,33 @@ static void release_call(struct oto_call *call)
         oto_call_free(call);
 }
 
+static void refuse_method(struct oto_call *call)
+{
+    char text[80];
+    (void)snprintf(text, sizeof(text), "this path takes %s, not that method",
+                   allowed_methods(call));
+    oto_call_fail(call, 405, OTO_GRPC_UNIMPLEMENTED, 0, text);
+}
+
 static void refuse_unrouted(struct oto_call *call, int path_known)
 {
     if (call->encoding == OTO_CALL_GRPC)
         oto_call_fail(call, 200, OTO_GRPC_UNIMPLEMENTED, 0, "unknown service or method");
     else if (path_known)
-        oto_call_fail(call, 405, OTO_GRPC_UNIMPLEMENTED, 0, "this path does not take that method");
+        refuse_method(call);
     else
-        oto_call_fail(
-            call, 404, OTO_GRPC_NOT_FOUND, 0,
-            "there is nothing at this path; OTLP goes to /v1/logs, /v1/traces, /v1/metrics");
+        oto_call_fail(call, 404, OTO_GRPC_NOT_FOUND, 0,
+                      "there is nothing at this path; OTLP goes to /v1/logs, /v1/traces, "
+                      "/v1/metrics, SQL to /api/v1/sql");
 }
 
 static void read_body(struct oto_call *call)
 {
-    size_t body_max = call->route->body_bytes_max == SIZE_MAX
-                          ? oto_service_request_bytes_max(call->worker->service)
-                          : call->route->body_bytes_max;
-    oto_exchange_read_body(call->exchange, body_max);
+    if (call->route->body_bytes_max == SIZE_MAX)
+        oto_exchange_read_body(call->exchange, oto_service_request_bytes_max(call->worker->service),
+                               "request_bytes_max");
+    else
+        oto_exchange_read_body(call->exchange, call->route->body_bytes_max, NULL);
 }
 
 // What was made of the head of an export request that nothing is wrong with: most clients send the
@@ -317,7 +326,7 @@ static void begin_new(struct oto_call *call, struct oto_exchange *exchange)
     else if (call->route)
         begin_route(call, request);
     else if (request->version == OTO_HTTP_2 && call->encoding != OTO_CALL_GRPC)
-        oto_exchange_read_body(exchange, SIZE_MAX / 2);
+        oto_exchange_read_body(exchange, SIZE_MAX / 2, NULL);
     else
         refuse_unrouted(call, path_known);
 }

@@ -144,16 +144,37 @@ int oto_otlp_begin(struct oto_call *call)
     return oto_otlp_admit(call);
 }
 
+#define UNREAD(name)                                                                               \
+    "a JSON document without " name " was ignored: it has no name of this request's (OTLP's "      \
+    "names are lowerCamelCase)"
+
+// Unknown names are ignored, as OTLP demands; who sends nothing else should know. May be NULL.
+static const char *warning(struct oto_call *call)
+{
+    static const char *const texts[OTO_SIGNAL_COUNT] = {
+        UNREAD("resourceLogs"), UNREAD("resourceSpans"), UNREAD("resourceMetrics")};
+    struct oto_service *service = call->worker->service;
+    const char *text = texts[call->route->signal];
+    if (!call->has_unread)
+        return NULL;
+    if (oto_service_first_unread(service))
+        oto_log_write(oto_service_log(service), OTO_LOG_WARN,
+                      "%s: %s; further ones are only answered so", call->route->path, text);
+    return text;
+}
+
 static void answer(struct oto_call *call)
 {
+    const struct oto_otlp_result *result = &call->ingest.result;
+    const char *unread = warning(call);
     struct oto_buffer body;
     oto_buffer_init(&body, &oto_allocator_heap, 64 * 1024);
     enum oto_otlp_encoding encoding =
         call->encoding == OTO_CALL_JSON || call->encoding == OTO_CALL_JSON_LINES
             ? OTO_OTLP_JSON
             : OTO_OTLP_PROTOBUF;
-    if (oto_otlp_write_response(encoding, call->route->signal, call->ingest.result.rejected,
-                                call->ingest.result.message, &body) < 0) {
+    if (oto_otlp_write_response(encoding, call->route->signal, result->rejected,
+                                result->message[0] ? result->message : unread, &body) < 0) {
         // Only memory can be missing here. The repetition is recognised, and not stored twice.
         oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1,
                       "stored, but out of memory for the answer: send it again");
@@ -289,6 +310,39 @@ static void on_done(struct oto_ingest *ingest, enum oto_status status, const str
         oto_call_free(call);
 }
 
+// What a body grows to, on its way to protobuf, is limited as the body is.
+static enum oto_status name_limit(enum oto_status status, struct oto_error *err)
+{
+    if (status == OTO_TOO_LARGE)
+        oto_error_context(err, "the request is larger than request_bytes_max");
+    return status;
+}
+
+static enum oto_status decompress(struct oto_call *call, struct oto_bytes body,
+                                  enum oto_compression compression, struct oto_error *err)
+{
+    struct oto_worker *worker = call->worker;
+    worker->plain.size = 0;
+    enum oto_status status = oto_decompress(worker->codec, compression, body, &worker->plain, err);
+    int is_window = err->offset != OTO_OFFSET_NONE; // of zstd: has a limit of its own
+    return is_window ? status : name_limit(status, err);
+}
+
+static enum oto_status transcode(struct oto_call *call, struct oto_bytes body,
+                                 struct oto_error *err)
+{
+    struct oto_buffer *output = &call->worker->transcoded;
+    enum oto_signal signal = call->route->signal;
+    uint64_t unread_count = 0;
+    const struct oto_otlp_json_limits limits = {.ret_unread_count = &unread_count};
+    output->size = 0;
+    enum oto_status status = (call->encoding == OTO_CALL_JSON ? oto_otlp_json_to_protobuf
+                                                              : oto_otlp_json_lines_to_protobuf)(
+        signal, body, &limits, output, err);
+    call->has_unread = unread_count > 0;
+    return name_limit(status, err);
+}
+
 static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes body,
                                      struct oto_bytes *ret_payload, struct oto_error *err)
 {
@@ -305,15 +359,11 @@ static enum oto_status plain_payload(struct oto_call *call, struct oto_bytes bod
             compression = OTO_COMPRESSION_NONE;
     }
     if (compression != OTO_COMPRESSION_NONE) {
-        worker->plain.size = 0;
-        OTO_TRY(oto_decompress(worker->codec, compression, body, &worker->plain, err));
+        OTO_TRY(decompress(call, body, compression, err));
         body = oto_buffer_view(&worker->plain);
     }
     if (call->encoding == OTO_CALL_JSON || call->encoding == OTO_CALL_JSON_LINES) {
-        worker->transcoded.size = 0;
-        OTO_TRY((call->encoding == OTO_CALL_JSON ? oto_otlp_json_to_protobuf
-                                                 : oto_otlp_json_lines_to_protobuf)(
-            call->route->signal, body, NULL, &worker->transcoded, err));
+        OTO_TRY(transcode(call, body, err));
         body = oto_buffer_view(&worker->transcoded);
     }
     *ret_payload = body;

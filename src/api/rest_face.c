@@ -27,6 +27,7 @@ struct rest_query {
     struct oto_buffer sql, parameters;
     // loop thread
     int begun;
+    int hung_up; // the peer closed its side: it does not want the rest
     // both, under lock
     struct oto_mutex lock;
     struct oto_condition room;
@@ -119,6 +120,16 @@ static void begin_answer(struct rest_query *rest)
     oto_exchange_respond_begin(rest->call->exchange, 200, headers, 5, drained, rest);
 }
 
+// Nothing can be said to the peer any more: it sees an answer without an end.
+static void break_off(const struct rest_query *rest, struct oto_call *call,
+                      const struct oto_error *err)
+{
+    if (!rest->hung_up)
+        oto_log_write(oto_service_log(call->worker->service), OTO_LOG_WARN,
+                      "%s: the answer broke off: %s", call->route->path, err->message);
+    oto_exchange_abort(call->exchange);
+}
+
 static void finish_answer(struct rest_query *rest, const struct piece *piece)
 {
     struct oto_call *call = rest->call;
@@ -129,7 +140,7 @@ static void finish_answer(struct rest_query *rest, const struct piece *piece)
     if (piece->status < 0 && !rest->begun)
         respond_error(call, piece->status, &piece->err);
     else if (piece->status < 0)
-        oto_exchange_abort(call->exchange);
+        break_off(rest, call, &piece->err);
     else
         oto_exchange_end(call->exchange, NULL, 0);
 }
@@ -174,6 +185,7 @@ void oto_rest_closed(struct oto_call *call)
 void oto_rest_cancel(struct oto_call *call)
 {
     struct rest_query *rest = call->query;
+    rest->hung_up = 1;
     oto_query_cancel(oto_service_query_client(call->worker->service), &rest->query);
 }
 
@@ -288,7 +300,14 @@ static enum oto_query_format accepted_format(const struct oto_http_request *requ
 
 int oto_rest_begin(struct oto_call *call)
 {
-    struct oto_bytes type = oto_http_header(oto_exchange_request(call->exchange), "content-type");
+    const struct oto_http_request *request = oto_exchange_request(call->exchange);
+    struct oto_bytes type = oto_http_header(request, "content-type");
+    if (request->query.size) {
+        oto_call_fail(call, 400, OTO_GRPC_INVALID_ARGUMENT, 0,
+                      "this path takes no parameters in its address: the SQL is the body, and the "
+                      "header Accept says in which form its answer comes");
+        return 0;
+    }
     if (contains(type, "application/sql") || contains(type, "application/json"))
         return 1;
     oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0,
@@ -368,45 +387,47 @@ void oto_rest_sql(struct oto_call *call)
 
 // --- GET /spans ---
 
-// The decoded value of a query parameter, NUL-terminated; 0 when absent, -1 when it does not fit or
-// is badly encoded.
-static int query_parameter(struct oto_bytes query, const char *name, char *output,
-                           size_t output_size)
+#define SPANS_DEFAULT 100
+#define SPANS_MAX 10000
+
+// The decoded value of a parameter, NUL-terminated. OTO_INVALID: it does not fit, or is badly
+// encoded.
+static enum oto_status decode_value(struct oto_bytes value, char *output, size_t output_size)
 {
-    size_t name_size = strlen(name);
-    const uint8_t *at = query.data, *end = query.data + query.size;
-    while (at && at < end) {
-        const uint8_t *stop = memchr(at, '&', (size_t)(end - at));
-        stop = stop ? stop : end;
-        if ((size_t)(stop - at) > name_size && memcmp(at, name, name_size) == 0 &&
-            at[name_size] == '=') {
-            size_t size = 0;
-            for (at += name_size + 1; at < stop; at++) {
-                if (size + 1 >= output_size)
-                    return -1;
-                uint8_t byte = *at;
-                if (byte == '%') {
-                    if (stop - at < 3 || oto_hex_decode(oto_bytes(at + 1, 2), &byte) < 0 ||
-                        byte == 0)
-                        return -1;
-                    at += 2;
-                } else if (byte == '+') {
-                    byte = ' ';
-                }
-                output[size++] = (char)byte;
-            }
-            output[size] = 0;
-            return 1;
+    size_t size = 0;
+    for (size_t i = 0; i < value.size; i++) {
+        uint8_t byte = value.data[i];
+        if (size + 1 >= output_size)
+            return OTO_INVALID;
+        if (byte == '%') {
+            if (value.size - i < 3 || oto_hex_decode(oto_bytes(value.data + i + 1, 2), &byte) < 0 ||
+                byte == 0)
+                return OTO_INVALID;
+            i += 2;
+        } else if (byte == '+') {
+            byte = ' ';
         }
-        at = stop + (stop < end);
+        output[size++] = (char)byte;
     }
-    return 0;
+    output[size] = 0;
+    return OTO_OK;
+}
+
+static int is_visible(struct oto_bytes text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] <= ' ' || text.data[i] >= 127)
+            return 0;
+    return text.size > 0;
 }
 
 struct spans_request {
     struct oto_buffer sql, parameters_bytes;
     struct oto_json_writer parameters;
     int conditions;
+    uint64_t limit;
+    unsigned seen; // a bit a parameter
+    char problem[200];
 };
 
 static enum oto_status add_condition(struct spans_request *s, const char *condition,
@@ -418,14 +439,25 @@ static enum oto_status add_condition(struct spans_request *s, const char *condit
     return s->parameters.status;
 }
 
+// The time is text, as in OTLP's JSON: its nanoseconds are more than a double holds.
 #define SPAN_FIELDS                                                                                \
     "SELECT TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id, SpanName AS "  \
     "name, ServiceName AS service_name, "                                                          \
-    "SpanKind AS kind, epoch_us(Timestamp) * 1000 + coalesce(TimestampNanoOfMicro, 0) AS "         \
-    "timestamp, Duration AS duration_ns, "                                                         \
+    "SpanKind AS kind, CAST(epoch_us(Timestamp) * 1000 + coalesce(TimestampNanoOfMicro, 0) AS "    \
+    "VARCHAR) AS timestamp, Duration AS duration_ns, "                                             \
     "StatusCode AS status_code, coalesce(StatusMessage, '') AS status_message, SpanAttributes AS " \
     "attributes, "                                                                                 \
     "ResourceAttributes AS resource_attributes FROM otel_traces"
+
+static enum oto_status add_service(struct spans_request *s, const char *text)
+{
+    return add_condition(s, "ServiceName = ?", text);
+}
+
+static enum oto_status add_trace_id(struct spans_request *s, const char *text)
+{
+    return add_condition(s, "TraceId = lower(?)", text);
+}
 
 // since: a time span back from now ("15m") or a timestamp.
 static enum oto_status add_since(struct spans_request *s, const char *text)
@@ -441,44 +473,110 @@ static enum oto_status add_since(struct spans_request *s, const char *text)
     return add_condition(s, "Timestamp >= make_timestamptz(CAST(? AS BIGINT))", micros);
 }
 
-static enum oto_status build_spans(struct spans_request *s, struct oto_bytes query,
-                                   const char **ret_problem)
+static enum oto_status add_limit(struct spans_request *s, const char *text)
 {
-    char value[512];
-    int found;
-    *ret_problem = "a parameter is too long or badly encoded";
+    OTO_TRY(oto_text_to_u64(oto_bytes_text(text), &s->limit));
+    return s->limit >= 1 && s->limit <= SPANS_MAX ? OTO_OK : OTO_INVALID;
+}
+
+static const struct span_parameter {
+    const char *name;
+    enum oto_status (*add)(struct spans_request *s, const char *text);
+    const char *problem; // of a value that add does not like
+} span_parameters[] = {
+    {"service", add_service, "service is too long"},
+    {"trace_id", add_trace_id, "trace_id is too long"},
+    {"since", add_since, "since must be a time span back from now (15m) or a timestamp (RFC 3339)"},
+    {"limit", add_limit, "limit must be a whole number from 1 to 10000"},
+};
+#define SPAN_PARAMETER_COUNT (sizeof(span_parameters) / sizeof(span_parameters[0]))
+
+static enum oto_status fail_parameter(struct spans_request *s, const char *name,
+                                      const char *problem)
+{
+    (void)snprintf(s->problem, sizeof(s->problem), "%s%s", name, problem);
+    return OTO_INVALID;
+}
+
+static enum oto_status refuse_unknown(struct spans_request *s, struct oto_bytes name)
+{
+    int is_shown = is_visible(name) && name.size < 40;
+    int size =
+        snprintf(s->problem, sizeof(s->problem),
+                 "%.*s is no parameter of this path; these are:", is_shown ? (int)name.size : 4,
+                 is_shown ? (const char *)name.data : "that");
+    for (size_t i = 0; i < SPAN_PARAMETER_COUNT; i++)
+        size += snprintf(s->problem + size, sizeof(s->problem) - (size_t)size, "%s %s",
+                         i ? "," : "", span_parameters[i].name);
+    return OTO_INVALID;
+}
+
+// name=value of an address, of which `name` is one of ours.
+static enum oto_status add_parameter(struct spans_request *s, size_t index, struct oto_bytes value)
+{
+    const struct span_parameter *parameter = &span_parameters[index];
+    char text[512];
+    if (s->seen & 1u << index)
+        return fail_parameter(s, parameter->name, " is there twice");
+    s->seen |= 1u << index;
+    if (decode_value(value, text, sizeof(text)) < 0)
+        return fail_parameter(s, parameter->name, " is too long or badly encoded");
+    enum oto_status status = parameter->add(s, text);
+    return status == OTO_INVALID || status == OTO_TOO_LARGE
+               ? fail_parameter(s, "", parameter->problem)
+               : status;
+}
+
+static enum oto_status add_part(struct spans_request *s, struct oto_bytes part)
+{
+    const uint8_t *equals = memchr(part.data, '=', part.size);
+    struct oto_bytes name = part, value = {0};
+    if (equals) {
+        name.size = (size_t)(equals - part.data);
+        value = oto_bytes(equals + 1, part.size - name.size - 1);
+    }
+    for (size_t i = 0; i < SPAN_PARAMETER_COUNT; i++)
+        if (oto_bytes_equal_text(name, span_parameters[i].name))
+            return add_parameter(s, i, value);
+    return refuse_unknown(s, name);
+}
+
+static enum oto_status add_parts(struct spans_request *s, struct oto_bytes query)
+{
+    const uint8_t *at = query.data, *end = query.data + query.size;
+    while (at && at < end) {
+        const uint8_t *stop = memchr(at, '&', (size_t)(end - at));
+        stop = stop ? stop : end;
+        if (stop > at)
+            OTO_TRY(add_part(s, oto_bytes(at, (size_t)(stop - at))));
+        at = stop + (stop < end);
+    }
+    return OTO_OK;
+}
+
+static enum oto_status build_spans(struct spans_request *s, struct oto_bytes query)
+{
     OTO_TRY(oto_buffer_append_format(&s->sql, SPAN_FIELDS));
-    if ((found = query_parameter(query, "service", value, sizeof(value))) != 0)
-        OTO_TRY(found < 0 ? OTO_INVALID : add_condition(s, "ServiceName = ?", value));
-    if ((found = query_parameter(query, "trace_id", value, sizeof(value))) != 0)
-        OTO_TRY(found < 0 ? OTO_INVALID : add_condition(s, "TraceId = lower(?)", value));
-    *ret_problem = "since must be a time span back from now (15m) or a timestamp (RFC 3339)";
-    if ((found = query_parameter(query, "since", value, sizeof(value))) != 0)
-        OTO_TRY(found < 0 ? OTO_INVALID : add_since(s, value));
-    uint64_t limit = 100;
-    *ret_problem = "limit must be a whole number from 1 to 10000";
-    if ((found = query_parameter(query, "limit", value, sizeof(value))) != 0)
-        OTO_TRY(found < 0 ? OTO_INVALID : oto_text_to_u64(oto_bytes_text(value), &limit));
-    if (limit < 1 || limit > 10000)
-        return OTO_INVALID;
-    return oto_buffer_append_format(
-        &s->sql, " ORDER BY Timestamp DESC, TimestampNanoOfMicro DESC, SpanId LIMIT %llu",
-        (unsigned long long)limit);
+    OTO_TRY(add_parts(s, query));
+    // By the column, as the answer's timestamp is text.
+    return oto_buffer_append_format(&s->sql,
+                                    " ORDER BY otel_traces.Timestamp DESC, TimestampNanoOfMicro "
+                                    "DESC, SpanId LIMIT %llu",
+                                    (unsigned long long)s->limit);
 }
 
 void oto_rest_spans(struct oto_call *call)
 {
     const struct oto_http_request *request = oto_exchange_request(call->exchange);
-    struct spans_request s = {.conditions = 0};
+    struct spans_request s = {.limit = SPANS_DEFAULT};
     oto_buffer_init(&s.sql, &oto_allocator_heap, 64 * 1024);
     oto_buffer_init(&s.parameters_bytes, &oto_allocator_heap, 64 * 1024);
     oto_json_writer_init(&s.parameters, &s.parameters_bytes);
     oto_json_array_begin(&s.parameters);
-    const char *problem;
-    enum oto_status status = build_spans(&s, request->query, &problem);
+    enum oto_status status = build_spans(&s, request->query);
     oto_json_array_end(&s.parameters);
-    if (status == OTO_INVALID || status == OTO_TOO_LARGE)
-        oto_call_fail(call, 400, OTO_GRPC_INVALID_ARGUMENT, 0, problem);
+    if (status == OTO_INVALID)
+        oto_call_fail(call, 400, OTO_GRPC_INVALID_ARGUMENT, 0, s.problem);
     else if (status < 0)
         oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1, "out of memory");
     else

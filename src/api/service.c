@@ -46,6 +46,7 @@ struct oto_service {
     struct oto_mutex stats_lock;
     atomic_int draining;
     atomic_int failed;
+    atomic_flag unread_told;
     atomic_int unrecovered; // told to stop while recovering
     struct oto_stop_signal stop;
     struct oto_buffer addresses;
@@ -67,9 +68,17 @@ const struct oto_config *oto_service_config(struct oto_service *service)
 {
     return service->config;
 }
+const struct oto_log *oto_service_log(const struct oto_service *service)
+{
+    return &service->log;
+}
 const char *oto_service_version(struct oto_service *service)
 {
     return service->version;
+}
+int oto_service_first_unread(struct oto_service *service)
+{
+    return !atomic_flag_test_and_set(&service->unread_told);
 }
 int oto_service_draining(struct oto_service *service)
 {

@@ -59,6 +59,7 @@ struct oto_convert_options {
 struct oto_convert_result {
     uint64_t messages;      // read; of Parquet: made
     uint64_t rejected;      // items left out
+    uint64_t unread;        // JSON documents of which no name is OTLP's
     uint64_t utf8_repaired; // strings that were not UTF-8; only where rows are made
 };
 

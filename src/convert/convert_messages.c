@@ -211,7 +211,9 @@ static enum oto_status next_document(struct oto_convert_messages *m, struct oto_
 static enum oto_status json_to_protobuf(struct oto_convert_messages *m, struct oto_bytes *part,
                                         struct oto_error *err)
 {
-    const struct oto_otlp_json_limits limits = {.depth_max = JSON_DEPTH_MAX, .one_signal = 1};
+    uint64_t unread = 0;
+    const struct oto_otlp_json_limits limits = {
+        .depth_max = JSON_DEPTH_MAX, .one_signal = 1, .ret_unread_count = &unread};
     struct oto_error problem;
     oto_error_init(&problem);
     m->protobuf.size = 0;
@@ -225,6 +227,7 @@ static enum oto_status json_to_protobuf(struct oto_convert_messages *m, struct o
         return oto_error_at(err, status, problem.offset, "line %u, column %u: %s", line, column,
                             problem.message);
     }
+    m->c->result->unread += unread;
     *part = oto_buffer_view(&m->protobuf);
     return OTO_OK;
 }

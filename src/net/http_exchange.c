@@ -300,7 +300,11 @@ static int reserve(struct oto_exchange *e, size_t more)
 
 static void too_large(struct oto_exchange *e)
 {
-    http_exchange_refuse(e, 413, "the request body is too large");
+    char reason[160];
+    (void)snprintf(reason, sizeof(reason), "the request body is larger than %zu bytes%s%s%s",
+                   e->body_max, e->body_max_name ? " (" : "",
+                   e->body_max_name ? e->body_max_name : "", e->body_max_name ? ")" : "");
+    http_exchange_refuse(e, 413, reason);
     e->body_state = HTTP_BODY_DISCARDED;
 }
 
@@ -357,13 +361,14 @@ int http_exchange_body_late(const struct oto_exchange *e, uint64_t now_ms)
            e->body.size < (uint64_t)limits->body_bytes_per_s_min * elapsed / 1000;
 }
 
-void oto_exchange_read_body(struct oto_exchange *e, size_t body_bytes_max)
+void oto_exchange_read_body(struct oto_exchange *e, size_t body_bytes_max, const char *limit_name)
 {
     if (!e->connection || e->body_state != HTTP_BODY_WAITING || e->answer_state != HTTP_ANSWER_NONE)
         return;
     uint64_t announced = e->request.content_length;
     e->body_state = HTTP_BODY_READING;
     e->body_max = body_bytes_max;
+    e->body_max_name = limit_name;
     if ((announced != UINT64_MAX && announced > body_bytes_max) || e->body.size > body_bytes_max) {
         too_large(e);
         return;

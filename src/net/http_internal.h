@@ -50,9 +50,10 @@ struct oto_exchange {
 
     struct oto_buffer body;
     size_t body_max, body_reserved;
-    uint64_t head_ms;      // when the head was complete
-    uint64_t progress_ms;  // when the answer last moved
-    uint64_t out_end;      // the connection's byte count at the answer's end
+    const char *body_max_name; // for people; may be NULL
+    uint64_t head_ms;          // when the head was complete
+    uint64_t progress_ms;      // when the answer last moved
+    uint64_t out_end;          // the connection's byte count at the answer's end
     struct oto_buffer out; // HTTP/1.1: of an answer whose turn has not come; HTTP/2: not yet framed
     size_t out_start;      // HTTP/2: sent so far
     struct oto_buffer trailers; // HTTP/2: their frames

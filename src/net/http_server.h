@@ -136,9 +136,11 @@ const struct oto_allocator *oto_exchange_allocator(const struct oto_exchange *ex
 // 0 once the peer is gone: work for it may be dropped.
 int oto_exchange_alive(const struct oto_exchange *exchange);
 
-// Asks for the body, at most body_bytes_max (else the server answers 413, or RESOURCE_EXHAUSTED).
-// Sends "100 Continue" where the client waits for it.
-void oto_exchange_read_body(struct oto_exchange *exchange, size_t body_bytes_max);
+// Asks for the body, at most body_bytes_max (else the server answers 413, or RESOURCE_EXHAUSTED,
+// with that number, and with what the limit is called where it has a name: a static string or
+// NULL). Sends "100 Continue" where the client waits for it.
+void oto_exchange_read_body(struct oto_exchange *exchange, size_t body_bytes_max,
+                            const char *limit_name);
 
 // The body has been read: its memory goes to the next request, long before the answer where that
 // takes its time. request->body is empty from then on.

@@ -451,6 +451,8 @@ static enum oto_status convert(struct oto_otlp_json *c, const struct oto_otlp_me
         p = c->top->message ? read_object(c, p) : read_array(c, p);
     if (!p.at)
         return c->status;
+    const struct oto_otlp_json_frame *document = c->frames + 1; // it was left, and is there still
+    c->unread_count += document->before == ',' && !document->seen;
     c->output->size = (size_t)(p.out - c->output->data);
     c->reader.at = p.at;
     return oto_json_finish(&c->reader);
@@ -518,10 +520,17 @@ static void init(struct oto_otlp_json *c, struct oto_buffer *output,
     if (c->depth_max > OTO_OTLP_JSON_FRAMES_MAX)
         c->depth_max = OTO_OTLP_JSON_FRAMES_MAX;
     c->one_signal = limits && limits->one_signal;
+    c->unread_count = 0;
     c->frames_end = c->frames + 1 + c->depth_max;
     memset(c->frames, 0, sizeof c->frames[0]);
     memset(c->guesses, 0, sizeof c->guesses);
     memset(c->widths, WIDTH_FIRST, sizeof c->widths);
+}
+
+static void tell_unread(const struct oto_otlp_json *c, const struct oto_otlp_json_limits *limits)
+{
+    if (limits && limits->ret_unread_count)
+        *limits->ret_unread_count = c->unread_count;
 }
 
 enum oto_status oto_otlp_json_to_protobuf(enum oto_signal signal, struct oto_bytes json,
@@ -533,10 +542,12 @@ enum oto_status oto_otlp_json_to_protobuf(enum oto_signal signal, struct oto_byt
     init(&c, output, limits);
     oto_json_reader_init(&c.reader, json, c.depth_max);
     enum oto_status status = convert(&c, oto_otlp_request(signal));
-    if (status == OTO_OK)
-        return OTO_OK;
-    output->size = before;
-    return report(&c, json, status, err);
+    if (status != OTO_OK) {
+        output->size = before;
+        return report(&c, json, status, err);
+    }
+    tell_unread(&c, limits);
+    return OTO_OK;
 }
 
 enum oto_status oto_otlp_json_lines_to_protobuf(enum oto_signal signal, struct oto_bytes lines,
@@ -561,5 +572,6 @@ enum oto_status oto_otlp_json_lines_to_protobuf(enum oto_signal signal, struct o
             return report(&c, lines, status, err);
         }
     }
+    tell_unread(&c, limits);
     return OTO_OK;
 }

@@ -13,6 +13,8 @@ struct oto_otlp_json_limits {
                         // oto_otlp_decode takes)
     int one_signal;     // a document that has resources of another signal too is refused: a server
                         // ignores them as unknown, but a file's must not get lost
+    uint64_t *ret_unread_count; // documents of which nothing was read, though they have names; may
+                                // be NULL
 };
 
 // Appends the protobuf form of one JSON document (Export<Signal>ServiceRequest, or the file

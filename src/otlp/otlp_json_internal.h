@@ -48,6 +48,7 @@ struct oto_otlp_json {
     enum oto_status status;
     uint32_t depth_max;
     int one_signal;                // as the limits say
+    uint64_t unread_count;         // documents that have names, none of which is known
     struct oto_json_reader reader; // strict; on failure it says where and why
     uint8_t widths[OTO_OTLP_JSON_WIDTHS];
     uint8_t guesses[OTO_OTLP_MESSAGE_COUNT][OTO_OTLP_JSON_SLOTS];

@@ -10,7 +10,7 @@
 enum oto_query_format {
     OTO_QUERY_JSON,    // one array of objects
     OTO_QUERY_NDJSON,  // an object a line
-    OTO_QUERY_CSV,     // RFC 4180 with header
+    OTO_QUERY_CSV,     // RFC 4180 with header; lines end with LF
     OTO_QUERY_TABLE,   // for people
     OTO_QUERY_ARROW,   // Arrow IPC stream
     OTO_QUERY_PARQUET, // one Parquet file

@@ -224,7 +224,7 @@ static enum oto_status kill_process(struct exchange *x, struct oto_error *err)
     oto_query_worker_end(x->worker);
     if (x->cancelled)
         return oto_error_set(err, OTO_UNAVAILABLE, "the query was cancelled");
-    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms",
+    return oto_error_set(err, OTO_TIMEOUT, "the query took longer than %u ms (query_timeout)",
                          client->options.timeout_ms);
 }
 
@@ -337,7 +337,9 @@ static enum oto_status receive_answer(struct exchange *x, struct oto_error *err)
         status = take_frame(x, type, payload, err);
     }
     if (x->refused < 0)
-        return oto_error_set(err, x->refused, "the reader of the answer went away");
+        return oto_error_set(err, x->refused,
+                             x->refused == OTO_NO_MEMORY ? "no memory for the answer"
+                                                         : "the reader of the answer went away");
     if (x->cancelled)
         return oto_error_set(err, OTO_UNAVAILABLE, "the query was cancelled");
     return status;

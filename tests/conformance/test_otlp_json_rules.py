@@ -60,7 +60,7 @@ def test_c61_names_are_lower_camel_case_only(shared):
         shared, f'"trace_id":"{TRACE}","severity_text":"A","SeverityText":"B","severitytext":"C","span_id":7', "*"
     )
     assert row["TraceId"] == "" and row["SeverityText"] == "" and row["SpanId"] == ""
-    assert post(shared, '{"resource_logs":7}').body == b"{}"
+    assert post(shared, '{"resource_logs":7,"resourceLogs":[]}').body == b"{}"
 
 
 @pytest.mark.parametrize(

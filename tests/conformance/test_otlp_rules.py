@@ -9,7 +9,7 @@ import time
 import pytest
 
 from exchange import CODINGS, TRANSPORTS, Http2, export, forms, http1, http1_request, http2, names, stored, varint, wrap
-from otlp import JSON, MAKERS, PROTOBUF, logs, metrics, to_json
+from otlp import JSON, MAKERS, NDJSON, PROTOBUF, logs, metrics, to_json
 
 MIB = 1 << 20
 BROKEN = {PROTOBUF: b"\x0a\x02\x12\x01\xff", JSON: b'{"resourceLogs":[{"scopeLogs":[7]}]}'}
@@ -48,8 +48,17 @@ def test_c03_the_limit_holds_before_and_after_decompression(server):
             for coding in CODINGS:
                 body = plain(logs(1, name="y" * (size // 2)), kind)
                 answer = export(one, transport, "logs", body, kind, coding)
-                assert answer.code == 8 and answer.error.message, (transport, kind, size, coding)
+                assert answer.code == 8, (transport, kind, size, coding)
+                assert "1048576 bytes" in answer.error.message and "request_bytes_max" in answer.error.message, answer.error.message
     assert one.sql("SELECT count(*) AS n FROM otel_logs") == [{"n": 0}]
+
+
+def test_c03_the_limit_holds_for_what_json_becomes(server):
+    bounds = ",".join(["1"] * 400000)  # two bytes each, eight as protobuf
+    point = '{"histogram":{"dataPoints":[{"explicitBounds":[%s]}]}}' % bounds
+    body = '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[%s]}]}]}' % point
+    answer = export(server("--request-bytes-max", "1MiB"), "http/1.1", "metrics", body.encode(), JSON)
+    assert answer.status == 413 and "request_bytes_max" in answer.error.message and "protobuf" in answer.error.message, answer.error
 
 
 def body_of(size):
@@ -99,7 +108,8 @@ def test_c06_too_large_is_413_with_a_status(server, coding, kind):
     one = server("--request-bytes-max", "64KiB")
     for transport in ("http/1.1", "http/2"):
         answer = export(one, transport, "logs", plain(logs(1, name="y" * 65536), kind), kind, coding)
-        assert answer.status == 413 and answer.kind == kind and answer.error.code == 8 and answer.error.message
+        assert answer.status == 413 and answer.kind == kind and answer.error.code == 8
+        assert "65536 bytes" in answer.error.message and "request_bytes_max" in answer.error.message
 
 
 # --- answers ---
@@ -200,9 +210,40 @@ def test_c14_partial_success_says_why_in_english(shared, signal_name):
 
 
 def test_c15_a_warning_alone_has_a_message_and_no_count(shared):
-    """We give none: text that was repaired (C78) is no ground for one; the row holds by never using it."""
+    """For JSON of which no name is known, and for nothing else: text that was repaired (C78) is no ground for one."""
     request = logs(1, name=next(names)).SerializeToString().replace(b"INFO", b"IN\xffO")
     assert not export(shared, "grpc", "logs", request).response("logs").HasField("partial_success")
+    for signal_name, field in (("logs", "resourceLogs"), ("traces", "resourceSpans"), ("metrics", "resourceMetrics")):
+        for transport in ("http/1.1", "http/2"):
+            answer = export(shared, transport, signal_name, b' {"resource":[{}], "x":null}', JSON)
+            assert answer.status == 200 and json.loads(answer.body) == {
+                "partialSuccess": {"errorMessage": f"a JSON document without {field} was ignored: it has no name of this request's "
+                                                   "(OTLP's names are lowerCamelCase)"}}
+
+
+@pytest.mark.parametrize("kind, body, warns", [
+    (JSON, b'{"resource_logs":[{}]}', True), (JSON, b'{"resourceSpans":[{}]}', True), (JSON, b'{"":1}', True),
+    (JSON, b"{}", False), (JSON, b'{"resourceLogs":null}', False), (JSON, b'{"resourceLogs":[]}', False),
+    (JSON, b'{"x":1,"resourceLogs":[],"y":2}', False), (JSON, b'{"resourceLogs":[{"scope_logs":[{}]}]}', False),
+    (NDJSON, b'{"resourceLogs":[]}\n{}\n\n{"resourceLogs":[]}', False), (NDJSON, b'{"resourceLogs":[]}\n{"resource_logs":[]}\n', True),
+    (NDJSON, b'{"resource_logs":[]}\n{"resourceLogs":[]}\n', True),
+])
+def test_c15_only_documents_without_any_known_name_are_warned_of(shared, kind, body, warns):
+    count, message = partial(export(shared, "http/1.1", "logs", body, kind), "logs")
+    assert count == 0 and bool(message) == warns, message
+
+
+def test_c15_what_was_refused_is_told_before_a_warning(shared):
+    refused = to_json(rejected("logs", 2, (1,), "x"))
+    count, message = partial(export(shared, "http/1.1", "logs", refused + b'\n{"resource_logs":[]}', NDJSON), "logs")
+    assert count == 1 and "must be" in message
+
+
+def test_c15_the_log_says_it_once(server):
+    one = server()
+    for _ in range(3):
+        export(one, "http/1.1", "traces", b'{"resource_spans":[]}', JSON)
+    assert one.log.count("/v1/traces: a JSON document without resourceSpans was ignored") == 1
 
 
 def test_c16_partial_success_counts_points_not_metrics(shared):

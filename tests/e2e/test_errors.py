@@ -18,6 +18,8 @@ OWN = [
     ("POST", "/api/v1/sql", [("origin", "http://evil.example"), SQL], b"SELECT 1", 403, "denied"),
     ("GET", "/api/v1/sql", [], None, 405, "unsupported"),
     ("POST", "/api/v2/sql", [("content-type", PROTOBUF)], b"SELECT 1", 404, "not found"),
+    ("POST", "/api/v1/sql?format=csv", [SQL], b"SELECT 1", 400, "invalid"),
+    ("GET", "/spans?operation=x", [], None, 400, "invalid"),
     ("GET", "/spans?limit=0", [], None, 400, "invalid"),
     ("GET", "/spans?limit=99999999999999999999999", [], None, 400, "invalid"),
     ("POST", "/spans", [("content-type", PROTOBUF)], b"", 405, "unsupported"),
@@ -46,6 +48,19 @@ def test_paths_of_our_own_fail_in_one_form(server):
         assert error["status"] == name and error["message"], where
         assert set(error) <= {"status", "message", "line", "column"}, where
         assert ("allow" in answer.headers) == (status == 405), where
+
+
+def test_a_failure_names_what_would_be_taken(server):
+    one = server()
+    for method, path, headers, body, words in [
+        ("POST", "/api/v1/sql", [SQL], b"SELECT 1 --" + b" " * (1 << 20), "the request body is larger than 1048576 bytes"),
+        ("GET", "/api/v1/sql?query=SELECT+1", [], None, "this path takes POST, not that method"),
+        ("POST", "/spans", [("content-type", JSON)], b"", "this path takes GET, HEAD, not that method"),
+        ("GET", "/api/v1", [], None, "there is nothing at this path; OTLP goes to /v1/logs, /v1/traces, /v1/metrics, SQL to /api/v1/sql"),
+    ]:
+        assert ask(one, method, path, headers, body).json()["error"]["message"] == words
+    answer = ask(one, "GET", "/v1/logs", [], None)
+    assert answer.json()["message"] == "this path takes POST, not that method" and answer.headers["allow"] == "POST"
 
 
 def test_what_an_exporter_may_have_meant_fails_as_otlp_does(server):

@@ -14,7 +14,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from harness import DIE_WITH_PARENT, SqlError, binary, plain_environment
+from harness import DIE_WITH_PARENT, ROOT, SqlError, binary, plain_environment
 from otlp import JSON, MAKERS, PROTOBUF, TABLES, logs, metrics, set_attributes, shared_attributes, to_json, traces
 
 
@@ -419,7 +419,7 @@ def test_items_of_a_flag_stand_behind_commas(server):
 
 
 SPANS_REFUSED = ("limit=0", "limit=x", "limit=99999999", "service=%zz", "since=yesterday-ish", "since=", "since=5", "since=2000-02-30",
-                 "since=2000-01-01T25:00:00Z")
+                 "since=2000-01-01T25:00:00Z", "limit", "limit=5&limit=6")
 
 
 def test_spans_endpoint(server):
@@ -433,16 +433,49 @@ def test_spans_endpoint(server):
         send(one, 1, f"s{i}", "traces", service="shop" if i % 2 else "cart", start=now - (5 - i) * 60 * 10**9)
     answer = one.get("/spans?limit=3").json()
     assert [span["name"] for span in answer] == ["s4", "s3", "s2"]
-    assert answer[0]["timestamp"] == now - 60 * 10**9 and answer[0]["duration_ns"] == 1500
+    assert answer[0]["timestamp"] == str(now - 60 * 10**9) and answer[0]["duration_ns"] == 1500
     assert answer[0]["attributes"]["http.route"] == "/buy"
     assert [span["name"] for span in one.get("/spans?service=shop").json()] == ["s3", "s1"]
     assert [span["name"] for span in one.get("/spans?trace_id=" + answer[1]["trace_id"].upper()).json()] == ["s3"]
     assert [span["name"] for span in one.get("/spans", params={"since": "150s"}).json()] == ["s4", "s3"]
+    assert [span["name"] for span in one.get("/spans?&service=shop&&limit=1&").json()] == ["s3"]
     assert one.get("/spans?since=2000-01-01T00:00:00Z").status_code == 200
     for zoned, found in (("2000-01-01 01:00:00+01:00", 5), ("2999-12-31", 0), ("2999-12-31T23:59:59.999999Z", 0)):
         assert len(one.get("/spans", params={"since": zoned}).json()) == found
     for bad in SPANS_REFUSED:
         assert one.get("/spans?" + bad).status_code == 400, bad
+
+
+@pytest.mark.parametrize("given, named", [
+    ("operation=nonsense", "operation"), ("limit=5&Service=shop", "Service"), ("serv%69ce=shop", "serv%69ce"),
+    ("service_name=x", "service_name"), ("x" * 1000, "that"), ("=5", "that"),
+])
+def test_spans_takes_no_parameter_that_it_does_not_know(server, given, named):
+    answer = server().get("/spans?" + given)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["message"] == f"{named} is no parameter of this path; these are: service, trace_id, since, limit"
+
+
+def test_spans_are_sorted_by_time_however_many_digits_it_has(server):
+    one = server()
+    for i, start in enumerate((9 * 10**17, 10**18, 10**18 + 1)):
+        send(one, 1, f"s{i}", "traces", start=start)
+    assert [(span["name"], span["timestamp"]) for span in one.get("/spans").json()] == [
+        ("s2", "1000000000000000001"), ("s1", "1000000000000000000"), ("s0", "900000000000000000")]
+
+
+def test_what_docs_say_of_spans(server):
+    """Parameters, default, maximum, names in the answer: as the page has them."""
+    text = (ROOT / "docs/SQL.md").read_text().partition("## Spans")[2].partition("\n## ")[0]
+    one = server()
+    send(one, 120, "s", "traces", start=time.time_ns())
+    parameters = re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)
+    assert one.get("/spans?nonsense").json()["error"]["message"].endswith(": " + ", ".join(parameters))
+    default, most = (int(number) for number in re.search(r"default (\d+), at most (\d+)", text).groups())
+    assert len(one.get("/spans").json()) == default
+    assert one.get(f"/spans?limit={most}").status_code == 200 and one.get(f"/spans?limit={most + 1}").status_code == 400
+    keys = re.findall(r"`([a-z_]+)`", text.partition("Each span has ")[2].partition("\n\n")[0])
+    assert keys == list(one.get("/spans?limit=1").json()[0])
 
 
 # --- trouble ---

@@ -91,6 +91,18 @@ def test_views_and_tables(server):
                       "otel_metrics_histogram", "otel_metrics_exponential_histogram", "otel_metrics_summary"}
 
 
+@pytest.mark.parametrize("sql", ["DESCRIBE", "SHOW ALL TABLES", "SELECT name, schema FROM (DESCRIBE)",
+                                 "SELECT name, schema FROM (SHOW ALL TABLES), traces WHERE TraceId = '5b8efff798038103d269b633813fc60c'"])
+def test_all_tables_are_those_that_can_be_asked(server, sql):
+    one = server()
+    span = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "s", "startTimeUnixNano": str(NOW),
+            "endTimeUnixNano": str(NOW)}
+    send(one, "/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    one.sql("SELECT * FROM otel_traces WHERE TraceId = '5b8efff798038103d269b633813fc60c'")  # makes tables of rows that are here
+    shown = [(row["schema"], row["name"]) for row in one.sql(sql)]
+    assert sorted(shown) == sorted(("main", row["name"]) for row in one.sql("SHOW TABLES")) and len(shown) == 10
+
+
 def test_empty_tables_have_their_columns(server):
     one = server()
     assert one.sql("SELECT * FROM traces") == []
@@ -122,9 +134,23 @@ def test_ndjson_of_many_rows(server):
 
 
 def test_csv(server):
-    text = ask(server(), "SELECT 'a,\"b\"\n' AS x, NULL AS y, '' AS z, [1] AS l UNION ALL SELECT 'p', 'q', ' r', NULL", "text/csv").text
-    assert text.startswith("x,y,z,l\r\n") and ',,"",' in text
+    one = server()
+    text = ask(one, "SELECT 'a,\"b\"\n' AS x, NULL AS y, '' AS z, [1] AS l UNION ALL SELECT 'p', 'q', ' r', NULL", "text/csv").text
+    assert text == 'x,y,z,l\n"a,""b""\n",,"",[1]\np,q," r",\n'
     assert list(csv.reader(io.StringIO(text, newline=""))) == [["x", "y", "z", "l"], ['a,"b"\n', "", "", "[1]"], ["p", "q", " r", ""]]
+    assert ask(one, "SELECT chr(13) AS r, 'a' || chr(13) || chr(10) AS rn", "text/csv").text == 'r,rn\n"\r","a\r\n"\n'
+
+
+def test_a_value_out_of_csv_is_taken_back_as_it_is(server):
+    """By a shell: T=$(otolith query --format csv … | tail -1)."""
+    one = server()
+    span = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "GET /", "startTimeUnixNano": str(NOW),
+            "endTimeUnixNano": str(NOW + 1)}
+    send(one, "/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    script = '''trace=$("$0" query --data "$1" --format csv "SELECT TraceId FROM traces" | tail -1)
+                "$0" query --data "$1" --format csv "SELECT SpanName FROM traces WHERE TraceId = '$trace'"'''
+    done = subprocess.run(["sh", "-c", script, binary(), one.data], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "SpanName\nGET /\n", done.stderr
 
 
 @pytest.mark.parametrize("kind", ["arrow", "parquet"])
@@ -214,7 +240,7 @@ def test_no_rows_in_every_format(server):
     sql = "SELECT 1 AS a WHERE false"
     assert ask(one, sql, "application/json").json() == []
     assert ask(one, sql, "application/x-ndjson").text == ""
-    assert ask(one, sql, "text/csv").text == "a\r\n"
+    assert ask(one, sql, "text/csv").text == "a\n"
     assert pa.ipc.open_stream(ask(one, sql, "application/vnd.apache.arrow.stream").content).read_all().num_rows == 0
     assert pq.read_table(io.BytesIO(ask(one, sql, "application/vnd.apache.parquet").content)).num_rows == 0
 
@@ -244,6 +270,22 @@ def test_errors_have_line_and_column(server, sql, line, column):
     assert "read_parquet" not in error["message"] and "\n" not in error["message"]
 
 
+PIVOT_WORDS = "; PIVOT without its values becomes two, so name them: ON … IN ('a', 'b')"
+
+
+@pytest.mark.parametrize("sql, message", [
+    ("SELECT 1; SELECT 2", "only one statement is allowed, there are 2"),
+    ("SELECT 1; ; SELECT 2;", "only one statement is allowed, there are 2"),
+    ("PIVOT logs ON SeverityText USING count(*)", "only one statement is allowed, there are 2" + PIVOT_WORDS),
+    ("FROM (pivot_wider logs ON SeverityText USING count(*)) ORDER BY ALL", "only one statement is allowed, there are 2" + PIVOT_WORDS),
+])
+def test_pivot_without_values_is_told_what_it_lacks(server, sql, message):
+    one = server()
+    answer = ask(one, sql, "application/json")
+    assert answer.status_code == 403 and answer.json()["error"]["message"] == message
+    assert one.sql("PIVOT logs ON SeverityText IN ('INFO') USING count(*)") == []
+
+
 def test_no_sql(server):
     one = server()
     for sql in ["", "  ", "-- nothing", ";", "SELECT '\0'"]:
@@ -271,7 +313,7 @@ def test_the_time_of_a_slow_reader_is_not_the_querys(server, accept):
         time.sleep(3)
         content = begin + b"".join(parts)
     if accept == "text/csv":
-        assert content == b"x\r\n" + (b"x" * 1000 + b"\r\n") * 30000
+        assert content == b"x\n" + (b"x" * 1000 + b"\n") * 30000
     else:
         assert pa.ipc.open_stream(content).read_all()["x"].to_pylist() == ["x" * 1000] * 30000
 
@@ -312,13 +354,52 @@ def test_too_many_rows(server, accept):
     one = server("--query-rows-max", "100")
     assert ask(one, "FROM range(100)", accept).status_code == 200
     answer = ask(one, "FROM range(101)", accept)
-    assert answer.status_code == 422 and "100 rows" in answer.json()["error"]["message"], answer.text
+    assert answer.status_code == 422 and "100 rows (query_rows_max)" in answer.json()["error"]["message"], answer.text
 
 
 def test_an_answer_that_grows_too_long_is_cut_off_visibly(server):
     one = server("--query-rows-max", "100000")
     with pytest.raises(httpx.RemoteProtocolError):
         ask(one, "SELECT range, repeat('x', 100) FROM range(1000000)", "application/json")
+
+
+@pytest.mark.parametrize("args, sql, reason", [
+    (["--query-rows-max", "500000"], "FROM range(1000000)", "more than 500000 rows (query_rows_max)"),
+    (["--query-timeout", "1s"], "FROM range(1000000000000) WHERE range < 500000 OR sin(range) > 2", "longer than 1000 ms (query_timeout)"),
+    # By one thread: of two, DuckDB sometimes has only the other's interruption to tell.
+    (["--query-threads", "1"], "SELECT CASE WHEN range = 400000 THEN error('boom') ELSE range END AS v FROM range(500000)", "boom"),
+], ids=["rows", "time", "error"])
+def test_why_an_answer_broke_off_is_in_the_log_and_the_command_says_so(server, args, sql, reason):
+    one = server(*args)
+    done = command(binary(), "--data", one.data, "--format", "csv", sql)
+    assert done.returncode == 1 and len(done.stdout.splitlines()) > 1
+    assert done.stderr.decode() == ("otolith: the answer broke off: the server's log says why; more rows than query_rows_max, or longer than "
+                                    "query_timeout, is most likely\n")
+    warnings = [line for line in one.log.splitlines() if "broke off" in line]
+    assert len(warnings) == 1 and " warn  /api/v1/sql: the answer broke off: " in warnings[0] and reason in warnings[0], one.log
+
+
+def test_an_answer_that_its_query_process_takes_with_it_is_in_the_log(server):
+    one = server()
+    with httpx.stream("POST", one.http + "/api/v1/sql", headers={"Accept": "text/csv"}, timeout=60, verify=PLAIN,
+                      json={"sql": "FROM range(1000000000000) WHERE range < 500000 OR sin(range) > 2"}) as answer:
+        parts = answer.iter_raw()
+        next(parts)
+        os.kill(query_pids(one)[0], signal.SIGKILL)
+        with pytest.raises(httpx.RemoteProtocolError):
+            for _ in parts:
+                pass
+    assert "warn  /api/v1/sql: the answer broke off: the query process died" in one.log
+
+
+def test_a_reader_that_goes_away_is_nothing_to_warn_of(server):
+    one = server("--query-workers", "1")
+    for _ in range(3):
+        with httpx.stream("POST", one.http + "/api/v1/sql", headers={"Accept": "text/csv"}, timeout=60, verify=PLAIN,
+                          json={"sql": "FROM range(1000000)"}) as answer:
+            next(answer.iter_raw())
+    assert one.sql("SELECT 1 AS a") == [{"a": 1}]
+    assert "broke off" not in one.log
 
 
 @pytest.mark.parametrize("version", ["--http1.0", "--http1.1", "--http2-prior-knowledge"])
@@ -544,6 +625,16 @@ def test_command_shows_where_the_error_is(server, otolith_binary, running):
     assert done.returncode == 1 and done.stdout == b""
     lines = done.stderr.decode().splitlines()
     assert re.match(r"otolith: line 2, column 3: .*nope", lines[0]) and lines[1:] == ["    nope FROM logs", "    ^"]
+
+
+def test_limits_of_a_server_do_not_hold_without_one(server, otolith_binary):
+    one = server("--query-rows-max", "1000")
+    sql = "SELECT range FROM range(1000001)"
+    assert command(otolith_binary, "--data", one.data, "--format", "csv", sql).returncode == 1
+    one.stop()
+    env = plain_environment(OTOLITH_QUERY_ROWS_MAX="1000", OTOLITH_QUERY_TIMEOUT="1ms", OTOLITH_QUERY_MEMORY_LIMIT="1")
+    done = command(otolith_binary, "--data", one.data, "--format", "csv", sql, env=env)
+    assert (done.returncode, done.stderr) == (0, b"") and done.stdout.endswith(b"\n1000000\n")
 
 
 def test_command_wrong_use(otolith_binary, tmp_path):

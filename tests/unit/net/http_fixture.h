@@ -108,9 +108,9 @@ static inline void on_headers(void *state, struct oto_exchange *e)
     if (path_is(e, "/refuse"))
         answer_text(e, 503, "refused");
     else if (path_is(e, "/limit"))
-        oto_exchange_read_body(e, 1000);
+        oto_exchange_read_body(e, 1000, "name of the limit");
     else
-        oto_exchange_read_body(e, 64 << 20);
+        oto_exchange_read_body(e, 64 << 20, NULL);
 }
 
 static inline int on_reserve(void *state, struct oto_exchange *e, size_t more)

@@ -22,7 +22,7 @@ static void on_headers(void *state, struct oto_exchange *e)
 {
     (void)state;
     open_exchanges++;
-    oto_exchange_read_body(e, 2000);
+    oto_exchange_read_body(e, 2000, NULL);
 }
 
 static int on_reserve(void *state, struct oto_exchange *e, size_t more)

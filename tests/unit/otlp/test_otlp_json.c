@@ -475,6 +475,41 @@ static void test_another_signal_is_unknown_or_refused(void **state)
     oto_buffer_release(&output);
 }
 
+static void test_documents_without_a_known_name_are_counted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines;
+        uint64_t count;
+    } rows[] = {
+        {"", 0},
+        {"{}", 0},
+        {" { } ", 0},
+        {"{\"resourceLogs\":[]}", 0},
+        {"{\"a\":1,\"resourceLogs\":null}", 0},
+        {"{\"resource_logs\":[]}", 1},
+        {"{ \"resourceSpans\" : [{\"resourceLogs\":[]}], \"\":{} }", 1},
+        {"{\"a\":1}\n{}\n{\"resourceLogs\":[{\"a\":1}]}\n{\"a\":1}", 2},
+    };
+    struct oto_buffer output;
+    oto_buffer_init(&output, &oto_allocator_heap, 1 << 20);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t count = 7;
+        const struct oto_otlp_json_limits limits = {.ret_unread_count = &count};
+        struct oto_bytes json = oto_bytes_text(rows[i].lines);
+        assert_int_equal(
+            oto_otlp_json_lines_to_protobuf(OTO_SIGNAL_LOGS, json, &limits, &output, NULL), OTO_OK);
+        assert_int_equal(count, rows[i].count);
+        if (rows[i].count > 1 || !json.size)
+            continue;
+        count = 7;
+        assert_int_equal(oto_otlp_json_to_protobuf(OTO_SIGNAL_LOGS, json, &limits, &output, NULL),
+                         OTO_OK);
+        assert_int_equal(count, rows[i].count);
+    }
+    oto_buffer_release(&output);
+}
+
 static void test_lines(void **state)
 {
     (void)state;
@@ -725,6 +760,7 @@ int main(void)
         cmocka_unit_test(test_integers_of_every_size),
         cmocka_unit_test(test_depth_is_limited),
         cmocka_unit_test(test_another_signal_is_unknown_or_refused),
+        cmocka_unit_test(test_documents_without_a_known_name_are_counted),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_output_limit_is_kept_both_ways),
