@@ -379,6 +379,37 @@ static void logs_of_shards_that_are_gone_are_recovered_and_removed(void **state)
     fixture_free(f);
 }
 
+// Neither the end of the server that removed the log nor one before anything is flushed changes
+// that.
+static void requests_of_a_log_that_is_gone_stay_known(void **state)
+{
+    (void)state;
+    for (int ends_cleanly = 0; ends_cleanly < 2; ends_cleanly++) {
+        struct fixture *f = fixture_new();
+        struct disk_rows disk;
+        f->options.shard_count = 2;
+        fixture_start(f);
+        for (unsigned i = 0; i < 2; i++) {
+            f->shard = oto_engine_shard(f->engine, i, fixture_wake, f);
+            assert_int_equal(store(f, i, 0), OTO_OK);
+        }
+        fixture_drain(f);
+        f->options.shard_count = 1;
+        fixture_start(f);
+        if (ends_cleanly)
+            fixture_drain(f);
+        else
+            oto_engine_close(f->engine);
+        fixture_start(f);
+        for (unsigned i = 0; i < 2; i++)
+            assert_int_equal(store(f, i, 0), OTO_OK);
+        fixture_drain(f);
+        count_disk(f, &disk);
+        assert_int_equal(disk.total, 2 * ROWS_A_REQUEST);
+        fixture_free(f);
+    }
+}
+
 static void a_log_larger_than_a_flush_is_recovered_in_pieces(void **state)
 {
     (void)state;
@@ -538,6 +569,7 @@ int main(void)
         cmocka_unit_test(a_copy_of_what_is_in_files_is_not_stored_again),
         cmocka_unit_test(a_file_outlives_the_log_that_is_damaged),
         cmocka_unit_test(logs_of_shards_that_are_gone_are_recovered_and_removed),
+        cmocka_unit_test(requests_of_a_log_that_is_gone_stay_known),
         cmocka_unit_test(a_log_larger_than_a_flush_is_recovered_in_pieces),
         cmocka_unit_test(a_death_between_pieces_loses_and_doubles_nothing),
         cmocka_unit_test(an_unreadable_record_is_kept_aside),
