@@ -576,6 +576,8 @@ static enum oto_status recover_all(struct oto_engine *engine, struct oto_error *
         OTO_TRY(recover_log(engine, logs.indices[i], err));
     for (uint32_t i = 0; i < engine->shard_count; i++)
         OTO_TRY(recover_log(engine, i, err));
+    if (engine->dedup)
+        oto_dedup_forget_copies(engine->dedup);
     return oto_engine_start_flushers(engine, err);
 }
 

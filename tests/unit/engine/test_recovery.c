@@ -258,6 +258,29 @@ static void a_copy_of_what_is_in_files_is_not_stored_again(void **state)
     fixture_free(f);
 }
 
+// A recovery that dies once the one is in files finds the other next time, long past the window.
+static void a_copy_is_left_out_after_a_death_during_a_late_recovery(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct ledger *ledger = ledger_new();
+    struct death death = {.point = OTO_FLUSH_MARKED, .occurrence = 1};
+    struct disk_rows disk;
+    f->options.shard_count = 2;
+    fixture_start(f);
+    fixture_drain(f);
+    append_record(f, 0, 1, OTO_RECORD_RESENT, 60);
+    append_record(f, 1, 1, 0, 61);
+    assert_int_equal(run_child(f, ledger, death, 2, 1), 77);
+    count_disk(f, &disk);
+    assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
+    recover_and_drain(f);
+    count_disk(f, &disk);
+    assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
+    munmap(ledger, sizeof *ledger);
+    fixture_free(f);
+}
+
 // Where the file's bytes hold the first of shard 0's log records after a number of others.
 static size_t find_record(const uint8_t *bytes, size_t size, unsigned index)
 {
@@ -567,6 +590,7 @@ int main(void)
         cmocka_unit_test(equal_requests_that_were_stored_twice_stay_two),
         cmocka_unit_test(a_copy_that_was_refused_and_came_again_is_stored_once),
         cmocka_unit_test(a_copy_of_what_is_in_files_is_not_stored_again),
+        cmocka_unit_test(a_copy_is_left_out_after_a_death_during_a_late_recovery),
         cmocka_unit_test(a_file_outlives_the_log_that_is_damaged),
         cmocka_unit_test(logs_of_shards_that_are_gone_are_recovered_and_removed),
         cmocka_unit_test(requests_of_a_log_that_is_gone_stay_known),
