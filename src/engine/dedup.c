@@ -106,7 +106,7 @@ static uint64_t time_between(uint64_t a_ns, uint64_t b_ns)
 static int is_expired(const struct oto_dedup *d, const struct oto_dedup_entry *entry,
                       uint64_t now_ns)
 {
-    return time_between(now_ns, entry->received_ns) > d->window_ns;
+    return now_ns != OTO_DEDUP_KEEP_ALL && time_between(now_ns, entry->received_ns) > d->window_ns;
 }
 
 static int is_crowded(const struct oto_dedup *d)
@@ -163,11 +163,9 @@ static int grow_slots(struct oto_dedup *d)
     return 1;
 }
 
-#define KEEP_ALL 0u // as the time: records are restored log by log, not in order of their times
-
 static int is_over(const struct oto_dedup *d, const struct oto_dedup_entry *entry, uint64_t now_ns)
 {
-    return entry->state == STATE_GONE || (now_ns != KEEP_ALL && is_expired(d, entry, now_ns));
+    return entry->state == STATE_GONE || is_expired(d, entry, now_ns);
 }
 
 // What is past its window at now_ns goes.
@@ -286,7 +284,7 @@ void oto_dedup_restore(struct oto_dedup *d, const struct oto_dedup_entry *entry)
     struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
     if (found)
         remove_entry(d, found);
-    add_entry(d, &stored, KEEP_ALL);
+    add_entry(d, &stored, OTO_DEDUP_KEEP_ALL); // log by log, so not in order of their times
     oto_mutex_unlock(&d->lock);
 }
 

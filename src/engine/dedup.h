@@ -53,6 +53,9 @@ void oto_dedup_forget_copies(struct oto_dedup *dedup);
 // still known.
 void oto_dedup_adopt(struct oto_dedup *dedup, uint32_t from_shard, uint32_t to_shard);
 
+#define OTO_DEDUP_CAPACITY_MAX (1u << 20)
+#define OTO_DEDUP_KEEP_ALL 0u // for now_ns: nothing is past its window
+
 // The shard's stored entries up to last_seq, and back (docs/WAL.md).
 OTO_MUST_CHECK enum oto_status oto_dedup_encode(struct oto_dedup *dedup, uint32_t shard,
                                                 uint64_t last_seq, uint64_t now_ns,

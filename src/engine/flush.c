@@ -240,7 +240,7 @@ enum oto_status oto_engine_save_dedup(struct oto_engine *engine, uint32_t shard,
     oto_engine_dedup_path(engine, shard, path);
     oto_buffer_init(&bytes, &engine->counted_allocator, SIZE_MAX / 2);
     enum oto_status status =
-        oto_dedup_encode(engine->dedup, shard, last_seq, oto_clock_wall_ns(), &bytes);
+        oto_dedup_encode(engine->dedup, shard, last_seq, oto_engine_dedup_now_ns(engine), &bytes);
     if (status >= 0)
         status = oto_engine_write_file(path, oto_buffer_view(&bytes), err);
     else

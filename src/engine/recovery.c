@@ -388,7 +388,7 @@ static enum oto_status load_dedup(struct replay *r, struct oto_error *err)
     enum oto_status status = oto_engine_read_file(path, &bytes, &why);
     if (status >= 0)
         status = oto_dedup_decode(r->engine->dedup, oto_buffer_view(&bytes), r->shard,
-                                  r->flushed_seq, oto_clock_wall_ns(), &why);
+                                  r->flushed_seq, oto_engine_dedup_now_ns(r->engine), &why);
     oto_buffer_release(&bytes);
     if (status == OTO_NO_MEMORY)
         return oto_error_set(err, status, "no memory for %s", path);

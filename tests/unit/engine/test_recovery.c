@@ -281,6 +281,53 @@ static void a_copy_is_left_out_after_a_death_during_a_late_recovery(void **state
     fixture_free(f);
 }
 
+// Stored ones, besides those that requests of a test make.
+static void make_known(struct fixture *f, uint32_t count)
+{
+    for (uint32_t i = 1; i <= count; i++) {
+        struct oto_dedup_entry entry = {.hash_low = i * UINT64_C(0x9E3779B97F4A7C15),
+                                        .hash_high = i,
+                                        .received_ns = oto_clock_wall_ns()};
+        oto_dedup_begin(f->engine->dedup, &entry);
+        oto_dedup_settle(f->engine->dedup, &entry);
+    }
+}
+
+static uint32_t count_known(const struct fixture *f)
+{
+    char path[128];
+    uint8_t head[16];
+    struct oto_file file;
+    snprintf(path, sizeof path, "%s/wal/0/dedup", f->path);
+    assert_int_equal(oto_file_open(&file, path, OTO_FILE_READ, NULL), OTO_OK);
+    assert_int_equal(oto_file_read_at(&file, 0, head, sizeof head, NULL, NULL), OTO_OK);
+    assert_int_equal(oto_file_close(&file, NULL), OTO_OK);
+    return oto_load32(head + 12);
+}
+
+// Its server may have had more memory than it has.
+static void a_tool_forgets_none_of_many_requests(void **state)
+{
+    (void)state;
+    enum { MANY = 300000 };
+    struct fixture *f = fixture_new();
+    uint64_t memory_limit_bytes = f->options.memory_limit_bytes;
+    f->options.memory_limit_bytes = UINT64_C(1) << 30;
+    fixture_start(f);
+    make_known(f, MANY);
+    assert_int_equal(store(f, 1, 0), OTO_OK);
+    fixture_drain(f);
+    assert_int_equal(count_known(f), MANY + 1);
+    append_record(f, 0, 2, 0, 1); // what a flush of the tool's own is made of
+    f->options.memory_limit_bytes = memory_limit_bytes;
+    f->options.shard_count = 0;
+    fixture_open(f);
+    assert_int_equal(oto_engine_recover(f->engine, NULL), OTO_OK);
+    oto_engine_close(f->engine);
+    assert_int_equal(count_known(f), MANY + 2);
+    fixture_free(f);
+}
+
 // Where the file's bytes hold the first of shard 0's log records after a number of others.
 static size_t find_record(const uint8_t *bytes, size_t size, unsigned index)
 {
@@ -591,6 +638,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_was_refused_and_came_again_is_stored_once),
         cmocka_unit_test(a_copy_of_what_is_in_files_is_not_stored_again),
         cmocka_unit_test(a_copy_is_left_out_after_a_death_during_a_late_recovery),
+        cmocka_unit_test(a_tool_forgets_none_of_many_requests),
         cmocka_unit_test(a_file_outlives_the_log_that_is_damaged),
         cmocka_unit_test(logs_of_shards_that_are_gone_are_recovered_and_removed),
         cmocka_unit_test(requests_of_a_log_that_is_gone_stay_known),
