@@ -11,13 +11,16 @@
 #define ENTRY_BYTES 40
 #define SLOT_EMPTY 0u
 #define SLOTS_FIRST 1024u
+#define ASIDE_SHARE 16
 
-// Entries lie in a ring in order of arrival; slots are an open-addressing index of ring positions
+// Entries lie in a ring in order of arrival; slots are an open-addressing index of their places
 // + 1. There are at first few slots, and more as requests come: a look-up touches a page of them.
+// What was resent and leaves the ring goes to a smaller one behind it.
 struct oto_dedup {
     struct oto_mutex lock;
     struct oto_dedup_entry *entries;
     uint32_t capacity, first, count;
+    uint32_t aside_capacity, aside_next, aside_count;
     uint32_t *slots;
     uint32_t slot_mask, slot_mask_max;
     uint64_t window_ns;
@@ -34,9 +37,10 @@ struct oto_dedup *oto_dedup_new(uint32_t capacity, uint64_t window_ns)
     if (!d)
         return NULL;
     oto_mutex_init(&d->lock);
-    d->entries = calloc(capacity, sizeof *d->entries);
-    d->slots = calloc(slots, sizeof *d->slots);
     d->capacity = capacity;
+    d->aside_capacity = capacity / ASIDE_SHARE + 1;
+    d->entries = calloc((size_t)capacity + d->aside_capacity, sizeof *d->entries);
+    d->slots = calloc(slots, sizeof *d->slots);
     d->slot_mask = slots - 1;
     d->slot_mask_max = slots_max - 1;
     d->window_ns = window_ns;
@@ -102,14 +106,41 @@ static uint64_t time_between(uint64_t a_ns, uint64_t b_ns)
 static int is_expired(const struct oto_dedup *d, const struct oto_dedup_entry *entry,
                       uint64_t now_ns)
 {
-    return time_between(now_ns, entry->received_ns) > d->window_ns;
+    return now_ns != OTO_DEDUP_KEEP_ALL && time_between(now_ns, entry->received_ns) > d->window_ns;
+}
+
+static int is_crowded(const struct oto_dedup *d)
+{
+    return d->count + d->aside_count >= (d->slot_mask + 1) / 2 && d->slot_mask < d->slot_mask_max;
+}
+
+// The oldest one there goes.
+static void put_aside(struct oto_dedup *d, const struct oto_dedup_entry *entry)
+{
+    uint32_t place = d->capacity + d->aside_next;
+    if (d->aside_count == d->aside_capacity)
+        remove_entry(d, &d->entries[place]);
+    else
+        d->aside_count++;
+    d->aside_next = (d->aside_next + 1) % d->aside_capacity;
+    d->entries[place] = *entry;
+    d->slots[find_slot(d, entry->hash_low, entry->hash_high)] = place + 1;
+}
+
+// A log may have the copy that was refused until it is replayed, after any time.
+static int may_have_copy(const struct oto_dedup_entry *entry)
+{
+    return entry->resent && (entry->state == OTO_DEDUP_PENDING || entry->state == OTO_DEDUP_STORED);
 }
 
 static void drop_oldest(struct oto_dedup *d)
 {
+    struct oto_dedup_entry oldest = d->entries[d->first];
     remove_entry(d, &d->entries[d->first]);
     d->first = (d->first + 1) % d->capacity;
     d->count--;
+    if (may_have_copy(&oldest) && !is_crowded(d))
+        put_aside(d, &oldest);
 }
 
 // Twice as many slots. Without memory for them the oldest entry has to go.
@@ -132,16 +163,9 @@ static int grow_slots(struct oto_dedup *d)
     return 1;
 }
 
-static int is_crowded(const struct oto_dedup *d)
-{
-    return d->count >= (d->slot_mask + 1) / 2 && d->slot_mask < d->slot_mask_max;
-}
-
-#define KEEP_ALL 0u // as the time: records are restored log by log, not in order of their times
-
 static int is_over(const struct oto_dedup *d, const struct oto_dedup_entry *entry, uint64_t now_ns)
 {
-    return entry->state == STATE_GONE || (now_ns != KEEP_ALL && is_expired(d, entry, now_ns));
+    return entry->state == STATE_GONE || is_expired(d, entry, now_ns);
 }
 
 // What is past its window at now_ns goes.
@@ -260,14 +284,24 @@ void oto_dedup_restore(struct oto_dedup *d, const struct oto_dedup_entry *entry)
     struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
     if (found)
         remove_entry(d, found);
-    add_entry(d, &stored, KEEP_ALL);
+    add_entry(d, &stored, OTO_DEDUP_KEEP_ALL); // log by log, so not in order of their times
+    oto_mutex_unlock(&d->lock);
+}
+
+void oto_dedup_forget_copies(struct oto_dedup *d)
+{
+    oto_mutex_lock(&d->lock);
+    for (uint32_t i = 0; i < d->count; i++)
+        d->entries[(d->first + i) % d->capacity].resent = 0;
+    for (uint32_t i = 0; i < d->aside_count; i++)
+        d->entries[d->capacity + i].resent = 0;
     oto_mutex_unlock(&d->lock);
 }
 
 void oto_dedup_adopt(struct oto_dedup *d, uint32_t from_shard, uint32_t to_shard)
 {
     oto_mutex_lock(&d->lock);
-    for (uint32_t i = 0; i < d->capacity; i++) {
+    for (uint32_t i = 0; i < d->capacity + d->aside_count; i++) {
         struct oto_dedup_entry *entry = &d->entries[i];
         if (entry->state != OTO_DEDUP_STORED || entry->shard != from_shard)
             continue;
@@ -281,48 +315,71 @@ void oto_dedup_adopt(struct oto_dedup *d, uint32_t from_shard, uint32_t to_shard
 
 #define SLICE 4096u // entries looked at under the lock at a time
 
-static enum oto_status encode_slice(struct oto_dedup *d, uint32_t from, uint32_t to, uint32_t shard,
-                                    uint64_t last_seq, uint64_t now_ns, struct oto_buffer *output)
+// What of the table a file is to have.
+struct choice {
+    uint32_t shard;
+    uint64_t last_seq, now_ns;
+};
+
+static enum oto_status encode_entry(const struct oto_dedup *d, const struct oto_dedup_entry *entry,
+                                    const struct choice *choice, struct oto_buffer *output)
 {
-    for (uint32_t i = from; i < to; i++) {
-        const struct oto_dedup_entry *entry = &d->entries[i % d->capacity];
-        if (entry->state != OTO_DEDUP_STORED || entry->shard != shard || entry->seq > last_seq ||
-            is_expired(d, entry, now_ns))
-            continue;
-        OTO_TRY(oto_buffer_reserve(output, ENTRY_BYTES));
-        uint8_t *out = output->data + output->size;
-        oto_store64(out, entry->hash_low);
-        oto_store64(out + 8, entry->hash_high);
-        oto_store64(out + 16, entry->received_ns);
-        oto_store64(out + 24, entry->seq);
-        oto_store32(out + 32, entry->item_count);
-        oto_store16(out + 36, entry->shard);
-        oto_store16(out + 38, entry->resent);
-        output->size += ENTRY_BYTES;
-    }
+    if (entry->state != OTO_DEDUP_STORED || entry->shard != choice->shard ||
+        entry->seq > choice->last_seq || (!entry->resent && is_expired(d, entry, choice->now_ns)))
+        return OTO_OK;
+    OTO_TRY(oto_buffer_reserve(output, ENTRY_BYTES));
+    uint8_t *out = output->data + output->size;
+    oto_store64(out, entry->hash_low);
+    oto_store64(out + 8, entry->hash_high);
+    oto_store64(out + 16, entry->received_ns);
+    oto_store64(out + 24, entry->seq);
+    oto_store32(out + 32, entry->item_count);
+    oto_store16(out + 36, entry->shard);
+    oto_store16(out + 38, entry->resent);
+    output->size += ENTRY_BYTES;
     return OTO_OK;
+}
+
+// The ring as it is now: what comes meanwhile is of no record up to last_seq.
+static enum oto_status encode_ring(struct oto_dedup *d, const struct choice *choice,
+                                   struct oto_buffer *output)
+{
+    enum oto_status status = OTO_OK;
+    oto_mutex_lock(&d->lock);
+    uint32_t first = d->first, end = d->first + d->count;
+    for (uint32_t i = first; i < end && status >= 0; i++) {
+        status = encode_entry(d, &d->entries[i % d->capacity], choice, output);
+        if ((i - first) % SLICE == SLICE - 1) {
+            oto_mutex_unlock(&d->lock);
+            oto_mutex_lock(&d->lock);
+        }
+    }
+    oto_mutex_unlock(&d->lock);
+    return status;
+}
+
+static enum oto_status encode_aside(struct oto_dedup *d, const struct choice *choice,
+                                    struct oto_buffer *output)
+{
+    enum oto_status status = OTO_OK;
+    oto_mutex_lock(&d->lock);
+    for (uint32_t i = 0; i < d->aside_count && status >= 0; i++)
+        status = encode_entry(d, &d->entries[d->capacity + i], choice, output);
+    oto_mutex_unlock(&d->lock);
+    return status;
 }
 
 enum oto_status oto_dedup_encode(struct oto_dedup *d, uint32_t shard, uint64_t last_seq,
                                  uint64_t now_ns, struct oto_buffer *output)
 {
+    struct choice choice = {.shard = shard, .last_seq = last_seq, .now_ns = now_ns};
     uint8_t head[HEAD_BYTES] = {0};
     output->size = 0;
     memcpy(head, MAGIC, 8);
     oto_store32(head + 8, VERSION);
     OTO_TRY(oto_buffer_append(output, head, sizeof head));
-    // The ring as it is now: what comes meanwhile is of no record up to last_seq.
-    oto_mutex_lock(&d->lock);
-    uint32_t first = d->first, end = d->first + d->count;
-    oto_mutex_unlock(&d->lock);
-    for (uint32_t from = first; from < end; from += SLICE) {
-        oto_mutex_lock(&d->lock);
-        uint32_t to = end - from < SLICE ? end : from + SLICE;
-        enum oto_status status = encode_slice(d, from, to, shard, last_seq, now_ns, output);
-        oto_mutex_unlock(&d->lock);
-        if (status < 0)
-            return status;
-    }
+    OTO_TRY(encode_ring(d, &choice, output));
+    OTO_TRY(encode_aside(d, &choice, output)); // after the ring, as entries go from there to here
     oto_store32(output->data + 12, (uint32_t)((output->size - HEAD_BYTES) / ENTRY_BYTES));
     uint8_t crc[4];
     oto_store32(crc, oto_crc32c(0, output->data, output->size));
@@ -357,7 +414,7 @@ enum oto_status oto_dedup_decode(struct oto_dedup *d, struct oto_bytes bytes, ui
             .shard = (uint16_t)shard,
             .resent = (uint8_t)oto_load16(in + 38),
         };
-        if (entry.seq <= flushed_seq && !is_expired(d, &entry, now_ns))
+        if (entry.seq <= flushed_seq && (entry.resent || !is_expired(d, &entry, now_ns)))
             oto_dedup_restore(d, &entry);
     }
     return OTO_OK;
@@ -365,6 +422,7 @@ enum oto_status oto_dedup_decode(struct oto_dedup *d, struct oto_bytes bytes, ui
 
 size_t oto_dedup_memory_bytes(const struct oto_dedup *d)
 {
-    return d ? d->capacity * sizeof *d->entries + ((size_t)d->slot_mask_max + 1) * sizeof *d->slots
+    return d ? ((size_t)d->capacity + d->aside_capacity) * sizeof *d->entries +
+                   ((size_t)d->slot_mask_max + 1) * sizeof *d->slots
              : 0;
 }

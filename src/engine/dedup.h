@@ -1,5 +1,6 @@
 // Requests seen lately, by a 128-bit hash: a client that repeats a request because the answer got
-// lost must not make its rows double. Fixed capacity, oldest out first. Any thread.
+// lost must not make its rows double. Fixed capacity, oldest out first; but what was resent stays,
+// a limited number of it however old, until all logs have been replayed. Any thread.
 #ifndef OTO_ENGINE_DEDUP_H
 #define OTO_ENGINE_DEDUP_H
 
@@ -45,9 +46,15 @@ int oto_dedup_is_copy(struct oto_dedup *dedup, const struct oto_dedup_entry *ent
 // Notes a stored one, however old, in place of one of the same hash.
 void oto_dedup_restore(struct oto_dedup *dedup, const struct oto_dedup_entry *entry);
 
+// Every log has been replayed, so none has a refused copy any more.
+void oto_dedup_forget_copies(struct oto_dedup *dedup);
+
 // Makes one shard's entries another's, of no particular record: their log is gone, the requests are
 // still known.
 void oto_dedup_adopt(struct oto_dedup *dedup, uint32_t from_shard, uint32_t to_shard);
+
+#define OTO_DEDUP_CAPACITY_MAX (1u << 20)
+#define OTO_DEDUP_KEEP_ALL 0u // for now_ns: nothing is past its window
 
 // The shard's stored entries up to last_seq, and back (docs/WAL.md).
 OTO_MUST_CHECK enum oto_status oto_dedup_encode(struct oto_dedup *dedup, uint32_t shard,

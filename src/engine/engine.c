@@ -122,6 +122,11 @@ void oto_engine_dedup_path(const struct oto_engine *engine, uint32_t shard, char
     snprintf(ret_path, OTO_ENGINE_PATH_MAX, "%s/wal/%u/dedup", engine->data_path, shard);
 }
 
+uint64_t oto_engine_dedup_now_ns(const struct oto_engine *engine)
+{
+    return engine->shard_count ? oto_clock_wall_ns() : OTO_DEDUP_KEEP_ALL;
+}
+
 // --- memory that is counted ---
 
 static void *counted_alloc(void *state, size_t size)
@@ -292,7 +297,10 @@ static enum oto_status make_shards(struct oto_engine *engine, struct oto_error *
 
 static enum oto_status make_dedup(struct oto_engine *engine, struct oto_error *err)
 {
-    uint64_t capacity = clamp(engine->options.memory_limit_bytes / 1024, 1024, 1u << 20);
+    uint64_t capacity =
+        clamp(engine->options.memory_limit_bytes / 1024, 1024, OTO_DEDUP_CAPACITY_MAX);
+    if (engine->shard_count == 0)
+        capacity = OTO_DEDUP_CAPACITY_MAX; // the server's, whatever memory that has
     if (engine->options.dedup_window_ms == 0)
         return OTO_OK;
     engine->dedup = oto_dedup_new((uint32_t)capacity, engine->options.dedup_window_ms * 1000000ull);

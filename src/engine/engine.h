@@ -17,7 +17,7 @@ struct oto_shard;
 
 struct oto_engine_options {
     const char *data_path;
-    uint32_t shard_count;
+    uint32_t shard_count;        // 0: a tool, which takes nothing in
     uint64_t memory_limit_bytes; // whole process; default 256 MiB
     uint32_t flush_rows;         // seal when a table has that many rows; default 61440
     uint64_t flush_bytes;  // seal when a segment's arena is that large; 0: a share of memory_limit

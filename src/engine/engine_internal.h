@@ -300,6 +300,12 @@ OTO_MUST_CHECK enum oto_status oto_engine_write_file(const char *path, struct ot
 OTO_MUST_CHECK enum oto_status oto_engine_read_file(const char *path, struct oto_buffer *content,
                                                     struct oto_error *err);
 void oto_engine_dedup_path(const struct oto_engine *engine, uint32_t shard, char *ret_path);
+// At which time known requests are past the window. A tool takes none in and does not know the
+// window of the server that comes back: it keeps all.
+uint64_t oto_engine_dedup_now_ns(const struct oto_engine *engine);
+// Writes what is known of the shard's requests up to last_seq beside its log, durably.
+OTO_MUST_CHECK enum oto_status oto_engine_save_dedup(struct oto_engine *engine, uint32_t shard,
+                                                     uint64_t last_seq, struct oto_error *err);
 // Ids of configured promoted attributes: those that the data folder knows, and new ones, remembered
 // there; and the schemas with their columns.
 OTO_MUST_CHECK enum oto_status oto_engine_load_promotions(struct oto_engine *engine,

@@ -230,17 +230,17 @@ static enum oto_status write_files(struct oto_engine *engine, struct oto_segment
     return status;
 }
 
-static enum oto_status save_dedup(struct oto_engine *engine, const struct oto_segment *segment,
-                                  struct oto_error *err)
+enum oto_status oto_engine_save_dedup(struct oto_engine *engine, uint32_t shard, uint64_t last_seq,
+                                      struct oto_error *err)
 {
     char path[OTO_ENGINE_PATH_MAX];
     struct oto_buffer bytes;
     if (!engine->dedup)
         return OTO_OK;
-    oto_engine_dedup_path(engine, segment->shard, path);
+    oto_engine_dedup_path(engine, shard, path);
     oto_buffer_init(&bytes, &engine->counted_allocator, SIZE_MAX / 2);
-    enum oto_status status = oto_dedup_encode(engine->dedup, segment->shard, segment->last_seq,
-                                              oto_clock_wall_ns(), &bytes);
+    enum oto_status status =
+        oto_dedup_encode(engine->dedup, shard, last_seq, oto_engine_dedup_now_ns(engine), &bytes);
     if (status >= 0)
         status = oto_engine_write_file(path, oto_buffer_view(&bytes), err);
     else
@@ -260,7 +260,7 @@ enum oto_status oto_engine_flush_segment(struct oto_engine *engine, struct oto_w
         OTO_TRY(write_files(engine, segment, err));
         oto_engine_hook(engine, OTO_FLUSH_SWITCHED);
     }
-    OTO_TRY(save_dedup(engine, segment, err));
+    OTO_TRY(oto_engine_save_dedup(engine, segment->shard, segment->last_seq, err));
     oto_engine_hook(engine, OTO_FLUSH_DEDUP_SAVED);
     OTO_TRY(oto_wal_checkpoint(wal, segment->last_seq, segment->last_seq, err));
     oto_engine_hook(engine, OTO_FLUSH_MARKED);

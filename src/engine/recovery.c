@@ -392,7 +392,7 @@ static enum oto_status load_dedup(struct replay *r, struct oto_error *err)
     enum oto_status status = oto_engine_read_file(path, &bytes, &why);
     if (status >= 0)
         status = oto_dedup_decode(r->engine->dedup, oto_buffer_view(&bytes), r->shard,
-                                  r->flushed_seq, oto_clock_wall_ns(), &why);
+                                  r->flushed_seq, oto_engine_dedup_now_ns(r->engine), &why);
     oto_buffer_release(&bytes);
     if (status == OTO_NO_MEMORY)
         return oto_error_set(err, status, "no memory for %s", path);
@@ -469,17 +469,26 @@ static enum oto_status remove_entry(void *state, const struct oto_folder_entry *
     return oto_path_remove(path, err);
 }
 
-// The log of a shard that there is no thread for any more. The requests in it stay known, as shard
-// 0's.
+// The requests of a log that goes stay known, as shard 0's. Its own log is not replayed yet, so all
+// of its entries are of records before the flushed mark.
+static enum oto_status keep_requests(struct oto_engine *engine, uint32_t index,
+                                     struct oto_error *err)
+{
+    if (engine->dedup)
+        oto_dedup_adopt(engine->dedup, index, 0);
+    return oto_engine_save_dedup(engine, 0, UINT64_MAX, err);
+}
+
+// The log of a shard that there is no thread for any more.
 static void remove_log(struct oto_engine *engine, uint32_t index, char *path)
 {
     struct oto_error err;
     if (engine->shard_count == 0)
         return; // a tool at work: the server comes back
     oto_error_init(&err);
-    if (engine->dedup)
-        oto_dedup_adopt(engine->dedup, index, 0);
-    enum oto_status status = oto_folder_list(path, remove_entry, path, &err);
+    enum oto_status status = keep_requests(engine, index, &err);
+    if (status >= 0)
+        status = oto_folder_list(path, remove_entry, path, &err);
     if (status >= 0)
         status = oto_path_remove(path, &err);
     if (oto_error_ensure(&err, status, path) < 0)
@@ -571,6 +580,8 @@ static enum oto_status recover_all(struct oto_engine *engine, struct oto_error *
         OTO_TRY(recover_log(engine, logs.indices[i], err));
     for (uint32_t i = 0; i < engine->shard_count; i++)
         OTO_TRY(recover_log(engine, i, err));
+    if (engine->dedup)
+        oto_dedup_forget_copies(engine->dedup);
     return oto_engine_start_flushers(engine, err);
 }
 

@@ -55,9 +55,8 @@ OTO_MUST_CHECK enum oto_status oto_file_open_memory(struct oto_file *f, const ch
 // other files.
 void oto_file_seal_memory(int fd);
 
-OTO_MUST_CHECK enum oto_status
-oto_folder_create(const char *path, struct oto_error *err); // with parents; fine when there; new
-                                                            // names are synced
+// With parents; fine when there; new names are synced. OTO_INVALID: something else has the name.
+OTO_MUST_CHECK enum oto_status oto_folder_create(const char *path, struct oto_error *err);
 OTO_MUST_CHECK enum oto_status oto_folder_sync(const char *path,
                                                struct oto_error *err); // fsync of the folder
 // fsync of the folder that holds the name `path`: after it the name survives a power cut.

@@ -19,9 +19,12 @@ static enum oto_status create_one(const char *path, struct oto_error *err)
         enum oto_status synced = oto_parent_sync(path, err);
         return synced == OTO_DENIED ? OTO_OK : synced; // one may write to a folder and not read it
     }
-    if (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-        return OTO_OK;
-    return oto_error_of_errno(err, "create folder", path);
+    if (errno != EEXIST || stat(path, &status) != 0)
+        return oto_error_of_errno(err, "create folder", path);
+    if (!S_ISDIR(status.st_mode)) // not OTO_EXISTS, as what is asked for is not there
+        return oto_error_set(err, OTO_INVALID, "create folder %s: it is there, and is no folder",
+                             path);
+    return OTO_OK;
 }
 
 enum oto_status oto_folder_create(const char *path, struct oto_error *err)

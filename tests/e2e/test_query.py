@@ -594,6 +594,12 @@ def test_a_folder_that_cannot_be_opened_is_not_waited_for(otolith_binary, tmp_pa
     assert done.returncode == 1 and b"promoted: a line is not 'id<TAB>attribute'" in done.stderr
 
 
+def test_a_folder_whose_log_is_a_file_is_not_waited_for(otolith_binary, tmp_path):
+    (tmp_path / "wal").touch()
+    done = command(otolith_binary, "--data", tmp_path, "SELECT 1")
+    assert done.returncode == 1 and f"{tmp_path}/wal: it is there, and is no folder".encode() in done.stderr
+
+
 def test_who_wants_a_folder_that_a_command_reads_is_told_and_a_command_waits(server, otolith_binary):
     one = server()
     one.stop()

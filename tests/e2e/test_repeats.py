@@ -2,8 +2,32 @@
 
 import concurrent.futures
 import http.client
+import json
+import struct
+import subprocess
 
 import otlp
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def make_known_requests_older(path, seconds):
+    """As if the entries of a dedup file (docs/WAL.md) were of so long ago; how many there are."""
+    content = bytearray(path.read_bytes())
+    (count,) = struct.unpack_from("<I", content, 12)
+    for at in range(16 + 16, 16 + 40 * count, 40):
+        (received_ns,) = struct.unpack_from("<Q", content, at)
+        struct.pack_into("<Q", content, at, received_ns - seconds * 10**9)
+    struct.pack_into("<I", content, len(content) - 4, crc32c(content[:-4]))
+    path.write_bytes(content)
+    return count
 
 
 def test_copies_in_flight_share_one_outcome(server):
@@ -69,3 +93,19 @@ def test_one_item_with_a_time_makes_a_repeated_request_one(server):
         connection.request("POST", "/v1/logs", body, {"Content-Type": "application/json"})
         assert connection.getresponse().status == 200
     assert one.sql("SELECT count(*) AS n FROM logs")[0]["n"] == 2
+
+
+def test_a_command_forgets_no_request_that_the_server_knows(server, otolith_binary, tmp_path):
+    one = server("--threads", "1", "--dedup-window", "1h", data=tmp_path / "data")
+    known = otlp.logs(1, name="known").SerializeToString()
+    assert one.post("/v1/logs", known, otlp.PROTOBUF).status_code == 200
+    one.stop()
+    assert make_known_requests_older(one.data / "wal/0/dedup", 30 * 60) == 1
+    one.start()
+    assert one.post("/v1/logs", otlp.logs(1, name="other").SerializeToString(), otlp.PROTOBUF).status_code == 200
+    one.kill()  # the command brings the other into a file
+    asked = [otolith_binary, "query", "--data", one.data, "--format", "ndjson", "SELECT count(*) AS n FROM logs"]
+    assert json.loads(subprocess.run(asked, stdout=subprocess.PIPE, timeout=60, check=True).stdout) == {"n": 2}
+    one.start()
+    assert one.post("/v1/logs", known, otlp.PROTOBUF).status_code == 200
+    assert one.sql("SELECT count(*) AS n FROM logs") == [{"n": 2}]

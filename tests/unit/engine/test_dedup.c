@@ -162,6 +162,69 @@ static void what_was_refused_comes_as_resent_until_it_is_stored(void **state)
     oto_dedup_free(d);
 }
 
+// The refused copy may be in a log until that is replayed, and comes after any time then.
+static void what_was_resent_is_known_however_old_until_the_logs_are_replayed(void **state)
+{
+    (void)state;
+    struct oto_dedup *d = oto_dedup_new(CAPACITY, WINDOW_NS);
+    struct oto_buffer bytes;
+    struct oto_error err;
+    oto_buffer_init(&bytes, &oto_allocator_heap, 1 << 20);
+    struct oto_dedup_entry refused = entry_of(1, 100), resent = entry_of(1, 100 + WINDOW_NS);
+    oto_dedup_begin(d, &refused);
+    oto_dedup_refuse(d, refused.hash_low, refused.hash_high);
+    assert_int_equal(oto_dedup_begin(d, &resent), OTO_DEDUP_NEW);
+    assert_int_equal(resent.resent, 1);
+    resent.shard = 1;
+    oto_dedup_settle(d, &resent);
+    uint64_t now_ns = resent.received_ns;
+    for (unsigned key = 2; key < 50 * CAPACITY; key++) { // some 20 in a window
+        struct oto_dedup_entry other = entry_of(key, now_ns += WINDOW_NS / 20);
+        assert_int_equal(oto_dedup_begin(d, &other), OTO_DEDUP_NEW);
+        oto_dedup_settle(d, &other);
+    }
+    now_ns += 10 * WINDOW_NS; // all others are past it
+    assert_int_equal(oto_dedup_encode(d, 1, 0, now_ns, &bytes), OTO_OK);
+    oto_dedup_free(d);
+    d = oto_dedup_new(CAPACITY, WINDOW_NS);
+    assert_int_equal(oto_dedup_decode(d, oto_buffer_view(&bytes), 1, 0, now_ns, &err), OTO_OK);
+    refused.resent = 0;
+    assert_int_equal(oto_dedup_is_copy(d, &refused), 1);
+    oto_dedup_forget_copies(d);
+    assert_int_equal(oto_dedup_is_copy(d, &refused), 0);
+    assert_int_equal(oto_dedup_encode(d, 1, 0, now_ns, &bytes), OTO_OK);
+    assert_int_equal(oto_load32(bytes.data + 12), 0); // entries
+    oto_buffer_release(&bytes);
+    oto_dedup_free(d);
+}
+
+// However many they are, they push out nothing that is within its window.
+static void few_of_what_was_resent_stay_beside_a_full_table(void **state)
+{
+    (void)state;
+    enum { STAY = CAPACITY / 16 + 1 };
+    struct oto_dedup *d = oto_dedup_new(CAPACITY, WINDOW_NS);
+    for (unsigned key = 0; key < CAPACITY; key++) {
+        struct oto_dedup_entry entry = entry_of(key, 1);
+        oto_dedup_begin(d, &entry);
+        oto_dedup_refuse(d, entry.hash_low, entry.hash_high);
+        oto_dedup_begin(d, &entry);
+        assert_int_equal(entry.resent, 1);
+        oto_dedup_settle(d, &entry);
+    }
+    for (unsigned key = CAPACITY; key < 2 * CAPACITY; key++) {
+        struct oto_dedup_entry entry = entry_of(key, 10 * WINDOW_NS);
+        assert_int_equal(oto_dedup_begin(d, &entry), OTO_DEDUP_NEW);
+    }
+    for (unsigned key = 0; key < 2 * CAPACITY; key++) {
+        struct oto_dedup_entry entry = entry_of(key, 0);
+        assert_int_equal(oto_dedup_look(d, &entry), key < CAPACITY - STAY ? OTO_DEDUP_NEW
+                                                    : key < CAPACITY      ? OTO_DEDUP_STORED
+                                                                          : OTO_DEDUP_PENDING);
+    }
+    oto_dedup_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +233,8 @@ int main(void)
         cmocka_unit_test(a_full_table_forgets_the_oldest),
         cmocka_unit_test(a_clock_set_back_does_not_keep_entries),
         cmocka_unit_test(what_was_refused_comes_as_resent_until_it_is_stored),
+        cmocka_unit_test(what_was_resent_is_known_however_old_until_the_logs_are_replayed),
+        cmocka_unit_test(few_of_what_was_resent_stay_beside_a_full_table),
         cmocka_unit_test(its_file_has_what_is_stored_up_to_a_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,6 +258,76 @@ static void a_copy_of_what_is_in_files_is_not_stored_again(void **state)
     fixture_free(f);
 }
 
+// A recovery that dies once the one is in files finds the other next time, long past the window.
+static void a_copy_is_left_out_after_a_death_during_a_late_recovery(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct ledger *ledger = ledger_new();
+    struct death death = {.point = OTO_FLUSH_MARKED, .occurrence = 1};
+    struct disk_rows disk;
+    f->options.shard_count = 2;
+    fixture_start(f);
+    fixture_drain(f);
+    append_record(f, 0, 1, OTO_RECORD_RESENT, 60);
+    append_record(f, 1, 1, 0, 61);
+    assert_int_equal(run_child(f, ledger, death, 2, 1), 77);
+    count_disk(f, &disk);
+    assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
+    recover_and_drain(f);
+    count_disk(f, &disk);
+    assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
+    munmap(ledger, sizeof *ledger);
+    fixture_free(f);
+}
+
+// Stored ones, besides those that requests of a test make.
+static void make_known(struct fixture *f, uint32_t count)
+{
+    for (uint32_t i = 1; i <= count; i++) {
+        struct oto_dedup_entry entry = {.hash_low = i * UINT64_C(0x9E3779B97F4A7C15),
+                                        .hash_high = i,
+                                        .received_ns = oto_clock_wall_ns()};
+        oto_dedup_begin(f->engine->dedup, &entry);
+        oto_dedup_settle(f->engine->dedup, &entry);
+    }
+}
+
+static uint32_t count_known(const struct fixture *f)
+{
+    char path[128];
+    uint8_t head[16];
+    struct oto_file file;
+    snprintf(path, sizeof path, "%s/wal/0/dedup", f->path);
+    assert_int_equal(oto_file_open(&file, path, OTO_FILE_READ, NULL), OTO_OK);
+    assert_int_equal(oto_file_read_at(&file, 0, head, sizeof head, NULL, NULL), OTO_OK);
+    assert_int_equal(oto_file_close(&file, NULL), OTO_OK);
+    return oto_load32(head + 12);
+}
+
+// Its server may have had more memory than it has.
+static void a_tool_forgets_none_of_many_requests(void **state)
+{
+    (void)state;
+    enum { MANY = 300000 };
+    struct fixture *f = fixture_new();
+    uint64_t memory_limit_bytes = f->options.memory_limit_bytes;
+    f->options.memory_limit_bytes = UINT64_C(1) << 30;
+    fixture_start(f);
+    make_known(f, MANY);
+    assert_int_equal(store(f, 1, 0), OTO_OK);
+    fixture_drain(f);
+    assert_int_equal(count_known(f), MANY + 1);
+    append_record(f, 0, 2, 0, 1); // what a flush of the tool's own is made of
+    f->options.memory_limit_bytes = memory_limit_bytes;
+    f->options.shard_count = 0;
+    fixture_open(f);
+    assert_int_equal(oto_engine_recover(f->engine, NULL), OTO_OK);
+    oto_engine_close(f->engine);
+    assert_int_equal(count_known(f), MANY + 2);
+    fixture_free(f);
+}
+
 // Where the file's bytes hold the first of shard 0's log records after a number of others.
 static size_t find_record(const uint8_t *bytes, size_t size, unsigned index)
 {
@@ -377,6 +447,37 @@ static void logs_of_shards_that_are_gone_are_recovered_and_removed(void **state)
     count_disk(f, &disk);
     assert_int_equal(disk.by_hour[2], 2 * ROWS_A_REQUEST);
     fixture_free(f);
+}
+
+// Neither the end of the server that removed the log nor one before anything is flushed changes
+// that.
+static void requests_of_a_log_that_is_gone_stay_known(void **state)
+{
+    (void)state;
+    for (int ends_cleanly = 0; ends_cleanly < 2; ends_cleanly++) {
+        struct fixture *f = fixture_new();
+        struct disk_rows disk;
+        f->options.shard_count = 2;
+        fixture_start(f);
+        for (unsigned i = 0; i < 2; i++) {
+            f->shard = oto_engine_shard(f->engine, i, fixture_wake, f);
+            assert_int_equal(store(f, i, 0), OTO_OK);
+        }
+        fixture_drain(f);
+        f->options.shard_count = 1;
+        fixture_start(f);
+        if (ends_cleanly)
+            fixture_drain(f);
+        else
+            oto_engine_close(f->engine);
+        fixture_start(f);
+        for (unsigned i = 0; i < 2; i++)
+            assert_int_equal(store(f, i, 0), OTO_OK);
+        fixture_drain(f);
+        count_disk(f, &disk);
+        assert_int_equal(disk.total, 2 * ROWS_A_REQUEST);
+        fixture_free(f);
+    }
 }
 
 static void a_log_larger_than_a_flush_is_recovered_in_pieces(void **state)
@@ -577,8 +678,11 @@ int main(void)
         cmocka_unit_test(equal_requests_that_were_stored_twice_stay_two),
         cmocka_unit_test(a_copy_that_was_refused_and_came_again_is_stored_once),
         cmocka_unit_test(a_copy_of_what_is_in_files_is_not_stored_again),
+        cmocka_unit_test(a_copy_is_left_out_after_a_death_during_a_late_recovery),
+        cmocka_unit_test(a_tool_forgets_none_of_many_requests),
         cmocka_unit_test(a_file_outlives_the_log_that_is_damaged),
         cmocka_unit_test(logs_of_shards_that_are_gone_are_recovered_and_removed),
+        cmocka_unit_test(requests_of_a_log_that_is_gone_stay_known),
         cmocka_unit_test(a_log_larger_than_a_flush_is_recovered_in_pieces),
         cmocka_unit_test(a_death_between_pieces_loses_and_doubles_nothing),
         cmocka_unit_test(an_unreadable_record_is_kept_aside),

@@ -180,7 +180,10 @@ static void folders_are_made_listed_and_removed(void **state)
     assert_int_equal(calls, 1);
     char file[256];
     strcpy(file, in_folder("x/y=1/f"));
-    assert_int_equal(oto_folder_create(file, &err), OTO_EXISTS);
+    assert_int_equal(oto_folder_create(file, &err), OTO_INVALID); // there, but no folder
+    assert_int_equal(oto_folder_create(in_folder("x/y=1/f/below"), &err), OTO_INVALID);
+    assert_int_equal(symlink("nowhere", in_folder("x/y=1/dangling")), 0);
+    assert_int_equal(oto_folder_create(in_folder("x/y=1/dangling"), &err), OTO_NOT_FOUND);
     assert_int_equal(oto_path_rename(file, in_folder("x/g"), &err), OTO_OK);
     assert_int_equal(oto_path_exists(file, &exists, &err), OTO_OK);
     assert_int_equal(exists, 0);
