@@ -37,6 +37,16 @@ def has_ended(pid):
         return True
 
 
+def crc32c(data):
+    """As the log and its files have it (docs/WAL.md)."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
 class SqlError(Exception):
     def __init__(self, status: int, body):
         super().__init__(f"HTTP {status}: {body}")

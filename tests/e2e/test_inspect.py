@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 import otlp
-from harness import Server
+from harness import Server, crc32c
 from test_tables import send_all
 
 HOUR = 1_767_261_600 * 10**9  # 2026-01-01T10:00:00Z
@@ -448,15 +448,6 @@ def test_the_end_of_a_log_may_be_torn(otolith_binary, folder):
         log.truncate(segment["valid_bytes"] - 20)
     found, document = verify(otolith_binary, folder)
     assert found == [] and "torn" in document["findings"][0]["message"] and document["notes"] == 1
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 def test_a_last_record_that_a_flush_was_begun_for_is_missed(otolith_binary, folder):
