@@ -428,6 +428,13 @@ enum oto_status oto_config_load_flag(struct oto_config *config, int argc, char *
     return list_add_text(key, list, value, err);
 }
 
+static void find_nearest_key(const char *wanted, struct oto_nearest *ret_nearest)
+{
+    oto_nearest_init(ret_nearest, wanted);
+    for (size_t i = 0; i < oto_config_key_count; i++)
+        oto_nearest_add(ret_nearest, oto_config_keys[i].name);
+}
+
 static enum oto_status unknown_variable(const char *name, size_t size, struct oto_error *err)
 {
     char wanted[OTO_NEAREST_MAX + 1];
@@ -435,9 +442,7 @@ static enum oto_status unknown_variable(const char *name, size_t size, struct ot
     (void)snprintf(wanted, sizeof(wanted), "%.*s", (int)size, name);
     for (char *c = wanted; *c; c++)
         *c = (char)tolower((unsigned char)*c);
-    oto_nearest_init(&nearest, wanted);
-    for (size_t i = 0; i < oto_config_key_count; i++)
-        oto_nearest_add(&nearest, oto_config_keys[i].name);
+    find_nearest_key(wanted, &nearest);
     for (char *c = nearest.name; *c; c++)
         *c = (char)toupper((unsigned char)*c);
     const char *advice = *nearest.name ? "did you mean OTOLITH_" : "see otolith serve --help";
@@ -564,9 +569,7 @@ static enum oto_status unknown_key(struct yaml_load *y, const char *name)
 {
     char text[2 * OTO_NEAREST_MAX + 32];
     struct oto_nearest nearest;
-    oto_nearest_init(&nearest, name);
-    for (size_t i = 0; i < oto_config_key_count; i++)
-        oto_nearest_add(&nearest, oto_config_keys[i].name);
+    find_nearest_key(name, &nearest);
     if (!*nearest.name)
         return yaml_fail(y, "unknown key", name);
     (void)snprintf(text, sizeof(text), "%.*s: did you mean %s?", OTO_NEAREST_MAX, name,

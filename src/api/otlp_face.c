@@ -175,7 +175,8 @@ static void answer(struct oto_call *call)
             : OTO_OTLP_PROTOBUF;
     if (oto_otlp_write_response(encoding, call->route->signal, result->rejected,
                                 result->message[0] ? result->message : unread, &body) < 0) {
-        // Only memory can be missing here. The repetition is recognised, and not stored twice.
+        // Only memory can be missing here. A repetition is recognised, where anything in it has a
+        // time.
         oto_call_fail(call, 503, OTO_GRPC_UNAVAILABLE, 1,
                       "stored, but out of memory for the answer: send it again");
     } else if (call->encoding == OTO_CALL_GRPC) {

@@ -492,6 +492,8 @@ oto_otlp_row(struct oto_otlp_decoder *d, struct oto_otlp_table *t, uint32_t next
     return OTO_OK;
 }
 
+// What an element of a list or map takes in memory until it is in a file; of texts the code counts.
+#define OTO_OTLP_ELEMENT_BYTES(width) (8 + 2 * (uint64_t)(width))
 // OTO_INVALID when the request's rows so far, and more_bytes, take more memory than they may.
 OTO_MUST_CHECK enum oto_status oto_otlp_reckon(struct oto_otlp_decoder *d, uint64_t more_bytes);
 // The same now and then, in a list of one row: index is of the part to come. tag: of its

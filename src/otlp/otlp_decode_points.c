@@ -139,7 +139,7 @@ static enum oto_status append_fixed64(struct oto_otlp_decoder *d, struct oto_otl
     if (values.size % 8 != 0)
         return OTO_INVALID;
     if (values.size >= LONG_LIST_BYTES)
-        OTO_TRY(oto_otlp_reckon(d, values.size * 3)); // 24 bytes a value
+        OTO_TRY(oto_otlp_reckon(d, values.size / 8 * OTO_OTLP_ELEMENT_BYTES(8)));
     OTO_TRY(oto_column_reserve(t->builder, element, (uint32_t)(values.size / 8)));
     if (values.size)
         memcpy((uint64_t *)element->values + element->length, values.data, values.size);
@@ -152,7 +152,7 @@ static enum oto_status append_varints(struct oto_otlp_decoder *d, struct oto_otl
 {
     struct oto_pb_cursor c = oto_pb_cursor(packed);
     if (packed.size >= LONG_LIST_BYTES)
-        OTO_TRY(oto_otlp_reckon(d, packed.size * 24));
+        OTO_TRY(oto_otlp_reckon(d, packed.size * OTO_OTLP_ELEMENT_BYTES(8)));
     OTO_TRY(oto_column_reserve(t->builder, element, (uint32_t)packed.size)); // a byte each at least
     while (c.at < c.end) {
         uint64_t value;
