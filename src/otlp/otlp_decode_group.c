@@ -359,8 +359,12 @@ static enum oto_status item_refuse(struct oto_otlp_decoder *d, struct oto_pb_cur
     return OTO_OK;
 }
 
+#define LONG_ITEM_BYTES 16384 // which may have so many attributes that rows are not counted enough
+
 static enum oto_status item_read(struct oto_otlp_decoder *d, struct oto_pb_cursor *c)
 {
+    if (c->end - c->at >= LONG_ITEM_BYTES)
+        OTO_TRY(oto_otlp_reckon(d, 0));
     switch (d->signal) {
     case OTO_SIGNAL_LOGS:
         return oto_otlp_log_read(d, c);
