@@ -17,17 +17,15 @@ enum oto_status oto_begun_flush_find(struct oto_engine *engine, uint32_t shard, 
             const struct oto_catalogue_file *file = &files->files[i];
             if (file->shard != shard || file->first_seq != first_seq || file->last_seq != last_seq)
                 continue;
-            char **names = realloc(flush->names, (flush->count + 1) * sizeof *names);
-            if (names)
-                flush->names = names;
-            enum oto_table *tables = realloc(flush->tables, (flush->count + 1) * sizeof *tables);
-            if (tables)
-                flush->tables = tables;
-            char *name = names && tables ? strdup(file->name) : NULL;
+            struct oto_begun_file *files =
+                realloc(flush->files, (flush->count + 1) * sizeof *files);
+            if (files)
+                flush->files = files;
+            char *name = files ? strdup(file->name) : NULL;
             if (!name)
                 return oto_error_set(err, OTO_NO_MEMORY, "no memory to list files");
-            flush->names[flush->count] = name;
-            flush->tables[flush->count++] = (enum oto_table)table;
+            files[flush->count++] =
+                (struct oto_begun_file){.name = name, .table = (enum oto_table)table};
         }
     }
     return OTO_OK;
@@ -36,18 +34,17 @@ enum oto_status oto_begun_flush_find(struct oto_engine *engine, uint32_t shard, 
 void oto_begun_flush_release(struct oto_begun_flush *flush)
 {
     for (size_t i = 0; i < flush->count; i++)
-        free(flush->names[i]);
-    free(flush->names);
-    free(flush->tables);
+        free(flush->files[i].name);
+    free(flush->files);
 }
 
 // --- whether it is whole ---
 
 static struct oto_catalogue_file *find_file(const struct oto_begun_flush *flush, size_t index)
 {
-    const struct oto_catalogue_table *files = &flush->engine->tables[flush->tables[index]];
+    const struct oto_catalogue_table *files = &flush->engine->tables[flush->files[index].table];
     for (size_t i = 0; i < files->count; i++)
-        if (strcmp(files->files[i].name, flush->names[index]) == 0)
+        if (strcmp(files->files[i].name, flush->files[index].name) == 0)
             return &files->files[i];
     return NULL;
 }
@@ -73,7 +70,7 @@ static enum oto_status read_footer(const struct oto_begun_flush *flush, size_t i
                                    struct oto_flush_note *ret_note, struct oto_error *err)
 {
     const struct oto_catalogue_file *file = find_file(flush, index);
-    struct stored_file stored = {flush->engine->store, flush->names[index]};
+    struct stored_file stored = {flush->engine->store, flush->files[index].name};
     struct oto_source source = {read_stored, &stored, file ? file->size_bytes : 0};
     struct oto_parquet_reader *reader = NULL;
     OTO_TRY(oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, err));
@@ -84,36 +81,51 @@ static enum oto_status read_footer(const struct oto_begun_flush *flush, size_t i
     return oto_error_ensure(err, status, "the note of a file's flush");
 }
 
-static enum oto_status count_rows(const struct oto_begun_flush *flush, struct oto_codec *codec,
+static enum oto_status keep_files(struct oto_begun_flush *flush, struct oto_codec *codec,
                                   int *ret_is_whole, struct oto_error *err)
 {
     uint64_t rows[OTO_TABLE_COUNT] = {0};
-    struct oto_flush_note note;
-    *ret_is_whole = 0;
+    struct oto_flush_note note = {0};
+    int all_stay = flush->count > 0;
     for (size_t i = 0; i < flush->count; i++) {
+        struct oto_begun_file *file = &flush->files[i];
         struct oto_error why;
         uint64_t file_rows = 0;
         oto_error_init(&why);
         enum oto_status status = read_footer(flush, i, codec, &file_rows, &note, &why);
         if (status == OTO_NO_MEMORY)
-            return oto_error_set(err, status, "no memory to read %s", flush->names[i]);
-        if (status < 0)
-            return OTO_OK; // it has to be written again
-        rows[flush->tables[i]] += file_rows;
+            return oto_error_set(err, status, "no memory to read %s", file->name);
+        file->stays = status >= 0;
+        all_stay &= file->stays;
+        rows[file->table] += file_rows;
     }
-    *ret_is_whole = flush->count > 0 && memcmp(rows, note.rows, sizeof rows) == 0;
+    *ret_is_whole = all_stay && memcmp(rows, note.rows, sizeof rows) == 0;
     return OTO_OK;
 }
 
-enum oto_status oto_begun_flush_is_whole(const struct oto_begun_flush *flush, int *ret_is_whole,
-                                         struct oto_error *err)
+enum oto_status oto_begun_flush_keep(struct oto_begun_flush *flush, int *ret_is_whole,
+                                     struct oto_error *err)
 {
     struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
+    *ret_is_whole = 0;
     if (!codec)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory to read files");
-    enum oto_status status = count_rows(flush, codec, ret_is_whole, err);
+    enum oto_status status = keep_files(flush, codec, ret_is_whole, err);
     oto_codec_free(codec);
     return status;
+}
+
+// A flush makes one file of a table in a folder.
+int oto_begun_flush_has(const struct oto_begun_flush *flush, const char *name)
+{
+    size_t folder = (size_t)(strrchr(name, '/') - name) + 1;
+    for (size_t i = 0; i < flush->count; i++) {
+        const struct oto_begun_file *file = &flush->files[i];
+        if (file->stays && strncmp(file->name, name, folder) == 0 &&
+            !strchr(file->name + folder, '/'))
+            return 1;
+    }
+    return 0;
 }
 
 // --- what is left of it ---
@@ -123,11 +135,11 @@ enum oto_status oto_begun_flush_remove_rest(const struct oto_begun_flush *flush,
 {
     struct oto_store *store = flush->engine->store;
     for (size_t i = 0; i < flush->count; i++) {
-        struct oto_catalogue_table *files = &flush->engine->tables[flush->tables[i]];
+        struct oto_catalogue_table *files = &flush->engine->tables[flush->files[i].table];
         struct oto_catalogue_file *file = find_file(flush, i);
         if (!file || file->row_count > 0) // known: it was written just now
             continue;
-        OTO_TRY(store->operations->remove(store, flush->names[i], err));
+        OTO_TRY(store->operations->remove(store, flush->files[i].name, err));
         oto_catalogue_remove(files, (size_t)(file - files->files));
     }
     return OTO_OK;

@@ -110,6 +110,8 @@ struct oto_segment {
     uint64_t counted_bytes;   // in the engine's budget; the shard's own, then constant
     uint64_t uncounted_bytes; // of payload since then
     int flushed;              // catalogue_lock: the catalogue has its files
+    // While recovery writes its files: those that are there; NULL for a flush that is new.
+    const struct oto_begun_flush *begun;
     // snapshot_lock:
     struct oto_hot_piece *pieces[OTO_TABLE_COUNT];
     uint32_t piece_rows[OTO_TABLE_COUNT]; // rows that the pieces hold

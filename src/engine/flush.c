@@ -8,7 +8,7 @@
 //   not needed;
 //   5. the log is trimmed.
 // A crash before 4 does the same again from the log under the same names.
-#include "engine/engine_internal.h"
+#include "engine/begun_flush.h"
 #include "engine/flush_note.h"
 
 #include <assert.h>
@@ -123,6 +123,8 @@ static enum oto_status write_file(struct oto_engine *engine, enum oto_table tabl
     struct oto_parquet_result result;
     oto_catalogue_name(table, partition, segment->shard, segment->first_seq, segment->last_seq,
                        name, sizeof name);
+    if (segment->begun && oto_begun_flush_has(segment->begun, name))
+        return OTO_OK;
     OTO_TRY(upload.store->begin(engine->store, name, &upload.upload, err));
     enum oto_status status =
         encode(engine, table, batch, order + partition->first, partition->count, 1, segment,

@@ -179,22 +179,27 @@ static enum oto_status new_segment(struct replay *r, struct oto_error *err)
 }
 
 // The begun flush, whose records are acknowledged all. Where the log lacks some of them, files that
-// have all rows stay.
-static enum oto_status flush_again(struct replay *r, const struct oto_begun_flush *begun,
+// are there stay: they may have their rows.
+static enum oto_status flush_again(struct replay *r, struct oto_begun_flush *begun,
                                    struct oto_error *err)
 {
     uint64_t missing = r->cut_seq - r->flushed_seq - r->cut_records;
     int is_whole = 0;
     if (missing) {
-        OTO_TRY(oto_begun_flush_is_whole(begun, &is_whole, err));
+        OTO_TRY(oto_begun_flush_keep(begun, &is_whole, err));
         oto_engine_log(r->engine, "error",
                        "log of shard %u: %" PRIu64 " of the requests %" PRIu64 " to %" PRIu64
                        " cannot be read any more: %s",
                        r->shard, missing, r->flushed_seq + 1, r->cut_seq,
-                       is_whole ? "files have their rows" : "their rows are lost");
+                       is_whole ? "files have their rows"
+                                : "their rows are lost where no file has them");
     }
     r->segment->flushed = is_whole; // what follows the files is still to be done
-    OTO_TRY(flush_patiently(r, r->segment, err));
+    r->segment->begun = begun;
+    enum oto_status status = flush_patiently(r, r->segment, err);
+    r->segment->begun = NULL;
+    if (status < 0)
+        return status;
     return missing ? OTO_OK : oto_begun_flush_remove_rest(begun, err);
 }
 

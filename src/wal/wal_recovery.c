@@ -355,7 +355,11 @@ static enum oto_status read_segment(struct reader *r, struct oto_wal_segment *se
     r->limit_seq = limit_of(segment);
     struct oto_wal_recovery *counts = r->recovery, ignored = {0};
     r->recovery = &ignored; // a lost header was counted when the segment was listed
-    enum oto_status status = read_header(r, &stale, err);
+    // What a killed process wrote may be in the page cache only: marks and files are not made of
+    // records that the power could still take.
+    enum oto_status status = oto_file_sync(&r->file, err);
+    if (status >= 0)
+        status = read_header(r, &stale, err);
     r->recovery = counts;
     segment->first_seq = first_seq;
     if (status >= 0)

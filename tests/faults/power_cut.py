@@ -229,20 +229,23 @@ def build(tree, folder: pathlib.Path):
 
 @dataclasses.dataclass
 class Cut:
+    at: int  # the last step before it
     where: str
     notes: list[str]  # so far
     tree: dict | None  # path to content, None for a folder
 
 
-def cuts(record: pathlib.Path, root: str, random_count: int, is_wanted=lambda number, how: True, seed=1):
-    """What a cut may leave, after every step in every way; each different state once. is_wanted(number, how) says which are worth
-    building, where not all are."""
+def cuts(record: pathlib.Path, root: str, random_count: int, is_wanted=lambda number, how: True, seed=1, first=0):
+    """What a cut may leave, after every step from the first on in every way; each different state once. is_wanted(number, how) says
+    which are worth building, where not all are."""
     disk, notes, seen, rng, number = Disk(root), [], set(), random.Random(seed), 0
     for at, step in enumerate(read_record(record)):
         if step.operation == NOTE:
             notes.append(step.path)
             continue
         disk.take(step)
+        if at < first:
+            continue
         for how, chosen in disk.choices(rng, random_count):
             number += 1
             if not is_wanted(number, how):
@@ -251,13 +254,13 @@ def cuts(record: pathlib.Path, root: str, random_count: int, is_wanted=lambda nu
             known = (digest(tree), len(notes))
             if known not in seen:
                 seen.add(known)
-                yield Cut(f"step {at} ({step.operation} {step.path}): {how}", list(notes), tree)
+                yield Cut(at, f"step {at} ({step.operation} {step.path}): {how}", list(notes), tree)
 
 
-def sample(record: pathlib.Path, root: str, count: int, seed=1):
+def sample(record: pathlib.Path, root: str, count: int, seed=1, first=0):
     """So many cuts, half of them with nothing that was not synced."""
     hard, soft = [], []
-    list(cuts(record, root, 2, lambda number, how: (hard if how == "nothing" else soft).append(number)))
+    list(cuts(record, root, 2, lambda number, how: (hard if how == "nothing" else soft).append(number), first=first))
     rng = random.Random(seed)
     wanted = {*rng.sample(hard, min(count // 2, len(hard))), *rng.sample(soft, min(count // 2, len(soft)))}
-    yield from cuts(record, root, 2, lambda number, how: number in wanted)
+    yield from cuts(record, root, 2, lambda number, how: number in wanted, first=first)

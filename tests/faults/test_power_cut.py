@@ -116,3 +116,27 @@ def test_a_power_cut_at_any_moment_loses_nothing_acknowledged(server, build_fold
         check(one, folder / "left", cut, must_keep)
         tried += 1
     assert tried >= SAMPLE / 2
+
+
+@pytest.mark.release
+@pytest.mark.timeout(14400 if ALL else 300)
+def test_what_a_killed_server_had_not_synced_is_safe_before_files_are_made_of_it(server, build_folder, tmp_path_factory):
+    """The next server finds it in the page cache, and brings it into files; meanwhile the power fails."""
+    folder = tmp_path_factory.mktemp("recorded")
+    shim = Shim(build_folder, folder, record_below=folder)
+    one = server("--threads", "1", "--wal-segment-size", "4MiB", "--durability", "interval:60000", data=folder / "data", start=False)
+    story = RecordedStory(one, shim.record)
+    one.wrapper = shim.wrapper
+    one.start()
+    story.send()
+    one.kill()
+    first = len(list(power_cut.read_record(shim.record)))
+    one.start()
+    one.stop()
+    one.wrapper, tried = [], 0
+    steps = enumerate(power_cut.read_record(shim.record))
+    marked = next(at for at, step in steps if at >= first and step.path.endswith("/checkpoint.tmp"))
+    for cut in power_cut.sample(shim.record, str(folder), 1000 if ALL else 2 * SAMPLE, first=first):
+        check(one, folder / "left", cut, must_keep=cut.at >= marked)
+        tried += 1
+    assert tried >= SAMPLE

@@ -339,32 +339,34 @@ static size_t find_record(const uint8_t *bytes, size_t size, unsigned index)
     return 0;
 }
 
-// In a child that dies when the first flush has its files: requests of one hour, so of one file.
-static unsigned store_until_death(struct fixture *f)
+// In a child that dies at that point of its first flush: requests of the hours 1 to `hours` in
+// turn. How many of each hour were acknowledged: ret_acknowledged[hour].
+static void store_until_death(struct fixture *f, enum oto_flush_point point, unsigned hours,
+                              unsigned *ret_acknowledged)
 {
     struct ledger *ledger = ledger_new();
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        struct death death = {.point = OTO_FLUSH_DEDUP_SAVED, .occurrence = 1};
+        struct death death = {.point = point, .occurrence = 1};
         fixture_open(f);
         f->engine->hook = maybe_die;
         f->engine->hook_state = &death;
         fixture_recover(f);
-        for (unsigned salt = 0; salt < HOURS; salt++)
-            if (store(f, 1, salt) == OTO_OK)
-                ledger->acknowledged[salt] = 1;
+        for (unsigned i = 0; i < HOURS; i++)
+            if (store(f, 1 + i % hours, i / hours) == OTO_OK)
+                ledger->acknowledged[i] = 1;
         _exit(0);
     }
     int status;
-    unsigned count = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 77);
-    for (unsigned salt = 0; salt < HOURS; salt++)
-        count += ledger->acknowledged[salt] != 0;
+    for (unsigned hour = 1; hour <= hours; hour++)
+        ret_acknowledged[hour] = 0;
+    for (unsigned i = 0; i < HOURS; i++)
+        ret_acknowledged[1 + i % hours] += ledger->acknowledged[i] != 0;
     munmap(ledger, sizeof *ledger);
-    return count;
 }
 
 // One bit of a record, or (index ALL_RECORDS) all bytes of all.
@@ -398,7 +400,9 @@ static void a_file_outlives_the_log_that_is_damaged(void **state)
     for (unsigned damaged = 0; damaged <= ALL_RECORDS; damaged++) {
         struct fixture *f = fixture_new();
         struct disk_rows disk;
-        unsigned acknowledged = store_until_death(f);
+        unsigned by_hour[2];
+        store_until_death(f, OTO_FLUSH_DEDUP_SAVED, 1, by_hour);
+        unsigned acknowledged = by_hour[1];
         assert_true(acknowledged >= IN_FILE);
         damage_log(f, damaged);
         recover_and_drain(f);
@@ -406,6 +410,31 @@ static void a_file_outlives_the_log_that_is_damaged(void **state)
         assert_true(disk.by_hour[1] >=
                     (damaged == ALL_RECORDS ? IN_FILE : acknowledged) * ROWS_A_REQUEST);
         assert_true(disk.by_hour[1] <= (acknowledged + 1) * ROWS_A_REQUEST); // the one under way
+        fixture_free(f);
+    }
+}
+
+// Of a flush of two hours one has its file: its rows are there once, and of the other's those that
+// the log still has.
+static void the_files_of_half_a_flush_outlive_the_log_that_is_damaged(void **state)
+{
+    (void)state;
+    for (unsigned damaged = 0; damaged < ALL_RECORDS; damaged++) {
+        struct fixture *f = fixture_new();
+        struct disk_rows disk;
+        unsigned acknowledged[3];
+        store_until_death(f, OTO_FLUSH_FILE_WRITTEN, 2, acknowledged);
+        assert_true(acknowledged[1] >= 2 && acknowledged[2] >= 2);
+        damage_log(f, damaged);
+        recover_and_drain(f);
+        count_disk(f, &disk);
+        for (unsigned hour = 1; hour <= 2; hour++) {
+            unsigned lost = hour == 2 && damaged % 2 == 1;
+            assert_true(disk.by_hour[hour] >= (acknowledged[hour] - lost) * ROWS_A_REQUEST);
+            assert_true(disk.by_hour[hour] <= (acknowledged[hour] + 1 - lost) * ROWS_A_REQUEST);
+        }
+        assert_true(disk.total <=
+                    (acknowledged[1] + acknowledged[2] + 1 - damaged % 2) * ROWS_A_REQUEST);
         fixture_free(f);
     }
 }
@@ -681,6 +710,7 @@ int main(void)
         cmocka_unit_test(a_copy_is_left_out_after_a_death_during_a_late_recovery),
         cmocka_unit_test(a_tool_forgets_none_of_many_requests),
         cmocka_unit_test(a_file_outlives_the_log_that_is_damaged),
+        cmocka_unit_test(the_files_of_half_a_flush_outlive_the_log_that_is_damaged),
         cmocka_unit_test(logs_of_shards_that_are_gone_are_recovered_and_removed),
         cmocka_unit_test(requests_of_a_log_that_is_gone_stay_known),
         cmocka_unit_test(a_log_larger_than_a_flush_is_recovered_in_pieces),
