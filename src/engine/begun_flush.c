@@ -17,14 +17,14 @@ enum oto_status oto_begun_flush_find(struct oto_engine *engine, uint32_t shard, 
             const struct oto_catalogue_file *file = &files->files[i];
             if (file->shard != shard || file->first_seq != first_seq || file->last_seq != last_seq)
                 continue;
-            struct oto_begun_file *files =
-                realloc(flush->files, (flush->count + 1) * sizeof *files);
-            if (files)
-                flush->files = files;
-            char *name = files ? strdup(file->name) : NULL;
+            struct oto_begun_file *grown =
+                realloc(flush->files, (flush->count + 1) * sizeof *grown);
+            if (grown)
+                flush->files = grown;
+            char *name = grown ? strdup(file->name) : NULL;
             if (!name)
                 return oto_error_set(err, OTO_NO_MEMORY, "no memory to list files");
-            files[flush->count++] =
+            grown[flush->count++] =
                 (struct oto_begun_file){.name = name, .table = (enum oto_table)table};
         }
     }
@@ -85,18 +85,20 @@ static enum oto_status keep_files(struct oto_begun_flush *flush, struct oto_code
                                   int *ret_is_whole, struct oto_error *err)
 {
     uint64_t rows[OTO_TABLE_COUNT] = {0};
-    struct oto_flush_note note = {0};
+    struct oto_flush_note said, note = {0};
     int all_stay = flush->count > 0;
     for (size_t i = 0; i < flush->count; i++) {
         struct oto_begun_file *file = &flush->files[i];
         struct oto_error why;
         uint64_t file_rows = 0;
         oto_error_init(&why);
-        enum oto_status status = read_footer(flush, i, codec, &file_rows, &note, &why);
+        enum oto_status status = read_footer(flush, i, codec, &file_rows, &said, &why);
         if (status == OTO_NO_MEMORY)
             return oto_error_set(err, status, "no memory to read %s", file->name);
         file->stays = status >= 0;
         all_stay &= file->stays;
+        if (file->stays)
+            oto_flush_note_widen(&note, &said);
         rows[file->table] += file_rows;
     }
     *ret_is_whole = all_stay && memcmp(rows, note.rows, sizeof rows) == 0;

@@ -83,3 +83,12 @@ enum oto_status oto_flush_note_find(const struct oto_parquet_metadata *metadata,
             return parse(metadata->pairs[i].value, ret_note) < 0 ? OTO_INVALID : OTO_OK;
     return OTO_NOT_FOUND;
 }
+
+void oto_flush_note_widen(struct oto_flush_note *note, const struct oto_flush_note *other)
+{
+    struct oto_flush_note before = *note;
+    *note = *other;
+    for (int t = 0; t < OTO_TABLE_COUNT; t++)
+        if (note->rows[t] < before.rows[t])
+            note->rows[t] = before.rows[t];
+}

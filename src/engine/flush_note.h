@@ -19,5 +19,8 @@ void oto_flush_note_print(const struct oto_flush_note *note, char ret_text[OTO_F
 // OTO_NOT_FOUND: the file has none. OTO_INVALID: it has something else.
 OTO_MUST_CHECK enum oto_status oto_flush_note_find(const struct oto_parquet_metadata *metadata,
                                                    struct oto_flush_note *ret_note);
+// What two files say of one flush, note zeroed before the first: the larger counts. Where it was
+// done again with less, some files are of its first run.
+void oto_flush_note_widen(struct oto_flush_note *note, const struct oto_flush_note *other);
 
 #endif

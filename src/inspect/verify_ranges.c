@@ -87,18 +87,6 @@ static void differs(struct oto_verify *v, const struct oto_verify_file *file,
                        oto_table_folder(table), rows, is_less ? " " ON_PURPOSE : "");
 }
 
-// What files say of their flush. Where it was done again with less, some are of its first run.
-static void widen(struct oto_flush_note *note, const struct oto_verify_file *file)
-{
-    struct oto_flush_note first = *note;
-    if (!file->has_note)
-        return;
-    *note = file->note;
-    for (int t = 0; t < OTO_TABLE_COUNT; t++)
-        if (note->rows[t] < first.rows[t])
-            note->rows[t] = first.rows[t];
-}
-
 // The files of one flush: spans of one range.
 static void check_rows(struct oto_verify *v, const struct span *spans, size_t count)
 {
@@ -108,7 +96,8 @@ static void check_rows(struct oto_verify *v, const struct span *spans, size_t co
         const struct oto_verify_file *file = spans[i].file;
         if (!file->is_whole)
             return; // what it lacks was said
-        widen(&note, file);
+        if (file->has_note)
+            oto_flush_note_widen(&note, &file->note);
         rows[file->table] += file->row_count;
     }
     for (int t = 0; note.last_seq && t < OTO_TABLE_COUNT; t++)
