@@ -2,10 +2,10 @@
 // faces give alike.
 #include "api/api.h"
 
+#include "net/http_accept.h"
 #include "os/clock.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 // What an open request costs beside its body: exchange, call, stream. Counted, so that very many
 // open ones have a limit.
@@ -184,9 +184,8 @@ static enum oto_call_encoding first_encoding(const struct oto_http_request *requ
     if (request->is_grpc)
         return OTO_CALL_GRPC;
     struct oto_bytes type = oto_http_header(request, "content-type");
-    static const char protobuf[] = "application/x-protobuf";
-    if (type.size >= sizeof(protobuf) - 1 &&
-        strncasecmp((const char *)type.data, protobuf, sizeof(protobuf) - 1) == 0)
+    if (oto_http_media_type_is(type, "application/x-protobuf") ||
+        oto_http_media_type_is(type, "application/protobuf"))
         return OTO_CALL_PROTOBUF;
     return OTO_CALL_JSON;
 }

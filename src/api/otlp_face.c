@@ -3,32 +3,20 @@
 #include "api/api.h"
 
 #include "net/grpc.h"
+#include "net/http_accept.h"
 #include "os/clock.h"
 #include "otlp/otlp_json.h"
-#include <ctype.h>
 #include <stdlib.h>
-
-// Compares a media type without its parameters, any case.
-static int media_type_is(struct oto_bytes value, const char *type)
-{
-    size_t size = strlen(type);
-    if (value.size < size)
-        return 0;
-    for (size_t i = 0; i < size; i++)
-        if (tolower(value.data[i]) != type[i])
-            return 0;
-    return value.size == size || value.data[size] == ';' || value.data[size] == ' ';
-}
 
 static int http_encoding(struct oto_call *call, struct oto_bytes type)
 {
-    if (media_type_is(type, "application/x-protobuf") ||
-        media_type_is(type, "application/protobuf"))
+    if (oto_http_media_type_is(type, "application/x-protobuf") ||
+        oto_http_media_type_is(type, "application/protobuf"))
         call->encoding = OTO_CALL_PROTOBUF;
-    else if (media_type_is(type, "application/json"))
+    else if (oto_http_media_type_is(type, "application/json"))
         call->encoding = OTO_CALL_JSON;
-    else if (media_type_is(type, "application/x-ndjson") ||
-             media_type_is(type, "application/jsonl"))
+    else if (oto_http_media_type_is(type, "application/x-ndjson") ||
+             oto_http_media_type_is(type, "application/jsonl"))
         call->encoding = OTO_CALL_JSON_LINES;
     else
         return 0;

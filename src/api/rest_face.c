@@ -284,11 +284,6 @@ static void submit(struct oto_call *call, struct oto_bytes sql, struct oto_bytes
 
 // --- requests ---
 
-static int contains(struct oto_bytes text, const char *part)
-{
-    return text.size && memmem(text.data, text.size, part, strlen(part)) != NULL;
-}
-
 static enum oto_query_format accepted_format(const struct oto_http_request *request)
 {
     const char *types[OTO_QUERY_FORMAT_COUNT];
@@ -308,7 +303,8 @@ int oto_rest_begin(struct oto_call *call)
                       "header Accept says in which form its answer comes");
         return 0;
     }
-    if (contains(type, "application/sql") || contains(type, "application/json"))
+    if (oto_http_media_type_is(type, "application/sql") ||
+        oto_http_media_type_is(type, "application/json"))
         return 1;
     oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0,
                   "content-type must be application/sql (the body is the SQL) or application/json "
@@ -360,7 +356,7 @@ void oto_rest_sql(struct oto_call *call)
 {
     const struct oto_http_request *request = oto_exchange_request(call->exchange);
     enum oto_query_format format = accepted_format(request);
-    if (!contains(oto_http_header(request, "content-type"), "application/json")) {
+    if (!oto_http_media_type_is(oto_http_header(request, "content-type"), "application/json")) {
         submit(call, request->body, (struct oto_bytes){0}, format);
         return;
     }

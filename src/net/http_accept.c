@@ -145,3 +145,10 @@ size_t oto_http_accept_choose(const struct oto_http_request *request, const char
     }
     return chosen;
 }
+
+int oto_http_media_type_is(struct oto_bytes value, const char *type)
+{
+    size_t size = strlen(type);
+    return value.size >= size && begin_alike(value, type, size) &&
+           (value.size == size || memchr("; \t", value.data[size], 3));
+}

@@ -15,6 +15,8 @@ OWN = [
     ("POST", "/api/v1/sql", [SQL], b"COPY logs TO 'x'", 403, "denied"),
     ("POST", "/api/v1/sql", [SQL], b"SELECT 1 --" + b" " * (1 << 20), 413, "too large"),
     ("POST", "/api/v1/sql", [("content-type", PROTOBUF)], b"", 415, "invalid"),
+    ("POST", "/api/v1/sql", [("content-type", "text/plain; not=application/sql")], b"SELECT 1", 415, "invalid"),
+    ("POST", "/api/v1/sql", [("content-type", "application/sqlx")], b"SELECT 1", 415, "invalid"),
     ("POST", "/api/v1/sql", [("origin", "http://evil.example"), SQL], b"SELECT 1", 403, "denied"),
     ("GET", "/api/v1/sql", [], None, 405, "unsupported"),
     ("POST", "/api/v2/sql", [("content-type", PROTOBUF)], b"SELECT 1", 404, "not found"),

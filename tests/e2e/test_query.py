@@ -196,6 +196,16 @@ def test_the_format_is_what_the_client_likes_best(server, accepts, content_type)
     assert (answer.status_code, answer.headers["content-type"]) == (200, content_type)
 
 
+@pytest.mark.parametrize("kind, body", [
+    ("Application/SQL; charset=utf-8", "SELECT 1 AS a"),
+    ("APPLICATION/JSON", '{"sql": "SELECT 1 AS a"}'),
+    ("application/json;charset=utf-8", '{"sql": "SELECT 1 AS a"}'),
+])
+def test_a_content_type_has_any_case_and_parameters(server, kind, body):
+    answer = httpx.post(server().http + "/api/v1/sql", headers={"Content-Type": kind}, content=body, timeout=60, verify=PLAIN)
+    assert (answer.status_code, answer.json()) == (200, [{"a": 1}])
+
+
 BIG = ["0", "7", "-7", "255", "-256", "65536", "18446744073709551616", "-1" + "0" * 60, "12345678901234567890" * 20]
 
 

@@ -118,9 +118,29 @@ static void no_header_chooses_nothing(void **state)
     assert_int_equal(oto_http_accept_choose(&request, types, NONE), NONE);
 }
 
+static void a_content_type_is_one_whatever_its_case_and_parameters(void **state)
+{
+    (void)state;
+    static const char *const alike[] = {"application/sql", "Application/SQL",
+                                        "application/sql ;a=b", "application/sql;charset=utf-8",
+                                        "application/sql\t; a=b"};
+    static const char *const others[] = {"",
+                                         "application/sq",
+                                         "application/sqlx",
+                                         "text/sql",
+                                         "text/plain; a=application/sql",
+                                         " application/sql"};
+    for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
+        assert_true(oto_http_media_type_is(oto_bytes_text(alike[i]), "application/sql"));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(oto_http_media_type_is(oto_bytes_text(others[i]), "application/sql"));
+    assert_false(oto_http_media_type_is(oto_bytes("application/sql\0", 16), "application/sql"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_content_type_is_one_whatever_its_case_and_parameters),
         cmocka_unit_test(each_header_chooses),
         cmocka_unit_test(several_headers_are_one_list),
         cmocka_unit_test(no_header_chooses_nothing),
