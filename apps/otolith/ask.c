@@ -31,7 +31,7 @@ struct oto_ask {
 const char *oto_ask_folder(const char *data)
 {
     const char *named = data ? data : getenv("OTOLITH_DATA");
-    return named ? named : "./otolith-data";
+    return named && *named ? named : "./otolith-data";
 }
 
 // --- the running server ---
@@ -99,10 +99,11 @@ static enum oto_status explain_problem(const struct remote *remote, int http_sta
                          (const char *)remote->problem.data);
 }
 
+// *ret_reached: it has begun to answer.
 static enum oto_status ask_address(const char *address, struct oto_bytes sql,
                                    enum oto_query_format format,
                                    enum oto_status (*data)(void *state, struct oto_bytes bytes),
-                                   void *state, struct oto_error *err)
+                                   void *state, int *ret_reached, struct oto_error *err)
 {
     struct remote remote = {.data = data, .state = state};
     oto_buffer_init(&remote.problem, &oto_allocator_heap, 1 << 20);
@@ -115,6 +116,7 @@ static enum oto_status ask_address(const char *address, struct oto_bytes sql,
                                          .state = &remote};
     int http_status = 0;
     enum oto_status status = oto_http_post(&call, &http_status, err);
+    *ret_reached = http_status != 0;
     if (status == OTO_OK && http_status != 200)
         status = explain_problem(&remote, http_status, err);
     else if (status == OTO_CORRUPT && http_status == 200)
@@ -214,11 +216,12 @@ static enum oto_status ask_server(const struct oto_ask *ask, struct oto_bytes sq
         return oto_error_set(err, OTO_NOT_FOUND,
                              "process %s holds %s, and has the role query nowhere", holder.pid,
                              ask->data);
-    enum oto_status status = ask_address(address, sql, format, data, state, err);
-    for (unsigned skip = 1; status == OTO_UNAVAILABLE && skip < ADDRESSES_MAX &&
+    int reached;
+    enum oto_status status = ask_address(address, sql, format, data, state, &reached, err);
+    for (unsigned skip = 1; status == OTO_UNAVAILABLE && !reached && skip < ADDRESSES_MAX &&
                             oto_ask_pick_address(holder.addresses, "query", skip, address);
          skip++)
-        status = ask_address(address, sql, format, data, state, err);
+        status = ask_address(address, sql, format, data, state, &reached, err);
     return status;
 }
 

@@ -269,7 +269,7 @@ static int set_url(const char *endpoint, struct connection *connection)
     while (size && endpoint[size - 1] == '/')
         size--;
     if (!*host || *host == '/' || size >= sizeof(connection->url) ||
-        strcspn(endpoint, "\"'\\@ \n\t$`") < size)
+        strcspn(endpoint, "\"'\\@ \n\t$`;&|()<>*?#~{}!") < size)
         return 0;
     (void)snprintf(connection->url, sizeof(connection->url), "%.*s", (int)size, endpoint);
     return 1;
@@ -324,7 +324,8 @@ static int run(int argc, char **argv, char **environment)
         return 1;
     }
     if (values.endpoint && !set_url(values.endpoint, &connection))
-        return wrong_use("--endpoint: http://HOST:PORT or https://HOST:PORT is expected");
+        return wrong_use("--endpoint: http://HOST:PORT or https://HOST:PORT is expected, without "
+                         "characters that a shell has a meaning for");
     print_filled(&connection, client->text);
     return oto_options_end_output();
 }

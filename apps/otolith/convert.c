@@ -98,7 +98,7 @@ static void show_progress(void *state, uint64_t done, uint64_t total)
 
 static void print_note(void *state, const char *text)
 {
-    oto_progress_end(state);
+    oto_progress_clear(state);
     (void)fprintf(stderr, "otolith: %s\n", text);
 }
 

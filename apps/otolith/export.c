@@ -187,10 +187,8 @@ static enum oto_status load_state(const struct values *values, struct oto_export
     else
         OTO_TRY(oto_export_state_path(state->key, state->path, sizeof(state->path), err));
     // At once: whatever happens from here on, nothing goes on with it.
-    if (values->restart) {
-        oto_export_state_remove(state);
-        return OTO_OK;
-    }
+    if (values->restart)
+        return oto_export_state_forget(state, err);
     enum oto_status status = oto_export_state_read(state, err);
     *ret_resumed = status == OTO_OK;
     if (status == OTO_OK)
@@ -310,8 +308,7 @@ static int report(struct work *work)
     if (totals.retries)
         (void)printf(", %" PRIu64 " tries repeated", totals.retries);
     (void)putchar('\n');
-    (void)fflush(stdout);
-    return say_rejected(work);
+    return oto_options_end_output() | say_rejected(work);
 }
 
 static enum oto_status work_all(struct work *work, int *ret_exit, struct oto_error *err)

@@ -39,6 +39,9 @@ OTO_MUST_CHECK enum oto_status oto_export_state_path(const char *key, char *outp
 // another export's, or none at all.
 OTO_MUST_CHECK enum oto_status oto_export_state_read(struct oto_export_state *state,
                                                      struct oto_error *err);
+// Removes the file, of whichever export it is the state. OTO_INVALID: it is none.
+OTO_MUST_CHECK enum oto_status oto_export_state_forget(const struct oto_export_state *state,
+                                                       struct oto_error *err);
 // Puts the file in place, durably.
 OTO_MUST_CHECK enum oto_status oto_export_state_write(const struct oto_export_state *state,
                                                       struct oto_error *err);

@@ -176,7 +176,10 @@ static enum oto_status send_answer(struct oto_export *export, enum oto_table tab
     struct oto_source source = oto_source_of_bytes(&file);
     struct oto_parquet_reader *reader = NULL;
     struct oto_arena arena;
-    OTO_TRY(oto_parquet_open(&source, NULL, export->codec, &oto_allocator_heap, &reader, err));
+    struct oto_parquet_read_options options;
+    oto_parquet_read_options_default(&options);
+    options.page_bytes_max = OTO_PARQUET_PAGE_BYTES_MAX; // what was taken in is sent on
+    OTO_TRY(oto_parquet_open(&source, &options, export->codec, &oto_allocator_heap, &reader, err));
     oto_arena_init(&arena, &oto_allocator_heap, ARENA_BLOCK_BYTES, SIZE_MAX);
     enum oto_status status =
         oto_parquet_select(reader, oto_schemas_table(export->schemas, table), err);
@@ -286,15 +289,52 @@ static enum oto_status send_range(struct oto_export *export, enum oto_table tabl
                                   const struct oto_export_range *range, size_t level,
                                   uint64_t rows_max, struct oto_error *err);
 
+// A range whose windows cannot be told at once, or that cannot be cut by a shorter time: in the
+// middle of its rows' times. err: what is to be said where all are of one time.
+static enum oto_status send_halves(struct oto_export *export, enum oto_table table,
+                                   const struct oto_export_range *range, size_t level,
+                                   uint64_t rows_max, struct oto_error *err)
+{
+    const char *column = time_column(export, table);
+    struct oto_error why = *err;
+    struct bucket *times;
+    size_t count;
+    export->sql.size = 0;
+    // The first, and how much later the last is: as a window and its rows are told.
+    if (oto_buffer_append_format(&export->sql,
+                                 "SELECT epoch_us(min(%s)) AS t, epoch_us(max(%s)) - "
+                                 "epoch_us(min(%s)) AS n",
+                                 column, column, column) < 0 ||
+        write_rows(export, table, range) < 0)
+        return no_memory(err);
+    OTO_TRY(ask(export, OTO_QUERY_CSV, err));
+    times = read_buckets(oto_buffer_view(&export->answer), &count);
+    if (!times)
+        return no_memory(err);
+    int64_t middle = count ? times[0].begin_us + (int64_t)(times[0].rows / 2) + 1 : 0;
+    int is_one = count && times[0].rows == 0;
+    free(times);
+    if (is_one) {
+        *err = why;
+        return why.status;
+    }
+    if (!count)
+        return OTO_OK;
+    struct oto_export_range first = {range->from_us, middle}, second = {middle, range->until_us};
+    OTO_TRY(send_range(export, table, &first, level, rows_max, err));
+    return send_range(export, table, &second, level, rows_max, err);
+}
+
 // A window that has turned out too large to be answered at once is cut into smaller ones.
 static enum oto_status send_or_cut(struct oto_export *export, enum oto_table table,
                                    const struct oto_export_range *window, size_t level,
                                    uint64_t rows, struct oto_error *err)
 {
     enum oto_status status = send_window(export, table, window, err);
-    if (status != OTO_TOO_LARGE || level == LEVEL_COUNT - 1)
+    if (status != OTO_TOO_LARGE)
         return status;
-    return send_range(export, table, window, level + 1, rows / 8 + 1, err);
+    return level < LEVEL_COUNT - 1 ? send_range(export, table, window, level + 1, rows / 8 + 1, err)
+                                   : send_halves(export, table, window, level, rows / 2 + 1, err);
 }
 
 // Puts neighbouring stretches together as long as they have rows_max rows at most; those that have
@@ -326,9 +366,11 @@ static enum oto_status send_range(struct oto_export *export, enum oto_table tabl
 {
     struct bucket *buckets;
     size_t count;
-    OTO_TRY(ask_buckets(export, table, range, level, &buckets, &count, err));
-    enum oto_status status =
-        send_buckets(export, table, range, buckets, count, level, rows_max, err);
+    enum oto_status status = ask_buckets(export, table, range, level, &buckets, &count, err);
+    if (status == OTO_TOO_LARGE)
+        return send_halves(export, table, range, level, rows_max, err);
+    OTO_TRY(status);
+    status = send_buckets(export, table, range, buckets, count, level, rows_max, err);
     free(buckets);
     return status;
 }
@@ -337,12 +379,11 @@ enum oto_status oto_export_send(struct oto_export *export, enum oto_table table,
                                 struct oto_error *err)
 {
     struct oto_export_range range = range_of(export, table);
-    enum oto_status status = OTO_OK;
-    if (rows > WINDOW_ROWS)
-        status = send_range(export, table, &range, 0, WINDOW_ROWS, err);
-    else if (rows > 0)
-        status = send_or_cut(export, table, &range, 0, rows, err);
-    OTO_TRY(status);
+    if (export->state->done_us[table] == INT64_MAX)
+        return OTO_OK;
+    // Also where there were none: some may have come since.
+    OTO_TRY(rows > WINDOW_ROWS ? send_range(export, table, &range, 0, WINDOW_ROWS, err)
+                               : send_or_cut(export, table, &range, 0, rows, err));
     if (export->state->done_us[table] == INT64_MAX)
         return OTO_OK;
     export->state->done_us[table] = INT64_MAX;

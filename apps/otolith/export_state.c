@@ -82,15 +82,23 @@ static enum oto_status set_line(struct oto_export_state *state, struct oto_bytes
     return OTO_INVALID;
 }
 
+// Goes past the first line.
+static enum oto_status take_first_line(const struct oto_export_state *state, struct oto_bytes *text,
+                                       struct oto_error *err)
+{
+    size_t first = strlen(FIRST_LINE "\n");
+    if (text->size < first || memcmp(text->data, FIRST_LINE "\n", first) != 0)
+        return oto_error_set(err, OTO_INVALID, "%s is not the state of an export", state->path);
+    *text = oto_bytes(text->data + first, text->size - first);
+    return OTO_OK;
+}
+
 static enum oto_status parse(struct oto_export_state *state, struct oto_bytes text,
                              struct oto_error *err)
 {
     struct oto_bytes name, value;
     int has_key = 0;
-    size_t first = strlen(FIRST_LINE "\n");
-    if (text.size < first || memcmp(text.data, FIRST_LINE "\n", first) != 0)
-        return oto_error_set(err, OTO_INVALID, "%s is not the state of an export", state->path);
-    text = oto_bytes(text.data + first, text.size - first);
+    OTO_TRY(take_first_line(state, &text, err));
     while (next_line(&text, &name, &value))
         if (set_line(state, name, value, &has_key) < 0)
             return oto_error_set(err, OTO_INVALID, "%s: '%.*s' is not understood", state->path,
@@ -103,19 +111,38 @@ static enum oto_status parse(struct oto_export_state *state, struct oto_bytes te
     return OTO_OK;
 }
 
-enum oto_status oto_export_state_read(struct oto_export_state *state, struct oto_error *err)
+// OTO_END: there is no file.
+static enum oto_status read_file(const char *path, char text[FILE_MAX], size_t *ret_size,
+                                 struct oto_error *err)
 {
-    char text[FILE_MAX];
     struct oto_file file;
-    size_t size = 0;
-    enum oto_status status = oto_file_open(&file, state->path, OTO_FILE_READ, err);
+    enum oto_status status = oto_file_open(&file, path, OTO_FILE_READ, err);
     if (status == OTO_NOT_FOUND)
         return OTO_END;
     OTO_TRY(status);
-    status = oto_file_read_at(&file, 0, text, sizeof(text), &size, err);
+    status = oto_file_read_at(&file, 0, text, FILE_MAX, ret_size, err);
     (void)oto_file_close(&file, NULL);
-    OTO_TRY(status); // OTO_END: shorter than text, as it should be
-    return parse(state, oto_bytes(text, size), err);
+    return status < 0 ? status : OTO_OK; // it may well be shorter than text
+}
+
+enum oto_status oto_export_state_read(struct oto_export_state *state, struct oto_error *err)
+{
+    char text[FILE_MAX];
+    size_t size = 0;
+    enum oto_status status = read_file(state->path, text, &size, err);
+    return status == OTO_OK ? parse(state, oto_bytes(text, size), err) : status;
+}
+
+enum oto_status oto_export_state_forget(const struct oto_export_state *state, struct oto_error *err)
+{
+    char file[FILE_MAX];
+    size_t size = 0;
+    enum oto_status status = read_file(state->path, file, &size, err);
+    struct oto_bytes text = oto_bytes(file, size);
+    if (status != OTO_OK)
+        return status < 0 ? status : OTO_OK;
+    OTO_TRY(take_first_line(state, &text, err));
+    return oto_path_remove(state->path, err);
 }
 
 // --- writing ---
@@ -149,7 +176,8 @@ enum oto_status oto_export_state_write(const struct oto_export_state *state, str
         size += snprintf(text + size, sizeof(text) - (size_t)size, "message %s\n", state->message);
     (void)snprintf(path, sizeof(path), "%s.new", state->path);
     OTO_TRY(write_file(path, oto_bytes(text, (size_t)size), err));
-    return oto_path_rename(path, state->path, err);
+    OTO_TRY(oto_path_rename(path, state->path, err));
+    return oto_parent_sync(state->path, err);
 }
 
 void oto_export_state_remove(const struct oto_export_state *state)

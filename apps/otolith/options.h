@@ -151,6 +151,7 @@ struct oto_progress {
 };
 void oto_progress_begin(struct oto_progress *progress, const char *unit, uint64_t total);
 void oto_progress_show(struct oto_progress *progress, uint64_t done);
-void oto_progress_end(struct oto_progress *progress); // clears the line
+void oto_progress_clear(struct oto_progress *progress); // until it is shown again
+void oto_progress_end(struct oto_progress *progress);   // for good
 
 #endif

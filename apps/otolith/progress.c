@@ -55,10 +55,15 @@ void oto_progress_show(struct oto_progress *progress, uint64_t done)
     progress->is_shown = 1;
 }
 
-void oto_progress_end(struct oto_progress *progress)
+void oto_progress_clear(struct oto_progress *progress)
 {
     if (progress->is_shown)
         (void)fputs("\r\033[K", stderr);
     progress->is_shown = 0;
+}
+
+void oto_progress_end(struct oto_progress *progress)
+{
+    oto_progress_clear(progress);
     progress->shown_ns = UINT64_MAX;
 }

@@ -130,7 +130,7 @@ static int run(int argc, char **argv, char **environment)
     oto_buffer_init(&sql, &oto_allocator_heap, SQL_MAX);
     if (read_sql(&sql, count, argv, &err) < 0) {
         (void)fprintf(stderr, "otolith: %s\n", err.message);
-        status = 2;
+        status = err.status == OTO_INVALID || err.status == OTO_TOO_LARGE ? 2 : 1;
     } else
         status = answer(&values, &sql, &err);
     oto_buffer_release(&sql);

@@ -110,6 +110,7 @@ static int serve(const struct oto_config *config, struct oto_error *err)
     oto_signals_install(on_signal);
     print_welcome(running, config);
     int status = oto_service_run(running, err) < 0 ? fail(err, 1) : 0;
+    oto_signals_install(NULL); // the handler would find no service
     oto_service_free(running);
     return status;
 }

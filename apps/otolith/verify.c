@@ -37,7 +37,7 @@ static void write_name(struct output *o, const char *name)
 
 static void print_finding(struct output *o, const struct oto_verify_finding *finding)
 {
-    oto_progress_end(&o->progress);
+    oto_progress_clear(&o->progress);
     (void)printf("%s: ", finding->path);
     if (finding->offset != OTO_OFFSET_NONE)
         (void)printf("at byte %" PRIu64 ": ", finding->offset);

@@ -175,14 +175,10 @@ static uint64_t total_of(const struct oto_file_list *inputs)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < inputs->count; i++) {
-        struct oto_input input;
-        if (oto_input_open(&input, inputs->paths[i], NULL) < 0)
+        uint64_t size;
+        if (!oto_input_size(inputs->paths[i], &size))
             return 0;
-        int is_regular = input.is_regular;
-        total += input.size_bytes;
-        oto_input_close(&input);
-        if (!is_regular)
-            return 0;
+        total += size;
     }
     return total;
 }

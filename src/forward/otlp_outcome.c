@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define DETAILS_MAX 8192
 #define GRPC_FRAME_BYTES 5
@@ -182,11 +183,16 @@ static int is_repeatable_http(int status)
     return status == 429 || status == 502 || status == 503 || status == 504;
 }
 
+static int has_type(const struct oto_otlp_answer *answer, const char *type)
+{
+    return answer->content_type && strncasecmp(answer->content_type, type, strlen(type)) == 0;
+}
+
 static void judge_http(const struct oto_otlp_answer *answer, struct oto_otlp_outcome *outcome)
 {
     int found = 0;
     if (answer->http_status / 100 == 2) {
-        if (oto_text_begins_with(answer->content_type, "application/x-protobuf"))
+        if (has_type(answer, "application/x-protobuf"))
             read_response(answer->body, outcome);
         outcome->verdict = OTO_OTLP_TAKEN;
         return;
@@ -194,7 +200,7 @@ static void judge_http(const struct oto_otlp_answer *answer, struct oto_otlp_out
     (void)snprintf(outcome->message, sizeof(outcome->message), "HTTP %d", answer->http_status);
     if (answer->body.size)
         add_word(outcome, ": ");
-    if (oto_text_begins_with(answer->content_type, "application/x-protobuf"))
+    if (has_type(answer, "application/x-protobuf"))
         read_status(answer->body, outcome, 1, &found);
     else
         add_text(outcome, answer->body);
@@ -235,8 +241,7 @@ static int is_repeatable_grpc(long code, int has_retry_info)
 // An answer that gRPC's own rules do not cover: a proxy's, or of a server that is something else.
 static void judge_no_grpc(const struct oto_otlp_answer *answer, struct oto_otlp_outcome *outcome)
 {
-    if (answer->http_status == 200 &&
-        oto_text_begins_with(answer->content_type, "application/grpc")) {
+    if (answer->http_status == 200 && has_type(answer, "application/grpc")) {
         add_word(outcome, "the answer broke off: it has no grpc-status");
         outcome->verdict = OTO_OTLP_REPEAT;
         return;

@@ -24,6 +24,9 @@ void oto_inspect_put(struct oto_inspection *inspection, const char *format, ...)
             (void)vsnprintf(whole, (size_t)size + 1, format, args);
         va_end(args);
     }
+    // Names and notes of foreign files: nothing of them is for the terminal to obey.
+    for (char *at = size < 0 ? NULL : whole ? whole : text; at && *at; at++)
+        *at = ((uint8_t)*at < 0x20 && *at != '\n') || *at == 0x7F ? ' ' : *at;
     inspection->json.status =
         size < 0 || (size >= (int)sizeof text && !whole)
             ? OTO_NO_MEMORY

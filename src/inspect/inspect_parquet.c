@@ -507,14 +507,14 @@ static enum oto_status put_text(struct view *v, const char *path, struct oto_col
     put_groups(v);
     oto_inspect_columns(v->inspection, v->metadata, sums, v->file_bytes);
     oto_inspect_put(v->inspection, "\n");
-    OTO_TRY(add_to_totals(v, sums));
     if (v->inspection->options.row_groups)
         OTO_TRY(put_chunks(v, sums));
     for (uint32_t g = 0; v->inspection->options.pages && g < v->metadata->group_count; g++)
         for (uint32_t leaf = 0; leaf < v->metadata->leaf_count; leaf++)
             if (is_wanted(v, leaf))
                 OTO_TRY(put_pages(v, g, leaf));
-    return v->w->status;
+    OTO_TRY(add_groups(v, 0, v->metadata->group_count, sums));
+    return add_to_totals(v, sums);
 }
 
 static enum oto_status show(struct view *v, const char *path)

@@ -22,7 +22,7 @@ struct oto_file_list {
 OTO_MUST_CHECK enum oto_status oto_file_list_add(struct oto_file_list *list, const char *path,
                                                  struct oto_error *err);
 // The files below a folder whose names (without their folder) are wanted, in the order of their
-// paths. As oto_files_below.
+// paths. As oto_files_below, but that links to files are followed.
 OTO_MUST_CHECK enum oto_status oto_file_list_add_below(struct oto_file_list *list,
                                                        const char *folder,
                                                        int (*is_wanted)(const char *name),

@@ -54,7 +54,7 @@ void oto_stop_signal_release(struct oto_stop_signal *s)
 
 void oto_signals_install(void (*handler)(int signal))
 {
-    struct sigaction action = {.sa_handler = handler};
+    struct sigaction action = {.sa_handler = handler ? handler : SIG_IGN};
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);

@@ -14,7 +14,7 @@ void oto_stop_signal_raise(struct oto_stop_signal *s); // async-signal-safe, any
 void oto_stop_signal_wait(struct oto_stop_signal *s);
 void oto_stop_signal_release(struct oto_stop_signal *s);
 
-// Calls handler on SIGTERM and SIGINT; ignores SIGPIPE and SIGXFSZ.
+// Calls handler on SIGTERM and SIGINT (NULL: these are ignored); ignores SIGPIPE and SIGXFSZ.
 void oto_signals_install(void (*handler)(int signal));
 
 // Opens those of the descriptors 0 to 2 that are closed, before a file of ours becomes one of them:

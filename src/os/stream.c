@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,6 +24,14 @@ static int open_path(const char *path, int flags)
         fd = open(path, flags | O_CLOEXEC, 0640);
     while (fd < 0 && errno == EINTR);
     return fd;
+}
+
+// Standard streams may be of somebody who does not want to wait for them.
+static int may_go_on(int fd, short events)
+{
+    struct pollfd wait = {.fd = fd, .events = events};
+    return errno == EINTR || ((errno == EAGAIN || errno == EWOULDBLOCK) &&
+                              (poll(&wait, 1, -1) > 0 || errno == EINTR));
 }
 
 // --- input ---
@@ -47,6 +57,16 @@ enum oto_status oto_input_open(struct oto_input *input, const char *path, struct
     return OTO_OK;
 }
 
+int oto_input_size(const char *path, uint64_t *ret_size)
+{
+    struct stat about;
+    int found = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &about) : stat(path, &about);
+    if (found != 0 || !S_ISREG(about.st_mode))
+        return 0;
+    *ret_size = (uint64_t)about.st_size;
+    return 1;
+}
+
 void oto_input_close(struct oto_input *input)
 {
     if (input->is_owned && input->fd >= 0)
@@ -60,7 +80,7 @@ enum oto_status oto_input_read(struct oto_input *input, void *data, size_t size,
     ssize_t got;
     do
         got = read(input->fd, data, size);
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && may_go_on(input->fd, POLLIN));
     if (got < 0)
         return oto_error_of_errno(err, "read", input->name);
     *ret_size = (size_t)got;
@@ -90,7 +110,7 @@ static enum oto_status write_all(int fd, const char *name, const void *data, siz
 {
     for (const uint8_t *at = data; size;) {
         ssize_t put = write(fd, at, size);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && may_go_on(fd, POLLOUT))
             continue;
         if (put < 0)
             return oto_error_of_errno(err, "write", name);
@@ -189,6 +209,40 @@ static int is_special(const char *path)
     return stat(path, &about) == 0 && !S_ISREG(about.st_mode);
 }
 
+// A path that means one that is open already: /dev/stdout, /dev/fd/3. -1: none of these. The file
+// behind it must not be replaced, and is written where its offset is.
+static int open_already(const char *path)
+{
+    static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+    if (strcmp(path, "/dev/stdout") == 0)
+        return STDOUT_FILENO;
+    if (strcmp(path, "/dev/stderr") == 0)
+        return STDERR_FILENO;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        size_t size = strlen(folders[i]);
+        char *end;
+        if (strncmp(path, folders[i], size) != 0 || path[size] < '0' || path[size] > '9')
+            continue;
+        unsigned long fd = strtoul(path + size, &end, 10);
+        if (*end == 0 && fd <= INT_MAX)
+            return (int)fd;
+    }
+    return -1;
+}
+
+// With the permissions of what it replaces, else those of any new file.
+static void set_permissions(int fd, const char *path)
+{
+    struct stat about;
+    if (stat(path, &about) == 0) {
+        (void)!fchmod(fd, about.st_mode & 07777);
+        return;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    (void)!fchmod(fd, 0666 & ~mask);
+}
+
 static void forget(struct oto_output *output)
 {
     forget_unfinished(output->temporary);
@@ -207,6 +261,13 @@ enum oto_status oto_output_open(struct oto_output *output, const char *path, str
         return OTO_OK;
     output->is_owned = 1;
     output->fd = -1;
+    if (!*path)
+        return oto_error_set(err, OTO_INVALID, "the output has no name");
+    int already = open_already(path);
+    if (already >= 0) {
+        output->fd = fcntl(already, F_DUPFD_CLOEXEC, 0);
+        return output->fd < 0 ? oto_error_of_errno(err, "open", path) : OTO_OK;
+    }
     if (is_special(path)) {
         output->fd = open_path(path, O_WRONLY);
         return output->fd < 0 ? oto_error_of_errno(err, "open", path) : OTO_OK;
@@ -227,8 +288,10 @@ enum oto_status oto_output_open(struct oto_output *output, const char *path, str
                              OTO_OUTPUTS_MAX);
     }
     output->fd = open_path(output->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
-    if (output->fd >= 0)
+    if (output->fd >= 0) {
+        set_permissions(output->fd, output->path);
         return OTO_OK;
+    }
     enum oto_status status = oto_error_of_errno(err, "open", output->temporary);
     oto_output_drop(output);
     return status;

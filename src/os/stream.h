@@ -17,6 +17,8 @@ struct oto_input {
 // path: "-" is standard input.
 OTO_MUST_CHECK enum oto_status oto_input_open(struct oto_input *input, const char *path,
                                               struct oto_error *err);
+// Its size, without opening it (which whoever writes to a pipe would notice); 0: no regular file.
+int oto_input_size(const char *path, uint64_t *ret_size);
 void oto_input_close(struct oto_input *input);
 // The next bytes, at least one. OTO_END.
 OTO_MUST_CHECK enum oto_status oto_input_read(struct oto_input *input, void *data, size_t size,
@@ -37,7 +39,8 @@ struct oto_output {
 };
 
 // path: "-" is standard output. A regular file is written beside its place, as PATH.<pid>.part; of
-// these there are OTO_OUTPUTS_MAX at a time, OTO_TOO_LARGE beyond.
+// these there are OTO_OUTPUTS_MAX at a time, OTO_TOO_LARGE beyond. /dev/stdout and /dev/fd/N are
+// written as they are open.
 #define OTO_OUTPUTS_MAX 16
 OTO_MUST_CHECK enum oto_status oto_output_open(struct oto_output *output, const char *path,
                                                struct oto_error *err);

@@ -98,7 +98,7 @@ def test_an_endpoint_of_ones_own():
     assert 'endpoint: "https://otel.example.com/otlp"' in connect(
         "collector", "--protocol", "http", "--endpoint", "https://otel.example.com/otlp/"
     )
-    for wrong in ("otel:4317", "ftp://x", "http://", "http://a b", 'http://a"b', "http://$(id)"):
+    for wrong in ("otel:4317", "ftp://x", "http://", "http://a b", 'http://a"b', "http://$(id)", "http://a/b;id", "http://a?b=1&c"):
         done = subprocess.run(
             [binary(), "connect", "python", "--endpoint", wrong], capture_output=True, text=True, check=False
         )

@@ -192,6 +192,10 @@ def test_folders_of_parquet_files_are_read_in_the_order_of_their_names(convert, 
     lines = convert("--from", "parquet", "--to", "otlp-json", "-o", "-", tmp_path).splitlines()
     bodies = [json.loads(line)["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["body"] for line in lines]
     assert bodies == [{"stringValue": body} for body in ("one", "two", "three")]
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/1.parquet").symlink_to("../a/1.parquet")
+    linked = convert("--from", "parquet", "--to", "otlp-json", "-o", "-", tmp_path).splitlines()
+    assert linked == [*lines, lines[0]]
     (tmp_path / "empty").mkdir()
     assert "no Parquet file" in convert("--from", "parquet", "--to", "otlp", "-o", "-", tmp_path / "empty", status=1)
 
@@ -273,6 +277,55 @@ def test_a_text_larger_than_pages_of_others_comes_back(convert, otolith_binary, 
     assert otlp_random.REQUESTS["logs"].FromString(again) == request
     done = subprocess.run([otolith_binary, "verify", "--data", one.data], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "2 files" in done.stdout and "all is well" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_standard_output_is_written_where_it_is(otolith_binary, tmp_path, name):
+    """A file that is appended to keeps what it has."""
+    document = otlp.to_json(otlp.logs(1))
+    with open(tmp_path / "all", "ab", buffering=0) as file:
+        file.write(b"before\n")
+        command = [otolith_binary, "convert", "--from", "otlp-json", "--to", "otlp-json", "-o", name, "-"]
+        subprocess.run(command, input=document, stdout=file, check=True)
+        file.write(b"after\n")
+    lines = (tmp_path / "all").read_bytes().split(b"\n")
+    assert (lines[0], lines[2]) == (b"before", b"after") and b"resourceLogs" in lines[1]
+
+
+def test_a_standard_output_that_does_not_wait_is_waited_for(otolith_binary, tmp_path):
+    (tmp_path / "in").write_bytes(b"\n".join([otlp.to_json(otlp.logs(500))] * 10))
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    command = [otolith_binary, "convert", "--from", "otlp-json", "--to", "otlp-json", "-o", "-", tmp_path / "in"]
+    with subprocess.Popen(command, stdout=writing) as process:
+        os.close(writing)
+        time.sleep(0.3)  # the pipe is full
+        os.set_blocking(reading, True)
+        with open(reading, "rb") as pipe:
+            text = pipe.read()
+        assert process.wait(60) == 0 and text.count(b"resourceLogs") == 10
+
+
+def test_a_pipe_behind_other_inputs_is_opened_once(convert, tmp_path):
+    """Opened only to be looked at, its writer would be gone when its turn comes."""
+    document = otlp.to_json(otlp.logs(1))
+    (tmp_path / "a.json").write_bytes(document)
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["sh", "-c", f"cat {tmp_path}/a.json > {tmp_path}/pipe"]) as writer:
+        inputs = [tmp_path / "a.json"] * 9 + [tmp_path / "pipe"]
+        lines = convert("--from", "otlp-json", "--to", "otlp-json", "-o", "-", *inputs).splitlines()
+        assert writer.wait(60) == 0 and len(lines) == 10
+
+
+def test_an_output_has_the_permissions_of_what_it_replaces(convert, tmp_path):
+    (tmp_path / "old").write_bytes(b"")
+    (tmp_path / "old").chmod(0o604)
+    mask = os.umask(0o027)
+    try:
+        for name in ("old", "new"):
+            convert("--from", "otlp-json", "--to", "otlp", "-o", tmp_path / name, "-", input=otlp.to_json(otlp.logs(1)))
+    finally:
+        os.umask(mask)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("old", "new")] == [0o604, 0o640]
 
 
 def test_parquet_goes_through_pipes(convert):

@@ -524,6 +524,27 @@ def test_windows_of_many_rows_in_one_place_with_progress(server, home):
     assert seen.endswith("\r\x1b[K"), "the line is gone at the end"
 
 
+@pytest.mark.parametrize("rows_max", [100, 7])
+def test_windows_hold_no_more_rows_than_the_server_answers(server, export, rows_max):
+    """Nor are there more windows than that in an answer."""
+    one, two = server("--query-rows-max", str(rows_max)), server()
+    for start in (NOON, NOON + 7 * DAY, 10**6):
+        send(one, [otlp.logs(5, start=start + i * 10**6) for i in range(66)], "logs")
+    for i in range(150):
+        send(one, [otlp.logs(1, start=NOON + 20 * DAY + i * 61 * 10**9)], "logs")
+    done = export(one, two.http)
+    assert done.stdout.startswith("sent 1140 rows")
+    assert counts(two)[0] == 1140
+
+
+def test_an_output_that_takes_nothing_is_no_success(server, home):
+    one, two = server(), server()
+    send(one, [otlp.logs(10)], "logs")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run(command(one, two.http), stdout=full, stderr=subprocess.PIPE, text=True, env=home, check=False)
+    assert done.returncode == 1 and "standard output cannot be written" in done.stderr
+
+
 # Interruptions
 
 
@@ -596,7 +617,10 @@ def test_the_state_of_another_export_is_not_taken(server, export, home, tmp_path
     state.write_text("otolith export 1\nexport 00\n")
     assert "state of another export" in export(one, two.http, "--state", state, status=1).stderr
     state.write_text("something else\n")
-    assert "not the state of an export" in export(one, two.http, "--state", state, status=1).stderr
+    for line in ([], ["--restart"]):
+        assert "not the state of an export" in export(one, two.http, "--state", state, *line, status=1).stderr
+        assert state.read_text() == "something else\n"
+    state.write_text("otolith export 1\nexport 00\n")
     export(one, two.http, "--state", state, "--restart")
     assert counts(two) == (10, 10) and not state.exists()
 

@@ -187,7 +187,7 @@ def test_inspect_shows_files_of_others(otolith_binary, whole, tmp_path):
         assert type_ in text, type_
 
 
-def test_inspect_narrows_and_adds_up(otolith_binary, whole):
+def test_inspect_narrows_and_adds_up(otolith_binary, whole, tmp_path):
     path = one_file(whole, "traces")
     text = run(otolith_binary, "inspect", path).stdout
     assert "Events" in text and "ServiceName, SpanName, ServiceInstanceId, Timestamp" in text and "pages of" not in text
@@ -198,6 +198,13 @@ def test_inspect_narrows_and_adds_up(otolith_binary, whole):
     text = run(otolith_binary, "inspect", path, one_file(whole, "logs")).stdout
     assert "all 2 files: " in text
     assert text.index("all 2 files: ") > text.index("SeverityNumber")
+    bad = tmp_path / "bad\x1b[2J.parquet"
+    pages = json.loads(run(otolith_binary, "inspect", "--json", "--pages", path).stdout)["files"][0]["row_groups"][0]["columns"][0]
+    data = bytearray(path.read_bytes())
+    data[pages["pages"][-1]["offset"]] ^= 0xFF
+    bad.write_bytes(data)
+    done = run(otolith_binary, "inspect", "--pages", path, one_file(whole, "logs"), bad)
+    assert done.returncode == 1 and "all 2 files: " in done.stdout and "\x1b" not in done.stdout
 
 
 def test_inspect_reads_the_log(otolith_binary, whole):
