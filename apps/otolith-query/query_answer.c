@@ -53,6 +53,12 @@ static enum oto_status refuse_several(const char *sql, uint64_t count, struct ot
             : "");
 }
 
+// In which DuckDB's places are; empty where something else runs in its place.
+static struct oto_bytes placed_text(const struct answer *a)
+{
+    return a->rewritten.size ? (struct oto_bytes){0} : a->text;
+}
+
 // Parses SQL: there must be exactly one statement.
 static enum oto_status extract(struct answer *a, const char *sql,
                                duckdb_extracted_statements *ret_statements, struct oto_error *err)
@@ -62,7 +68,7 @@ static enum oto_status extract(struct answer *a, const char *sql,
         return OTO_OK;
     const char *problem = count ? NULL : duckdb_extract_statements_error(*ret_statements);
     if (problem && *problem)
-        return query_error_set(err, problem, DUCKDB_ERROR_PARSER, a->text);
+        return query_error_set(err, problem, DUCKDB_ERROR_PARSER, placed_text(a));
     if (count == 0)
         return oto_error_set(err, OTO_INVALID, "there is no SQL");
     return refuse_several(sql, count, err);
@@ -112,7 +118,7 @@ static enum oto_status prepare_extracted(struct answer *a, duckdb_extracted_stat
     if (duckdb_prepare_extracted_statement(a->connection, statements, 0, &a->statement) ==
         DuckDBError)
         return query_error_set(err, duckdb_prepare_error(a->statement), DUCKDB_ERROR_BINDER,
-                               a->text);
+                               placed_text(a));
     duckdb_statement_type type = duckdb_prepared_statement_type(a->statement);
     int copies = type == DUCKDB_STATEMENT_TYPE_COPY && a->request->view.format == OTO_QUERY_PARQUET;
     if (type != DUCKDB_STATEMENT_TYPE_SELECT && type != DUCKDB_STATEMENT_TYPE_EXPLAIN && !copies)
@@ -202,11 +208,11 @@ static enum oto_status run_streaming(struct answer *a, const struct query_format
     oto_buffer_init(&out.buffer, &oto_allocator_heap, ROW_BYTES_MAX);
     enum oto_status status;
     if (duckdb_execute_prepared_streaming(a->statement, &result) == DuckDBError)
-        status = query_error_of_result(err, &result, a->text);
+        status = query_error_of_result(err, &result, placed_text(a));
     else if (!format)
-        status = query_arrow_run(&out, &result, &a->process->io, a->text, err);
+        status = query_arrow_run(&out, &result, &a->process->io, placed_text(a), err);
     else
-        status = query_output_run(&out, format, &result, &a->process->io, a->text, err);
+        status = query_output_run(&out, format, &result, &a->process->io, placed_text(a), err);
     duckdb_destroy_result(&result);
     oto_buffer_release(&out.buffer);
     a->rows = out.rows;
@@ -230,7 +236,7 @@ static enum oto_status run(struct answer *a, struct oto_error *err)
         return run_streaming(a, NULL, err);
     case OTO_QUERY_PARQUET:
         return query_copy_run(a->process->copy_fd, &a->process->io, a->statement,
-                              a->request->view.rows_max, &a->rows, a->text, err);
+                              a->request->view.rows_max, &a->rows, placed_text(a), err);
     default:
         return oto_error_set(err, OTO_UNSUPPORTED, "this format is not offered");
     }

@@ -125,9 +125,13 @@ static enum oto_status add_times(struct list *list)
     }
     if (list->view->has_end && query_names_have(&list->views->names, "EndTimeUnixNano")) {
         OTO_TRY(begin_column(list));
-        OTO_TRY(oto_buffer_append_format(list->sql, "TRY("));
+        // Without a start the duration is the end, which then stands for the time, too.
+        OTO_TRY(oto_buffer_append_format(list->sql,
+                                         "CASE WHEN %sNanoOfMicro IS NULL AND Duration // 1000 = "
+                                         "epoch_us(%s) THEN Duration ELSE TRY(",
+                                         time, time));
         OTO_TRY(oto_buffer_append_format(list->sql, nanoseconds, time, time));
-        OTO_TRY(oto_buffer_append_format(list->sql, " + Duration) AS EndTimeUnixNano"));
+        OTO_TRY(oto_buffer_append_format(list->sql, " + Duration) END AS EndTimeUnixNano"));
     }
     return OTO_OK;
 }

@@ -50,7 +50,8 @@ const struct oto_config_key oto_config_keys[] = {
      "SIZE",
      "Largest request, before and after decompression; never more than a quarter of memory_limit."},
     {"connections_max", OTO_CONFIG_COUNT, FIELD(connections_max), "10000", 1, 1000000, NULL, "N",
-     "Open connections; further ones are closed at once."},
+     "Open connections; further ones are closed at once. Shared out to the threads, each of which "
+     "takes one at least."},
     {"connection_age_max", OTO_CONFIG_DURATION, FIELD(connection_age_max_ms), "0", 0, DAY_MS, NULL,
      "TIME",
      "Age after which a client is asked to connect anew (GOAWAY, Connection: close), so that load "

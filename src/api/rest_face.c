@@ -439,8 +439,8 @@ static enum oto_status add_condition(struct spans_request *s, const char *condit
 #define SPAN_FIELDS                                                                                \
     "SELECT TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id, SpanName AS "  \
     "name, ServiceName AS service_name, "                                                          \
-    "SpanKind AS kind, CAST(epoch_us(Timestamp) * 1000 + coalesce(TimestampNanoOfMicro, 0) AS "    \
-    "VARCHAR) AS timestamp, Duration AS duration_ns, "                                             \
+    "SpanKind AS kind, CAST(epoch_us(Timestamp)::HUGEINT * 1000 + "                                \
+    "coalesce(TimestampNanoOfMicro, 0) AS VARCHAR) AS timestamp, Duration AS duration_ns, "        \
     "StatusCode AS status_code, coalesce(StatusMessage, '') AS status_message, SpanAttributes AS " \
     "attributes, "                                                                                 \
     "ResourceAttributes AS resource_attributes FROM otel_traces"

@@ -224,11 +224,13 @@ static void *run_worker(void *state)
     return NULL;
 }
 
-static void fill_limits(const struct oto_service *service, struct oto_http_limits *limits)
+static void fill_limits(const struct oto_service *service, uint32_t index,
+                        struct oto_http_limits *limits)
 {
     oto_http_limits_default(limits);
-    uint64_t each = service->config->connections_max / service->worker_count;
-    limits->connections_max = each ? (uint32_t)each : 1;
+    uint64_t all = service->config->connections_max;
+    uint64_t own = all / service->worker_count + (index < all % service->worker_count);
+    limits->connections_max = own ? (uint32_t)own : 1;
     limits->age_max_ms = (uint32_t)service->config->connection_age_max_ms;
     limits->age_grace_ms = (uint32_t)service->config->drain_timeout_ms;
     limits->body_pool_bytes_max = (size_t)oto_engine_waiting_bytes_max(service->engine);
@@ -254,7 +256,7 @@ static enum oto_status init_worker(struct oto_service *service, uint32_t index,
     if (!worker->loop || !worker->codec)
         return oto_error_set(err, OTO_NO_MEMORY, "a worker could not be made");
     struct oto_http_limits limits;
-    fill_limits(service, &limits);
+    fill_limits(service, index, &limits);
     struct oto_http_handler handler = oto_api_handler;
     handler.state = worker;
     worker->server = oto_http_server_new(worker->loop, &oto_allocator_heap, &handler, &limits, err);
@@ -503,6 +505,8 @@ void oto_service_free(struct oto_service *service)
     oto_thread_join(&service->recovery);
     if (service->query)
         oto_query_client_free(service->query);
+    if (service->engine)
+        oto_engine_detach(service->engine);
     for (uint32_t i = 0; service->workers && i < service->worker_count; i++)
         if (service->workers[i].worker.loop) // answers of queries that ended after their loop
             oto_loop_run_rest(service->workers[i].worker.loop);

@@ -64,21 +64,30 @@ static enum oto_status read_stored(void *state, uint64_t offset, void *output, s
     return got == size ? OTO_OK : oto_error_set(err, OTO_CORRUPT, "%s ends early", file->name);
 }
 
-// Its rows, and what it says of its flush.
+// Its rows, and what it says of its flush, if it does.
 static enum oto_status read_footer(const struct oto_begun_flush *flush, size_t index,
                                    struct oto_codec *codec, uint64_t *ret_rows,
-                                   struct oto_flush_note *ret_note, struct oto_error *err)
+                                   struct oto_flush_note *ret_note, int *ret_has_note)
 {
     const struct oto_catalogue_file *file = find_file(flush, index);
     struct stored_file stored = {flush->engine->store, flush->files[index].name};
     struct oto_source source = {read_stored, &stored, file ? file->size_bytes : 0};
     struct oto_parquet_reader *reader = NULL;
-    OTO_TRY(oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, err));
+    struct oto_error why;
+    oto_error_init(&why);
+    OTO_TRY(oto_parquet_open(&source, NULL, codec, &oto_allocator_heap, &reader, &why));
     const struct oto_parquet_metadata *metadata = oto_parquet_metadata_of(reader);
     *ret_rows = (uint64_t)metadata->row_count;
-    enum oto_status status = oto_flush_note_find(metadata, ret_note);
+    *ret_has_note = oto_flush_note_find(metadata, ret_note) == OTO_OK;
     oto_parquet_close(reader);
-    return oto_error_ensure(err, status, "the note of a file's flush");
+    return OTO_OK;
+}
+
+// What cannot be judged (the disk fails, a newer form) is neither replaced nor written a second
+// time.
+static int is_damage(enum oto_status status)
+{
+    return status == OTO_CORRUPT || status == OTO_INVALID || status == OTO_NOT_FOUND;
 }
 
 static enum oto_status keep_files(struct oto_begun_flush *flush, struct oto_codec *codec,
@@ -86,22 +95,21 @@ static enum oto_status keep_files(struct oto_begun_flush *flush, struct oto_code
 {
     uint64_t rows[OTO_TABLE_COUNT] = {0};
     struct oto_flush_note said, note = {0};
-    int all_stay = flush->count > 0;
+    int all_say = flush->count > 0;
     for (size_t i = 0; i < flush->count; i++) {
         struct oto_begun_file *file = &flush->files[i];
-        struct oto_error why;
         uint64_t file_rows = 0;
-        oto_error_init(&why);
-        enum oto_status status = read_footer(flush, i, codec, &file_rows, &said, &why);
+        int says = 0;
+        enum oto_status status = read_footer(flush, i, codec, &file_rows, &said, &says);
         if (status == OTO_NO_MEMORY)
             return oto_error_set(err, status, "no memory to read %s", file->name);
-        file->stays = status >= 0;
-        all_stay &= file->stays;
-        if (file->stays)
+        file->stays = !is_damage(status);
+        all_say &= says;
+        if (says)
             oto_flush_note_widen(&note, &said);
         rows[file->table] += file_rows;
     }
-    *ret_is_whole = all_stay && memcmp(rows, note.rows, sizeof rows) == 0;
+    *ret_is_whole = all_say && memcmp(rows, note.rows, sizeof rows) == 0;
     return OTO_OK;
 }
 
@@ -110,6 +118,7 @@ enum oto_status oto_begun_flush_keep(struct oto_begun_flush *flush, int *ret_is_
 {
     struct oto_codec *codec = oto_codec_new(&oto_allocator_heap);
     *ret_is_whole = 0;
+    flush->is_damaged = 1;
     if (!codec)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory to read files");
     enum oto_status status = keep_files(flush, codec, ret_is_whole, err);
@@ -132,8 +141,7 @@ int oto_begun_flush_has(const struct oto_begun_flush *flush, const char *name)
 
 // --- what is left of it ---
 
-enum oto_status oto_begun_flush_remove_rest(const struct oto_begun_flush *flush,
-                                            struct oto_error *err)
+static enum oto_status remove_rest(const struct oto_begun_flush *flush, struct oto_error *err)
 {
     struct oto_store *store = flush->engine->store;
     for (size_t i = 0; i < flush->count; i++) {
@@ -145,4 +153,18 @@ enum oto_status oto_begun_flush_remove_rest(const struct oto_begun_flush *flush,
         oto_catalogue_remove(files, (size_t)(file - files->files));
     }
     return OTO_OK;
+}
+
+static enum oto_status settle_files(const struct oto_begun_flush *flush, struct oto_error *err)
+{
+    struct oto_store *store = flush->engine->store;
+    for (size_t i = 0; i < flush->count; i++)
+        if (flush->files[i].stays)
+            OTO_TRY(store->operations->settle(store, flush->files[i].name, err));
+    return OTO_OK;
+}
+
+enum oto_status oto_begun_flush_finish(const struct oto_begun_flush *flush, struct oto_error *err)
+{
+    return flush->is_damaged ? settle_files(flush, err) : remove_rest(flush, err);
 }

@@ -17,6 +17,7 @@ struct oto_begun_flush {
     uint64_t first_seq, last_seq; // of its records
     struct oto_begun_file *files; // that are there
     size_t count;
+    int is_damaged; // the log lacks some of its records
 };
 
 // The names of its files, none of which stays. Released by the caller, also on failure.
@@ -26,15 +27,17 @@ OTO_MUST_CHECK enum oto_status oto_begun_flush_find(struct oto_engine *engine, u
                                                     struct oto_error *err);
 void oto_begun_flush_release(struct oto_begun_flush *flush);
 
-// Lets all stay that can be read. *ret_is_whole: they hold all rows that they say it was to write;
-// only its end was not marked.
+// The log is damaged: lets all files stay but those that are damaged themselves. *ret_is_whole:
+// they hold all rows that they say it was to write; only its end was not marked.
 OTO_MUST_CHECK enum oto_status oto_begun_flush_keep(struct oto_begun_flush *flush,
                                                     int *ret_is_whole, struct oto_error *err);
 // Whether a file stays that has the rows of the partition that a file of that name would hold. What
 // shared the folder of the overflow is not known: it may come twice.
 int oto_begun_flush_has(const struct oto_begun_flush *flush, const char *name);
-// Those that its second run did not write again: their rows are elsewhere now.
-OTO_MUST_CHECK enum oto_status oto_begun_flush_remove_rest(const struct oto_begun_flush *flush,
-                                                           struct oto_error *err);
+// Its files are written, its end is not marked yet. Files that stay may have their names in the
+// page cache only: they are made durable. Where none stays, those that the second run did not write
+// again are removed: their rows are elsewhere now.
+OTO_MUST_CHECK enum oto_status oto_begun_flush_finish(const struct oto_begun_flush *flush,
+                                                      struct oto_error *err);
 
 #endif

@@ -26,7 +26,11 @@ struct oto_dedup {
     uint64_t window_ns;
 };
 
-#define STATE_GONE 255 // a ring place whose entry was forgotten
+#define STATE_GONE 255      // a ring place whose entry was forgotten
+#define STATE_RECOVERED 254 // stored by a recovery that has other logs to replay still
+
+#define FLAG_RESENT 1u // in the file
+#define FLAG_RECOVERED 2u
 
 struct oto_dedup *oto_dedup_new(uint32_t capacity, uint64_t window_ns)
 {
@@ -127,10 +131,15 @@ static void put_aside(struct oto_dedup *d, const struct oto_dedup_entry *entry)
     d->slots[find_slot(d, entry->hash_low, entry->hash_high)] = place + 1;
 }
 
+static int is_stored(const struct oto_dedup_entry *entry)
+{
+    return entry->state == OTO_DEDUP_STORED || entry->state == STATE_RECOVERED;
+}
+
 // A log may have the copy that was refused until it is replayed, after any time.
 static int may_have_copy(const struct oto_dedup_entry *entry)
 {
-    return entry->resent && (entry->state == OTO_DEDUP_PENDING || entry->state == OTO_DEDUP_STORED);
+    return entry->resent && (entry->state == OTO_DEDUP_PENDING || is_stored(entry));
 }
 
 static void drop_oldest(struct oto_dedup *d)
@@ -203,7 +212,7 @@ enum oto_dedup_state oto_dedup_look(struct oto_dedup *d, struct oto_dedup_entry 
     oto_mutex_lock(&d->lock);
     const struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
     if (found && found->state != OTO_DEDUP_REFUSED) {
-        state = (enum oto_dedup_state)found->state;
+        state = is_stored(found) ? OTO_DEDUP_STORED : (enum oto_dedup_state)found->state;
         entry->item_count = found->item_count;
     }
     oto_mutex_unlock(&d->lock);
@@ -216,7 +225,7 @@ enum oto_dedup_state oto_dedup_begin(struct oto_dedup *d, struct oto_dedup_entry
     oto_mutex_lock(&d->lock);
     struct oto_dedup_entry *found = find_live(d, entry);
     if (found && found->state != OTO_DEDUP_REFUSED) {
-        state = (enum oto_dedup_state)found->state;
+        state = is_stored(found) ? OTO_DEDUP_STORED : (enum oto_dedup_state)found->state;
         entry->item_count = found->item_count;
     } else {
         entry->resent = found != NULL;
@@ -279,7 +288,7 @@ int oto_dedup_is_copy(struct oto_dedup *d, const struct oto_dedup_entry *entry)
 void oto_dedup_restore(struct oto_dedup *d, const struct oto_dedup_entry *entry)
 {
     struct oto_dedup_entry stored = *entry;
-    stored.state = OTO_DEDUP_STORED;
+    stored.state = STATE_RECOVERED;
     oto_mutex_lock(&d->lock);
     struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
     if (found)
@@ -288,13 +297,20 @@ void oto_dedup_restore(struct oto_dedup *d, const struct oto_dedup_entry *entry)
     oto_mutex_unlock(&d->lock);
 }
 
+static void forget_copy(struct oto_dedup_entry *entry)
+{
+    entry->resent = 0;
+    if (entry->state == STATE_RECOVERED)
+        entry->state = OTO_DEDUP_STORED;
+}
+
 void oto_dedup_forget_copies(struct oto_dedup *d)
 {
     oto_mutex_lock(&d->lock);
     for (uint32_t i = 0; i < d->count; i++)
-        d->entries[(d->first + i) % d->capacity].resent = 0;
+        forget_copy(&d->entries[(d->first + i) % d->capacity]);
     for (uint32_t i = 0; i < d->aside_count; i++)
-        d->entries[d->capacity + i].resent = 0;
+        forget_copy(&d->entries[d->capacity + i]);
     oto_mutex_unlock(&d->lock);
 }
 
@@ -303,7 +319,7 @@ void oto_dedup_adopt(struct oto_dedup *d, uint32_t from_shard, uint32_t to_shard
     oto_mutex_lock(&d->lock);
     for (uint32_t i = 0; i < d->capacity + d->aside_count; i++) {
         struct oto_dedup_entry *entry = &d->entries[i];
-        if (entry->state != OTO_DEDUP_STORED || entry->shard != from_shard)
+        if (!is_stored(entry) || entry->shard != from_shard)
             continue;
         entry->shard = (uint16_t)to_shard;
         entry->seq = 0;
@@ -324,8 +340,9 @@ struct choice {
 static enum oto_status encode_entry(const struct oto_dedup *d, const struct oto_dedup_entry *entry,
                                     const struct choice *choice, struct oto_buffer *output)
 {
-    if (entry->state != OTO_DEDUP_STORED || entry->shard != choice->shard ||
-        entry->seq > choice->last_seq || (!entry->resent && is_expired(d, entry, choice->now_ns)))
+    int is_kept = entry->resent || entry->state == STATE_RECOVERED;
+    if (!is_stored(entry) || entry->shard != choice->shard || entry->seq > choice->last_seq ||
+        (!is_kept && is_expired(d, entry, choice->now_ns)))
         return OTO_OK;
     OTO_TRY(oto_buffer_reserve(output, ENTRY_BYTES));
     uint8_t *out = output->data + output->size;
@@ -335,7 +352,8 @@ static enum oto_status encode_entry(const struct oto_dedup *d, const struct oto_
     oto_store64(out + 24, entry->seq);
     oto_store32(out + 32, entry->item_count);
     oto_store16(out + 36, entry->shard);
-    oto_store16(out + 38, entry->resent);
+    oto_store16(out + 38, (uint16_t)((entry->resent ? FLAG_RESENT : 0) |
+                                     (entry->state == STATE_RECOVERED ? FLAG_RECOVERED : 0)));
     output->size += ENTRY_BYTES;
     return OTO_OK;
 }
@@ -405,6 +423,7 @@ enum oto_status oto_dedup_decode(struct oto_dedup *d, struct oto_bytes bytes, ui
     OTO_TRY(check_file(bytes, err));
     for (size_t at = HEAD_BYTES; at < bytes.size - 4; at += ENTRY_BYTES) {
         const uint8_t *in = bytes.data + at;
+        unsigned flags = oto_load16(in + 38);
         struct oto_dedup_entry entry = {
             .hash_low = oto_load64(in),
             .hash_high = oto_load64(in + 8),
@@ -412,9 +431,9 @@ enum oto_status oto_dedup_decode(struct oto_dedup *d, struct oto_bytes bytes, ui
             .seq = oto_load64(in + 24),
             .item_count = oto_load32(in + 32),
             .shard = (uint16_t)shard,
-            .resent = (uint8_t)oto_load16(in + 38),
+            .resent = (flags & FLAG_RESENT) != 0,
         };
-        if (entry.seq <= flushed_seq && (entry.resent || !is_expired(d, &entry, now_ns)))
+        if (entry.seq <= flushed_seq && (flags || !is_expired(d, &entry, now_ns)))
             oto_dedup_restore(d, &entry);
     }
     return OTO_OK;

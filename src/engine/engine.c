@@ -496,6 +496,12 @@ static enum oto_status drain_shard(struct oto_shard *shard, struct oto_error *er
     return OTO_OK;
 }
 
+void oto_engine_detach(struct oto_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->shard_count; i++)
+        oto_shard_detach(&engine->shards[i]);
+}
+
 enum oto_status oto_engine_drain(struct oto_engine *engine, struct oto_error *err)
 {
     enum oto_engine_state state = (enum oto_engine_state)atomic_load(&engine->state);
@@ -503,6 +509,7 @@ enum oto_status oto_engine_drain(struct oto_engine *engine, struct oto_error *er
         return oto_error_set(err, OTO_UNAVAILABLE, "the engine is not ready: nothing to drain");
     oto_engine_set_state(engine, OTO_ENGINE_DRAINING, "draining");
     enum oto_status status = OTO_OK;
+    oto_engine_detach(engine);
     for (uint32_t i = 0; i < engine->shard_count && status >= 0; i++)
         status = drain_shard(&engine->shards[i], err);
     for (uint32_t i = 0; i < engine->shard_count; i++)

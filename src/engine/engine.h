@@ -89,6 +89,7 @@ struct oto_shard *oto_engine_shard(struct oto_engine *engine, uint32_t index,
 // The shard's thread ends: wake is not called again once this returns. oto_engine_drain does it
 // too. Any thread.
 void oto_shard_detach(struct oto_shard *shard);
+void oto_engine_detach(struct oto_engine *engine); // all of them: before what they wake is freed
 
 // A request on its way; embedded in the caller's own struct and kept until `done`.
 struct oto_ingest {

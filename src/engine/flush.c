@@ -262,6 +262,8 @@ enum oto_status oto_engine_flush_segment(struct oto_engine *engine, struct oto_w
         OTO_TRY(write_files(engine, segment, err));
         oto_engine_hook(engine, OTO_FLUSH_SWITCHED);
     }
+    if (segment->begun)
+        OTO_TRY(oto_begun_flush_finish(segment->begun, err));
     OTO_TRY(oto_engine_save_dedup(engine, segment->shard, segment->last_seq, err));
     oto_engine_hook(engine, OTO_FLUSH_DEDUP_SAVED);
     OTO_TRY(oto_wal_checkpoint(wal, segment->last_seq, segment->last_seq, err));

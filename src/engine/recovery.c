@@ -198,9 +198,7 @@ static enum oto_status flush_again(struct replay *r, struct oto_begun_flush *beg
     r->segment->begun = begun;
     enum oto_status status = flush_patiently(r, r->segment, err);
     r->segment->begun = NULL;
-    if (status < 0)
-        return status;
-    return missing ? OTO_OK : oto_begun_flush_remove_rest(begun, err);
+    return status;
 }
 
 static enum oto_status redo_flush(struct replay *r, struct oto_error *err)

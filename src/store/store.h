@@ -1,4 +1,4 @@
-// Bytes and names: where finished files go. `disk` now; object stores take the same five verbs.
+// Bytes and names: where finished files go. `disk` now; object stores take the same verbs.
 // Blocking; any thread.
 #ifndef OTO_STORE_STORE_H
 #define OTO_STORE_STORE_H
@@ -27,6 +27,9 @@ struct oto_store_operations {
     OTO_MUST_CHECK enum oto_status (*publish)(struct oto_store_upload *upload, int replace,
                                               struct oto_error *err);
     void (*drop)(struct oto_store_upload *upload);
+    // What a process published that was killed meanwhile is durable when this returns.
+    OTO_MUST_CHECK enum oto_status (*settle)(struct oto_store *store, const char *name,
+                                             struct oto_error *err);
     OTO_MUST_CHECK enum oto_status (*list)(
         struct oto_store *store, const char *prefix,
         enum oto_status (*visit)(void *state, const struct oto_store_entry *entry,

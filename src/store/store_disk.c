@@ -175,6 +175,14 @@ static enum oto_status disk_publish(struct oto_store_upload *upload, int replace
     return status;
 }
 
+static enum oto_status disk_settle(struct oto_store *base, const char *name, struct oto_error *err)
+{
+    const struct disk_store *store = (const struct disk_store *)base;
+    char path[PATH_MAX_BYTES];
+    OTO_TRY(full_path(store, name, path, err));
+    return sync_parents(store, path, err);
+}
+
 // --- listing ---
 
 struct listing {
@@ -277,6 +285,7 @@ static const struct oto_store_operations disk_operations = {
     .write = disk_write,
     .publish = disk_publish,
     .drop = disk_drop,
+    .settle = disk_settle,
     .list = disk_list,
     .read = disk_read,
     .remove = disk_remove,

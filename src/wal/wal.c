@@ -115,7 +115,10 @@ enum oto_status oto_wal_open(const char *path, const struct oto_wal_options *opt
     if (strlen(path) > OTO_WAL_PATH_MAX - 64)
         return oto_error_set(err, OTO_INVALID, "the log's path is too long");
     OTO_TRY(oto_folder_create(path, err));
-    OTO_TRY(oto_parent_sync(path, err)); // an earlier life may have made it and come no further
+    // An earlier life may have come no further than to make the folder, or to put a checkpoint into
+    // it.
+    OTO_TRY(oto_parent_sync(path, err));
+    OTO_TRY(oto_folder_sync(path, err));
     struct oto_wal *wal = wal_new(path, options);
     if (!wal)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for a log");
@@ -229,6 +232,7 @@ void oto_wal_reset(struct oto_wal *wal)
     if (wal->failed) {
         wal->failed = 0;
         wal->next_seq = wal->durable_seq + 1;
+        wal->lost_seq = 0; // the numbers are given out again
         wal->free_checked_ns = 0;
     }
     oto_mutex_unlock(&wal->lock);

@@ -68,6 +68,26 @@ def test_hot_and_cold_rows_come_once_each_while_flushes_go_on(server):
     assert list(one.data.glob("logs/**/*.parquet")), "nothing was flushed"
 
 
+def test_a_span_without_a_start_ends_when_it_ended(server):
+    one = server()
+    for start in (0, NOW):
+        span = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": str(start),
+                "startTimeUnixNano": str(start), "endTimeUnixNano": str(NOW + 1_234_567)}
+        send(one, "/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    assert one.sql("SELECT DISTINCT EndTimeUnixNano AS e FROM traces") == [{"e": NOW + 1_234_567}]
+
+
+@pytest.mark.parametrize("accept, sql, column", [
+    ("application/json", "SELECT nope FROM logs", 8),
+    ("application/vnd.apache.parquet", "SELECT CAST('x' AS INT) AS c", None),
+    ("application/json", "EXPLAIN   /* c */ SELECT 1,\n nope FROM logs", None),
+])
+def test_a_place_in_the_sql_is_right_or_not_told(server, accept, sql, column):
+    """What runs in the place of the text that was sent has places of its own."""
+    error = ask(server(), sql, accept).json()["error"]
+    assert error.get("column") == column and error["status"] == "invalid"
+
+
 def test_views_and_tables(server):
     one = server()
     send(one, "/v1/logs", logs(2))

@@ -182,14 +182,14 @@ static void equal_requests_that_were_stored_twice_stay_two(void **state)
 #define MINUTE_NS UINT64_C(60000000000)
 
 // As a server would have logged it so many minutes ago.
-static void append_record(const struct fixture *f, unsigned shard, unsigned hour, uint8_t flags,
-                          unsigned minutes)
+static void append_salted(const struct fixture *f, unsigned shard, unsigned hour, unsigned salt,
+                          uint8_t flags, unsigned minutes)
 {
     char path[128];
     struct request r;
     struct oto_wal *wal;
     uint64_t seq;
-    request_make(&r, hour, 0);
+    request_make(&r, hour, salt);
     snprintf(path, sizeof path, "%s/wal/%u", f->path, shard);
     assert_int_equal(oto_wal_open(path, &f->options.wal, &wal, NULL), OTO_OK);
     assert_int_equal(oto_wal_start(wal, NULL), OTO_OK);
@@ -198,6 +198,12 @@ static void append_record(const struct fixture *f, unsigned shard, unsigned hour
                                     oto_bytes(r.bytes, r.size), &seq, NULL),
                      OTO_OK);
     assert_int_equal(oto_wal_close(wal, NULL), OTO_OK);
+}
+
+static void append_record(const struct fixture *f, unsigned shard, unsigned hour, uint8_t flags,
+                          unsigned minutes)
+{
+    append_salted(f, shard, hour, 0, flags, minutes);
 }
 
 static void a_copy_that_was_refused_and_came_again_is_stored_once(void **state)
@@ -262,23 +268,52 @@ static void a_copy_of_what_is_in_files_is_not_stored_again(void **state)
 static void a_copy_is_left_out_after_a_death_during_a_late_recovery(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new();
-    struct ledger *ledger = ledger_new();
-    struct death death = {.point = OTO_FLUSH_MARKED, .occurrence = 1};
-    struct disk_rows disk;
-    f->options.shard_count = 2;
-    fixture_start(f);
-    fixture_drain(f);
-    append_record(f, 0, 1, OTO_RECORD_RESENT, 60);
-    append_record(f, 1, 1, 0, 61);
-    assert_int_equal(run_child(f, ledger, death, 2, 1), 77);
-    count_disk(f, &disk);
-    assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
-    recover_and_drain(f);
-    count_disk(f, &disk);
-    assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
-    munmap(ledger, sizeof *ledger);
-    fixture_free(f);
+    for (uint32_t resent = 0; resent < 2; resent++) {
+        struct fixture *f = fixture_new();
+        struct ledger *ledger = ledger_new();
+        struct death death = {.point = OTO_FLUSH_MARKED, .occurrence = 1};
+        struct disk_rows disk;
+        f->options.shard_count = 2;
+        fixture_start(f);
+        fixture_drain(f);
+        append_record(f, resent, 1, OTO_RECORD_RESENT, 60);
+        append_record(f, 1 - resent, 1, 0, 61);
+        assert_int_equal(run_child(f, ledger, death, 2, 1), 77);
+        count_disk(f, &disk);
+        assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
+        recover_and_drain(f);
+        count_disk(f, &disk);
+        assert_int_equal(disk.by_hour[1], ROWS_A_REQUEST);
+        munmap(ledger, sizeof *ledger);
+        fixture_free(f);
+    }
+}
+
+// What a begun flush is made of anew may begin later, for one of its requests is in another log:
+// the file of before goes, also where the recovery dies or cannot remove it.
+static void a_flush_that_is_done_again_with_less_leaves_nothing_twice(void **state)
+{
+    (void)state;
+    for (int point = OTO_FLUSH_CUT_MARKED; point < OTO_FLUSH_POINT_COUNT; point++) {
+        struct fixture *f = fixture_new();
+        struct ledger *ledger = ledger_new();
+        struct death first = {.point = OTO_FLUSH_DEDUP_SAVED, .occurrence = 1};
+        struct death second = {.point = (enum oto_flush_point)point, .occurrence = 2};
+        struct disk_rows disk;
+        f->options.shard_count = 2;
+        fixture_start(f);
+        fixture_drain(f);
+        append_record(f, 1, 1, OTO_RECORD_RESENT, 1);
+        append_salted(f, 1, 1, 1, 0, 1); // its times are later
+        assert_int_equal(run_child(f, ledger, first, 2, 0), 77);
+        append_record(f, 0, 1, 0, 2);
+        run_child(f, ledger, second, 2, 0);
+        recover_and_drain(f);
+        count_disk(f, &disk);
+        assert_int_equal(disk.by_hour[1], 2 * ROWS_A_REQUEST);
+        munmap(ledger, sizeof *ledger);
+        fixture_free(f);
+    }
 }
 
 // Stored ones, besides those that requests of a test make.
@@ -708,6 +743,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_was_refused_and_came_again_is_stored_once),
         cmocka_unit_test(a_copy_of_what_is_in_files_is_not_stored_again),
         cmocka_unit_test(a_copy_is_left_out_after_a_death_during_a_late_recovery),
+        cmocka_unit_test(a_flush_that_is_done_again_with_less_leaves_nothing_twice),
         cmocka_unit_test(a_tool_forgets_none_of_many_requests),
         cmocka_unit_test(a_file_outlives_the_log_that_is_damaged),
         cmocka_unit_test(the_files_of_half_a_flush_outlive_the_log_that_is_damaged),
