@@ -127,6 +127,31 @@ static void a_file_size_limit_is_a_full_disk(void **state)
     owner_free(o);
 }
 
+// Their numbers are those of others now, which a checkpoint waits for.
+static void after_a_failure_checkpoints_wait_for_the_disk_again(void **state)
+{
+    (void)state;
+    struct owner *o = owner_new();
+    struct oto_wal_stats before, stats;
+    o->options.durability = OTO_DURABILITY_INTERVAL;
+    o->options.interval_ms = 100000;
+    start(o);
+    append_all(o, 1, 3);
+    writes_left = 0;
+    o->wal->disk.write = failing_write;
+    append(o, "lost 4");
+    wait_failures(o, 1);
+    writes_left = 1000;
+    oto_wal_reset(o->wal);
+    append_all(o, 4, 1);
+    oto_wal_stats(o->wal, &before);
+    assert_int_equal(oto_wal_checkpoint(o->wal, 3, 4, NULL), OTO_OK);
+    oto_wal_stats(o->wal, &stats);
+    assert_int_equal(stats.syncs, before.syncs + 1);
+    stop(o);
+    owner_free(o);
+}
+
 static void the_faster_modes_write_and_sync_too(void **state)
 {
     (void)state;
@@ -219,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_failed_sync_loses_its_group_and_nothing_else),
         cmocka_unit_test(records_that_could_not_be_cut_off_are_void),
         cmocka_unit_test(a_file_size_limit_is_a_full_disk),
+        cmocka_unit_test(after_a_failure_checkpoints_wait_for_the_disk_again),
         cmocka_unit_test(the_faster_modes_write_and_sync_too),
         cmocka_unit_test(of_a_burst_no_more_stays_than_an_eighth_of_the_limit),
         cmocka_unit_test(staging_memory_fades_to_what_groups_take_lately),
