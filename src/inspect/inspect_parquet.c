@@ -513,8 +513,9 @@ static enum oto_status put_text(struct view *v, const char *path, struct oto_col
         for (uint32_t leaf = 0; leaf < v->metadata->leaf_count; leaf++)
             if (is_wanted(v, leaf))
                 OTO_TRY(put_pages(v, g, leaf));
-    OTO_TRY(add_groups(v, 0, v->metadata->group_count, sums));
-    return add_to_totals(v, sums);
+    if (v->w->status >= 0)
+        OTO_TRY(add_groups(v, 0, v->metadata->group_count, sums));
+    return v->w->status >= 0 ? add_to_totals(v, sums) : v->w->status;
 }
 
 static enum oto_status show(struct view *v, const char *path)

@@ -235,7 +235,7 @@ static void set_permissions(int fd, const char *path)
 {
     struct stat about;
     if (stat(path, &about) == 0) {
-        (void)!fchmod(fd, about.st_mode & 07777);
+        (void)!fchmod(fd, about.st_mode & 0777);
         return;
     }
     mode_t mask = umask(0);
