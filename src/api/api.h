@@ -133,6 +133,8 @@ enum oto_status oto_error_body_write_plain(enum oto_grpc_status grpc_status, con
 // NULL. gRPC is not asked: no browser sends it.
 const char *oto_call_foreign(struct oto_call *call);
 const char *oto_call_encoding_content_type(enum oto_call_encoding encoding);
+// Of a Content-Type of OTLP/HTTP; 0: it is none.
+int oto_call_encoding_find(struct oto_bytes content_type, enum oto_call_encoding *ret_encoding);
 
 // When it is closed and nothing else refers to it.
 void oto_call_free(struct oto_call *call);

@@ -31,6 +31,24 @@ const char *oto_call_encoding_content_type(enum oto_call_encoding encoding)
 
 // --- answers ---
 
+int oto_call_encoding_find(struct oto_bytes content_type, enum oto_call_encoding *ret_encoding)
+{
+    static const struct {
+        const char *type;
+        enum oto_call_encoding encoding;
+    } known[] = {{"application/x-protobuf", OTO_CALL_PROTOBUF},
+                 {"application/protobuf", OTO_CALL_PROTOBUF},
+                 {"application/json", OTO_CALL_JSON},
+                 {"application/x-ndjson", OTO_CALL_JSON_LINES},
+                 {"application/jsonl", OTO_CALL_JSON_LINES}};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (oto_http_media_type_is(content_type, known[i].type)) {
+            *ret_encoding = known[i].encoding;
+            return 1;
+        }
+    return 0;
+}
+
 static void respond(struct oto_call *call, int http_status, const char *content_type,
                     struct oto_bytes body, const struct oto_http_header *extra)
 {
@@ -183,11 +201,11 @@ static enum oto_call_encoding first_encoding(const struct oto_http_request *requ
 {
     if (request->is_grpc)
         return OTO_CALL_GRPC;
-    struct oto_bytes type = oto_http_header(request, "content-type");
-    if (oto_http_media_type_is(type, "application/x-protobuf") ||
-        oto_http_media_type_is(type, "application/protobuf"))
-        return OTO_CALL_PROTOBUF;
-    return OTO_CALL_JSON;
+    enum oto_call_encoding encoding;
+    return oto_call_encoding_find(oto_http_header(request, "content-type"), &encoding) &&
+                   encoding == OTO_CALL_PROTOBUF
+               ? OTO_CALL_PROTOBUF
+               : OTO_CALL_JSON;
 }
 
 void oto_call_free(struct oto_call *call)

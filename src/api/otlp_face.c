@@ -3,25 +3,9 @@
 #include "api/api.h"
 
 #include "net/grpc.h"
-#include "net/http_accept.h"
 #include "os/clock.h"
 #include "otlp/otlp_json.h"
 #include <stdlib.h>
-
-static int http_encoding(struct oto_call *call, struct oto_bytes type)
-{
-    if (oto_http_media_type_is(type, "application/x-protobuf") ||
-        oto_http_media_type_is(type, "application/protobuf"))
-        call->encoding = OTO_CALL_PROTOBUF;
-    else if (oto_http_media_type_is(type, "application/json"))
-        call->encoding = OTO_CALL_JSON;
-    else if (oto_http_media_type_is(type, "application/x-ndjson") ||
-             oto_http_media_type_is(type, "application/jsonl"))
-        call->encoding = OTO_CALL_JSON_LINES;
-    else
-        return 0;
-    return 1;
-}
 
 // Ingestion is open only while the engine can take rows: everything transient is answered
 // retryably.
@@ -116,7 +100,7 @@ int oto_otlp_begin(struct oto_call *call)
             return 0;
         }
     } else {
-        if (!http_encoding(call, oto_http_header(request, "content-type"))) {
+        if (!oto_call_encoding_find(oto_http_header(request, "content-type"), &call->encoding)) {
             oto_call_fail(call, 415, OTO_GRPC_INVALID_ARGUMENT, 0,
                           "content-type must be application/x-protobuf, application/json or "
                           "application/x-ndjson");

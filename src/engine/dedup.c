@@ -206,14 +206,19 @@ static struct oto_dedup_entry *find_live(struct oto_dedup *d, const struct oto_d
     return found;
 }
 
+static enum oto_dedup_state tell(const struct oto_dedup_entry *found, struct oto_dedup_entry *entry)
+{
+    entry->item_count = found->item_count;
+    return is_stored(found) ? OTO_DEDUP_STORED : (enum oto_dedup_state)found->state;
+}
+
 enum oto_dedup_state oto_dedup_look(struct oto_dedup *d, struct oto_dedup_entry *entry)
 {
     enum oto_dedup_state state = OTO_DEDUP_NEW;
     oto_mutex_lock(&d->lock);
     const struct oto_dedup_entry *found = find_entry(d, entry->hash_low, entry->hash_high);
     if (found && found->state != OTO_DEDUP_REFUSED) {
-        state = is_stored(found) ? OTO_DEDUP_STORED : (enum oto_dedup_state)found->state;
-        entry->item_count = found->item_count;
+        state = tell(found, entry);
     }
     oto_mutex_unlock(&d->lock);
     return state;
@@ -225,8 +230,7 @@ enum oto_dedup_state oto_dedup_begin(struct oto_dedup *d, struct oto_dedup_entry
     oto_mutex_lock(&d->lock);
     struct oto_dedup_entry *found = find_live(d, entry);
     if (found && found->state != OTO_DEDUP_REFUSED) {
-        state = is_stored(found) ? OTO_DEDUP_STORED : (enum oto_dedup_state)found->state;
-        entry->item_count = found->item_count;
+        state = tell(found, entry);
     } else {
         entry->resent = found != NULL;
         entry->state = OTO_DEDUP_PENDING;

@@ -472,7 +472,6 @@ int oto_engine_reuses_names(const struct oto_engine *engine)
 // flusher's hands.
 static enum oto_status drain_shard(struct oto_shard *shard, struct oto_error *err)
 {
-    oto_shard_detach(shard);
     while (shard->pending || shard->closing || shard->open) {
         oto_shard_poll(shard);
         if (!shard->pending && shard->open && !oto_segment_has_rows(shard->open)) {

@@ -115,10 +115,7 @@ enum oto_status oto_wal_open(const char *path, const struct oto_wal_options *opt
     if (strlen(path) > OTO_WAL_PATH_MAX - 64)
         return oto_error_set(err, OTO_INVALID, "the log's path is too long");
     OTO_TRY(oto_folder_create(path, err));
-    // An earlier life may have come no further than to make the folder, or to put a checkpoint into
-    // it.
-    OTO_TRY(oto_parent_sync(path, err));
-    OTO_TRY(oto_folder_sync(path, err));
+    OTO_TRY(oto_parent_sync(path, err)); // an earlier life may have made it and come no further
     struct oto_wal *wal = wal_new(path, options);
     if (!wal)
         return oto_error_set(err, OTO_NO_MEMORY, "no memory for a log");

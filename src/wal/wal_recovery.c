@@ -383,6 +383,8 @@ oto_wal_replay(struct oto_wal *wal,
                        .recovery = &recovery,
                        .flushed_seq = wal->marks.flushed_seq};
     r.file.fd = -1;
+    // An earlier life may have put the checkpoint there, by which segments go, and come no further.
+    OTO_TRY(oto_folder_sync(wal->path, err));
     oto_buffer_init(&r.window, &oto_allocator_pages, SIZE_MAX / 2);
     enum oto_status status = list_segments(&r, err);
     for (struct oto_wal_segment *s = wal->oldest, *next; s && status >= 0; s = next) {
